@@ -1,0 +1,95 @@
+"""Frozen dataclasses to JSON and back, strictly: unknown or missing names and wrong types are errors.
+
+pydantic would do this, but the plain core must run where only torch and numpy are installed (decision 0003).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import types
+import typing
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+Json = Any
+"""What `json.loads` returns."""
+
+
+def to_json(value: object) -> Json:
+    """Turns a dataclass (or tuple, mapping, scalar) into JSON-able values; tuples become lists."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: to_json(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, tuple | list):
+        return [to_json(item) for item in value]
+    if isinstance(value, dict):
+        return {str(key): to_json(item) for key, item in value.items()}
+    assert value is None or isinstance(value, str | int | float | bool), type(value)
+    return value
+
+
+def from_json(kind: type[T], value: Json, where: str = "") -> T:
+    """Builds a dataclass from JSON values.
+
+    Raises ValueError naming the place (`training.recipe.epochs`) for an unknown or missing name or a wrong type.
+    """
+    return typing.cast(T, _decode(kind, value, where or kind.__name__))
+
+
+def content_key(value: object) -> str:
+    """SHA-256 of the canonical JSON form, as 64 hex digits: equal content, equal key, on every machine."""
+    text = json.dumps(to_json(value), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _decode(kind: Any, value: Json, where: str) -> Any:
+    origin = typing.get_origin(kind)
+    if origin is typing.Union or origin is types.UnionType:
+        return _decode_union(typing.get_args(kind), value, where)
+    if origin is typing.Literal:
+        if value not in typing.get_args(kind):
+            raise ValueError(f"{where}: {value!r} is not one of {', '.join(map(repr, typing.get_args(kind)))}")
+        return value
+    if origin is tuple:
+        if not isinstance(value, list):
+            raise ValueError(f"{where}: expected a list, not {type(value).__name__}")
+        return tuple(_decode(typing.get_args(kind)[0], item, f"{where}[{i}]") for i, item in enumerate(value))
+    if origin is dict:
+        if not isinstance(value, dict):
+            raise ValueError(f"{where}: expected an object, not {type(value).__name__}")
+        return {key: _decode(typing.get_args(kind)[1], item, f"{where}.{key}") for key, item in value.items()}
+    if dataclasses.is_dataclass(kind):
+        return _decode_dataclass(typing.cast(type[Any], kind), value, where)
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise ValueError(f"{where}: expected {kind.__name__}, not {type(value).__name__}")
+    return value
+
+
+def _decode_union(choices: tuple[Any, ...], value: Json, where: str) -> Any:
+    if value is None and types.NoneType in choices:
+        return None
+    concrete = [choice for choice in choices if choice is not types.NoneType]
+    for choice in concrete[:-1]:
+        try:
+            return _decode(choice, value, where)
+        except ValueError:
+            continue
+    return _decode(concrete[-1], value, where)
+
+
+def _decode_dataclass(kind: type[Any], value: Json, where: str) -> Any:
+    if not isinstance(value, dict):
+        raise ValueError(f"{where}: expected an object, not {type(value).__name__}")
+    hints = typing.get_type_hints(kind)
+    fields = {field.name: field for field in dataclasses.fields(kind)}
+    if unknown := sorted(set(value) - set(fields)):
+        raise ValueError(f"{where}: unknown name {unknown[0]!r}")
+    for name, field in fields.items():
+        optional = field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
+        if name not in value and not optional:
+            raise ValueError(f"{where}: {name!r} is missing")
+    return kind(**{name: _decode(hints[name], item, f"{where}.{name}") for name, item in value.items()})

@@ -1,0 +1,44 @@
+"""Errors that the core raises for its callers.
+
+    DpkError
+    ├── InvalidRequest      the user asked for something that cannot work
+    ├── DataFault           the data set on disk is missing, broken or not what was promised
+    ├── ArtifactFault       a checkpoint or weights file is missing or does not match its checksum
+    ├── TrainingDiverged    the loss stopped being a finite number
+    └── ProtocolFault       a line between worker and runner could not be understood
+"""
+
+from __future__ import annotations
+
+
+class DpkError(Exception):
+    """Base of every error the core raises on purpose; its text is one sentence for a person."""
+
+
+class InvalidRequest(DpkError):
+    """The request cannot work.
+
+    `field` is the request's field in JSON notation (`teachers[2]`), `nearest` a valid choice to offer instead, if any.
+    """
+
+    def __init__(self, field: str, message: str, nearest: str | None = None) -> None:
+        super().__init__(message if nearest is None else f"{message} Nearest valid choice: {nearest}.")
+        self.field = field
+        self.message = message
+        self.nearest = nearest
+
+
+class DataFault(DpkError):
+    """A data set is missing, broken or not what its fingerprint promised."""
+
+
+class ArtifactFault(DpkError):
+    """A checkpoint or weights file is missing or does not match its checksum."""
+
+
+class TrainingDiverged(DpkError):
+    """The training loss is no longer a finite number."""
+
+
+class ProtocolFault(DpkError):
+    """A line between worker and runner could not be understood."""

@@ -1,0 +1,221 @@
+"""The conversation between a worker slot and its runner process: one JSON object a line, each with a `type`.
+
+The worker writes commands to the runner's standard input and reads events from its standard output. The runner ends by
+itself when its standard input closes, so it never outlives its worker. One run at a time.
+
+    worker → runner   run · stop · shutdown
+    runner → worker   ready · started · progressed · measured · checkpointed · noticed · finished · stopped · failed
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+from dpk_core.codec import from_json, to_json
+from dpk_core.errors import ProtocolFault
+from dpk_core.spec import RunSpec
+
+FailureKind = Literal["out_of_memory", "diverged", "data", "artifact", "invalid", "internal"]
+"""`artifact`, `internal` and `out_of_memory` may be worth another try elsewhere; the others would fail again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArtifactReference:
+    """A file under the artifact root: `path` relative to it, `/` as separator; sha256 as 64 hex digits."""
+
+    path: str
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """A state from which a training goes on bit for bit. `seconds`: training time spent from the start up to here."""
+
+    file: ArtifactReference
+    step: int
+    epoch: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunCommand:
+    """Carry out one run. New checkpoints are written as `<checkpoint_prefix>-<step>.pt` under `artifact_root`."""
+
+    run_id: str
+    spec: RunSpec
+    artifact_root: str
+    checkpoint_prefix: str
+    weights_path: str
+    """Where a teacher's own training leaves its weights (safetensors), relative to `artifact_root`."""
+    teacher_weights: ArtifactReference | None
+    resume: Checkpoint | None
+    data_root: str | None
+    checkpoint_seconds: float = 30.0
+    """Least time between two checkpoints; the end of a run always writes one."""
+    type: Literal["run"] = "run"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopCommand:
+    """Write a checkpoint at the next step and stop the current run; answered by `stopped`."""
+
+    type: Literal["stop"] = "stop"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShutdownCommand:
+    """Leave, stopping the current run first."""
+
+    type: Literal["shutdown"] = "shutdown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """The runner is up. `device` as torch names it; `threads`: CPU threads one operation may use."""
+
+    pid: int
+    device: str
+    device_name: str
+    torch: str
+    threads: int
+    type: Literal["ready"] = "ready"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """Models and data are loaded; training goes on from `step` of `total_steps` (those up to `stop_epoch`)."""
+
+    run_id: str
+    step: int
+    total_steps: int
+    steps_per_epoch: int
+    parameters: int
+    type: Literal["started"] = "started"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progressed:
+    """At most about one a second. `seconds`: training time of the whole training so far."""
+
+    run_id: str
+    step: int
+    total_steps: int
+    seconds: float
+    type: Literal["progressed"] = "progressed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """Values at the end of `epoch` (1-based), e.g. `train_loss`, `validation_accuracy`, `share.last`, `cka.last`.
+
+    Accuracies are fractions in 0 … 1. Shares and CKA are means over the epoch's steps.
+    """
+
+    run_id: str
+    step: int
+    epoch: int
+    values: dict[str, float]
+    type: Literal["measured"] = "measured"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpointed:
+    """A checkpoint is on disk, whole and flushed."""
+
+    run_id: str
+    checkpoint: Checkpoint
+    type: Literal["checkpointed"] = "checkpointed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noticed:
+    """Something a person should know, e.g. a share that fell back to its clamp because CKA was undefined."""
+
+    run_id: str
+    level: Literal["info", "warning"]
+    message: str
+    type: Literal["noticed"] = "noticed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResult:
+    """What a finished run found. `test_accuracy` is None unless the run is full; decisions never read it."""
+
+    epochs: int
+    validation_accuracy: float
+    test_accuracy: float | None
+    validation_pictures: int
+    test_pictures: int
+    seconds: float
+    """Training time of this run alone: a full run that continued a probe does not count the probe's."""
+    parameters: int
+    device: str
+    device_name: str
+    weights: ArtifactReference | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """The run reached `stop_epoch`; its last checkpoint was announced before."""
+
+    run_id: str
+    result: RunResult
+    type: Literal["finished"] = "finished"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stopped:
+    """The run stopped on command; its last checkpoint was announced before."""
+
+    run_id: str
+    step: int
+    type: Literal["stopped"] = "stopped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """The run cannot go on; the runner itself lives. `message` is one sentence for a person."""
+
+    run_id: str
+    kind: FailureKind
+    message: str
+    type: Literal["failed"] = "failed"
+
+
+Command = RunCommand | StopCommand | ShutdownCommand
+Event = Ready | Started | Progressed | Measured | Checkpointed | Noticed | Finished | Stopped | Failed
+
+M = TypeVar("M")
+
+_COMMANDS: dict[str, type[Command]] = {"run": RunCommand, "stop": StopCommand, "shutdown": ShutdownCommand}
+_EVENTS: dict[str, type[Event]] = {
+    "ready": Ready, "started": Started, "progressed": Progressed, "measured": Measured, "checkpointed": Checkpointed,
+    "noticed": Noticed, "finished": Finished, "stopped": Stopped, "failed": Failed,
+}  # fmt: skip
+
+
+def encode(message: Command | Event) -> str:
+    """One line without its newline."""
+    return json.dumps(to_json(message), allow_nan=False)
+
+
+def decode_command(line: str) -> Command:
+    """Raises ProtocolFault when the line is no known command."""
+    return _decode(line, _COMMANDS)
+
+
+def decode_event(line: str) -> Event:
+    """Raises ProtocolFault when the line is no known event."""
+    return _decode(line, _EVENTS)
+
+
+def _decode(line: str, kinds: Mapping[str, type[M]]) -> M:
+    try:
+        value = json.loads(line)
+        return from_json(kinds[value["type"]], value)
+    except (ValueError, KeyError, TypeError) as error:
+        raise ProtocolFault(f"not a message of the runner protocol: {line[:200]!r} ({error})") from error

@@ -1,0 +1,108 @@
+"""What a run *is*: the frozen, JSON-able description that is stored with it and that decides its content key.
+
+A training is one network learning one thing from start to finish. A run carries a training up to `stop_epoch`; a probe
+and the full run after it are two runs of the same training, so the full run continues the probe's checkpoint.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from dpk_core.codec import content_key
+
+TRAINING_VERSION = 1
+"""Part of every content key. Raise it when a change alters the numbers a training produces."""
+
+Role = Literal["teacher", "student"]
+MethodName = Literal["none", "kd", "dpk"]
+ProfileName = Literal["probe", "paper"]
+Augmentation = Literal["none", "shift", "crop_flip"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """How a network is trained. Schedules are functions of `epochs`, so a run stopped early is a true prefix."""
+
+    name: str
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    momentum: float
+    weight_decay: float
+    schedule: Literal["cosine", "steps"]
+    warmup_epochs: int = 0
+    milestones: tuple[int, ...] = ()
+    """Epochs at which `steps` multiplies the learning rate by `decay`."""
+    decay: float = 0.1
+    clip_norm: float | None = None
+    """Largest allowed norm of the gradient of student and distillation modules together; None: no clipping."""
+    augmentation: Augmentation = "none"
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1:
+            raise ValueError(f"epochs must be at least 1, not {self.epochs}")
+        if self.batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, not {self.batch_size}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MethodSpec:
+    """How the student is taught. `none`: cross-entropy only. `profile` sets the sizes of DPK's modules."""
+
+    name: MethodName
+    profile: ProfileName = "probe"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TeacherReference:
+    """A teacher by name and by the training that made its weights."""
+
+    model: str
+    training_key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingSpec:
+    """One training from start to finish. A teacher's own training has method `none` and no teacher."""
+
+    role: Role
+    model: str
+    dataset: str
+    data_fingerprint: str
+    method: MethodSpec
+    teacher: TeacherReference | None
+    recipe: Recipe
+    seed: int
+    version: int = TRAINING_VERSION
+
+    def __post_init__(self) -> None:
+        if (self.teacher is None) != (self.method.name == "none"):
+            raise ValueError(f"method {self.method.name!r} {'needs a' if self.teacher is None else 'takes no'} teacher")
+        if self.role == "teacher" and self.teacher is not None:
+            raise ValueError("a teacher's own training takes no teacher")
+
+    def key(self) -> str:
+        """Content key of the training: names its checkpoints and its weights."""
+        return content_key(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSpec:
+    """A training carried up to and including epoch `stop_epoch` (1 … recipe.epochs)."""
+
+    training: TrainingSpec
+    stop_epoch: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.stop_epoch <= self.training.recipe.epochs:
+            raise ValueError(f"stop_epoch must be in 1 … {self.training.recipe.epochs}, not {self.stop_epoch}")
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the training ends with this run; only then is the test split read."""
+        return self.stop_epoch == self.training.recipe.epochs
+
+    def key(self) -> str:
+        """Content key of the run: equal keys, equal results."""
+        return content_key(self)

@@ -1,0 +1,1 @@
+"""The teacher-selection service: HTTP API, pages and the store. Never imports torch."""

@@ -1,0 +1,1 @@
+"""One database: engine, session, tables, types. SQLite and Postgres alike."""

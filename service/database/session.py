@@ -1,0 +1,56 @@
+"""The engine and the one way to open a transaction."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy.orm import Session
+
+from service.settings import settings
+
+
+def open_engine(url: str) -> Engine:
+    """An engine for SQLite or Postgres with the settings that several processes on one database need."""
+    address = make_url(url)
+    if address.get_backend_name() != "sqlite":
+        return create_engine(address, pool_pre_ping=True)
+    if address.database:
+        Path(address.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(address, connect_args={"timeout": 30, "check_same_thread": False})
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_immediate)
+    return engine
+
+
+@functools.cache
+def engine() -> Engine:
+    """The engine of this process."""
+    return open_engine(settings().resolved_database_url)
+
+
+@contextmanager
+def transaction() -> Iterator[Session]:
+    """One session, one transaction: committed at the end, rolled back on any exception."""
+    with Session(engine(), expire_on_commit=False) as session, session.begin():
+        yield session
+
+
+def _prepare_sqlite(connection: Any, record: object) -> None:
+    # pysqlite begins transactions late and behind SQLAlchemy's back; we begin them ourselves, below.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.execute("PRAGMA busy_timeout=30000")
+    cursor.close()
+
+
+def _begin_immediate(connection: Any) -> None:
+    # Taking the write lock at once turns a mid-transaction lock failure, which cannot be waited out, into a wait.
+    connection.exec_driver_sql("BEGIN IMMEDIATE")

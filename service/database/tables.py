@@ -1,0 +1,228 @@
+"""The tables. The database is the truth; the queue carries ids only.
+
+    selection_jobs 1─n candidates 1─n job_runs n─1 runs 1─n measurements
+    selection_jobs 1─n verdicts, events · outbox, idempotency_keys, workers stand alone
+
+A run belongs to its content, not to a job: jobs that ask for the same training share the row (`job_runs`).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, Boolean, Float, ForeignKey, Index, Integer, MetaData, String, Text, text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from service.database.types import UtcDateTime
+
+Json = dict[str, Any]
+
+
+class Base(DeclarativeBase):
+    """Names every constraint, so that migrations can name them too."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy's own hook
+        datetime: UtcDateTime,
+        Json: JSON,
+    }
+
+
+class SelectionJob(Base):
+    """One question: which of these teachers for this student?
+
+    state: queued → running → finished | failed; cancelling → cancelled from queued or running.
+    stage (while running): preparing_teachers → probing → training → deciding.
+    """
+
+    __tablename__ = "selection_jobs"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    state: Mapped[str] = mapped_column(String(16), index=True)
+    stage: Mapped[str | None] = mapped_column(String(24))
+    request: Mapped[Json]
+    """The request as it came, after validation."""
+    plan: Mapped[Json]
+    """`service.selection_jobs.plan.Plan`: what the request means, resolved once at submission."""
+    revision: Mapped[int] = mapped_column(default=0)
+    """Grows with every change a page should show."""
+    created_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    failure: Mapped[str | None] = mapped_column(Text)
+
+
+class Candidate(Base):
+    """A teacher of a job, or (teacher None) the arm without a teacher.
+
+    status: waiting → preparing → probing → probed → promoted → finished | not_promoted | failed | cancelled.
+    """
+
+    __tablename__ = "candidates"
+    __table_args__ = (Index("uq_candidates_job_id_position", "job_id", "position", unique=True),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("selection_jobs.id"))
+    position: Mapped[int]
+    teacher: Mapped[str | None] = mapped_column(String(200))
+    status: Mapped[str] = mapped_column(String(16))
+    reason: Mapped[str | None] = mapped_column(Text)
+    """Why the candidate has this status, in words."""
+
+
+class Run(Base):
+    """A training carried up to some epoch; rows in a final state never change.
+
+    state: queued → running → finished | failed | cancelled; a lost or stopped run goes back to queued.
+    Every write of a run's worker names its fence; a worker whose lease was taken away holds an old one.
+    """
+
+    __tablename__ = "runs"
+    __table_args__ = (
+        # Finished and waiting runs are unique by content; failed and cancelled ones make room for another try.
+        Index(
+            "uq_runs_content_key",
+            "content_key",
+            unique=True,
+            sqlite_where=text("state NOT IN ('failed', 'cancelled')"),
+            postgresql_where=text("state NOT IN ('failed', 'cancelled')"),
+        ),
+    )
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    content_key: Mapped[str] = mapped_column(String(64))
+    training_key: Mapped[str] = mapped_column(String(64), index=True)
+    purpose: Mapped[str] = mapped_column(String(8))
+    """teacher, probe or full."""
+    spec: Mapped[Json]
+    """`dpk_core.spec.RunSpec`."""
+    dataset: Mapped[str] = mapped_column(String(200))
+    method: Mapped[str] = mapped_column(String(16))
+    student: Mapped[str] = mapped_column(String(200))
+    """The model that trains; for purpose teacher, the teacher."""
+    teacher: Mapped[str | None] = mapped_column(String(200))
+    seed: Mapped[int]
+    state: Mapped[str] = mapped_column(String(16), index=True)
+    cancel_requested: Mapped[bool] = mapped_column(Boolean, default=False)
+    attempts: Mapped[int] = mapped_column(default=0)
+    fence: Mapped[int] = mapped_column(default=0)
+    """The fencing token: grows with every claim."""
+    lease_owner: Mapped[str | None] = mapped_column(String(100))
+    lease_expires: Mapped[float | None] = mapped_column(Float)
+    """Seconds since 1970 by the database's clock (`epoch_now`)."""
+    sent_epoch: Mapped[float | None] = mapped_column(Float)
+    """When its message was last put into the outbox, by the database's clock."""
+    created_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    step: Mapped[int] = mapped_column(default=0)
+    total_steps: Mapped[int] = mapped_column(default=0)
+    seconds: Mapped[float] = mapped_column(Float, default=0.0)
+    """Training seconds of this run, kept ones only."""
+    wasted_seconds: Mapped[float] = mapped_column(Float, default=0.0)
+    """Seconds that attempts spent beyond their last checkpoint."""
+    checkpoint: Mapped[Json | None]
+    """`dpk_core.protocol.Checkpoint`."""
+    result: Mapped[Json | None]
+    """`dpk_core.protocol.RunResult`."""
+    failure_kind: Mapped[str | None] = mapped_column(String(16))
+    failure: Mapped[str | None] = mapped_column(Text)
+    device: Mapped[str | None] = mapped_column(String(100))
+
+
+class JobRun(Base):
+    """A run as a part of a job. `reused`: it was finished before the job asked for it."""
+
+    __tablename__ = "job_runs"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("selection_jobs.id"), primary_key=True)
+    candidate_id: Mapped[int] = mapped_column(ForeignKey("candidates.id"), primary_key=True)
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id"), primary_key=True, index=True)
+    purpose: Mapped[str] = mapped_column(String(8))
+    seed: Mapped[int]
+    reused: Mapped[bool] = mapped_column(Boolean)
+
+
+class Measurement(Base):
+    """One value of one run at the end of one epoch."""
+
+    __tablename__ = "measurements"
+
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id"), primary_key=True)
+    epoch: Mapped[int] = mapped_column(Integer, primary_key=True)
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    step: Mapped[int]
+    value: Mapped[float]
+
+
+class Verdict(Base):
+    """What a job could say at some moment; only ever added. The newest counts."""
+
+    __tablename__ = "verdicts"
+    __table_args__ = (Index("uq_verdicts_job_id_number", "job_id", "number", unique=True),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("selection_jobs.id"))
+    number: Mapped[int]
+    final: Mapped[bool] = mapped_column(Boolean)
+    document: Mapped[Json]
+    """`dpk_core.selection.verdict.Verdict`."""
+    created_at: Mapped[datetime]
+
+
+class Event(Base):
+    """What happened to a job, in order; `id` is the `Last-Event-ID` of the stream."""
+
+    __tablename__ = "events"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("selection_jobs.id"), index=True)
+    kind: Mapped[str] = mapped_column(String(40))
+    data: Mapped[Json]
+    created_at: Mapped[datetime]
+
+
+class OutboxMessage(Base):
+    """A message to Celery, written in the transaction that made it necessary and sent after the commit."""
+
+    __tablename__ = "outbox"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    task: Mapped[str] = mapped_column(String(40))
+    """advance_job or advance_run."""
+    subject_id: Mapped[str] = mapped_column(String(32))
+    created_at: Mapped[datetime]
+    sent_at: Mapped[datetime | None] = mapped_column(index=True)
+
+
+class IdempotencyKey(Base):
+    """A client's key of a submission and the job it made."""
+
+    __tablename__ = "idempotency_keys"
+
+    key: Mapped[str] = mapped_column(String(255), primary_key=True)
+    request_hash: Mapped[str] = mapped_column(String(64))
+    job_id: Mapped[str] = mapped_column(ForeignKey("selection_jobs.id"))
+    created_at: Mapped[datetime]
+
+
+class Worker(Base):
+    """A worker process and when it was last heard of."""
+
+    __tablename__ = "workers"
+
+    id: Mapped[str] = mapped_column(String(100), primary_key=True)
+    queues: Mapped[str] = mapped_column(String(40))
+    slots: Mapped[int]
+    device: Mapped[str | None] = mapped_column(String(100))
+    started_at: Mapped[datetime]
+    seen_epoch: Mapped[float]

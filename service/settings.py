@@ -1,0 +1,66 @@
+"""Process settings, read from the environment (`DPK_…`) once per process. A run's specification is never taken from here."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Defaults are the embedded ones: everything under one home folder, no server needed."""
+
+    model_config = SettingsConfigDict(env_prefix="DPK_", frozen=True, extra="ignore")
+
+    home: Path = Path(".dpk")
+    """Where the embedded database, queue, artifacts and reports live."""
+    database_url: str = ""
+    """SQLAlchemy address; empty: SQLite under `home`. For Postgres: `postgresql+psycopg://…`."""
+    broker_url: str = ""
+    """Celery address; empty: message files under `home`. For Redis: `redis://…`."""
+    artifact_root: Path | None = None
+    """Checkpoints and weights; None: under `home`. All workers and machines must see the same files."""
+    data_root: Path | None = None
+    """Folder of `.npz` data sets; None: only `digits`."""
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535)
+    lease_seconds: float = Field(default=30.0, gt=0)
+    """A run whose worker has not been heard of for this long is given to another worker."""
+    sweep_seconds: float = Field(default=5.0, gt=0)
+    """Time between two sweeps for lost messages and expired leases."""
+    heartbeat_seconds: float = Field(default=2.0, gt=0)
+    """Time between two reports of a worker that carries out a run; well below `lease_seconds`."""
+    checkpoint_seconds: float = Field(default=30.0, ge=0)
+    stop_grace_seconds: float = Field(default=10.0, gt=0)
+    """Time a runner gets to write a checkpoint when it is told to stop; then its process group is killed."""
+    slots: int = Field(default=2, ge=1)
+    """Runs one worker carries out at the same time, each in its own runner process."""
+    device: str = "auto"
+    """`auto`: the first CUDA device if there is one, else the CPU; or a torch device name."""
+    threads: int = Field(default=1, ge=1)
+    """CPU threads per runner. Results are bit-identical only between runs with the same number."""
+    max_attempts: int = Field(default=5, ge=1)
+    """Times a run may be started before it counts as failed."""
+
+    @property
+    def resolved_database_url(self) -> str:
+        """The database address with the embedded default filled in."""
+        return self.database_url or f"sqlite:///{self.home.absolute() / 'dpk.sqlite'}"
+
+    @property
+    def resolved_artifact_root(self) -> Path:
+        """The artifact folder with the embedded default filled in."""
+        return (self.artifact_root or self.home / "artifacts").absolute()
+
+    @property
+    def queue_folder(self) -> Path:
+        """Where the embedded queue keeps its message files."""
+        return (self.home / "queue").absolute()
+
+
+@functools.cache
+def settings() -> Settings:
+    """The settings of this process."""
+    return Settings()
