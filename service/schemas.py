@@ -1,0 +1,29 @@
+"""Wire schemas that every domain shares. The client imports these; nothing here knows the database."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Wire(BaseModel):
+    """Base of everything that crosses HTTP: unknown names are errors, so that a typo is not silently ignored."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class FieldError(Wire):
+    """One thing wrong with a request. `field` in JSON notation, e.g. `teachers[2]`."""
+
+    field: str
+    message: str
+    nearest: str | None = None
+
+
+class Problem(Wire):
+    """RFC 9457 problem details, sent as `application/problem+json` with every error."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[FieldError] = []
