@@ -1,0 +1,82 @@
+"""The few statistics that every decision shares: intervals of means and paired differences, correlations."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+CONFIDENCE = 0.9
+"""Of every interval shown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """A value with its two-sided interval at `confidence`."""
+
+    value: float
+    low: float
+    high: float
+    confidence: float = CONFIDENCE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairedNoise:
+    """Spread of one arm's result on one seed after arm means and seed means are taken out, with its degrees of freedom.
+
+    Seeds share initialisation, batch order and augmentation across arms, so the part they have in common cancels in
+    every difference between arms.
+    """
+
+    sd: float
+    freedom: int
+
+    def difference(self, value: float, seeds: int) -> Estimate:
+        """Interval of a difference `value` between two arms' means over the same `seeds` seeds."""
+        half = float(stats.t.ppf(0.5 + CONFIDENCE / 2, self.freedom)) * self.sd * math.sqrt(2 / seeds)
+        return Estimate(value=value, low=value - half, high=value + half)
+
+
+def mean(values: Mapping[int, float]) -> float:
+    """Mean over seeds, summed in the seeds' order so that it does not depend on the order of arrival."""
+    return math.fsum(values[seed] for seed in sorted(values)) / len(values)
+
+
+def paired_noise(arms: Sequence[Mapping[int, float]]) -> PairedNoise | None:
+    """Residual of the two-way layout arm x seed over the seeds all `arms` have.
+
+    None where it cannot be measured: fewer than two arms or fewer than two common seeds.
+    """
+    if len(arms) < 2:
+        return None
+    seeds = sorted(set.intersection(*(set(arm) for arm in arms)))
+    if len(seeds) < 2:
+        return None
+    table = np.array([[arm[seed] for seed in seeds] for arm in arms])
+    residual = table - table.mean(axis=1, keepdims=True) - table.mean(axis=0, keepdims=True) + table.mean()
+    freedom = (len(arms) - 1) * (len(seeds) - 1)
+    return PairedNoise(sd=float(np.sqrt((residual**2).sum() / freedom)), freedom=freedom)
+
+
+def pooled_correlation(groups: Sequence[tuple[Sequence[float], Sequence[float]]]) -> Estimate | None:
+    """Pearson correlation of (x, y) within groups, with Fisher's interval.
+
+    Each group's own means are taken out first: between groups (other students, other data) levels differ for reasons
+    that say nothing about teachers. None where it cannot be measured: fewer than four free pairs, or no spread.
+    """
+    x = np.concatenate([np.asarray(a) - np.mean(a) for a, _ in groups if len(a) > 1] or [np.empty(0)])
+    y = np.concatenate([np.asarray(b) - np.mean(b) for _, b in groups if len(b) > 1] or [np.empty(0)])
+    # With one group this is the textbook count n; every further group costs one more mean.
+    free_pairs = len(x) - sum(len(a) > 1 for a, _ in groups) + 1
+    spread = float(np.sqrt((x @ x) * (y @ y)))
+    if free_pairs < 4 or spread < 1e-15:
+        return None
+    value = float(np.clip(x @ y / spread, -1, 1))
+    if abs(value) > 1 - 1e-12:
+        return Estimate(value=value, low=value, high=value)
+    half = float(stats.norm.ppf(0.5 + CONFIDENCE / 2)) / math.sqrt(free_pairs - 3)
+    centre = math.atanh(value)
+    return Estimate(value=value, low=math.tanh(centre - half), high=math.tanh(centre + half))
