@@ -1,0 +1,81 @@
+"""The one small interface that every distillation method implements; the training loop knows nothing else."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepContext:
+    """Where in a training a step stands. Chance in a step is drawn from these two numbers alone, so a resumed run
+    needs no generator state. `step` counts from 0 over the whole training."""
+
+    seed: int
+    step: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepOutcome:
+    """What a step gives. `loss`: the scalar to minimise; `logits_BC`: the student's, detached.
+
+    `parts`: named, detached, finite 0-dim tensors on the device of the loss, e.g. `loss_class` and `share.last`.
+    """
+
+    loss: Tensor
+    logits_BC: Tensor
+    parts: dict[str, Tensor]
+
+
+class Method(nn.Module, ABC):
+    """A student and how it is taught.
+
+    `student` and `extras` (modules that train beside the student and are dropped afterwards) are what a checkpoint
+    holds. The teacher, if any, never trains: it stays in evaluation mode and none of its parameters takes a gradient.
+    """
+
+    name: ClassVar[str]
+    needs_teacher: ClassVar[bool]
+
+    def __init__(self, student: nn.Module, teacher: nn.Module | None = None) -> None:
+        super().__init__()
+        if self.needs_teacher != (teacher is not None):
+            raise ValueError(f"method {self.name!r} {'needs a' if self.needs_teacher else 'takes no'} teacher")
+        self.student = student
+        self.teacher = teacher if teacher is None else teacher.requires_grad_(False)
+        self.extras = nn.ModuleDict()
+        self.train()
+
+    @abstractmethod
+    def forward(self, pictures_BCHW: Tensor, labels_B: Tensor, step: StepContext) -> StepOutcome:
+        """One training step up to its loss: runs student and teacher; the caller goes backward."""
+
+    def train(self, mode: bool = True) -> Self:
+        """Sets student and extras to training or evaluation mode; the teacher stays in evaluation mode."""
+        super().train(mode)
+        if self.teacher is not None:
+            self.teacher.eval()
+        return self
+
+    def distillation_parameters(self) -> Iterator[nn.Parameter]:
+        """The trainable parameters beside the student's."""
+        return self.extras.parameters()
+
+    def ask_teacher(self, pictures_BCHW: Tensor) -> Tensor:
+        """The teacher's logits, without gradient."""
+        assert self.teacher is not None
+        with torch.no_grad():
+            logits_BC: Tensor = self.teacher(pictures_BCHW)
+        return logits_BC
+
+
+def outcome(total: Tensor, logits_BC: Tensor, parts: dict[str, Tensor]) -> StepOutcome:
+    """A step outcome with logits and parts detached from the graph."""
+    return StepOutcome(
+        loss=total, logits_BC=logits_BC.detach(), parts={name: part.detach() for name, part in parts.items()}
+    )
