@@ -1,0 +1,1 @@
+"""Data sources in memory, their batches and augmentations; everything random is derived from the run's seed."""
