@@ -37,7 +37,8 @@ class epoch_now(GenericFunction[float]):  # noqa: N801 - SQLAlchemy names SQL fu
 
 @compiles(epoch_now, "sqlite")
 def _epoch_now_sqlite(element: epoch_now, compiler: SQLCompiler, **keywords: Any) -> str:
-    return "unixepoch('subsec')"
+    # unixepoch('subsec') would say it better, but needs SQLite 3.42 and is NULL, not an error, before.
+    return "((julianday('now') - 2440587.5) * 86400.0)"
 
 
 @compiles(epoch_now, "postgresql")

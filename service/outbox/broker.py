@@ -1,0 +1,80 @@
+"""How API and worker reach the queue. Messages are wake-ups that carry an id; the database is the truth.
+
+So: no results, JSON only, acknowledged early (a lost message costs one sweep interval, a redelivered one nothing), and
+no remote control: a worker's health is its row in `workers`.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, Literal
+
+from celery import Celery
+from kombu import Exchange, Queue
+
+from service.settings import Settings, settings
+
+Task = Literal["advance_job", "advance_run"]
+
+QUEUES: dict[Task, str] = {"advance_job": "control", "advance_run": "runs"}
+"""`control` needs no torch and is served quickly; `runs` is served where runners live."""
+
+
+def celery_configuration(settings: Settings) -> dict[str, Any]:
+    """Celery's settings for producer and worker: message files under `home`, or whatever `broker_url` names."""
+    return {
+        **(_server(settings.broker_url) if settings.broker_url else _files(settings)),
+        # The default exchange routes by queue name and keeps no table that two starting processes could race for.
+        "task_queues": [Queue(name, Exchange(""), routing_key=name) for name in QUEUES.values()],
+        "task_create_missing_queues": False,
+        "task_serializer": "json",
+        "result_serializer": "json",
+        "accept_content": ["json"],
+        "task_ignore_result": True,
+        "task_store_errors_even_if_ignored": False,
+        "task_publish_retry": False,
+        "worker_prefetch_multiplier": 1,
+        "worker_enable_remote_control": False,
+        "worker_hijack_root_logger": False,
+        "worker_redirect_stdouts": False,
+        "worker_send_task_events": False,
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        "broker_connection_timeout": 2.0,
+    }
+
+
+def _files(settings: Settings) -> dict[str, Any]:
+    folder = settings.queue_folder
+    folder.mkdir(parents=True, exist_ok=True)
+    return {
+        "broker_url": "filesystem://",
+        "broker_transport": "service.outbox.files:Transport",
+        "broker_transport_options": {
+            "data_folder_in": str(folder),
+            "data_folder_out": str(folder),
+            "control_folder": str(folder / "control"),
+            "polling_interval": 0.25,
+        },
+    }
+
+
+def _server(url: str) -> dict[str, Any]:
+    return {
+        "broker_url": url,
+        # A request must not hang on a broker that is down: the message stays in the outbox and the sweep sends it.
+        "broker_transport_options": {"socket_connect_timeout": 2.0, "socket_keepalive": True, "max_retries": 0},
+    }
+
+
+@functools.cache
+def producer() -> Celery:
+    """The sending side, without tasks."""
+    app = Celery("dpk", set_as_current=False)
+    app.conf.update(celery_configuration(settings()))
+    return app
+
+
+def send(task: str, subject_id: str) -> None:
+    """Sends one message. Raises kombu's OperationalError or OSError when the broker cannot be reached."""
+    producer().send_task(task, args=[subject_id], queue=QUEUES[task])  # type: ignore[index]  # a row holds plain text

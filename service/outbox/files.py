@@ -1,0 +1,48 @@
+"""The embedded queue: kombu's filesystem transport with messages that appear whole and are taken by one consumer only.
+
+kombu writes a message under its final name, so a consumer can read it half written, and moves it to the system's
+temporary folder to take it, which is no single step where that is another file system. Here both are one rename.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from pathlib import Path
+from queue import Empty
+from typing import Any
+
+from kombu.transport import filesystem
+from kombu.utils.json import dumps, loads
+
+
+class Channel(filesystem.Channel):  # type: ignore[misc]  # kombu publishes no types
+    """One folder; a message of queue `q` is a file `<time>_<unique>.q.msg`, oldest first."""
+
+    def _put(self, queue: str, message: dict[str, Any], **_options: object) -> None:
+        folder = Path(self.data_folder_out)
+        unique = f"{time.time_ns():020d}_{uuid.uuid4().hex}"
+        unfinished = folder / f"{unique}.writing"
+        unfinished.write_text(dumps(message), encoding="utf-8")
+        unfinished.replace(folder / f"{unique}.{queue}.msg")
+
+    def _get(self, queue: str) -> dict[str, Any]:
+        for name in sorted(os.listdir(self.data_folder_in)):
+            if name.partition(".")[2] != f"{queue}.msg":
+                continue
+            taken = Path(self.data_folder_in, f"{name}.{uuid.uuid4().hex}.taken")
+            try:
+                Path(self.data_folder_in, name).rename(taken)
+            except FileNotFoundError:
+                continue  # another consumer was faster
+            message: dict[str, Any] = loads(taken.read_text(encoding="utf-8"))
+            taken.unlink()
+            return message
+        raise Empty
+
+
+class Transport(filesystem.Transport):  # type: ignore[misc]  # kombu publishes no types
+    """Named by `broker_transport`."""
+
+    Channel = Channel

@@ -1,0 +1,37 @@
+"""The outbox's queries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
+
+from service.database.tables import OutboxMessage
+from service.database.types import utc_now
+
+
+def add(session: Session, task: str, subject_id: str) -> None:
+    """Writes one message."""
+    session.add(OutboxMessage(task=task, subject_id=subject_id, created_at=utc_now(), sent_at=None))
+
+
+def unsent(session: Session, limit: int) -> list[OutboxMessage]:
+    """The oldest messages that nobody has sent yet."""
+    rows = select(OutboxMessage).where(OutboxMessage.sent_at.is_(None)).order_by(OutboxMessage.id).limit(limit)
+    return list(session.scalars(rows))
+
+
+def mark_sent(session: Session, ids: Sequence[int]) -> None:
+    """Another dispatcher may have been faster; its time is kept."""
+    rows = update(OutboxMessage).where(OutboxMessage.id.in_(ids), OutboxMessage.sent_at.is_(None))
+    session.execute(rows.values(sent_at=utc_now()).execution_options(synchronize_session=False))
+
+
+def purge(session: Session, *, before: datetime, limit: int) -> None:
+    """Deletes at most `limit` messages that were sent before `before`."""
+    old = select(OutboxMessage.id).where(OutboxMessage.sent_at < before).order_by(OutboxMessage.id).limit(limit)
+    session.execute(
+        delete(OutboxMessage).where(OutboxMessage.id.in_(old)).execution_options(synchronize_session=False)
+    )
