@@ -1,4 +1,4 @@
-"""The engine and the one way to open a transaction."""
+"""The engine and the two ways to open a transaction: one to write, one to read."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.orm import Session
 
 from service.settings import settings
+
+READ_ONLY = "dpk_read_only"
+"""Execution option of a SQLite connection whose transaction takes no write lock."""
 
 
 def open_engine(url: str) -> Engine:
@@ -23,7 +26,7 @@ def open_engine(url: str) -> Engine:
         Path(address.database).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(address, connect_args={"timeout": 30, "check_same_thread": False})
     event.listen(engine, "connect", _prepare_sqlite)
-    event.listen(engine, "begin", _begin_immediate)
+    event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
@@ -40,7 +43,20 @@ def transaction() -> Iterator[Session]:
         yield session
 
 
-def _prepare_sqlite(connection: Any, record: object) -> None:
+@contextmanager
+def reading() -> Iterator[Session]:
+    """One session that sees one moment of the database and cannot write; on SQLite it never waits for a writer."""
+    with Session(_reader(engine()), expire_on_commit=False) as session, session.begin():
+        yield session
+
+
+def _reader(engine: Engine) -> Engine:
+    if engine.dialect.name == "sqlite":
+        return engine.execution_options(**{READ_ONLY: True})
+    return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
     # pysqlite begins transactions late and behind SQLAlchemy's back; we begin them ourselves, below.
     connection.isolation_level = None
     cursor = connection.cursor()
@@ -51,6 +67,11 @@ def _prepare_sqlite(connection: Any, record: object) -> None:
     cursor.close()
 
 
-def _begin_immediate(connection: Any) -> None:
+def _begin_sqlite(connection: Connection) -> None:
+    if connection.get_execution_options().get(READ_ONLY):
+        connection.exec_driver_sql("PRAGMA query_only=ON")
+        connection.exec_driver_sql("BEGIN")
+        return
     # Taking the write lock at once turns a mid-transaction lock failure, which cannot be waited out, into a wait.
+    connection.exec_driver_sql("PRAGMA query_only=OFF")
     connection.exec_driver_sql("BEGIN IMMEDIATE")

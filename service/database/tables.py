@@ -11,10 +11,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Boolean, Float, ForeignKey, Index, Integer, MetaData, String, Text, text
+from sqlalchemy import JSON, Boolean, Double, ForeignKey, Index, Integer, MetaData, String, Text, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from service.database.types import UtcDateTime
+
+SCHEMA_REVISION = "0001"
+"""The migration this code was written for; readiness compares it with the database's."""
 
 Json = dict[str, Any]
 
@@ -33,7 +36,7 @@ class Base(DeclarativeBase):
     )
     type_annotation_map = {  # noqa: RUF012 - SQLAlchemy's own hook
         datetime: UtcDateTime,
-        Json: JSON,
+        Json: JSON(none_as_null=True),
     }
 
 
@@ -117,18 +120,18 @@ class Run(Base):
     fence: Mapped[int] = mapped_column(default=0)
     """The fencing token: grows with every claim."""
     lease_owner: Mapped[str | None] = mapped_column(String(100))
-    lease_expires: Mapped[float | None] = mapped_column(Float)
+    lease_expires: Mapped[float | None] = mapped_column(Double)
     """Seconds since 1970 by the database's clock (`epoch_now`)."""
-    sent_epoch: Mapped[float | None] = mapped_column(Float)
+    sent_epoch: Mapped[float | None] = mapped_column(Double)
     """When its message was last put into the outbox, by the database's clock."""
     created_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     step: Mapped[int] = mapped_column(default=0)
     total_steps: Mapped[int] = mapped_column(default=0)
-    seconds: Mapped[float] = mapped_column(Float, default=0.0)
+    seconds: Mapped[float] = mapped_column(Double, default=0.0)
     """Training seconds of this run, kept ones only."""
-    wasted_seconds: Mapped[float] = mapped_column(Float, default=0.0)
+    wasted_seconds: Mapped[float] = mapped_column(Double, default=0.0)
     """Seconds that attempts spent beyond their last checkpoint."""
     checkpoint: Mapped[Json | None]
     """`dpk_core.protocol.Checkpoint`."""

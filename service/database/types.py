@@ -18,11 +18,11 @@ class UtcDateTime(TypeDecorator[datetime]):
     impl = DateTime(timezone=True)
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def process_bind_param(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
         assert value is None or value.tzinfo is not None, "naive time"
         return None if value is None else value.astimezone(UTC)
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def process_result_value(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
@@ -36,13 +36,13 @@ class epoch_now(GenericFunction[float]):  # noqa: N801 - SQLAlchemy names SQL fu
 
 
 @compiles(epoch_now, "sqlite")
-def _epoch_now_sqlite(element: epoch_now, compiler: SQLCompiler, **keywords: Any) -> str:
+def _epoch_now_sqlite(_element: epoch_now, _compiler: SQLCompiler, **_keywords: Any) -> str:
     # unixepoch('subsec') would say it better, but needs SQLite 3.42 and is NULL, not an error, before.
     return "((julianday('now') - 2440587.5) * 86400.0)"
 
 
 @compiles(epoch_now, "postgresql")
-def _epoch_now_postgresql(element: epoch_now, compiler: SQLCompiler, **keywords: Any) -> str:
+def _epoch_now_postgresql(_element: epoch_now, _compiler: SQLCompiler, **_keywords: Any) -> str:
     return "extract(epoch from clock_timestamp())"
 
 

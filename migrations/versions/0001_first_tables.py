@@ -1,0 +1,194 @@
+"""The first tables: jobs and what is known of them, runs and what they measured, the outbox and the workers."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+from service.database.types import UtcDateTime
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Makes every table."""
+    _create_jobs()
+    _create_runs()
+    _create_queue()
+
+
+def downgrade() -> None:
+    """Drops every table, those that refer to others first."""
+    for table in (
+        "workers",
+        "outbox",
+        "measurements",
+        "job_runs",
+        "idempotency_keys",
+        "events",
+        "verdicts",
+        "runs",
+        "candidates",
+        "selection_jobs",
+    ):
+        op.drop_table(table)
+
+
+def _create_jobs() -> None:
+    op.create_table(
+        "selection_jobs",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("stage", sa.String(length=24), nullable=True),
+        sa.Column("request", sa.JSON(none_as_null=True), nullable=False),
+        sa.Column("plan", sa.JSON(none_as_null=True), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.Column("started_at", UtcDateTime(), nullable=True),
+        sa.Column("finished_at", UtcDateTime(), nullable=True),
+        sa.Column("failure", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_selection_jobs")),
+    )
+    op.create_index(op.f("ix_selection_jobs_state"), "selection_jobs", ["state"])
+    op.create_table(
+        "candidates",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("job_id", sa.String(length=32), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("teacher", sa.String(length=200), nullable=True),
+        sa.Column("status", sa.String(length=16), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(["job_id"], ["selection_jobs.id"], name=op.f("fk_candidates_job_id_selection_jobs")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_candidates")),
+    )
+    op.create_index("uq_candidates_job_id_position", "candidates", ["job_id", "position"], unique=True)
+    op.create_table(
+        "verdicts",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("job_id", sa.String(length=32), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("final", sa.Boolean(), nullable=False),
+        sa.Column("document", sa.JSON(none_as_null=True), nullable=False),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(["job_id"], ["selection_jobs.id"], name=op.f("fk_verdicts_job_id_selection_jobs")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_verdicts")),
+    )
+    op.create_index("uq_verdicts_job_id_number", "verdicts", ["job_id", "number"], unique=True)
+    op.create_table(
+        "events",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("job_id", sa.String(length=32), nullable=False),
+        sa.Column("kind", sa.String(length=40), nullable=False),
+        sa.Column("data", sa.JSON(none_as_null=True), nullable=False),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(["job_id"], ["selection_jobs.id"], name=op.f("fk_events_job_id_selection_jobs")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_events")),
+    )
+    op.create_index(op.f("ix_events_job_id"), "events", ["job_id"])
+    op.create_table(
+        "idempotency_keys",
+        sa.Column("key", sa.String(length=255), nullable=False),
+        sa.Column("request_hash", sa.String(length=64), nullable=False),
+        sa.Column("job_id", sa.String(length=32), nullable=False),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["job_id"], ["selection_jobs.id"], name=op.f("fk_idempotency_keys_job_id_selection_jobs")
+        ),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_idempotency_keys")),
+    )
+
+
+def _create_runs() -> None:
+    op.create_table(
+        "runs",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("content_key", sa.String(length=64), nullable=False),
+        sa.Column("training_key", sa.String(length=64), nullable=False),
+        sa.Column("purpose", sa.String(length=8), nullable=False),
+        sa.Column("spec", sa.JSON(none_as_null=True), nullable=False),
+        sa.Column("dataset", sa.String(length=200), nullable=False),
+        sa.Column("method", sa.String(length=16), nullable=False),
+        sa.Column("student", sa.String(length=200), nullable=False),
+        sa.Column("teacher", sa.String(length=200), nullable=True),
+        sa.Column("seed", sa.Integer(), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("cancel_requested", sa.Boolean(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("fence", sa.Integer(), nullable=False),
+        sa.Column("lease_owner", sa.String(length=100), nullable=True),
+        sa.Column("lease_expires", sa.Double(), nullable=True),
+        sa.Column("sent_epoch", sa.Double(), nullable=True),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.Column("started_at", UtcDateTime(), nullable=True),
+        sa.Column("finished_at", UtcDateTime(), nullable=True),
+        sa.Column("step", sa.Integer(), nullable=False),
+        sa.Column("total_steps", sa.Integer(), nullable=False),
+        sa.Column("seconds", sa.Double(), nullable=False),
+        sa.Column("wasted_seconds", sa.Double(), nullable=False),
+        sa.Column("checkpoint", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("result", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("failure_kind", sa.String(length=16), nullable=True),
+        sa.Column("failure", sa.Text(), nullable=True),
+        sa.Column("device", sa.String(length=100), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_runs")),
+    )
+    op.create_index(op.f("ix_runs_state"), "runs", ["state"])
+    op.create_index(op.f("ix_runs_training_key"), "runs", ["training_key"])
+    op.create_index(
+        "uq_runs_content_key",
+        "runs",
+        ["content_key"],
+        unique=True,
+        sqlite_where=sa.text("state NOT IN ('failed', 'cancelled')"),
+        postgresql_where=sa.text("state NOT IN ('failed', 'cancelled')"),
+    )
+    op.create_table(
+        "job_runs",
+        sa.Column("job_id", sa.String(length=32), nullable=False),
+        sa.Column("candidate_id", sa.Integer(), nullable=False),
+        sa.Column("run_id", sa.String(length=32), nullable=False),
+        sa.Column("purpose", sa.String(length=8), nullable=False),
+        sa.Column("seed", sa.Integer(), nullable=False),
+        sa.Column("reused", sa.Boolean(), nullable=False),
+        sa.ForeignKeyConstraint(["candidate_id"], ["candidates.id"], name=op.f("fk_job_runs_candidate_id_candidates")),
+        sa.ForeignKeyConstraint(["job_id"], ["selection_jobs.id"], name=op.f("fk_job_runs_job_id_selection_jobs")),
+        sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_job_runs_run_id_runs")),
+        sa.PrimaryKeyConstraint("job_id", "candidate_id", "run_id", name=op.f("pk_job_runs")),
+    )
+    op.create_index(op.f("ix_job_runs_run_id"), "job_runs", ["run_id"])
+    op.create_table(
+        "measurements",
+        sa.Column("run_id", sa.String(length=32), nullable=False),
+        sa.Column("epoch", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("step", sa.Integer(), nullable=False),
+        sa.Column("value", sa.Double(), nullable=False),
+        sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_measurements_run_id_runs")),
+        sa.PrimaryKeyConstraint("run_id", "epoch", "name", name=op.f("pk_measurements")),
+    )
+
+
+def _create_queue() -> None:
+    op.create_table(
+        "outbox",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("task", sa.String(length=40), nullable=False),
+        sa.Column("subject_id", sa.String(length=32), nullable=False),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.Column("sent_at", UtcDateTime(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_outbox")),
+    )
+    op.create_index(op.f("ix_outbox_sent_at"), "outbox", ["sent_at"])
+    op.create_table(
+        "workers",
+        sa.Column("id", sa.String(length=100), nullable=False),
+        sa.Column("queues", sa.String(length=40), nullable=False),
+        sa.Column("slots", sa.Integer(), nullable=False),
+        sa.Column("device", sa.String(length=100), nullable=True),
+        sa.Column("started_at", UtcDateTime(), nullable=False),
+        sa.Column("seen_epoch", sa.Double(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_workers")),
+    )
