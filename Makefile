@@ -1,0 +1,62 @@
+# DPK Select. `make help` explains; every target sets up what it needs.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PORT ?= 8000
+
+help: ## show this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo "  First time here: make demo. Settings are environment variables, listed in .env.example."
+
+$(BIN)/uv:
+	@$(PYTHON) -c 'import sys; sys.exit("DPK Select needs Python 3.11 or newer; this is %s. Try: make PYTHON=python3.12 …" % sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+	@echo "Creating the virtual environment $(VENV) …"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+
+# Stamps: an environment is made anew only when what it is made from changes.
+$(VENV)/.run: $(BIN)/uv pyproject.toml constraints.txt
+	@echo "Installing (PyTorch is large; this takes a while the first time) …"
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[runner]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[runner,dev]'
+	@touch $@
+
+setup: $(VENV)/.dev ## make the environment for development
+
+demo: $(VENV)/.run ## the main job, end to end: which teacher for a tiny student on real digits (no server needed)
+	@$(BIN)/dpk demo
+
+serve: $(VENV)/.run ## keep the API, the page and the workers up on http://127.0.0.1:$(PORT) (PORT=…)
+	@$(BIN)/dpk serve --port $(PORT)
+
+test: $(VENV)/.dev ## every test, on its own real Postgres, Redis and Chromium
+	@tests/install-chromium
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(TESTS)
+
+check: $(VENV)/.dev ## linters, types, import contracts, module sizes
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python tests/check_sizes.py
+
+format: $(VENV)/.dev ## mend what the linters can mend
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+catalogue: $(VENV)/.run ## read timm's and torchvision's models again into the catalogue
+	@$(BIN)/python -m dpk_core.models.inventory
+
+constraints: ## pin what is installed now into constraints.txt
+	@$(BIN)/uv pip freeze --python $(BIN)/python --exclude-editable | grep -v -i -E '^(nvidia-|triton|cuda-|pip|setuptools|uv)' > constraints.txt
+
+clean: ## remove the environment and everything the demo made
+	@rm -rf $(VENV) .dpk build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+.PHONY: help setup demo serve test check format catalogue constraints clean
