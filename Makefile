@@ -54,7 +54,7 @@ catalogue: $(VENV)/.run ## read timm's and torchvision's models again into the c
 	@$(BIN)/python -m dpk_core.models.inventory
 
 constraints: ## pin what is installed now into constraints.txt
-	@$(BIN)/uv pip freeze --python $(BIN)/python --exclude-editable | grep -v -i -E '^(nvidia-|triton|cuda-|pip|setuptools|uv)' > constraints.txt
+	@$(BIN)/uv pip freeze --python $(BIN)/python --exclude-editable | grep -v -i -E '^(nvidia-|triton|cuda-|pip==|setuptools==|uv==)' > constraints.txt
 
 clean: ## remove the environment and everything the demo made
 	@rm -rf $(VENV) .dpk build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
