@@ -1,4 +1,4 @@
-"""Process settings, read from the environment (`DPK_…`) once per process. A run's specification is never taken from here."""
+"""Process settings, read from the environment (`DPK_…`) once per process. No run's specification is taken from here."""
 
 from __future__ import annotations
 

@@ -1,0 +1,44 @@
+"""The HTTP application: `create_app` builds it, `app` is what a server loads. No torch, so it starts in a second."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+
+from service import problems
+from service.health.endpoints import router as health
+
+DESCRIPTION = """Which teacher should my student learn from? Ask with `POST /selection-jobs`, follow the answer as it
+forms, and look up finished ones with `GET /best-teacher`. Accuracies are fractions in 0 … 1; times are seconds.
+Every error is `application/problem+json` (RFC 9457)."""
+
+
+def create_app() -> FastAPI:
+    """The application with every domain's routes."""
+    app = FastAPI(
+        title="DPK Select", version="0.1.0", summary="Teacher selection for knowledge distillation",
+        description=DESCRIPTION, license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        responses=problems.responses(422, 500),
+    )  # fmt: skip
+    for router in (health,):
+        app.include_router(router)
+    problems.install(app)
+    _document_problems(app)
+    return app
+
+
+def _document_problems(app: FastAPI) -> None:
+    """Corrects what FastAPI says of error responses, once, when the document is first asked for."""
+    generate = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            problems.document(generate()["paths"])
+        assert app.openapi_schema is not None
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way
+
+
+app = create_app()

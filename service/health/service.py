@@ -1,0 +1,64 @@
+"""What readiness asks, and the alarms that a person should look at."""
+
+from __future__ import annotations
+
+from kombu.exceptions import KombuError
+from sqlalchemy.exc import DBAPIError
+
+from service.database.session import reading
+from service.database.tables import SCHEMA_REVISION
+from service.health import repository
+from service.health.schemas import Readiness
+from service.outbox.broker import producer
+from service.problems import Unavailable
+from service.schemas import FieldError
+from service.settings import settings
+
+
+def readiness() -> Readiness:
+    """Every part that answers, and the alarms. Raises Unavailable naming the parts that do not answer."""
+    failing = [error for error in (_schema_error(), _broker_error()) if error is not None]
+    if failing:
+        raise Unavailable(" ".join(error.message for error in failing), failing)
+    return Readiness(parts=["database", "schema", "broker"], alarms=alarms())
+
+
+def alarms() -> list[str]:
+    """Work that waits while nobody takes it: a broker may answer pings while a worker consumes nothing."""
+    silence = max(settings().lease_seconds, 2 * settings().sweep_seconds)
+    with reading() as session:
+        waiting = repository.runs_in(session, "queued")
+        running = repository.runs_in(session, "running")
+        workers = repository.workers_seen(session, silence)
+    runs = "1 run is" if waiting == 1 else f"{waiting} runs are"
+    if waiting and not workers:
+        return [f"{runs} queued, and no worker was heard of in the last {silence:.0f} s. Start one: dpk worker."]
+    if waiting and not running:
+        return [f"{runs} queued, and none is running although a worker is alive. Look at its log if this stays."]
+    return []
+
+
+def _schema_error() -> FieldError | None:
+    try:
+        with reading() as session:
+            revision = repository.schema_revision(session)
+    except DBAPIError as error:
+        missing = "alembic_version" in str(error.orig)
+        return _not_migrated("empty") if missing else FieldError(
+            field="database", message=f"The database cannot be reached ({type(error.orig).__name__})."
+        )  # fmt: skip
+    return None if revision == SCHEMA_REVISION else _not_migrated(revision or "empty")
+
+
+def _not_migrated(revision: str) -> FieldError:
+    message = f"The database is at revision {revision}, not {SCHEMA_REVISION}. Bring it there: dpk migrate."
+    return FieldError(field="schema", message=message)
+
+
+def _broker_error() -> FieldError | None:
+    try:
+        with producer().connection_for_write() as connection:
+            connection.ensure_connection(max_retries=1, timeout=2)
+    except (KombuError, OSError) as error:
+        return FieldError(field="broker", message=f"The broker cannot be reached ({type(error).__name__}).")
+    return None

@@ -1,0 +1,167 @@
+"""Every error the API answers with, as problem details (RFC 9457); the one place that knows HTTP statuses of errors.
+
+ServiceError
+├── NotFound      404   there is no such thing
+├── Conflict      409   the thing's state does not allow it
+├── Rejected      422   the request cannot work, with one entry per thing wrong
+└── Unavailable   503   a part the service needs cannot be reached
+"""
+
+from __future__ import annotations
+
+import http
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+
+from dpk_core.errors import InvalidRequest
+from service.schemas import FieldError, Problem
+from service.validation import field_errors
+
+MEDIA_TYPE = "application/problem+json"
+
+_log = logging.getLogger(__name__)
+
+
+class ServiceError(Exception):
+    """Base of the errors the service raises on purpose; its text is the problem's `detail`."""
+
+    status: ClassVar[int]
+    kind: ClassVar[str]
+
+    def __init__(self, detail: str, errors: Sequence[FieldError] = ()) -> None:
+        super().__init__(detail)
+        self.errors = tuple(errors)
+
+
+class NotFound(ServiceError):
+    """There is no such thing, or nothing that answers the question yet."""
+
+    status, kind = 404, "not-found"
+
+
+class Conflict(ServiceError):
+    """The thing is in a state that does not allow this."""
+
+    status, kind = 409, "conflict"
+
+
+class Rejected(ServiceError):
+    """The request cannot work; `errors` names every field that is wrong."""
+
+    status, kind = 422, "invalid-request"
+
+    @classmethod
+    def because(cls, errors: Sequence[FieldError]) -> Rejected:
+        """With the first error as the detail and how many more there are."""
+        more = f" There {'is' if len(errors) == 2 else 'are'} {len(errors) - 1} more." if len(errors) > 1 else ""
+        return cls(f"{errors[0].field}: {errors[0].message}{more}", errors)
+
+
+class Unavailable(ServiceError):
+    """A part the service needs cannot be reached; `errors` names it."""
+
+    status, kind = 503, "unavailable"
+
+
+def field_error(error: InvalidRequest) -> FieldError:
+    """A core error as a wire entry."""
+    return FieldError(field=error.field, message=error.message, nearest=error.nearest)
+
+
+def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """What an endpoint documents of its errors in OpenAPI."""
+    return {status: {"model": Problem, "description": _EXAMPLES[status][0]} for status in statuses}
+
+
+def document(operations: Mapping[str, Any]) -> None:
+    """Gives an OpenAPI document's error responses their media type and an example, in place."""
+    for path in operations.values():
+        for operation in path.values():
+            for status, response in operation["responses"].items():
+                if status.isdigit() and int(status) >= 400:
+                    described = response["content"].pop("application/json")
+                    example = _EXAMPLES[int(status)][1].model_dump()
+                    response["content"] = {MEDIA_TYPE: {**described, "example": example}}
+
+
+def install(app: FastAPI) -> None:
+    """Makes `app` answer every error as problem details: its own, wrong requests, unknown routes and defects."""
+    app.add_exception_handler(ServiceError, _service_error)
+    app.add_exception_handler(InvalidRequest, _invalid_request)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(HTTPException, _http_exception)
+    app.add_exception_handler(Exception, _defect)
+
+
+async def _service_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, ServiceError)
+    return _answer(error.status, error.kind, str(error), error.errors)
+
+
+async def _invalid_request(request: Request, error: Exception) -> Response:
+    assert isinstance(error, InvalidRequest)
+    return await _service_error(request, Rejected.because([field_error(error)]))
+
+
+async def _validation_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    return await _service_error(request, Rejected.because(field_errors(error.errors())))
+
+
+async def _http_exception(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    detail = {
+        404: f"There is nothing at {request.url.path}.",
+        405: f"{request.url.path} does not answer {request.method}.",
+    }.get(error.status_code, str(error.detail))
+    return _answer(error.status_code, None, detail, headers=error.headers)
+
+
+async def _defect(_request: Request, error: Exception) -> Response:
+    _log.error("A request ended in a defect", exc_info=error)
+    return _answer(500, None, "The service made a mistake. It is in the service's log; asking again may help.")
+
+
+def _answer(
+    status: int, kind: str | None, detail: str, errors: Sequence[FieldError] = (),
+    headers: Mapping[str, str] | None = None,
+) -> Response:  # fmt: skip
+    problem = _problem(status, kind, detail, errors)
+    return JSONResponse(problem.model_dump(), status, headers, media_type=MEDIA_TYPE)
+
+
+def _problem(status: int, kind: str | None, detail: str, errors: Sequence[FieldError] = ()) -> Problem:
+    return Problem(
+        type="about:blank" if kind is None else f"urn:dpk-select:problem:{kind}",
+        title=http.HTTPStatus(status).phrase if kind is None else kind.replace("-", " ").capitalize(),
+        status=status,
+        detail=detail,
+        errors=list(errors),
+    )
+
+
+_EXAMPLES: dict[int, tuple[str, Problem]] = {
+    404: ("Not there", _problem(404, "not-found", "There is no selection job 'f00'.")),
+    409: ("Not possible in this state", _problem(409, "conflict", "The job has finished; it cannot be cancelled.")),
+    422: (
+        "The request cannot work",
+        _problem(
+            422, "invalid-request", "teachers[1]: There is no model 'cifar/resnet21'.",
+            [FieldError(field="teachers[1]", message="There is no model 'cifar/resnet21'.", nearest="cifar/resnet20")],
+        ),
+    ),
+    500: ("A defect of the service", _problem(500, None, "The service made a mistake.")),
+    503: (
+        "A part cannot be reached",
+        _problem(
+            503, "unavailable", "The broker cannot be reached.",
+            [FieldError(field="broker", message="The broker cannot be reached.")],
+        ),
+    ),
+}  # fmt: skip

@@ -1,0 +1,69 @@
+"""pydantic's findings in words a person would use, at places a person would name (`teachers[2]`, `budget.epochs`)."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from service.schemas import FieldError
+
+_SOURCES = frozenset({"body", "query", "path", "header", "cookie"})
+
+_SENTENCES = {
+    "missing": "This is required.",
+    "extra_forbidden": "There is no such field.",
+    "bool_parsing": "This must be true or false.",
+    "bool_type": "This must be true or false.",
+    "dict_type": "This must be an object.",
+    "finite_number": "This must be a finite number.",
+    "float_parsing": "This must be a number.",
+    "float_type": "This must be a number.",
+    "greater_than_equal": "This must be at least {ge}.",
+    "int_from_float": "This must be a whole number.",
+    "int_parsing": "This must be a whole number.",
+    "int_type": "This must be a whole number.",
+    "less_than_equal": "This must be at most {le}.",
+    "list_type": "This must be a list.",
+    "literal_error": "This must be one of {expected}.",
+    "model_attributes_type": "This must be an object.",
+    "model_type": "This must be an object.",
+    "string_too_long": "This must have at most {max_length} characters.",
+    "string_too_short": "This must have at least {min_length} characters.",
+    "string_type": "This must be text.",
+    "too_long": "This must have at most {max_length} entries.",
+    "too_short": "This must have at least {min_length} entries.",
+}
+
+
+def field_errors(findings: Iterable[Mapping[str, Any]]) -> list[FieldError]:
+    """One entry per finding, in pydantic's order."""
+    return [_field_error(finding) for finding in findings]
+
+
+def place(location: Sequence[int | str]) -> str:
+    """A location in JSON notation: `("body", "teachers", 2)` is `teachers[2]`; the body itself is `body`."""
+    inside = location[1:] if location and location[0] in _SOURCES else location
+    if not inside:
+        return str(location[0]) if location else "body"
+    text = ""
+    for part in inside:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text
+
+
+def _field_error(finding: Mapping[str, Any]) -> FieldError:
+    sentence = _SENTENCES.get(finding["type"])
+    if finding["type"] == "json_invalid":
+        # The location then is a character's number, which names no field.
+        return FieldError(field="body", message=f"The body is not JSON: {finding['ctx']['error']}.")
+    message = f"{finding['msg']}." if sentence is None else sentence.format(**finding.get("ctx", {}))
+    return FieldError(field=place(finding["loc"]), message=message, nearest=_nearest(finding))
+
+
+def _nearest(finding: Mapping[str, Any]) -> str | None:
+    if finding["type"] != "literal_error" or not isinstance(finding.get("input"), str):
+        return None
+    choices = [choice.strip(" '") for choice in finding["ctx"]["expected"].replace(" or ", ",").split(",")]
+    nearest: list[str] = difflib.get_close_matches(finding["input"], choices, n=1, cutoff=0.0)
+    return nearest[0]
