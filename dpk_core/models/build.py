@@ -21,21 +21,6 @@ TORCHVISION_OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-class GreyPictures(nn.Sequential):
-    """Lets a model with three input channels take grey pictures, by repeating their one channel.
-
-    Module names below it gain the prefix `model.`.
-    """
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.add_module("model", model)
-
-    def forward(self, pictures_BCHW: Tensor) -> Tensor:
-        """Logits of the model inside."""
-        return super().forward(pictures_BCHW.expand(-1, 3, -1, -1))
-
-
 def build_model(name: str, *, classes: int, channels: int, seed: int) -> nn.Module:
     """The model `name` in training mode on the CPU; equal arguments give equal weights.
 
@@ -75,7 +60,14 @@ def _build_torchvision(member: str, classes: int, channels: int) -> nn.Module:
         raise ValueError(f"torchvision models take pictures of 1 or 3 channels, not {channels}")
     options = TORCHVISION_OPTIONS.get(member, {})
     model: nn.Module = torchvision.models.get_model(member, weights=None, num_classes=classes, **options)
-    return GreyPictures(model) if channels == 1 else model
+    if channels == 1:
+        model.register_forward_pre_hook(_repeat_grey)
+    return model
+
+
+def _repeat_grey(_: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
+    """Grey pictures as three equal channels: a hook, so the model's module names and weights stay the library's."""
+    return (inputs[0].expand(-1, 3, -1, -1),)
 
 
 FAMILIES: dict[str, Callable[[str, int, int], nn.Module]] = {

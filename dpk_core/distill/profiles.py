@@ -1,0 +1,90 @@
+"""Sizes of DPK's modules by profile: `paper` the authors', `probe` ours, light enough for a CPU.
+
+Every rule takes what a stage joins and gives a `StageSizes` whose patches tile the map.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from dpk_core.distill.stage import StageSizes
+from dpk_core.spec import ProfileName
+
+STAGES = ("last", "second_last")
+"""The stages in the order of the authors' tables: from the deeper to the shallower."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageShape:
+    """What a stage joins: `stage` of STAGES, models by name, the teacher's channels and map size (height, width)."""
+
+    stage: str
+    student: str
+    teacher: str
+    teacher_channels: int
+    side: tuple[int, int]
+
+
+def stage_sizes(profile: ProfileName, shape: StageShape) -> StageSizes:
+    """The sizes of one stage's modules under `profile`."""
+    return PROFILES[profile](shape)
+
+
+def _sizes(encoder: tuple[int, int, int], decoder: tuple[int, int, int]) -> StageSizes:
+    """From (width, depth, heads) twice."""
+    return StageSizes(
+        encoder_width=encoder[0], encoder_depth=encoder[1], encoder_heads=encoder[2],
+        decoder_width=decoder[0], decoder_depth=decoder[1], decoder_heads=decoder[2],
+    )  # fmt: skip
+
+
+# Method sheet, section 6: teacher and student, then last and second-last stage. All have p = 1.
+_R34_R18 = (_sizes((512, 6, 8), (512, 4, 8)), _sizes((256, 6, 8), (256, 4, 8)))
+_R152_R18 = (_sizes((640, 6, 8), (1024, 4, 8)), _sizes((640, 6, 8), (1024, 4, 8)))
+PAPER_PAIRS: dict[tuple[str, str], tuple[StageSizes, StageSizes]] = {
+    ("cifar/resnet56", "cifar/resnet20"): (_sizes((128, 6, 8), (80, 4, 8)), _sizes((64, 6, 8), (48, 6, 8))),
+    ("cifar/resnet110", "cifar/resnet32"): (_sizes((128, 6, 8), (128, 4, 8)), _sizes((128, 6, 8), (64, 6, 8))),
+    ("cifar/resnet32x4", "cifar/resnet8x4"): (_sizes((180, 6, 4), (256, 4, 8)), _sizes((160, 6, 4), (128, 4, 8))),
+    ("torchvision/resnet34", "torchvision/resnet18"): _R34_R18,
+    ("timm/resnet34", "timm/resnet18"): _R34_R18,
+    ("torchvision/resnet152", "torchvision/resnet18"): _R152_R18,
+    ("timm/resnet152", "timm/resnet18"): _R152_R18,
+}  # fmt: skip
+"""The pairs whose sizes the authors published."""
+
+
+def _paper(shape: StageShape) -> StageSizes:
+    """The authors' sizes; for a pair they did not list, what their tables come to: encoders twice as wide as the
+    teacher's map is deep, at most 256, six blocks; decoder as wide, at most 512, four blocks; eight heads."""
+    listed = PAPER_PAIRS.get((shape.teacher, shape.student))
+    if listed is not None:
+        sizes = listed[STAGES.index(shape.stage)]
+    else:
+        width = _multiple(2 * shape.teacher_channels, of=16)
+        sizes = _sizes((min(width, 256), 6, 8), (min(width, 512), 4, 8))
+    return replace(sizes, patch=_patch(shape.side, most_tokens=256))
+
+
+def _probe(shape: StageShape) -> StageSizes:
+    """One block each, few and wide heads, at most 64 tokens: the levers that the measurements named."""
+    width = _multiple(min(shape.teacher_channels, 96), of=16)
+    return replace(_sizes((32, 1, 2), (max(32, width), 1, 2)), patch=_patch(shape.side, most_tokens=64))
+
+
+def _multiple(value: int, *, of: int) -> int:
+    return math.ceil(value / of) * of
+
+
+def _patch(side: tuple[int, int], *, most_tokens: int) -> int:
+    """The smallest patch size that tiles the map in 4 … `most_tokens` patches; failing that, the one that tiles it in
+    the fewest patches from 4 up."""
+    height, width = side
+    tiling = [p for p in range(1, math.gcd(height, width) + 1) if height % p == 0 == width % p]
+    enough = [p for p in tiling if (height // p) * (width // p) >= 4] or [1]
+    return next((p for p in enough if (height // p) * (width // p) <= most_tokens), enough[-1])
+
+
+PROFILES: dict[ProfileName, Callable[[StageShape], StageSizes]] = {"paper": _paper, "probe": _probe}
+"""The rule behind every profile."""
