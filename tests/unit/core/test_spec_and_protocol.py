@@ -1,0 +1,158 @@
+"""What a run is, its content key, and the lines between worker and runner."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+
+import pytest
+
+from dpk_core.codec import content_key, from_json, to_json
+from dpk_core.errors import InvalidRequest, ProtocolFault
+from dpk_core.protocol import (
+    ArtifactReference,
+    Checkpoint,
+    Finished,
+    Measured,
+    RunCommand,
+    RunResult,
+    StopCommand,
+    decode_command,
+    decode_event,
+    encode,
+)
+from dpk_core.recipes import RECIPES, recipe
+from dpk_core.spec import MethodSpec, RunSpec, TeacherReference, TrainingSpec
+
+
+@pytest.fixture
+def training() -> TrainingSpec:
+    return TrainingSpec(
+        role="student",
+        model="cifar/resnet8",
+        dataset="digits",
+        data_fingerprint="f",
+        method=MethodSpec(name="dpk"),
+        teacher=TeacherReference(model="cifar/resnet20", training_key="k"),
+        recipe=recipe("digits", epochs=8),
+        seed=3,
+    )
+
+
+class TestSpec:
+    def test_a_probe_and_the_full_run_are_one_training_and_two_runs(self, training: TrainingSpec) -> None:
+        probe, full = RunSpec(training=training, stop_epoch=2), RunSpec(training=training, stop_epoch=8)
+        assert probe.training.key() == full.training.key()
+        assert probe.key() != full.key()
+        assert (probe.is_full, full.is_full) == (False, True)
+
+    def test_every_part_is_in_the_key(self, training: TrainingSpec) -> None:
+        others = [
+            replace(training, model="cifar/resnet14"),
+            replace(training, dataset="npz/x"),
+            replace(training, data_fingerprint="g"),
+            replace(training, method=MethodSpec(name="kd")),
+            replace(training, method=MethodSpec(name="dpk", profile="paper")),
+            replace(training, teacher=TeacherReference(model="cifar/resnet20", training_key="other")),
+            replace(training, recipe=recipe("digits", epochs=9)),
+            replace(training, seed=4),
+            replace(training, version=training.version + 1),
+        ]
+        assert len({each.key() for each in [training, *others]}) == 1 + len(others)
+
+    def test_the_key_is_pinned(self) -> None:
+        # Another form would forget every stored run; that is what raising TRAINING_VERSION is for.
+        canonical = b'{"a":null,"b":[1,2.5]}'
+        assert content_key({"b": (1, 2.5), "a": None}) == hashlib.sha256(canonical).hexdigest()
+
+    def test_a_method_needs_its_teacher(self, training: TrainingSpec) -> None:
+        with pytest.raises(ValueError, match="needs a teacher"):
+            replace(training, teacher=None)
+        with pytest.raises(ValueError, match="takes no teacher"):
+            replace(training, method=MethodSpec(name="none"))
+        with pytest.raises(ValueError, match="own training"):
+            replace(training, role="teacher")
+
+    @pytest.mark.parametrize("stop", [0, 9])
+    def test_a_run_stops_inside_its_training(self, training: TrainingSpec, stop: int) -> None:
+        with pytest.raises(ValueError, match="stop_epoch must be in 1 … 8"):
+            RunSpec(training=training, stop_epoch=stop)
+
+
+class TestRecipes:
+    def test_milestones_keep_their_places(self) -> None:
+        assert recipe("cifar100").milestones == (150, 180, 210)
+        assert recipe("cifar100", epochs=24).milestones == (15, 18, 21)
+
+    @pytest.mark.parametrize("name", RECIPES)
+    def test_one_epoch_is_possible(self, name: str) -> None:
+        assert recipe(name, epochs=1).warmup_epochs == 0
+
+
+class TestCodec:
+    def test_there_and_back(self, training: TrainingSpec) -> None:
+        spec = RunSpec(training=training, stop_epoch=2)
+        assert from_json(RunSpec, json.loads(json.dumps(to_json(spec)))) == spec
+
+    @pytest.mark.parametrize(
+        ("change", "sentence"),
+        [
+            ({"surprise": 1}, "RunSpec: unknown name 'surprise'"),
+            ({"stop_epoch": "2"}, "RunSpec.stop_epoch: expected int, not str"),
+            ({"stop_epoch": True}, "RunSpec.stop_epoch: expected int, not bool"),
+            ({"training": None}, "RunSpec.training: expected an object, not NoneType"),
+        ],
+    )
+    def test_errors_name_the_place(self, training: TrainingSpec, change: dict[str, object], sentence: str) -> None:
+        value = to_json(RunSpec(training=training, stop_epoch=2)) | change
+        with pytest.raises(ValueError, match=sentence):
+            from_json(RunSpec, value)
+
+    def test_a_missing_name_is_told(self, training: TrainingSpec) -> None:
+        with pytest.raises(ValueError, match="'stop_epoch' is missing"):
+            from_json(RunSpec, {"training": to_json(training)})
+
+    def test_a_literal_is_checked(self, training: TrainingSpec) -> None:
+        value = to_json(training) | {"role": "master"}
+        with pytest.raises(ValueError, match="'master' is not one of 'teacher', 'student'"):
+            from_json(TrainingSpec, value)
+
+
+class TestProtocol:
+    def test_commands_survive_the_line(self, training: TrainingSpec) -> None:
+        file = ArtifactReference(path="checkpoints/a.pt", sha256="0" * 64, bytes=3)
+        command = RunCommand(
+            run_id="r", spec=RunSpec(training=training, stop_epoch=2), artifact_root="a", checkpoint_prefix="p",
+            weights_path="w", teacher_weights=file, data_root=None,
+            resume=Checkpoint(file=file, step=5, epoch=1, seconds=0.5),
+        )  # fmt: skip
+        assert decode_command(encode(command)) == command
+        assert decode_command(encode(StopCommand())) == StopCommand()
+
+    def test_events_survive_the_line(self) -> None:
+        result = RunResult(
+            epochs=2, validation_accuracy=0.5, test_accuracy=None, validation_pictures=10, test_pictures=10,
+            seconds=1.0, parameters=7, device="cpu", device_name="x", weights=None,
+        )  # fmt: skip
+        for event in (
+            Finished(run_id="r", result=result),
+            Measured(run_id="r", step=1, epoch=1, values={"share.last": 0.5}),
+        ):
+            line = encode(event)
+            assert "\n" not in line
+            assert decode_event(line) == event
+
+    @pytest.mark.parametrize("line", ["", "[]", "{}", '{"type": "run"}', '{"type": "nonsense"}', "Epoch 1/10 done"])
+    def test_noise_is_refused_with_the_line_in_the_sentence(self, line: str) -> None:
+        with pytest.raises(ProtocolFault, match="not a message of the runner protocol"):
+            decode_event(line)
+
+    def test_a_number_that_is_none_never_leaves(self) -> None:
+        with pytest.raises(ValueError, match="JSON"):
+            encode(Measured(run_id="r", step=1, epoch=1, values={"train_loss": float("nan")}))
+
+
+def test_an_invalid_request_reads_as_one_sentence_with_its_alternative() -> None:
+    error = InvalidRequest("teachers[1]", "There is no model 'cifar/resnet21'.", "cifar/resnet20")
+    assert str(error) == "There is no model 'cifar/resnet21'. Nearest valid choice: cifar/resnet20."
