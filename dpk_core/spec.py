@@ -38,6 +38,8 @@ class Recipe:
     clip_norm: float | None = None
     """Largest allowed norm of the gradient of student and distillation modules together; None: no clipping."""
     augmentation: Augmentation = "none"
+    module_learning_rate: float = 1e-4
+    """Peak rate of the modules that train beside a student (DPK's); it falls to a tenth of this."""
 
     def __post_init__(self) -> None:
         if self.epochs < 1:

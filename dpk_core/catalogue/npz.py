@@ -42,7 +42,9 @@ def read_layout(path: Path) -> Layout:
         for part, values in raw_labels.items()
     }
     if len(missing := np.setdiff1d(np.arange(classes), labels["train"])):
-        raise DataFault(f"{path.name}: class {missing[0]} of {classes} has no picture in x_train; every class needs some.")
+        raise DataFault(
+            f"{path.name}: class {missing[0]} of {classes} has no picture in x_train; every class needs some."
+        )
     return Layout(
         side=side, channels=channels, classes=classes, train_labels=labels["train"], test_labels=labels["test"]
     )
@@ -73,7 +75,7 @@ def _picture_shape(path: Path, headers: dict[str, tuple[tuple[int, ...], np.dtyp
             raise DataFault(f"{path.name}: {name} is {dtype}; pictures must be uint8.")
         if len(shape) not in (3, 4) or shape[1] != shape[2] or (len(shape) == 4 and shape[3] not in (1, 3)):
             raise DataFault(
-                f"{path.name}: {name} has the shape {shape}; it must be pictures x side x side, with x 1 or x 3 for colour."
+                f"{path.name}: {name} has the shape {shape}; it must be pictures x side x side (x 1 or x 3)."
             )
         if 0 in shape:
             raise DataFault(f"{path.name}: {name} holds no pictures.")
@@ -89,9 +91,7 @@ def _class_count(path: Path, shape: tuple[int, ...]) -> int:
     return shape[0]
 
 
-def _labels(
-    path: Path, name: str, values: NDArray[np.generic], pictures: int, classes: int
-) -> NDArray[np.int64]:
+def _labels(path: Path, name: str, values: NDArray[np.generic], pictures: int, classes: int) -> NDArray[np.int64]:
     if not np.issubdtype(values.dtype, np.integer):
         raise DataFault(f"{path.name}: {name} is {values.dtype}; labels must be integers.")
     if values.shape != (pictures,):

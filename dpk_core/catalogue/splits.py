@@ -1,4 +1,4 @@
-"""Fixed, stratified splits. A split belongs to the data set, never to a run: every run of every job sees the same one."""
+"""Fixed, stratified splits. A split belongs to the data set, never to a run: all runs of all jobs see the same one."""
 
 from __future__ import annotations
 

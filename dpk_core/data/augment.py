@@ -30,7 +30,7 @@ def _shift(pictures_BCHW: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def _crop_flip(pictures_BCHW: Tensor, generator: torch.Generator) -> Tensor:
-    """Crops out of a border of an eighth of the side (4 at 32) and mirrors every second picture, as is usual on CIFAR."""
+    """Crops out of a border of an eighth of the side (4 at 32) and mirrors half of the pictures, as usual on CIFAR."""
     cropped_BCHW = _random_crop(pictures_BCHW, max(1, pictures_BCHW.shape[-1] // 8), generator)
     flipped_B = (torch.rand(len(cropped_BCHW), generator=generator) < 0.5).to(cropped_BCHW.device)
     return torch.where(flipped_B[:, None, None, None], cropped_BCHW.flip(-1), cropped_BCHW)

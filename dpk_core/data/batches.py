@@ -16,7 +16,9 @@ def steps_per_epoch(pictures: int, batch_size: int) -> int:
     """Whole batches of an epoch; the incomplete last one is dropped. Raises InvalidRequest when there is none."""
     if batch_size > pictures:
         raise InvalidRequest(
-            "budget.batch_size", f"A batch of {batch_size} needs more than the {pictures} training pictures.", str(pictures)
+            "budget.batch_size",
+            f"A batch of {batch_size} needs more than the {pictures} training pictures.",
+            str(pictures),
         )
     return pictures // batch_size
 
@@ -34,5 +36,5 @@ def training_batch(
     """The pictures of a step, augmented and normalised (B x C x H x W, float32), and their labels (B)."""
     generator = torch.Generator().manual_seed(derive(seed, "augment", step))
     positions_B = positions_B.to(data.device)
-    pictures_BCHW = augment(augmentation, data.train.pictures_BCHW[positions_B], generator)
-    return data.normalise(pictures_BCHW), data.train.labels_B[positions_B]
+    pictures_BCHW = augment(augmentation, data.train.pictures[positions_B], generator)
+    return data.normalise(pictures_BCHW), data.train.labels[positions_B]

@@ -27,18 +27,18 @@ Labels = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Pictures of one split (uint8) with their labels (int64)."""
+    """Pictures of one split (B x C x H x W, uint8) with their labels (B, int64)."""
 
-    pictures_BCHW: Tensor
-    labels_B: Tensor
+    pictures: Tensor
+    labels: Tensor
 
     def __len__(self) -> int:
-        return len(self.labels_B)
+        return len(self.labels)
 
 
 @dataclass(frozen=True, slots=True)
 class ImageData:
-    """A data set on a device. `mean_C`, `std_C`: channel statistics of the train split, in the pictures' own unit.
+    """A data set on a device. `mean`, `std`: channel statistics (C) of the train split, in the pictures' own unit.
 
     `read_test` reads the test split when it is called and not before: only the end of a full run does.
     """
@@ -47,17 +47,17 @@ class ImageData:
     train: Split
     validation: Split
     read_test: Callable[[], Split]
-    mean_C: Tensor
-    std_C: Tensor
+    mean: Tensor
+    std: Tensor
 
     @property
     def device(self) -> torch.device:
         """Where the pictures are."""
-        return self.train.labels_B.device
+        return self.train.labels.device
 
     def normalise(self, pictures_BCHW: Tensor) -> Tensor:
         """Pictures as float32 with mean 0 and standard deviation 1 per channel over the train split."""
-        return (pictures_BCHW.float() - self.mean_C[:, None, None]) / self.std_C[:, None, None]
+        return (pictures_BCHW.float() - self.mean[:, None, None]) / self.std[:, None, None]
 
 
 def load_dataset(card: DatasetCard, data_root: Path | None, device: torch.device) -> ImageData:
@@ -115,14 +115,12 @@ def _split(pictures: Pictures, labels: Labels, device: torch.device) -> Split:
     return Split(pictures_BCHW.to(device), torch.from_numpy(labels).to(device))
 
 
-def _image_data(
-    card: DatasetCard, *, train: Split, validation: Split, read_test: Callable[[], Split]
-) -> ImageData:
+def _image_data(card: DatasetCard, *, train: Split, validation: Split, read_test: Callable[[], Split]) -> ImageData:
     # Moments from a histogram: exact, and without a float copy of the whole split.
     levels = torch.arange(256, dtype=torch.float64)
-    counts = [torch.bincount(channel.flatten().cpu(), minlength=256) for channel in train.pictures_BCHW.unbind(1)]
+    counts = [torch.bincount(channel.flatten().cpu(), minlength=256) for channel in train.pictures.unbind(1)]
     weights = torch.stack(counts).double() / counts[0].sum()
     mean_C = weights @ levels
     std_C = ((weights @ levels**2) - mean_C**2).clamp_min(1e-12).sqrt()
-    device = train.labels_B.device
+    device = train.labels.device
     return ImageData(card, train, validation, read_test, mean_C.float().to(device), std_C.float().to(device))

@@ -1,0 +1,72 @@
+"""Entry point: `python -m dpk_core.runner [--device auto|cpu|cuda:0] [--threads N]`."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import os
+import platform
+import sys
+import traceback
+
+# cuBLAS reads this when CUDA starts; without it, it refuses to be deterministic.
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+
+import torch
+
+from dpk_core.protocol import Event, Failed, Ready
+from dpk_core.runner import warm
+from dpk_core.runner.carry_out import carry_out
+from dpk_core.runner.failures import classify
+from dpk_core.runner.inbox import Assignment, Inbox
+from dpk_core.runner.life import Channel, die_with_parent, take_standard_output
+from dpk_core.training.training import make_deterministic
+
+
+def main() -> None:
+    """Serves runs until told to leave or until standard input closes."""
+    arguments = _arguments()
+    die_with_parent()
+    channel = take_standard_output()
+    inbox = Inbox(channel)
+    inbox.listen(sys.stdin.buffer)
+    make_deterministic(arguments.threads)
+    device = _device(arguments.device)
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine() + " CPU"
+    channel.send(
+        Ready(pid=os.getpid(), device=str(device), device_name=name, torch=torch.__version__, threads=arguments.threads)
+    )
+    while (assignment := inbox.next()) is not None:
+        last = _serve(assignment, channel, device, name)
+        inbox.done()
+        channel.send(last)
+
+
+def _serve(assignment: Assignment, channel: Channel, device: torch.device, device_name: str) -> Event:
+    """The run's last event, whatever happens in it: a failed run must not take the runner with it."""
+    try:
+        return carry_out(assignment, channel, device, device_name)
+    except Exception as error:
+        traceback.print_exc()
+        kind, message = classify(error)
+    if kind == "out_of_memory":
+        warm.forget()
+    gc.collect()
+    return Failed(run_id=assignment.command.run_id, kind=kind, message=message)
+
+
+def _device(wanted: str) -> torch.device:
+    if wanted == "auto":
+        return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
+    return torch.device(wanted)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m dpk_core.runner", description=__doc__)
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda:<n>")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads one operation may use")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+"""One run from its command to its last event."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import torch
+
+from dpk_core.errors import ArtifactFault
+from dpk_core.models.build import parameter_count
+from dpk_core.protocol import (
+    Checkpointed, Event, Finished, Measured, Progressed, RunCommand, RunResult, Started, Stopped,
+)  # fmt: skip
+from dpk_core.runner import warm
+from dpk_core.runner.inbox import Assignment
+from dpk_core.runner.life import Channel
+from dpk_core.training.checkpoint import CheckpointWriter, resume, save_weights
+from dpk_core.training.evaluate import evaluate
+from dpk_core.training.loop import train
+from dpk_core.training.training import Training, begin
+
+PROGRESS_SECONDS = 1.0
+
+
+class Reporter:
+    """The loop's observer: turns what it sees into events and checkpoints."""
+
+    def __init__(self, assignment: Assignment, channel: Channel, writer: CheckpointWriter, total_steps: int) -> None:
+        self._assignment, self._channel, self._writer = assignment, channel, writer
+        self._run_id, self._total_steps = assignment.command.run_id, total_steps
+        self._progressed = self._checkpointed = time.monotonic()
+
+    def wants_stop(self) -> bool:
+        """Whether the worker has asked for an end."""
+        return self._assignment.stop.is_set()
+
+    def measured(self, training: Training, values: dict[str, float]) -> None:
+        """Sends the epoch's values."""
+        self._channel.send(Measured(run_id=self._run_id, step=training.step, epoch=training.epoch, values=values))
+
+    def stepped(self, training: Training) -> None:
+        """Sends progress and writes a checkpoint where one is due."""
+        now = time.monotonic()
+        if now - self._checkpointed >= self._assignment.command.checkpoint_seconds:
+            self.checkpoint(training)
+        if now - self._progressed >= PROGRESS_SECONDS:
+            self.progress(training)
+
+    def progress(self, training: Training) -> None:
+        """Sends how far the training is."""
+        self._progressed = time.monotonic()
+        self._channel.send(
+            Progressed(run_id=self._run_id, step=training.step, total_steps=self._total_steps, seconds=training.seconds)
+        )
+
+    def checkpoint(self, training: Training) -> None:
+        """Writes a checkpoint and announces it."""
+        checkpoint = self._writer.write(training)
+        self._checkpointed = time.monotonic()
+        self._channel.send(Checkpointed(run_id=self._run_id, checkpoint=checkpoint))
+
+
+def carry_out(assignment: Assignment, channel: Channel, device: torch.device, device_name: str) -> Event:
+    """Trains as the assignment says, sending events on the way. Returns the last event, which the caller sends.
+
+    Raises what can go wrong with data, artifacts, memory or the training itself; see `failures`.
+    """
+    command = assignment.command
+    root = Path(command.artifact_root)
+    training = _prepare(command, root, device)
+    total_steps = command.spec.stop_epoch * training.steps_per_epoch
+    channel.send(
+        Started(
+            run_id=command.run_id, step=training.step, total_steps=total_steps,
+            steps_per_epoch=training.steps_per_epoch, parameters=parameter_count(training.model),
+        )
+    )  # fmt: skip
+    reporter = Reporter(
+        assignment, channel, CheckpointWriter(root, command.checkpoint_prefix, command.resume), total_steps
+    )
+    reached = train(training, command.spec.stop_epoch, reporter)
+    reporter.progress(training)
+    reporter.checkpoint(training)
+    if not reached:
+        return Stopped(run_id=command.run_id, step=training.step)
+    result = _result(command, training, root, device, device_name)
+    return Finished(run_id=command.run_id, result=result)
+
+
+def _prepare(command: RunCommand, root: Path, device: torch.device) -> Training:
+    spec = command.spec.training
+    data = warm.data_for(spec, None if command.data_root is None else Path(command.data_root), device)
+    teacher = None
+    if spec.teacher is not None:
+        if command.teacher_weights is None:
+            raise ArtifactFault(f"The run needs the weights of its teacher {spec.teacher.model}, and none were named.")
+        teacher = warm.teacher_for(spec.teacher.model, command.teacher_weights, root, data)
+    training = begin(spec, data, teacher)
+    if command.resume is not None:
+        resume(training, root, command.resume)
+    return training
+
+
+def _result(command: RunCommand, training: Training, root: Path, device: torch.device, device_name: str) -> RunResult:
+    spec, data = command.spec, training.data
+    # The only place that reads the test split, and only when the training is over.
+    test = evaluate(training.model, data, data.read_test()) if spec.is_full else None
+    weights = None
+    if spec.is_full and spec.training.role == "teacher":
+        weights = save_weights(training.model, root, command.weights_path)
+    return RunResult(
+        epochs=training.epoch,
+        validation_accuracy=training.last_measured["validation_accuracy"],
+        test_accuracy=None if test is None else test.accuracy,
+        validation_pictures=data.card.validation_pictures,
+        test_pictures=data.card.test_pictures,
+        seconds=training.run_seconds,
+        parameters=parameter_count(training.model),
+        device=str(device),
+        device_name=device_name,
+        weights=weights,
+    )

@@ -1,0 +1,58 @@
+"""What stays loaded between runs: data sets and teachers, the least recently used ones leaving first."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from dpk_core.catalogue.datasets import DatasetCard, dataset_card
+from dpk_core.data.source import ImageData, load_dataset
+from dpk_core.errors import DataFault
+from dpk_core.models.build import build_model
+from dpk_core.protocol import ArtifactReference
+from dpk_core.spec import TrainingSpec
+from dpk_core.training.checkpoint import load_weights
+
+DATASETS = 2
+TEACHERS = 4
+
+
+def data_for(spec: TrainingSpec, data_root: Path | None, device: torch.device) -> ImageData:
+    """The data set the specification names. Raises DataFault when its content is not what the specification says."""
+    card = dataset_card(spec.dataset, data_root, "dataset")
+    if card.fingerprint != spec.data_fingerprint:
+        raise DataFault(
+            f"The data set {spec.dataset} has the fingerprint {card.fingerprint} here, "
+            f"but the run was made for {spec.data_fingerprint}."
+        )
+    return _load_data(card, data_root, device)
+
+
+def teacher_for(model: str, weights: ArtifactReference, root: Path, data: ImageData) -> nn.Module:
+    """The teacher with its weights, frozen, on the data's device. Raises ArtifactFault when they are broken."""
+    return _load_teacher(model, weights, root, data.card.classes, data.card.channels, data.device)
+
+
+def forget() -> None:
+    """Lets go of everything, for a device that is short of memory."""
+    _load_data.cache_clear()
+    _load_teacher.cache_clear()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+@functools.lru_cache(maxsize=DATASETS)
+def _load_data(card: DatasetCard, data_root: Path | None, device: torch.device) -> ImageData:
+    return load_dataset(card, data_root, device)
+
+
+@functools.lru_cache(maxsize=TEACHERS)
+def _load_teacher(
+    model: str, weights: ArtifactReference, root: Path, classes: int, channels: int, device: torch.device
+) -> nn.Module:
+    teacher = build_model(model, classes=classes, channels=channels, seed=0)
+    load_weights(teacher, root, weights)
+    return teacher.to(device).eval().requires_grad_(False)

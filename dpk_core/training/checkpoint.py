@@ -1,0 +1,93 @@
+"""Checkpoints and weights on disk."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import re
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import nn
+
+from dpk_core.errors import ArtifactFault
+from dpk_core.protocol import ArtifactReference, Checkpoint
+from dpk_core.training import artifacts
+from dpk_core.training.training import Training
+
+KEPT = 2
+"""Checkpoints of a prefix that stay on disk."""
+
+
+class CheckpointWriter:
+    """Writes `<prefix>-<step>.pt` under `root` and keeps the last two; one writer per prefix at a time.
+
+    `resumed`: the checkpoint the training went on from; it counts as written where it has this prefix.
+    """
+
+    def __init__(self, root: Path, prefix: str, resumed: Checkpoint | None) -> None:
+        self.root, self.prefix = root, prefix
+        self.written: list[Checkpoint] = []
+        if resumed is not None and resumed.file.path == self._path(resumed.step):
+            self.written.append(resumed)
+
+    def write(self, training: Training) -> Checkpoint:
+        """The checkpoint of the training's present step, on disk; written unless it is there already.
+
+        Raises TrainingDiverged rather than keeping a broken state.
+        """
+        if self.written and self.written[-1].step == training.step:
+            return self.written[-1]
+        training.averages.check(training.step)
+        buffer = io.BytesIO()
+        torch.save(training.state(), buffer)
+        file = artifacts.write(self.root, self._path(training.step), buffer.getvalue())
+        checkpoint = Checkpoint(file=file, step=training.step, epoch=training.epoch, seconds=training.seconds)
+        self.written = [*self.written, checkpoint][-KEPT:]
+        self._clear()
+        return checkpoint
+
+    def _path(self, step: int) -> str:
+        return f"{self.prefix}-{step}.pt"
+
+    def _clear(self) -> None:
+        """Removes what is neither of the last two, also what an earlier life of this prefix left."""
+        kept = {Path(checkpoint.file.path).name for checkpoint in self.written}
+        folder, stem = (self.root / self.prefix).parent, Path(self.prefix).name
+        pattern = re.compile(re.escape(stem) + r"-\d+\.pt(\.partial)?")
+        for path in folder.iterdir():
+            if pattern.fullmatch(path.name) and path.name not in kept:
+                path.unlink(missing_ok=True)
+
+
+def resume(training: Training, root: Path, checkpoint: Checkpoint) -> None:
+    """Takes `training` to the state of `checkpoint`.
+
+    Raises ArtifactFault when the file is missing, broken or of another training.
+    """
+    content = artifacts.read(root, checkpoint.file)
+    try:
+        state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except (RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
+        raise ArtifactFault(f"The file {checkpoint.file.path} is no checkpoint.") from error
+    try:
+        training.restore(state)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise ArtifactFault(f"The checkpoint {checkpoint.file.path} does not fit this training: {error}.") from error
+
+
+def save_weights(model: nn.Module, root: Path, path: str) -> ArtifactReference:
+    """Writes the model's parameters and buffers as safetensors."""
+    state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    return artifacts.write(root, path, safetensors.torch.save(state))
+
+
+def load_weights(model: nn.Module, root: Path, reference: ArtifactReference) -> None:
+    """Fills `model` from safetensors. Raises ArtifactFault when the file is missing, broken or of another model."""
+    content = artifacts.read(root, reference)
+    try:
+        model.load_state_dict(safetensors.torch.load(content))
+    except (SafetensorError, RuntimeError) as error:
+        raise ArtifactFault(f"The weights {reference.path} do not fit the model: {error}.") from error

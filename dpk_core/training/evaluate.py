@@ -1,0 +1,40 @@
+"""Accuracy and loss of a network on a split."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from dpk_core.data.source import ImageData, Split
+
+BATCH = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """`accuracy`: fraction of pictures told right; `loss`: mean cross-entropy in nats."""
+
+    accuracy: float
+    loss: float
+
+
+def evaluate(model: nn.Module, data: ImageData, split: Split) -> Evaluation:
+    """Judges `model` in evaluation mode and puts it back into the mode it was in. One host synchronisation."""
+    mode = model.training
+    model.eval()
+    right = torch.zeros((), dtype=torch.int64, device=data.device)
+    loss = torch.zeros((), dtype=torch.float64, device=data.device)
+    try:
+        with torch.no_grad():
+            for pictures_BCHW, labels_B in zip(
+                torch.split(split.pictures, BATCH), torch.split(split.labels, BATCH), strict=True
+            ):
+                logits_BC = model(data.normalise(pictures_BCHW))
+                right += (logits_BC.argmax(1) == labels_B).sum()
+                loss += F.cross_entropy(logits_BC, labels_B, reduction="sum")
+    finally:
+        model.train(mode)
+    return Evaluation(accuracy=right.item() / len(split), loss=loss.item() / len(split))

@@ -1,0 +1,93 @@
+"""The one training loop, the same for every method, teacher and data set.
+
+All chance in a step is derived from (seed, purpose, step), never from what happened before, so a training resumed at
+any step goes on as if it had never stopped, and two students with the same seed see the same pictures in the same
+order whatever their teachers (common random numbers).
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol
+
+import torch
+
+from dpk_core.data.batches import epoch_order, training_batch
+from dpk_core.distill.method import StepContext
+from dpk_core.randomness import derive
+from dpk_core.training.evaluate import evaluate
+from dpk_core.training.training import Training
+
+CHECK_STEPS = 50
+"""Steps between two looks at whether the loss is still finite; each costs one host synchronisation."""
+
+
+class Observer(Protocol):
+    """What the loop tells its caller."""
+
+    def wants_stop(self) -> bool:
+        """Asked before every step; True ends the loop there."""
+
+    def stepped(self, training: Training) -> None:
+        """A step is done and, if it was the last of its epoch, measured."""
+
+    def measured(self, training: Training, values: dict[str, float]) -> None:
+        """An epoch is over; `values` as in the protocol's `Measured`."""
+
+
+def train(training: Training, stop_epoch: int, observer: Observer) -> bool:
+    """Carries `training` up to the end of epoch `stop_epoch` (1-based). Returns False when the observer stopped it.
+
+    Raises TrainingDiverged when the loss is no longer finite. The global random state is left as it was.
+    """
+    training.enter_run(stop_epoch)
+    devices = [training.data.device] if training.data.device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        order, order_epoch = None, -1
+        while training.step < stop_epoch * training.steps_per_epoch:
+            if observer.wants_stop():
+                return False
+            began = time.monotonic()
+            if training.epoch != order_epoch:
+                order_epoch = training.epoch
+                recipe = training.spec.recipe
+                order = epoch_order(training.spec.seed, order_epoch, len(training.data.train), recipe.batch_size)
+            assert order is not None
+            _step(training, order[training.step % training.steps_per_epoch])
+            values = _measure(training)
+            training.seconds += time.monotonic() - began
+            if values is not None:
+                observer.measured(training, values)
+            observer.stepped(training)
+    return True
+
+
+def _step(training: Training, positions_B: torch.Tensor) -> None:
+    seed, step = training.spec.seed, training.step
+    augmentation = training.spec.recipe.augmentation
+    pictures_BCHW, labels_B = training_batch(training.data, positions_B, augmentation, seed, step)
+    # For networks with dropout, which draw from the global generator.
+    torch.manual_seed(derive(seed, "dropout", step))
+    outcome = training.method(pictures_BCHW, labels_B, StepContext(seed=seed, step=step))
+    training.optimisers.update(outcome.loss, step)
+    accuracy = (outcome.logits_BC.argmax(1) == labels_B).double().mean()
+    training.averages.add({"train_loss": outcome.loss.detach(), "train_accuracy": accuracy, **outcome.parts})
+    training.step += 1
+    if training.step % CHECK_STEPS == 0:
+        training.averages.check(training.step)
+
+
+def _measure(training: Training) -> dict[str, float] | None:
+    """The epoch's values when the last step ended it, else None."""
+    if training.step % training.steps_per_epoch:
+        return None
+    training.averages.check(training.step)
+    validation = evaluate(training.model, training.data, training.data.validation)
+    values = {
+        **training.averages.means(),
+        "validation_accuracy": validation.accuracy,
+        "validation_loss": validation.loss,
+    }
+    training.averages.reset()
+    training.last_measured = values
+    return values

@@ -1,0 +1,76 @@
+"""The two optimisers of a training: SGD for the network, AdamW for the modules that train beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from dpk_core.distill.method import Method
+from dpk_core.spec import Recipe
+from dpk_core.training.schedule import module_rate, student_rate
+
+MODULE_BETAS = (0.9, 0.95)
+MODULE_WEIGHT_DECAY = 1e-4
+"""Both as in the authors' CIFAR-100 recipe for DPK's modules."""
+
+
+@dataclass(frozen=True, slots=True)
+class Optimisers:
+    """Steps both optimisers together. `modules` is None for a method that trains nothing beside the student."""
+
+    recipe: Recipe
+    steps_per_epoch: int
+    parameters: tuple[nn.Parameter, ...]
+    student: torch.optim.SGD
+    modules: torch.optim.AdamW | None
+
+    def update(self, loss: torch.Tensor, step: int) -> None:
+        """Goes backward from `loss` and changes the weights with the rates of `step`."""
+        self.student.zero_grad(set_to_none=True)
+        _set_rate(self.student, student_rate(self.recipe, step, self.steps_per_epoch))
+        if self.modules is not None:
+            self.modules.zero_grad(set_to_none=True)
+            _set_rate(self.modules, module_rate(self.recipe, step, self.steps_per_epoch))
+        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it without annotations
+        if self.recipe.clip_norm is not None:
+            nn.utils.clip_grad_norm_(self.parameters, self.recipe.clip_norm)
+        self.student.step()
+        if self.modules is not None:
+            self.modules.step()
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint holds of the optimisers."""
+        return {
+            "student": self.student.state_dict(),
+            "modules": None if self.modules is None else self.modules.state_dict(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Takes back what `state` gave."""
+        self.student.load_state_dict(state["student"])
+        if self.modules is not None:
+            self.modules.load_state_dict(state["modules"])
+
+
+def make_optimisers(method: Method, recipe: Recipe, steps_per_epoch: int) -> Optimisers:
+    """Optimisers over the method's student and, where it has them, its distillation modules."""
+    student = tuple(method.student.parameters())
+    extras = tuple(method.distillation_parameters())
+    sgd = torch.optim.SGD(
+        student, lr=recipe.learning_rate, momentum=recipe.momentum, nesterov=recipe.momentum > 0,
+        weight_decay=recipe.weight_decay,
+    )  # fmt: skip
+    adamw = None
+    if extras:
+        adamw = torch.optim.AdamW(
+            extras, lr=recipe.module_learning_rate, betas=MODULE_BETAS, weight_decay=MODULE_WEIGHT_DECAY
+        )
+    return Optimisers(recipe, steps_per_epoch, student + extras, sgd, adamw)
+
+
+def _set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
+    for group in optimiser.param_groups:
+        group["lr"] = rate

@@ -1,0 +1,122 @@
+"""A training in memory: everything that changes while it runs, and how it is taken apart into a checkpoint and back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+from dpk_core.data.batches import steps_per_epoch
+from dpk_core.data.source import ImageData
+from dpk_core.distill.build import build_method
+from dpk_core.distill.method import Method
+from dpk_core.errors import ArtifactFault
+from dpk_core.models.build import build_model
+from dpk_core.randomness import derive
+from dpk_core.spec import TrainingSpec
+from dpk_core.training.averages import Averages
+from dpk_core.training.optimisers import Optimisers, make_optimisers
+
+
+@dataclass(slots=True, kw_only=True)
+class Training:
+    """One training between two steps. `step` counts finished steps; `seconds` is training time from the start."""
+
+    spec: TrainingSpec
+    data: ImageData
+    method: Method
+    optimisers: Optimisers
+    steps_per_epoch: int
+    step: int = 0
+    seconds: float = 0.0
+    averages: Averages = field(default_factory=Averages)
+    last_measured: dict[str, float] = field(default_factory=dict)
+    """Values at the end of the last whole epoch."""
+    stop_epoch: int = 0
+    """Where the present run ends; 0 before the first."""
+    run_began: float = 0.0
+    """Value of `seconds` at the start of the present run."""
+
+    @property
+    def model(self) -> nn.Module:
+        """The network being trained."""
+        return self.method.student
+
+    @property
+    def epoch(self) -> int:
+        """Whole epochs finished."""
+        return self.step // self.steps_per_epoch
+
+    @property
+    def run_seconds(self) -> float:
+        """Training time of the present run alone, over all its lives."""
+        return self.seconds - self.run_began
+
+    def enter_run(self, stop_epoch: int) -> None:
+        """Begins the run up to `stop_epoch`, or goes on with it when it was stopped on the way."""
+        if stop_epoch != self.stop_epoch:
+            self.stop_epoch, self.run_began = stop_epoch, self.seconds
+
+    def state(self) -> dict[str, Any]:
+        """Everything from which `restore` goes on bit for bit; tensors are those in use, not copies."""
+        return {
+            "training_key": self.spec.key(),
+            "step": self.step,
+            "seconds": self.seconds,
+            "student": self.method.student.state_dict(),
+            "extras": self.method.extras.state_dict(),
+            "optimisers": self.optimisers.state(),
+            "epoch_steps": self.averages.steps,
+            "epoch_sums": self.averages.sums,
+            "last_measured": self.last_measured,
+            "stop_epoch": self.stop_epoch,
+            "run_began": self.run_began,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Takes back what `state` gave. Raises ArtifactFault when it is the state of another training."""
+        if state["training_key"] != self.spec.key():
+            raise ArtifactFault("The checkpoint belongs to another training.")
+        self.method.student.load_state_dict(state["student"])
+        self.method.extras.load_state_dict(state["extras"])
+        self.optimisers.restore(state["optimisers"])
+        self.step, self.seconds = state["step"], state["seconds"]
+        self.averages.steps = state["epoch_steps"]
+        self.averages.sums = {name: value.to(self.data.device) for name, value in state["epoch_sums"].items()}
+        self.last_measured = state["last_measured"]
+        self.stop_epoch, self.run_began = state["stop_epoch"], state["run_began"]
+
+
+def begin(spec: TrainingSpec, data: ImageData, teacher: nn.Module | None) -> Training:
+    """A training before its first step, on the device of `data`. The student's weights depend on the seed alone.
+
+    Raises InvalidRequest when there are fewer pictures than a batch needs.
+    """
+    card = data.card
+    steps = steps_per_epoch(len(data.train), spec.recipe.batch_size)
+    student = build_model(spec.model, classes=card.classes, channels=card.channels, seed=derive(spec.seed, "student"))
+    student.to(data.device)
+    method = build_method(
+        spec.method,
+        student=student,
+        student_name=spec.model,
+        teacher=teacher,
+        teacher_name=None if spec.teacher is None else spec.teacher.model,
+        picture_shape=(card.channels, card.side, card.side),
+        seed=derive(spec.seed, "method"),
+    )
+    return Training(
+        spec=spec, data=data, method=method, steps_per_epoch=steps,
+        optimisers=make_optimisers(method, spec.recipe, steps),
+    )  # fmt: skip
+
+
+def make_deterministic(threads: int) -> None:
+    """Makes this process compute the same numbers every time, given the same device and number of threads."""
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = False
+    # Every result is written in full before it is read, so filling fresh memory would only cost time.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # a property of the module
