@@ -10,8 +10,17 @@ import torch
 from dpk_core.errors import ArtifactFault
 from dpk_core.models.build import parameter_count
 from dpk_core.protocol import (
-    Checkpointed, Event, Finished, Measured, Progressed, RunCommand, RunResult, Started, Stopped,
-)  # fmt: skip
+    Checkpointed,
+    Event,
+    Finished,
+    Measured,
+    Noticed,
+    Progressed,
+    RunCommand,
+    RunResult,
+    Started,
+    Stopped,
+)
 from dpk_core.runner import warm
 from dpk_core.runner.inbox import Assignment
 from dpk_core.runner.life import Channel
@@ -22,6 +31,9 @@ from dpk_core.training.training import Training, begin
 
 PROGRESS_SECONDS = 1.0
 
+FALLBACK = "share_fallback."
+"""Beginning of the measurements that say how often a stage's share took its fallback value."""
+
 
 class Reporter:
     """The loop's observer: turns what it sees into events and checkpoints."""
@@ -30,14 +42,24 @@ class Reporter:
         self._assignment, self._channel, self._writer = assignment, channel, writer
         self._run_id, self._total_steps = assignment.command.run_id, total_steps
         self._progressed = self._checkpointed = time.monotonic()
+        self._noticed: set[str] = set()
 
     def wants_stop(self) -> bool:
         """Whether the worker has asked for an end."""
         return self._assignment.stop.is_set()
 
     def measured(self, training: Training, values: dict[str, float]) -> None:
-        """Sends the epoch's values."""
+        """Sends the epoch's values, and once per stage a notice when its share could not follow CKA."""
         self._channel.send(Measured(run_id=self._run_id, step=training.step, epoch=training.epoch, values=values))
+        for name, part in values.items():
+            stage = name.removeprefix(FALLBACK)
+            if stage != name and part > 0 and stage not in self._noticed:
+                self._noticed.add(stage)
+                message = (
+                    f"In epoch {training.epoch} the share of stage {stage} took its fallback value in {part:.0%} of the "
+                    "steps, because CKA was undefined, near zero or negative there."
+                )
+                self._channel.send(Noticed(run_id=self._run_id, level="info", message=message))
 
     def stepped(self, training: Training) -> None:
         """Sends progress and writes a checkpoint where one is due."""
