@@ -1,0 +1,151 @@
+"""The charts of a job: what each shows and how it is said in words."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from statistics import fmean
+
+from service.selection_jobs.schemas import Curve, Leaderboard, Row
+from service.web.charts import Figure, Spec, chart
+from service.web.formats import percent
+from service.web.palette import NO_TEACHER, Paint, paints
+
+ACCURACY = "validation_accuracy"
+_STAGES = {"share.last": "Last stage", "share.second_last": "Second-last stage"}
+_EPOCH = {"field": "epoch", "type": "quantitative", "title": "epoch", "axis": {"tickMinStep": 1, "format": "d"}}
+
+Series = list[tuple[int, float]]
+
+
+def learning_curves(board: Leaderboard) -> list[Figure]:
+    """One chart per arm: a thin line per seed, their mean, and the mean without a teacher for comparison."""
+    curves = [curve for curve in board.curves if curve.purpose == "student"]
+    by_arm = _by_candidate(curves)
+    every = [value for curve in curves for _, value in _series(curve, ACCURACY)]
+    if not every:
+        return []
+    # The first steep epochs look alike under every teacher; a quarter of the values may lie below the chart.
+    domain = [sorted(every)[len(every) // 4], max(every)]
+    bare = next((row.candidate_id for row in board.rows if row.teacher is None), None)
+    reference = _mean(by_arm.get(bare, []), ACCURACY) if bare is not None else []
+    painted = paints(board.rows)
+    return [
+        _learning_curve(row, by_arm[row.candidate_id], painted[row.candidate_id], reference, domain)
+        for row in board.rows
+        if any(_series(curve, ACCURACY) for curve in by_arm.get(row.candidate_id, []))
+    ]
+
+
+def _learning_curve(row: Row, curves: list[Curve], paint: Paint, reference: Series, domain: list[float]) -> Figure:
+    mean = _mean(curves, ACCURACY)
+    values = [
+        {"epoch": epoch, "value": value, "line": f"seed {curve.seed}", "kind": "seed"}
+        for curve in curves
+        for epoch, value in _series(curve, ACCURACY)
+    ]
+    values += [{"epoch": epoch, "value": value, "line": "mean", "kind": "mean"} for epoch, value in mean]
+    if row.teacher is not None:
+        values += [{"epoch": e, "value": v, "line": "no teacher", "kind": "reference"} for e, v in reference]
+    y = {
+        "field": "value", "type": "quantitative", "title": None, "axis": {"format": ".0%", "tickCount": 4},
+        "scale": {"domain": domain, "zero": False},
+    }  # fmt: skip
+    layers = [
+        _line("seed", y, {"color": paint.colour, "strokeWidth": 1, "opacity": 0.45}),
+        _line("reference", y, {"color": NO_TEACHER.colour, "strokeWidth": 1.5, "strokeDash": [4, 3]}),
+        _line("mean", y, {"color": paint.colour, "strokeWidth": 2.5}),
+    ]
+    if row.teacher is not None and (epoch := curves[0].probe_epochs) and epoch < mean[-1][0]:
+        probe_end: Spec = {"type": "rule", "color": "var(--rule)", "strokeDash": [2, 3]}
+        layers.insert(0, {"mark": probe_end, "encoding": {"x": {"datum": epoch, "type": "quantitative"}}})
+    ends = f"After epoch {mean[-1][0]} the mean over {len(curves)} seeds is {percent(mean[-1][1])}."
+    return Figure(title=row.label, description=ends, spec=chart(values=values, layers=layers, height=180))
+
+
+def _line(kind: str, y: Spec, mark: Spec) -> Spec:
+    return {
+        "transform": [{"filter": {"field": "kind", "equal": kind}}],
+        "mark": {"type": "line", "clip": True, **mark},
+        "encoding": {"x": _EPOCH, "y": y, "detail": {"field": "line"}},
+    }
+
+
+def share_curves(board: Leaderboard) -> list[Figure]:
+    """One chart per stage: the share of features each teacher hands over, mean over the seeds."""
+    by_arm = _by_candidate(curve for curve in board.curves if curve.purpose == "student")
+    names = {name for curve in board.curves for point in curve.points for name in point.values}
+    ordered = [name for name in _STAGES if name in names]
+    ordered += sorted(name for name in names if name.startswith("share.") and name not in _STAGES)
+    return [_share_curve(board, by_arm, name) for name in ordered]
+
+
+def _share_curve(board: Leaderboard, by_arm: dict[int, list[Curve]], name: str) -> Figure:
+    painted = paints(board.rows)
+    means = {row.candidate_id: _mean(by_arm.get(row.candidate_id, []), name) for row in board.rows}
+    rows = [row for row in board.rows if means[row.candidate_id]]
+    lines = {row.label: (means[row.candidate_id], painted[row.candidate_id]) for row in rows}
+    said = "; ".join(f"{label} from {s[0][1]:.2f} to {s[-1][1]:.2f}" for label, (s, _) in lines.items())
+    stage = _STAGES.get(name, name.removeprefix("share."))
+    return Figure(
+        title=stage,
+        description=f"Share of the teacher's features, mean per epoch: {said}.",
+        spec=_lines(lines, ".2f", {"zero": False}),
+    )
+
+
+def teacher_curves(board: Leaderboard) -> list[Figure]:
+    """The teachers' own training, one line each; empty while there is none."""
+    by_arm = _by_candidate(curve for curve in board.curves if curve.purpose == "teacher")
+    painted = paints(board.rows)
+    lines = {
+        row.label: (series, painted[row.candidate_id])
+        for row in board.rows
+        if (series := _mean(by_arm.get(row.candidate_id, []), ACCURACY))
+    }
+    if not lines:
+        return []
+    said = "; ".join(f"{label} {percent(series[-1][1])}" for label, (series, _) in lines.items())
+    spec = _lines(lines, ".0%", {"zero": False})
+    return [Figure(title="Teachers in training", description=f"Newest accuracy: {said}.", spec=spec)]
+
+
+def _lines(lines: dict[str, tuple[Series, Paint]], number: str, scale: Spec) -> Spec:
+    values = [{"epoch": e, "value": v, "arm": arm} for arm, (series, _) in lines.items() for e, v in series]
+    domain = list(lines)
+    colours = {"domain": domain, "range": [paint.colour for _, paint in lines.values()]}
+    dashes = {"domain": domain, "range": [list(paint.dash) for _, paint in lines.values()]}
+    encoding: Spec = {
+        "x": _EPOCH,
+        "y": {"field": "value", "type": "quantitative", "title": None, "axis": {"format": number}, "scale": scale},
+        "color": {"field": "arm", "type": "nominal", "scale": colours, "legend": None},
+        "strokeDash": {"field": "arm", "type": "nominal", "scale": dashes, "legend": None},
+    }
+    # A line of one point is invisible: a dot marks every line's end.
+    dots: Spec = {
+        "data": {"values": [{"epoch": s[-1][0], "value": s[-1][1], "arm": arm} for arm, (s, _) in lines.items()]},
+        "mark": {"type": "point", "filled": True, "size": 30, "opacity": 1},
+        "encoding": {name: channel for name, channel in encoding.items() if name != "strokeDash"},
+    }
+    line = {"mark": {"type": "line", "strokeWidth": 2}, "encoding": encoding}
+    return chart(values=values, layers=[line, dots], height=230)
+
+
+def _by_candidate(curves: Iterable[Curve]) -> dict[int, list[Curve]]:
+    grouped: dict[int, list[Curve]] = defaultdict(list)
+    for curve in curves:
+        grouped[curve.candidate_id].append(curve)
+    return grouped
+
+
+def _series(curve: Curve, name: str) -> Series:
+    return [(point.epoch, point.values[name]) for point in curve.points if name in point.values]
+
+
+def _mean(curves: list[Curve], name: str) -> Series:
+    """The mean over the curves, at the epochs that all of those with any value have reached."""
+    series = [dict(found) for curve in curves if (found := _series(curve, name))]
+    if not series:
+        return []
+    common = set.intersection(*(set(one) for one in series))
+    return [(epoch, fmean(one[epoch] for one in series)) for epoch in sorted(common)]

@@ -1,0 +1,66 @@
+"""Where names go in a scatter, so that they cover neither each other nor the marks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+LETTER_WIDTH, LINE_HEIGHT = 7.2, 14.0
+"""A generous estimate in CSS pixels for 12 px text, whatever font the reader has."""
+_OFFSETS = [(10, 0), (-10, 0), (8, -14), (8, 14), (-8, -14), (-8, 14), (8, -28), (8, 28), (-8, -28), (-8, 28)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """A point with its error bar in pixels; y grows downwards."""
+
+    x: float
+    y: float
+    top: float
+    bottom: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Offset of a name from its point in pixels."""
+
+    dx: float
+    dy: float
+    align: Literal["left", "right"]
+
+
+Box = tuple[float, float, float, float]
+"""Left, top, right, bottom."""
+
+
+def place(marks: Sequence[Mark], width: float, height: float) -> list[Place]:
+    """One place per mark, chosen in order among a few offsets: the one that overlaps least."""
+    obstacles: list[Box] = [(mark.x - 6, mark.top, mark.x + 6, mark.bottom) for mark in marks]
+    obstacles += [(mark.x - 7, mark.y - 7, mark.x + 7, mark.y + 7) for mark in marks]
+    chosen = []
+    for mark in marks:
+        boxes = {offset: _box(mark, *offset) for offset in _OFFSETS}
+        best = min(_OFFSETS, key=lambda offset: _cost(boxes[offset], obstacles, width, height))
+        obstacles.append(boxes[best])
+        chosen.append(Place(dx=best[0], dy=best[1], align="left" if best[0] > 0 else "right"))
+    return chosen
+
+
+def _box(mark: Mark, dx: float, dy: float) -> Box:
+    long = LETTER_WIDTH * len(mark.text)
+    left = mark.x + dx if dx > 0 else mark.x + dx - long
+    return left, mark.y + dy - LINE_HEIGHT / 2, left + long, mark.y + dy + LINE_HEIGHT / 2
+
+
+def _cost(box: Box, obstacles: Sequence[Box], width: float, height: float) -> float:
+    inside = _overlap(box, (0, 0, width, height))
+    outside = (box[2] - box[0]) * (box[3] - box[1]) - inside
+    return 10 * outside + sum(_overlap(box, obstacle) for obstacle in obstacles)
+
+
+def _overlap(one: Box, other: Box) -> float:
+    wide = min(one[2], other[2]) - max(one[0], other[0])
+    high = min(one[3], other[3]) - max(one[1], other[1])
+    return max(0.0, wide) * max(0.0, high)

@@ -1,0 +1,57 @@
+"""What a job cost and what it saved, as a chart and in words."""
+
+from __future__ import annotations
+
+from service.selection_jobs.schemas import Ledger
+from service.web.charts import Figure, Spec, chart
+from service.web.formats import duration
+
+_PURPOSES = {
+    "teachers prepared": "var(--ledger-0)",
+    "probes": "var(--ledger-1)",
+    "full trainings": "var(--ledger-2)",
+    "lost to restarts": "var(--ledger-3)",
+}
+_ROW_AXIS = {"ticks": False, "labelPadding": 8, "minExtent": 76}
+
+
+def ledger_sentence(ledger: Ledger) -> str:
+    """Spent, saved and reused training time in one or two sentences."""
+    text = f"{duration(ledger.spent)} of training spent"
+    if ledger.saved is not None and ledger.saved > 0:
+        text += f"; {duration(ledger.saved)} saved against training the student fully under every teacher"
+    text += "."
+    if ledger.reused > 0:
+        text += f" {duration(ledger.reused)} more came from the store: earlier jobs had trained the same."
+    return text
+
+
+def ledger_figure(ledger: Ledger) -> Figure | None:
+    """Spent seconds by purpose, against training everything; None while nothing is spent."""
+    parts = dict(zip(_PURPOSES, (ledger.teachers, ledger.probes, ledger.full, ledger.wasted), strict=True))
+    spent = {name: seconds for name, seconds in parts.items() if seconds > 0}
+    if not spent:
+        return None
+    values: list[Spec] = [
+        {"row": "this job", "colour": _PURPOSES[name], "order": order, "minutes": seconds / 60}
+        for order, (name, seconds) in enumerate(spent.items())
+    ]
+    if ledger.exhaustive is not None:
+        values.append({"row": "everything", "colour": "var(--rule)", "order": 9, "minutes": ledger.exhaustive / 60})
+    encoding = {
+        "y": {"field": "row", "type": "nominal", "title": None, "sort": None, "axis": _ROW_AXIS},
+        "x": {"field": "minutes", "type": "quantitative", "title": "minutes of training", "axis": {"tickCount": 5}},
+        "color": {"field": "colour", "type": "nominal", "scale": None},
+        "order": {"field": "order"},
+    }
+    said = ", ".join(f"{name} {duration(seconds)}" for name, seconds in spent.items())
+    layers: list[Spec] = [{"mark": {"type": "bar", "height": 22}, "encoding": encoding}]
+    key = [(_PURPOSES[name], f"{name} {duration(seconds)}") for name, seconds in spent.items()]
+    if ledger.exhaustive is not None:
+        key.append(("var(--rule)", f"every teacher fully, estimated {duration(ledger.exhaustive)}"))
+    return Figure(
+        title="Training time",
+        description=f"{said}.",
+        spec=chart(values=values, layers=layers, height=120, width=520),
+        key=tuple(key),
+    )
