@@ -10,13 +10,12 @@ import functools
 from typing import Any, Literal
 
 from celery import Celery
-from kombu import Exchange, Queue
 
 from service.settings import Settings, settings
 
 Task = Literal["advance_job", "advance_run"]
 
-QUEUES: dict[Task, str] = {"advance_job": "control", "advance_run": "runs"}
+QUEUES: dict[str, str] = {"advance_job": "control", "advance_run": "runs"}
 """`control` needs no torch and is served quickly; `runs` is served where runners live."""
 
 
@@ -25,7 +24,7 @@ def celery_configuration(settings: Settings) -> dict[str, Any]:
     return {
         **(_server(settings.broker_url) if settings.broker_url else _files(settings)),
         # The default exchange routes by queue name and keeps no table that two starting processes could race for.
-        "task_queues": [Queue(name, Exchange(""), routing_key=name) for name in QUEUES.values()],
+        "task_queues": {name: {"exchange": "", "routing_key": name} for name in QUEUES.values()},
         "task_create_missing_queues": False,
         "task_serializer": "json",
         "result_serializer": "json",
@@ -77,4 +76,4 @@ def producer() -> Celery:
 
 def send(task: str, subject_id: str) -> None:
     """Sends one message. Raises kombu's OperationalError or OSError when the broker cannot be reached."""
-    producer().send_task(task, args=[subject_id], queue=QUEUES[task])  # type: ignore[index]  # a row holds plain text
+    producer().send_task(task, args=[subject_id], queue=QUEUES[task])

@@ -6,6 +6,7 @@ temporary folder to take it, which is no single step where that is another file 
 
 from __future__ import annotations
 
+import json
 import os
 import time
 import uuid
@@ -14,20 +15,20 @@ from queue import Empty
 from typing import Any
 
 from kombu.transport import filesystem
-from kombu.utils.json import dumps, loads
 
 
-class Channel(filesystem.Channel):  # type: ignore[misc]  # kombu publishes no types
+class Channel(filesystem.Channel):
     """One folder; a message of queue `q` is a file `<time>_<unique>.q.msg`, oldest first."""
 
-    def _put(self, queue: str, message: dict[str, Any], **_options: object) -> None:
+    # kombu calls `_put` with options and its own classes do not agree on the signature.
+    def _put(self, queue: str, payload: Any, **_options: Any) -> None:  # type: ignore[override]  # see above
         folder = Path(self.data_folder_out)
         unique = f"{time.time_ns():020d}_{uuid.uuid4().hex}"
         unfinished = folder / f"{unique}.writing"
-        unfinished.write_text(dumps(message), encoding="utf-8")
+        unfinished.write_text(json.dumps(payload), encoding="utf-8")
         unfinished.replace(folder / f"{unique}.{queue}.msg")
 
-    def _get(self, queue: str) -> dict[str, Any]:
+    def _get(self, queue: str, _timeout: float | None = None) -> Any:
         for name in sorted(os.listdir(self.data_folder_in)):
             if name.partition(".")[2] != f"{queue}.msg":
                 continue
@@ -36,13 +37,13 @@ class Channel(filesystem.Channel):  # type: ignore[misc]  # kombu publishes no t
                 Path(self.data_folder_in, name).rename(taken)
             except FileNotFoundError:
                 continue  # another consumer was faster
-            message: dict[str, Any] = loads(taken.read_text(encoding="utf-8"))
+            message = taken.read_text(encoding="utf-8")
             taken.unlink()
-            return message
+            return json.loads(message)
         raise Empty
 
 
-class Transport(filesystem.Transport):  # type: ignore[misc]  # kombu publishes no types
+class Transport(filesystem.Transport):
     """Named by `broker_transport`."""
 
     Channel = Channel

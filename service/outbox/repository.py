@@ -32,6 +32,4 @@ def mark_sent(session: Session, ids: Sequence[int]) -> None:
 def purge(session: Session, *, before: datetime, limit: int) -> None:
     """Deletes at most `limit` messages that were sent before `before`."""
     old = select(OutboxMessage.id).where(OutboxMessage.sent_at < before).order_by(OutboxMessage.id).limit(limit)
-    session.execute(
-        delete(OutboxMessage).where(OutboxMessage.id.in_(old)).execution_options(synchronize_session=False)
-    )
+    session.execute(delete(OutboxMessage).where(OutboxMessage.id.in_(old)).execution_options(synchronize_session=False))

@@ -1,0 +1,45 @@
+"""What a worker holds while it carries out a run, and what it says about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from dpk_core.protocol import ArtifactReference, Checkpoint, Measured
+from dpk_core.spec import RunSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A run that this worker may write to, as long as nobody has claimed it since: `fence` proves it.
+
+    `resume`: where to go on; the run's own last checkpoint, else that of an earlier run of the same training.
+    `earlier_seconds`: training time up to here that belongs to earlier runs of the same training.
+    """
+
+    run_id: str
+    fence: int
+    spec: RunSpec
+    resume: Checkpoint | None
+    earlier_seconds: float
+    teacher_weights: ArtifactReference | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """News since the last report. None: nothing new. `seconds`: training time of the whole training so far."""
+
+    step: int | None = None
+    total_steps: int | None = None
+    seconds: float | None = None
+    device: str | None = None
+    checkpoint: Checkpoint | None = None
+    measured: tuple[Measured, ...] = ()
+
+
+class Answer(Enum):
+    """What a worker learns from its report."""
+
+    HELD = "go on"
+    CANCEL = "stop the run and let it go"
+    LOST = "the run is not yours any more: stop, and write nothing"

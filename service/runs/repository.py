@@ -1,0 +1,183 @@
+"""Every query about runs. Leases are set and compared by the database's clock only."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import ColumnElement, and_, delete, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from dpk_core.codec import to_json
+from dpk_core.protocol import Measured
+from dpk_core.spec import RunSpec
+from service.database.tables import JobRun, Measurement, Run, SelectionJob, Worker
+from service.database.types import epoch_now, utc_now
+from service.outbox import service as outbox
+
+FAILED_STATES = ("failed", "cancelled")
+"""Ends that leave room for another run of the same content."""
+
+
+def find_or_create(session: Session, spec: RunSpec, purpose: str) -> tuple[Run, bool]:
+    """The run of this content, and whether it was finished already. A new one gets its message.
+
+    The row stays locked, so that a cancellation either sees the caller's link to the run or happens before this.
+    """
+    key = spec.key()
+    while (run := _by_content(session, key)) is None:
+        try:
+            with session.begin_nested():
+                session.add(new := _new(spec, key, purpose))
+                session.flush()
+        except IntegrityError:
+            continue  # somebody else made it since we looked
+        send(session, new)
+        return new, False
+    if run.cancel_requested:
+        run.cancel_requested = False  # somebody wants it again before its worker has let go
+    return run, run.state == "finished"
+
+
+def _by_content(session: Session, key: str) -> Run | None:
+    rows = select(Run).where(Run.content_key == key, Run.state.not_in(FAILED_STATES)).with_for_update()
+    return session.scalar(rows.execution_options(populate_existing=True))
+
+
+def _new(spec: RunSpec, key: str, purpose: str) -> Run:
+    training = spec.training
+    return Run(
+        id=uuid.uuid4().hex,
+        content_key=key,
+        training_key=training.key(),
+        purpose=purpose,
+        spec=to_json(spec),
+        dataset=training.dataset,
+        method=training.method.name,
+        student=training.model,
+        teacher=training.teacher.model if training.teacher else None,
+        seed=training.seed,
+        state="queued",
+        created_at=utc_now(),
+    )
+
+
+def send(session: Session, run: Run) -> None:
+    """Writes the run's message and when."""
+    run.sent_epoch = epoch_now()
+    outbox.enqueue(session, "advance_run", run.id)
+
+
+def take(session: Session, run_id: str, owner: str, *, lease_seconds: float, max_attempts: int) -> Run | None:
+    """Compare-and-set: of any number of workers that try at once, one gets the row."""
+    claimed = (
+        update(Run)
+        .where(Run.id == run_id, _claimable(max_attempts))
+        .values(
+            state="running",
+            fence=Run.fence + 1,
+            attempts=Run.attempts + 1,
+            lease_owner=owner,
+            lease_expires=epoch_now() + lease_seconds,
+        )
+        .returning(Run.id)
+        .execution_options(synchronize_session=False)
+    )
+    if session.scalar(claimed) is None:
+        return None
+    return session.get_one(Run, run_id, populate_existing=True)
+
+
+def next_claimable(session: Session, max_attempts: int) -> str | None:
+    """The run that has waited longest, leaving out those that somebody is claiming right now."""
+    rows = select(Run.id).where(_claimable(max_attempts)).order_by(Run.created_at, Run.id).limit(1)
+    return session.scalar(rows.with_for_update(skip_locked=True))
+
+
+def _claimable(max_attempts: int) -> ColumnElement[bool]:
+    waiting = or_(Run.state == "queued", _expired())
+    return and_(waiting, Run.cancel_requested.is_(False), Run.attempts < max_attempts)
+
+
+def _expired() -> ColumnElement[bool]:
+    return and_(Run.state == "running", Run.lease_expires < epoch_now())
+
+
+def held(session: Session, run_id: str, fence: int) -> Run | None:
+    """The row, locked, if it is still running under this fence."""
+    rows = select(Run).where(Run.id == run_id, Run.fence == fence, Run.state == "running").with_for_update()
+    return session.scalar(rows.execution_options(populate_existing=True))
+
+
+def locked(session: Session, run_ids: Iterable[str]) -> Sequence[Run]:
+    """The rows, locked in one order that all callers share."""
+    rows = select(Run).where(Run.id.in_(run_ids)).order_by(Run.id).with_for_update()
+    return session.scalars(rows.execution_options(populate_existing=True)).all()
+
+
+def expired(session: Session, limit: int) -> Sequence[Run]:
+    """Running rows whose worker has not been heard of in time, locked."""
+    rows = select(Run).where(_expired()).order_by(Run.id).limit(limit).with_for_update(skip_locked=True)
+    return session.scalars(rows).all()
+
+
+def unheard(session: Session, seconds: float, limit: int) -> Sequence[Run]:
+    """Queued rows whose message was written more than `seconds` ago, locked."""
+    old = or_(Run.sent_epoch.is_(None), Run.sent_epoch < epoch_now() - seconds)
+    rows = select(Run).where(Run.state == "queued", old).order_by(Run.sent_epoch).limit(limit)
+    return session.scalars(rows.with_for_update(skip_locked=True)).all()
+
+
+def finished(session: Session, training_key: str) -> Sequence[Run]:
+    """The finished runs of one training."""
+    return session.scalars(select(Run).where(Run.training_key == training_key, Run.state == "finished")).all()
+
+
+def jobs_of(session: Session, run_id: str, states: Sequence[str]) -> Sequence[str]:
+    """The jobs in one of these states that the run is a part of."""
+    jobs = select(JobRun.job_id).where(JobRun.run_id == run_id)
+    rows = select(SelectionJob.id).where(SelectionJob.id.in_(jobs), SelectionJob.state.in_(states))
+    return session.scalars(rows.order_by(SelectionJob.id)).all()
+
+
+def live_jobs(session: Session, *, after: str, limit: int) -> Sequence[str]:
+    """Ids of jobs that have not ended, from `after` on."""
+    rows = select(SelectionJob.id).where(SelectionJob.state.in_(("queued", "running", "cancelling")))
+    return session.scalars(rows.where(SelectionJob.id > after).order_by(SelectionJob.id).limit(limit)).all()
+
+
+def put_measurements(session: Session, run_id: str, measured: Iterable[Measured]) -> None:
+    """Writes values, replacing those of the same epoch and name: a resumed run repeats some."""
+    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
+    for news in measured:
+        rows = [
+            {"run_id": run_id, "epoch": news.epoch, "name": name, "step": news.step, "value": value}
+            for name, value in sorted(news.values.items())
+        ]
+        if rows:
+            statement = insert(Measurement).values(rows)
+            replaced = {"step": statement.excluded.step, "value": statement.excluded.value}
+            key = ["run_id", "epoch", "name"]
+            session.execute(statement.on_conflict_do_update(index_elements=key, set_=replaced))
+
+
+def put_worker(session: Session, worker_id: str, *, queues: str, slots: int, device: str | None) -> None:
+    """Writes that a worker lives."""
+    row = session.get(Worker, worker_id)
+    if row is None:
+        row = Worker(id=worker_id, started_at=utc_now())
+        session.add(row)
+    row.queues, row.slots, row.device, row.seen_epoch = queues, slots, device, epoch_now()
+
+
+def drop_workers(session: Session, *, unseen_seconds: float) -> None:
+    """Deletes the rows of workers that were not heard of for so long."""
+    old = delete(Worker).where(Worker.seen_epoch < epoch_now() - unseen_seconds)
+    session.execute(old.execution_options(synchronize_session=False))
+
+
+def drop_worker(session: Session, worker_id: str) -> None:
+    """Deletes the row of a worker that leaves."""
+    session.execute(delete(Worker).where(Worker.id == worker_id).execution_options(synchronize_session=False))

