@@ -36,7 +36,7 @@ def read_layout(path: Path) -> Layout:
     except (OSError, zipfile.BadZipFile, ValueError, EOFError) as error:
         raise DataFault(f"{path.name} cannot be read as an .npz file of plain arrays: {error}.") from error
     side, channels = _picture_shape(path, headers)
-    classes = _class_count(path, headers["classes"][0])
+    classes = _class_count(path, *headers["classes"])
     labels = {
         part: _labels(path, f"y_{part}", values, headers[f"x_{part}"][0][0], classes)
         for part, values in raw_labels.items()
@@ -85,7 +85,9 @@ def _picture_shape(path: Path, headers: dict[str, tuple[tuple[int, ...], np.dtyp
     return train[1], train[3] if len(train) == 4 else 1
 
 
-def _class_count(path: Path, shape: tuple[int, ...]) -> int:
+def _class_count(path: Path, shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> int:
+    if dtype.hasobject:
+        raise DataFault(f"{path.name}: classes holds Python objects; it must list plain texts or numbers.")
     if len(shape) != 1 or shape[0] < 2:
         raise DataFault(f"{path.name}: classes has the shape {shape}; it must list at least two names.")
     return shape[0]

@@ -56,8 +56,8 @@ class Reporter:
             if stage != name and part > 0 and stage not in self._noticed:
                 self._noticed.add(stage)
                 message = (
-                    f"In epoch {training.epoch} the share of stage {stage} took its fallback value in {part:.0%} of the "
-                    "steps, because CKA was undefined, near zero or negative there."
+                    f"In epoch {training.epoch} the share of stage {stage} took its fallback value in {part:.0%} of "
+                    "the steps, because CKA was undefined, near zero or negative there."
                 )
                 self._channel.send(Noticed(run_id=self._run_id, level="info", message=message))
 

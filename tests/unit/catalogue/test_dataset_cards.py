@@ -1,0 +1,114 @@
+"""Data set cards tell the truth or say what is wrong."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.unit.catalogue.npz_files import write_npz
+
+from dpk_core.catalogue.datasets import dataset_card, dataset_names
+from dpk_core.errors import DataFault, InvalidRequest
+
+
+class TestNames:
+    def test_digits_is_always_there(self) -> None:
+        assert dataset_names(None) == ("digits",)
+
+    def test_every_file_of_the_data_root_is_a_data_set(self, tmp_path: Path) -> None:
+        write_npz(tmp_path, "b")
+        write_npz(tmp_path, "a")
+        assert dataset_names(tmp_path) == ("digits", "npz/a", "npz/b")
+
+    def test_unknown_name_offers_the_nearest(self, tmp_path: Path) -> None:
+        write_npz(tmp_path, "fashion")
+        with pytest.raises(InvalidRequest, match="no data set 'npz/fashoin'") as caught:
+            dataset_card("npz/fashoin", tmp_path, "dataset")
+        assert (caught.value.field, caught.value.nearest) == ("dataset", "npz/fashion")
+
+    def test_a_name_cannot_leave_the_data_root(self, tmp_path: Path) -> None:
+        (tmp_path / "root").mkdir()
+        write_npz(tmp_path, "secret")
+        with pytest.raises(InvalidRequest):
+            dataset_card("npz/../secret", tmp_path / "root", "dataset")
+
+
+class TestNpzCard:
+    def test_facts(self, tmp_path: Path) -> None:
+        path = write_npz(tmp_path)
+        card = dataset_card("npz/made", tmp_path, "dataset")
+        assert (card.classes, card.channels, card.side) == (3, 1, 8)
+        assert (card.train_pictures, card.validation_pictures, card.test_pictures) == (48, 12, 12)
+        assert card.default_recipe == "small"
+        assert hashlib.sha256(path.read_bytes()).hexdigest() in card.fingerprint
+
+    def test_colour_pictures(self, tmp_path: Path) -> None:
+        write_npz(tmp_path, x_train=np.zeros((60, 8, 8, 3), np.uint8), x_test=np.zeros((12, 8, 8, 3), np.uint8))
+        assert dataset_card("npz/made", tmp_path, "dataset").channels == 3
+
+    def test_a_changed_file_gets_a_new_fingerprint(self, tmp_path: Path) -> None:
+        path = write_npz(tmp_path)
+        before = dataset_card("npz/made", tmp_path, "dataset").fingerprint
+        status = path.stat()
+        write_npz(tmp_path, y_test=np.zeros(12, np.uint8))
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns + 1_000_000_000))
+        assert dataset_card("npz/made", tmp_path, "dataset").fingerprint != before
+
+
+PICTURES = np.zeros((60, 8, 8), np.uint8)
+BROKEN: dict[str, tuple[dict[str, Any], str]] = {
+    "missing array": ({"y_test": None}, "holds no array y_test"),
+    "float pictures": ({"x_train": PICTURES.astype(np.float32)}, "x_train is float32; pictures must be uint8"),
+    "oblong pictures": ({"x_train": np.zeros((60, 8, 9), np.uint8)}, r"x_train has the shape \(60, 8, 9\)"),
+    "two channels": ({"x_test": np.zeros((12, 8, 8, 2), np.uint8)}, r"x_test has the shape \(12, 8, 8, 2\)"),
+    "other test pictures": ({"x_test": np.zeros((12, 9, 9), np.uint8)}, "those of x_test"),
+    "no test pictures": (
+        {"x_test": np.zeros((0, 8, 8), np.uint8), "y_test": np.zeros(0, np.uint8)},
+        "x_test holds no pictures",
+    ),
+    "float labels": ({"y_train": np.zeros(60)}, "y_train is float64; labels must be integers"),
+    "too few labels": ({"y_train": np.zeros(59, np.int64)}, r"y_train has the shape \(59,\) for 60 pictures"),
+    "label outside": ({"y_test": np.full(12, 3)}, "y_test has labels from 3 to 3, but classes lists 3"),
+    "negative label": ({"y_train": np.full(60, -1)}, "y_train has labels from -1"),
+    "one class": ({"classes": np.array(["a"])}, "classes has the shape"),
+    "class without pictures": ({"y_train": np.arange(60) % 2}, "class 2 of 3 has no picture"),
+    "pickled classes": ({"classes": np.array(["a", None, "b"], dtype=object)}, "classes holds Python objects"),
+    "pickled labels": ({"y_train": np.array([None] * 60, dtype=object)}, "cannot be read as an .npz file of plain arrays"),
+    "nothing to validate": (
+        {"x_train": PICTURES[:6], "y_train": np.arange(6) % 3},
+        "too few training pictures to hold 20% out",
+    ),
+}  # fmt: skip
+
+
+class TestBrokenFiles:
+    @pytest.mark.parametrize("changes, sentence", BROKEN.values(), ids=BROKEN)
+    def test_each_fault_is_named(self, tmp_path: Path, changes: dict[str, Any], sentence: str) -> None:
+        write_npz(tmp_path, **changes)
+        with pytest.raises(DataFault, match=sentence):
+            dataset_card("npz/made", tmp_path, "dataset")
+
+    def test_no_zip_file(self, tmp_path: Path) -> None:
+        (tmp_path / "made.npz").write_bytes(b"plain nonsense")
+        with pytest.raises(DataFault, match=r"made\.npz cannot be read"):
+            dataset_card("npz/made", tmp_path, "dataset")
+
+    def test_truncated(self, tmp_path: Path) -> None:
+        path = write_npz(tmp_path)
+        path.write_bytes(path.read_bytes()[:2000])
+        with pytest.raises(DataFault, match=r"made\.npz cannot be read"):
+            dataset_card("npz/made", tmp_path, "dataset")
+
+
+def test_cards_need_neither_torch_nor_sklearn() -> None:
+    code = (
+        "import sys; from dpk_core.catalogue.datasets import dataset_card; dataset_card('digits', None, 'dataset');"
+        "sys.exit(bool({'torch', 'sklearn'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,109 @@
+"""What is loaded is what the card promises."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_digits
+from tests.unit.catalogue.npz_files import write_npz
+
+from dpk_core.catalogue.datasets import DIGITS, DatasetCard, dataset_card
+from dpk_core.data import source
+from dpk_core.data.source import ImageData, load_dataset
+from dpk_core.errors import DataFault
+
+CPU = torch.device("cpu")
+ROOT = Path(__file__).parents[3]
+REAL_DATA = Path(os.environ.get("DPK_TEST_DATA", ROOT.parent / "shared" / "data"))
+
+
+def check_against_card(data: ImageData, card: DatasetCard) -> None:
+    test = data.read_test()
+    assert (len(data.train), len(data.validation), len(test)) == (
+        card.train_pictures, card.validation_pictures, card.test_pictures,
+    )  # fmt: skip
+    for split in (data.train, data.validation, test):
+        assert split.pictures.shape == (len(split), card.channels, card.side, card.side)
+        assert split.labels.unique().tolist() == list(range(card.classes))
+
+
+class TestDigits:
+    def test_card_and_loader_agree(self) -> None:
+        check_against_card(load_dataset(DIGITS, None, CPU), DIGITS)
+
+    def test_the_splits_are_the_real_digits_dealt_out_once(self) -> None:
+        data = load_dataset(DIGITS, None, CPU)
+        splits = (data.train, data.validation, data.read_test())
+        ours = torch.cat([split.pictures[:, 0].flatten(1) for split in splits])
+        real = torch.from_numpy(load_digits().data.astype(np.uint8))
+        assert sorted(map(tuple, ours.tolist())) == sorted(map(tuple, real.tolist()))
+        assert int(ours.max()) == 16
+
+    def test_the_splits_are_stratified(self) -> None:
+        data = load_dataset(DIGITS, None, CPU)
+        for split, share in ((data.train, 0.5), (data.validation, 0.3), (data.read_test(), 0.2)):
+            counts = torch.bincount(split.labels) / len(split)
+            overall = torch.from_numpy(np.bincount(load_digits().target)) / 1797
+            assert torch.allclose(counts, overall, atol=1.5 / (share * 1797))
+
+    def test_train_is_normalised(self) -> None:
+        data = load_dataset(DIGITS, None, CPU)
+        pictures_BCHW = data.normalise(data.train.pictures)
+        assert pictures_BCHW.dtype == torch.float32
+        assert pictures_BCHW.mean().item() == pytest.approx(0, abs=1e-5)
+        assert pictures_BCHW.std(correction=0).item() == pytest.approx(1, abs=1e-5)
+
+    def test_another_scikit_learn_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        bunch = load_digits()
+        bunch.images[0, 0, 0] += 1
+        monkeypatch.setattr(source, "load_digits", lambda: bunch)
+        with pytest.raises(DataFault, match="digits has the fingerprint"):
+            load_dataset(DIGITS, None, CPU)
+
+
+class TestNpz:
+    def test_card_and_loader_agree(self, tmp_path: Path) -> None:
+        write_npz(tmp_path)
+        card = dataset_card("npz/made", tmp_path, "dataset")
+        check_against_card(load_dataset(card, tmp_path, CPU), card)
+
+    def test_validation_comes_from_train_and_test_from_test(self, tmp_path: Path) -> None:
+        train = np.arange(60, dtype=np.uint8)[:, None, None] * np.ones((1, 8, 8), np.uint8)
+        write_npz(tmp_path, x_train=train, x_test=np.full((12, 8, 8), 200, np.uint8))
+        data = load_dataset(dataset_card("npz/made", tmp_path, "dataset"), tmp_path, CPU)
+        seen = [split.pictures[:, 0, 0, 0].tolist() for split in (data.train, data.validation)]
+        assert sorted(seen[0] + seen[1]) == list(range(60))
+        assert data.read_test().pictures.unique().tolist() == [200]
+
+    def test_colour_statistics_are_per_channel(self, tmp_path: Path) -> None:
+        train = np.zeros((60, 8, 8, 3), np.uint8)
+        train[..., 1], train[:, :, ::2, 2] = 7, 10
+        write_npz(tmp_path, x_train=train, x_test=train[:12])
+        data = load_dataset(dataset_card("npz/made", tmp_path, "dataset"), tmp_path, CPU)
+        assert data.mean.tolist() == [0, 7, 5]
+        assert data.std.tolist() == pytest.approx([0, 0, 5], abs=1e-5)
+
+    def test_a_file_changed_since_the_card_is_refused(self, tmp_path: Path) -> None:
+        write_npz(tmp_path)
+        card = dataset_card("npz/made", tmp_path, "dataset")
+        write_npz(tmp_path, y_train=np.arange(60)[::-1] % 3)
+        with pytest.raises(DataFault, match="npz/made has the fingerprint"):
+            load_dataset(card, tmp_path, CPU)
+
+    def test_a_file_gone_since_the_card_is_named(self, tmp_path: Path) -> None:
+        with pytest.raises(DataFault, match=r"made\.npz cannot be read"):
+            load_dataset(replace(DIGITS, name="npz/made"), tmp_path, CPU)
+
+
+@pytest.mark.parametrize("name, classes, channels, side", [("fashion_mnist", 10, 1, 28), ("cifar100_20k", 100, 3, 32)])
+def test_real_data(name: str, classes: int, channels: int, side: int) -> None:
+    if not (REAL_DATA / f"{name}.npz").exists():
+        pytest.skip(f"{name}.npz is not on this machine; name its folder in DPK_TEST_DATA to test with it")
+    card = dataset_card(f"npz/{name}", REAL_DATA, "dataset")
+    assert (card.classes, card.channels, card.side) == (classes, channels, side)
+    check_against_card(load_dataset(card, REAL_DATA, CPU), card)
