@@ -1,20 +1,39 @@
-"""`python -m service`: the API and the pages, on the address in the settings."""
+"""`python -m service`: serves the API and the pages until told to stop."""
 
 from __future__ import annotations
 
+import contextlib
+import signal
+from types import FrameType
+
 import uvicorn
 
+from service.app import create_app
 from service.settings import settings
 
 GRACE_SECONDS = 5
-"""Open event streams would otherwise hold the shutdown up for ever."""
+"""Time that requests under way get at the end."""
+
+
+class Server(uvicorn.Server):
+    """Ends open event streams when it is told to stop; otherwise it would wait for jobs to end."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Called by the signal."""
+        self.config.app.state.closing.set()  # type: ignore[union-attr]  # it is our application, not its import path
+        super().handle_exit(sig, frame)
+
+
+def main() -> None:
+    """Serves at the address of the settings. A termination by signal is a clean end."""
+    chosen = settings()
+    config = uvicorn.Config(
+        create_app(), host=chosen.host, port=chosen.port, timeout_graceful_shutdown=GRACE_SECONDS, lifespan="off",
+    )  # fmt: skip
+    signal.signal(signal.SIGTERM, lambda _number, _frame: None)
+    with contextlib.suppress(KeyboardInterrupt):
+        Server(config).run()
+
 
 if __name__ == "__main__":
-    uvicorn.run(
-        "service.app:app",
-        host=settings().host,
-        port=settings().port,
-        timeout_graceful_shutdown=GRACE_SECONDS,
-        log_level="info",
-        access_log=False,
-    )
+    main()

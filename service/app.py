@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 from fastapi import FastAPI
 
 from service import problems
+from service.best_teacher.endpoints import router as best_teacher
+from service.events import endpoints as events
 from service.health.endpoints import router as health
+from service.selection_jobs.endpoints import router as selection_jobs
+from service.web.endpoints import router as web
 
 DESCRIPTION = """Which teacher should my student learn from? Ask with `POST /selection-jobs`, follow the answer as it
 forms, and look up finished ones with `GET /best-teacher`. Accuracies are fractions in 0 … 1; times are seconds.
@@ -21,9 +26,11 @@ def create_app() -> FastAPI:
         description=DESCRIPTION, license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         responses=problems.responses(422, 500),
     )  # fmt: skip
-    for router in (health,):
+    app.state.closing = threading.Event()
+    for router in (selection_jobs, events.router, best_teacher, health, web):
         app.include_router(router)
     problems.install(app)
+    events.install(app)
     _document_problems(app)
     return app
 

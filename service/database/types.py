@@ -43,7 +43,7 @@ def _epoch_now_sqlite(_element: epoch_now, _compiler: SQLCompiler, **_keywords: 
 
 @compiles(epoch_now, "postgresql")
 def _epoch_now_postgresql(_element: epoch_now, _compiler: SQLCompiler, **_keywords: Any) -> str:
-    return "extract(epoch from clock_timestamp())"
+    return "CAST(extract(epoch from clock_timestamp()) AS double precision)"
 
 
 def utc_now() -> datetime:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kombu.exceptions import KombuError
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
 
 from service.database.session import reading
 from service.database.tables import SCHEMA_REVISION
@@ -25,7 +26,7 @@ def readiness() -> Readiness:
 
 def alarms() -> list[str]:
     """Work that waits while nobody takes it: a broker may answer pings while a worker consumes nothing."""
-    silence = max(settings().lease_seconds, 2 * settings().sweep_seconds)
+    silence = _silence()
     with reading() as session:
         waiting = repository.runs_in(session, "queued")
         running = repository.runs_in(session, "running")
@@ -36,6 +37,16 @@ def alarms() -> list[str]:
     if waiting and not running:
         return [f"{runs} queued, and none is running although a worker is alive. Look at its log if this stays."]
     return []
+
+
+def slots(session: Session) -> int:
+    """Runs that the living workers can carry out at the same time."""
+    return repository.slots(session, _silence())
+
+
+def _silence() -> float:
+    """Seconds after which a worker that was not heard of counts as gone."""
+    return max(settings().lease_seconds, 2 * settings().sweep_seconds)
 
 
 def _schema_error() -> FieldError | None:

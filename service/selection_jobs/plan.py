@@ -78,5 +78,3 @@ def make_plan(request: SelectionJobRequest, data: DatasetCard) -> Plan:
 def default_probe_epochs(epochs: int) -> int:
     """A quarter of the full training, at least one epoch and less than all."""
     return max(1, min(epochs - 1, epochs // 4))
-
-

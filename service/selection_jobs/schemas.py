@@ -21,7 +21,9 @@ class Budget(Wire):
 
     epochs: int | None = Field(default=None, ge=2, le=1000, description="Epochs of a student's full training.")
     probe_epochs: int | None = Field(default=None, ge=1, le=999, description="Epochs after which probes are compared.")
-    promote: int = Field(default=2, ge=1, le=32, description="Teachers whose probes are continued to the full training.")
+    promote: int = Field(
+        default=2, ge=1, le=32, description="Teachers whose probes are continued to the full training."
+    )
     teacher_epochs: int | None = Field(default=None, ge=1, le=1000, description="Epochs of a teacher's preparation.")
     batch_size: int | None = Field(default=None, ge=1, le=4096, description="Pictures a training step; DPK needs 4.")
 

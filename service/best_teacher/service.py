@@ -1,0 +1,37 @@
+"""The best teacher that is known already."""
+
+from __future__ import annotations
+
+from sqlalchemy.orm import Session
+
+from dpk_core.catalogue.datasets import dataset_card
+from dpk_core.catalogue.models import model_card
+from service.best_teacher.schemas import BestTeacher
+from service.problems import NotFound
+from service.selection_jobs import repository
+from service.selection_jobs.service import leaderboard
+from service.settings import settings
+
+
+def best_teacher(session: Session, student: str, dataset: str, method: str) -> BestTeacher:
+    """What the newest finished job says. Raises InvalidRequest for an unknown name, NotFound without such a job."""
+    model_card(student, "student")
+    dataset_card(dataset, settings().data_root, "dataset")
+    job = repository.newest_finished(session, student, dataset, method)
+    if job is None:
+        raise NotFound(
+            f"No finished job says which teacher {student} should learn from on {dataset} with {method}. "
+            "Ask with POST /selection-jobs, naming student, dataset and teachers."
+        )
+    board = leaderboard(session, job.id)
+    assert board.verdict is not None
+    assert job.finished_at is not None
+    verdict = board.verdict
+    row = next((row for row in board.rows if row.teacher == verdict.best), None)
+    return BestTeacher(
+        student=student, dataset=dataset, method=method, verdict=verdict.kind, teacher=verdict.best,
+        tied=verdict.tied, sentence=verdict.sentence,
+        expected_accuracy=None if row is None or verdict.kind == "undecided" else row.expected,
+        gain=None if row is None else row.gain,
+        job=job.id, page=board.job.links.page, finished_at=job.finished_at,
+    )  # fmt: skip

@@ -1,0 +1,50 @@
+"""A job's events as they happen. They are read from the database, because other processes write them there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+from anyio import to_thread
+
+from service.database.session import reading
+from service.events import repository
+from service.events.schemas import LAST_KINDS, JobEvent
+from service.problems import NotFound
+from service.selection_jobs import repository as jobs
+
+BATCH = 200
+POLL_SECONDS = 0.5
+
+
+def read(job_id: str, after: int) -> list[JobEvent]:
+    """The job's next events after `after`."""
+    with reading() as session:
+        return [
+            JobEvent.model_validate(
+                {"id": row.id, "kind": row.kind, "data": row.data, "created_at": row.created_at}, strict=True
+            )
+            for row in repository.after(session, job_id, after, BATCH)
+        ]
+
+
+def is_over(job_id: str, after: int) -> bool:
+    """Whether nothing will ever come after `after`. Raises NotFound when there is no such job."""
+    with reading() as session:
+        job = jobs.find(session, job_id)
+        if job is None:
+            raise NotFound(f"There is no selection job {job_id!r}.")
+        return job.state in LAST_KINDS and not repository.after(session, job_id, after, 1)
+
+
+async def follow(job_id: str, after: int, closing: Callable[[], bool]) -> AsyncIterator[JobEvent]:
+    """Every event after `after`, up to the job's last one, or until `closing` says that the server is about to end."""
+    while not closing():
+        events = await to_thread.run_sync(read, job_id, after)
+        for event in events:
+            yield event
+            after = event.id
+            if event.kind in LAST_KINDS:
+                return
+        if not events:
+            await asyncio.sleep(POLL_SECONDS)

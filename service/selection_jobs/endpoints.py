@@ -1,0 +1,89 @@
+"""Selection jobs over HTTP."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, BackgroundTasks, Body, Header, Path, Query, Response
+
+from service.database.dependencies import Reading, Writing
+from service.outbox.service import dispatch
+from service.problems import responses
+from service.selection_jobs import examples, service
+from service.selection_jobs.schemas import Job, JobList, Leaderboard, SelectionJobRequest
+
+router = APIRouter(prefix="/selection-jobs", tags=["selection jobs"])
+
+JobId = Annotated[str, Path(max_length=32, description="A job's id.", examples=[examples.JOB_ID])]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        min_length=1, max_length=255, examples=["ci-build-4711"],
+        description="The same key with the same request gives the same job, however often it is sent.",
+    ),
+]  # fmt: skip
+
+
+@router.post(
+    "", operation_id="submit_selection_job", summary="Ask which teacher to take", status_code=202,
+    responses={
+        202: {
+            "description": "Accepted; `Location` is the job's address.",
+            "content": {"application/json": {"example": examples.JOB}},
+            "headers": {"Location": {"schema": {"type": "string"}, "description": "The job's address."}},
+        },
+        **responses(422),
+    },
+)  # fmt: skip
+def submit(
+    request: Annotated[SelectionJobRequest, Body(openapi_examples=examples.REQUESTS)],
+    response: Response,
+    background: BackgroundTasks,
+    idempotency_key: IdempotencyKey = None,
+) -> Job:
+    """Checks everything that can be checked before training; what is wrong is named field by field."""
+    job = service.submit(request, idempotency_key)
+    response.headers["Location"] = job.links.self
+    background.add_task(dispatch)
+    return job
+
+
+@router.get(
+    "", operation_id="list_selection_jobs", summary="Jobs, newest first",
+    responses={200: {"content": {"application/json": {"example": examples.JOB_LIST}}}},
+)  # fmt: skip
+def list_jobs(
+    session: Reading,
+    limit: Annotated[int, Query(ge=1, le=100)] = 50,
+    before: Annotated[str | None, Query(max_length=32, description="`next_before` of the page before.")] = None,
+) -> JobList:
+    """At most `limit` jobs that are older than the job `before`."""
+    return service.list_jobs(session, limit=limit, before=before)
+
+
+@router.get(
+    "/{job_id}", operation_id="get_selection_job", summary="One job",
+    responses={200: {"content": {"application/json": {"example": examples.JOB}}}, **responses(404)},
+)  # fmt: skip
+def get(session: Reading, job_id: JobId) -> Job:
+    """State, progress, an estimate of the rest, and the newest verdict."""
+    return service.get(session, job_id)
+
+
+@router.get(
+    "/{job_id}/leaderboard", operation_id="get_leaderboard", summary="A job's leaderboard",
+    responses={200: {"content": {"application/json": {"example": examples.LEADERBOARD}}}, **responses(404)},
+)  # fmt: skip
+def leaderboard(session: Reading, job_id: JobId) -> Leaderboard:
+    """Candidates in their places, verdict, correlations, cost and learning curves; useful while the job runs, too."""
+    return service.leaderboard(session, job_id)
+
+
+@router.post(
+    "/{job_id}/cancel", operation_id="cancel_selection_job", summary="End a job early", status_code=202,
+    responses={202: {"content": {"application/json": {"example": examples.CANCELLING}}}, **responses(404, 409)},
+)  # fmt: skip
+def cancel(session: Writing, job_id: JobId, background: BackgroundTasks) -> Job:
+    """The job is `cancelling` until every process that works for it alone is gone. Trained teachers stay stored."""
+    background.add_task(dispatch)
+    return service.cancel(session, job_id)

@@ -1,0 +1,126 @@
+"""Examples for the OpenAPI document; a test holds them against the schemas."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi.openapi.models import Example
+
+JOB_ID = "9f1c7a52b8e94f0da3c15be0a7c4d218"
+
+_REQUEST: dict[str, Any] = {
+    "student": "cifar/resnet8w4",
+    "dataset": "digits",
+    "teachers": ["cifar/resnet8w8", "cifar/resnet20"],
+    "method": "dpk",
+    "profile": "probe",
+    "seeds": 3,
+    "recipe": None,
+    "budget": {"epochs": 24, "probe_epochs": 6, "promote": 1, "teacher_epochs": None, "batch_size": None},
+    "classes": 10,
+}
+
+REQUESTS: dict[str, Example] = {
+    "smallest": {
+        "summary": "The least that must be said",
+        "value": {key: _REQUEST[key] for key in ("student", "dataset", "teachers")},
+    },
+    "budgeted": {"summary": "With a budget", "value": _REQUEST},
+}
+
+JOB: dict[str, Any] = {
+    "id": JOB_ID,
+    "state": "running",
+    "stage": "probing",
+    "revision": 14,
+    "request": _REQUEST,
+    "created_at": "2026-01-05T09:00:00Z",
+    "started_at": "2026-01-05T09:00:01Z",
+    "finished_at": None,
+    "failure": None,
+    "progress": [
+        {"stage": "preparing_teachers", "title": "Teachers prepared", "done": 672, "total": 672, "state": "done"},
+        {"stage": "probing", "title": "Probes", "done": 420, "total": 756, "state": "running"},
+        {"stage": "training", "title": "Full training", "done": 0, "total": 1512, "state": "waiting"},
+        {"stage": "deciding", "title": "Verdict", "done": 0, "total": 1, "state": "waiting"},
+    ],
+    "remaining_seconds": 84.5,
+    "verdict": "Undecided: the probes are still running.",
+    "links": {
+        "self": f"/selection-jobs/{JOB_ID}",
+        "leaderboard": f"/selection-jobs/{JOB_ID}/leaderboard",
+        "events": f"/selection-jobs/{JOB_ID}/events",
+        "cancel": f"/selection-jobs/{JOB_ID}/cancel",
+        "page": f"/jobs/{JOB_ID}",
+        "report": f"/selection-jobs/{JOB_ID}/report",
+    },
+}
+
+CANCELLING: dict[str, Any] = {**JOB, "state": "cancelling", "remaining_seconds": None}
+
+JOB_LIST: dict[str, Any] = {"jobs": [JOB], "next_before": None}
+
+LEADERBOARD: dict[str, Any] = {
+    "job": JOB,
+    "rows": [
+        {
+            "rank": 1,
+            "candidate_id": 2,
+            "teacher": "cifar/resnet20",
+            "label": "resnet20",
+            "status": "probed",
+            "reason": None,
+            "teacher_accuracy": 0.978,
+            "teacher_test_accuracy": 0.969,
+            "teacher_parameters": 272186,
+            "probe": {"mean": 0.871, "sd": 0.012, "seeds": 3},
+            "full": None,
+            "test": None,
+            "expected": None,
+            "gain": None,
+            "seconds": 21.4,
+            "seeds": [{"seed": 0, "probe_accuracy": 0.859, "full_accuracy": None, "test_accuracy": None}],
+        }
+    ],
+    "verdict": {
+        "kind": "undecided",
+        "sentence": "Undecided: the probes are still running.",
+        "best": None,
+        "tied": [],
+        "final": False,
+    },
+    "correlations": [
+        {
+            "name": "teacher_probe",
+            "title": "teacher accuracy and student probe",
+            "scope": "job",
+            "value": None,
+            "low": None,
+            "high": None,
+            "confidence": 0.9,
+            "pairs": 2,
+            "note": "Not measurable with 2 teachers; it takes at least 4.",
+        }
+    ],
+    "ledger": {
+        "teachers": 14.2,
+        "probes": 7.2,
+        "full": 0.0,
+        "wasted": 0.0,
+        "reused": 0.0,
+        "spent": 21.4,
+        "exhaustive": 96.0,
+        "saved": None,
+        "devices": ["cpu"],
+    },
+    "curves": [
+        {
+            "candidate_id": 2,
+            "label": "resnet20",
+            "purpose": "student",
+            "seed": 0,
+            "probe_epochs": 6,
+            "points": [{"epoch": 1, "values": {"validation_accuracy": 0.41, "share.last": 0.62, "cka.last": 0.38}}],
+        }
+    ],
+}

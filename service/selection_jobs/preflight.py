@@ -1,0 +1,120 @@
+"""Everything that can be known to go wrong before any training, each thing once, at the field that must change."""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+from dpk_core.catalogue.datasets import DatasetCard, dataset_card
+from dpk_core.catalogue.models import ModelCard, common_taps, model_card
+from dpk_core.errors import DataFault, InvalidRequest
+from dpk_core.recipes import RECIPES
+from service.problems import Rejected, field_error
+from service.schemas import FieldError
+from service.selection_jobs.plan import Plan, make_plan
+from service.selection_jobs.schemas import SelectionJobRequest
+
+LEAST_CKA_PICTURES = 4
+"""The unbiased HSIC divides by n - 3 (method sheet, section 4): below four pictures a step there is no share."""
+
+MOST_PICTURE_PASSES = 10**10
+"""Pictures times epochs over all trainings of a job: beyond it a budget is a slip of the pen."""
+
+T = TypeVar("T")
+
+
+def check(request: SelectionJobRequest, data_root: Path | None) -> Plan:
+    """The plan of a request that can work. Raises Rejected naming everything that is wrong, not only the first thing.
+
+    The student may be among the teachers: what it learns from its own kind is a fair question.
+    """
+    errors: list[FieldError] = []
+
+    def collect(question: Callable[[], T]) -> T | None:
+        try:
+            return question()
+        except InvalidRequest as error:
+            if (found := field_error(error)) not in errors:
+                errors.append(found)
+        except DataFault as error:
+            errors.append(FieldError(field="dataset", message=str(error)))
+        return None
+
+    student = collect(lambda: model_card(request.student, "student"))
+    data = collect(lambda: dataset_card(request.dataset, data_root, "dataset"))
+    for index, name in enumerate(request.teachers):
+        field = f"teachers[{index}]"
+        teacher = collect(lambda: model_card(name, field))  # noqa: B023 - called at once
+        if student is not None and teacher is not None and data is not None:
+            collect(lambda: _taps(request, student, teacher, data, field))  # noqa: B023 - called at once
+    errors.extend(_duplicates(request))
+    errors.extend(_unknown_recipe(request))
+    if data is not None:
+        errors.extend(_classes(request, data))
+        if request.recipe is None or request.recipe in RECIPES:
+            errors.extend(_budget(request, make_plan(request, data)))
+    if errors:
+        raise Rejected.because(errors)
+    assert data is not None
+    return make_plan(request, data)
+
+
+def _taps(request: SelectionJobRequest, student: ModelCard, teacher: ModelCard, data: DatasetCard, field: str) -> None:
+    if request.method == "dpk":
+        common_taps(student, teacher, data.side, field)
+
+
+def _duplicates(request: SelectionJobRequest) -> Iterator[FieldError]:
+    seen: Counter[str] = Counter()
+    for index, name in enumerate(request.teachers):
+        if seen[name]:
+            first = request.teachers.index(name)
+            yield FieldError(field=f"teachers[{index}]", message=f"{name} is listed already, as teachers[{first}].")
+        seen[name] += 1
+
+
+def _unknown_recipe(request: SelectionJobRequest) -> Iterator[FieldError]:
+    if request.recipe is not None and request.recipe not in RECIPES:
+        nearest = difflib.get_close_matches(request.recipe, RECIPES, n=1, cutoff=0.0)[0]
+        yield FieldError(field="recipe", message=f"There is no recipe {request.recipe!r}.", nearest=nearest)
+
+
+def _classes(request: SelectionJobRequest, data: DatasetCard) -> Iterator[FieldError]:
+    if request.classes is not None and request.classes != data.classes:
+        message = f"{data.name} has {data.classes} classes, not {request.classes}."
+        yield FieldError(field="classes", message=message, nearest=str(data.classes))
+
+
+def _budget(request: SelectionJobRequest, plan: Plan) -> Iterator[FieldError]:
+    batch, pictures = plan.student_recipe.batch_size, plan.train_pictures
+    if batch > pictures:
+        message = f"A batch of {batch} is larger than the {pictures} training pictures of {plan.dataset}."
+        yield FieldError(field="budget.batch_size", message=message, nearest=str(pictures))
+    elif request.method == "dpk" and batch < LEAST_CKA_PICTURES:
+        message = f"DPK measures the feature gap on each batch and needs at least {LEAST_CKA_PICTURES} pictures in it."
+        yield FieldError(field="budget.batch_size", message=message, nearest=str(LEAST_CKA_PICTURES))
+    epochs = plan.student_recipe.epochs
+    if plan.probe_epochs >= epochs:
+        message = f"A probe of {plan.probe_epochs} epochs must be shorter than the full training of {epochs}."
+        yield FieldError(field="budget.probe_epochs", message=message, nearest=str(epochs - 1))
+    if request.budget.promote > len(request.teachers):
+        count = len(request.teachers)
+        message = f"Only {count} teacher{' is' if count == 1 else 's are'} listed, so no more can be promoted."
+        yield FieldError(field="budget.promote", message=message, nearest=str(count))
+    passes = picture_passes(plan)
+    if passes > MOST_PICTURE_PASSES:
+        message = (
+            f"This asks for up to {passes:.1e} picture passes; at most {MOST_PICTURE_PASSES:.0e} are allowed. "
+            "Take fewer epochs, seeds or teachers."
+        )
+        yield FieldError(field="budget.epochs", message=message)
+
+
+def picture_passes(plan: Plan) -> int:
+    """Pictures times epochs, were every arm trained fully with every seed."""
+    teachers = len(plan.arms) - 1
+    students = len(plan.arms) * len(plan.seeds)
+    return plan.train_pictures * (teachers * plan.teacher_recipe.epochs + students * plan.student_recipe.epochs)

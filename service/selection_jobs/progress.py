@@ -1,0 +1,133 @@
+"""How far a job is, in training steps, and how long the rest may take; pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Literal
+
+from service.database.tables import Run
+from service.selection_jobs.schemas import Stage, StageProgress
+from service.selection_jobs.snapshot import Snapshot
+from service.selection_jobs.standing import STAGES
+
+Kind = Literal["teacher", "taught", "alone"]
+
+TITLES: dict[Stage, str] = {
+    "preparing_teachers": "Teachers prepared",
+    "probing": "Probes",
+    "training": "Full training",
+    "deciding": "Verdict",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """A run that the plan asks for, whether it exists yet or not. `first_step`: where it goes on from."""
+
+    stage: Stage
+    arm: int
+    kind: Kind
+    first_step: int
+    last_step: int
+    run: Run | None
+
+    @property
+    def total(self) -> int:
+        """Steps of this run alone."""
+        return self.last_step - self.first_step
+
+    @property
+    def done(self) -> int:
+        """Steps of this run that are behind it."""
+        if self.run is None:
+            return 0
+        if self.run.state == "finished":
+            return self.total
+        return min(self.total, max(0, self.run.step - self.first_step))
+
+
+def tasks(snapshot: Snapshot) -> list[Task]:
+    """Every run the job still counts on: failed arms drop out, promotions not yet made are taken as planned."""
+    places = list(range(len(snapshot.arms)))
+    alive = [place for place in places if snapshot.arms[place].first_failed is None]
+    if snapshot.job.stage in ("training", "deciding"):
+        full = [place for place in alive if snapshot.arms[place].candidate.status in ("promoted", "finished")]
+    else:
+        teachers = [place for place in alive if snapshot.arms[place].candidate.teacher is not None]
+        full = [*teachers[: snapshot.plan.promote], *(set(alive) - set(teachers))]
+    return [task for place in alive for task in _tasks_of(snapshot, place, full=place in full)]
+
+
+def _tasks_of(snapshot: Snapshot, place: int, *, full: bool) -> Iterator[Task]:
+    plan, arm = snapshot.plan, snapshot.arms[place]
+    steps, alone = plan.steps_per_epoch, arm.candidate.teacher is None
+    kind: Kind = "alone" if alone else "taught"
+    probe, end = steps * plan.probe_epochs, steps * plan.student_recipe.epochs
+    if not alone:
+        yield Task(
+            stage="preparing_teachers", arm=place, kind="teacher", first_step=0,
+            last_step=steps * plan.teacher_recipe.epochs, run=arm.teacher,
+        )  # fmt: skip
+    for seed in plan.seeds:
+        run = arm.probes.get(seed)
+        yield Task(stage="probing", arm=place, kind=kind, first_step=0, last_step=probe, run=run)
+        if full:
+            run = arm.fulls.get(seed)
+            yield Task(stage="training", arm=place, kind=kind, first_step=probe, last_step=end, run=run)
+
+
+def stages(snapshot: Snapshot) -> list[StageProgress]:
+    """Every stage with the steps done and to do. The verdict counts as one step."""
+    counted: dict[Stage, list[int]] = {stage: [0, 0] for stage in STAGES}
+    for task in tasks(snapshot):
+        counted[task.stage][0] += task.done
+        counted[task.stage][1] += task.total
+    over = snapshot.job.state == "finished"
+    counted["deciding"] = [int(over), 1]
+    return [_stage(snapshot, stage, done, total) for stage, (done, total) in counted.items()]
+
+
+def _stage(snapshot: Snapshot, stage: Stage, done: int, total: int) -> StageProgress:
+    reached = -1 if snapshot.job.stage is None else STAGES.index(snapshot.job.stage)
+    state: Literal["waiting", "running", "done"] = "waiting"
+    if reached > STAGES.index(stage) or (done >= total and reached >= 0):
+        state = "done"
+    elif reached == STAGES.index(stage) or done > 0:
+        state = "running"
+    return StageProgress(stage=stage, title=TITLES[stage], done=done, total=total, state=state)
+
+
+def remaining_seconds(snapshot: Snapshot, slots: int) -> float | None:
+    """Seconds until the end if `slots` runs at a time go on as fast as those so far; None while nothing was timed."""
+    if snapshot.job.state not in ("queued", "running"):
+        return None
+    open_tasks = tasks(snapshot)
+    pace = _pace(open_tasks)
+    if not pace:
+        return None
+    waiting = [
+        (task.total - task.done) * _seconds_per_step(pace, task) for task in open_tasks if task.total > task.done
+    ]
+    return max(sum(waiting) / max(1, slots), max(waiting, default=0.0))
+
+
+def _pace(known: Sequence[Task]) -> dict[tuple[Kind, int], float]:
+    """Measured seconds per step by kind of training and arm; reused runs were timed too."""
+    seconds: dict[tuple[Kind, int], float] = defaultdict(float)
+    steps: dict[tuple[Kind, int], int] = defaultdict(int)
+    for task in known:
+        if task.run is not None and task.done > 0 and task.run.seconds > 0:
+            seconds[task.kind, task.arm] += task.run.seconds
+            steps[task.kind, task.arm] += task.done
+    return {place: seconds[place] / steps[place] for place in seconds}
+
+
+def _seconds_per_step(pace: dict[tuple[Kind, int], float], task: Task) -> float:
+    """The arm's own pace, else that of its kind, else that of everything."""
+    if (own := pace.get((task.kind, task.arm))) is not None:
+        return own
+    alike = [value for (kind, _), value in pace.items() if kind == task.kind]
+    return fmean(alike or pace.values())

@@ -1,0 +1,117 @@
+"""The queries of selection jobs."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import func, select, tuple_
+from sqlalchemy.orm import Session
+
+from dpk_core.codec import from_json
+from service.database.tables import Candidate, IdempotencyKey, JobRun, Measurement, Run, SelectionJob, Verdict
+from service.database.types import utc_now
+from service.selection_jobs.plan import Plan
+from service.selection_jobs.snapshot import Snapshot, assemble
+
+LIVE = ("queued", "running")
+"""States of a job that still needs its runs."""
+
+
+def find(session: Session, job_id: str) -> SelectionJob | None:
+    """The job's row."""
+    return session.get(SelectionJob, job_id)
+
+
+def lock(session: Session, job_id: str) -> SelectionJob | None:
+    """The job's row, held until the transaction ends. On SQLite the transaction itself is the lock."""
+    return session.get(SelectionJob, job_id, with_for_update=True, populate_existing=True)
+
+
+def page(session: Session, limit: int, before: SelectionJob | None) -> list[SelectionJob]:
+    """The `limit` newest jobs that are older than `before`."""
+    place = (SelectionJob.created_at, SelectionJob.id)
+    chosen = select(SelectionJob).order_by(*(column.desc() for column in place)).limit(limit)
+    if before is not None:
+        chosen = chosen.where(tuple_(*place) < (before.created_at, before.id))
+    return list(session.scalars(chosen))
+
+
+def newest_finished(session: Session, student: str, dataset: str, method: str) -> SelectionJob | None:
+    """The finished job that asked this question last."""
+    asked = SelectionJob.request
+    chosen = select(SelectionJob).where(
+        SelectionJob.state == "finished",
+        asked["student"].as_string() == student,
+        asked["dataset"].as_string() == dataset,
+        asked["method"].as_string() == method,
+    )
+    return session.scalars(chosen.order_by(SelectionJob.finished_at.desc(), SelectionJob.id).limit(1)).first()
+
+
+def key_of(session: Session, key: str) -> IdempotencyKey | None:
+    """The submission that used this idempotency key."""
+    return session.get(IdempotencyKey, key, populate_existing=True)
+
+
+def add_key(session: Session, key: str, request_hash: str, job_id: str) -> None:
+    """Binds the key. Raises IntegrityError when another submission has bound it in the meantime."""
+    session.add(IdempotencyKey(key=key, request_hash=request_hash, job_id=job_id, created_at=utc_now()))
+    session.flush()
+
+
+def snapshots(session: Session, jobs: Sequence[SelectionJob]) -> list[Snapshot]:
+    """The jobs with all their rows, in three queries however many jobs."""
+    ids = [job.id for job in jobs]
+    candidates: dict[str, list[Candidate]] = defaultdict(list)
+    for candidate in session.scalars(
+        select(Candidate).where(Candidate.job_id.in_(ids)).order_by(Candidate.job_id, Candidate.position)
+    ):
+        candidates[candidate.job_id].append(candidate)
+    links: dict[str, list[tuple[JobRun, Run]]] = defaultdict(list)
+    rows = select(JobRun, Run).join(Run, Run.id == JobRun.run_id).where(JobRun.job_id.in_(ids))
+    for link, run in session.execute(rows.order_by(JobRun.candidate_id, JobRun.purpose, JobRun.seed, Run.created_at)):
+        links[link.job_id].append((link, run))
+    return [assemble(job, from_json(Plan, job.plan), candidates[job.id], links[job.id]) for job in jobs]
+
+
+def snapshot(session: Session, job: SelectionJob) -> Snapshot:
+    """One job with all its rows."""
+    return snapshots(session, [job])[0]
+
+
+def needed_elsewhere(session: Session, job_id: str, run_ids: Iterable[str]) -> set[str]:
+    """Those of the runs that another live job needs."""
+    chosen = (
+        select(JobRun.run_id)
+        .join(SelectionJob, SelectionJob.id == JobRun.job_id)
+        .where(JobRun.run_id.in_(list(run_ids)), JobRun.job_id != job_id, SelectionJob.state.in_(LIVE))
+    )
+    return set(session.scalars(chosen))
+
+
+def newest_verdicts(session: Session, job_ids: Sequence[str]) -> dict[str, Verdict]:
+    """Each job's newest verdict, for those that have one."""
+    newest = (
+        select(Verdict.job_id, func.max(Verdict.number).label("number"))
+        .where(Verdict.job_id.in_(job_ids))
+        .group_by(Verdict.job_id)
+        .subquery()
+    )
+    chosen = select(Verdict).join(newest, (Verdict.job_id == newest.c.job_id) & (Verdict.number == newest.c.number))
+    return {verdict.job_id: verdict for verdict in session.scalars(chosen)}
+
+
+def add_verdict(session: Session, job_id: str, number: int, document: dict[str, Any]) -> None:
+    """Adds what can be said now."""
+    session.add(Verdict(job_id=job_id, number=number, final=document["final"], document=document, created_at=utc_now()))
+
+
+def measurements(session: Session, run_ids: Sequence[str]) -> Mapping[str, list[Measurement]]:
+    """The runs' measurements by run, in the epochs' order."""
+    found: dict[str, list[Measurement]] = defaultdict(list)
+    chosen = select(Measurement).where(Measurement.run_id.in_(run_ids))
+    for measurement in session.scalars(chosen.order_by(Measurement.run_id, Measurement.epoch, Measurement.name)):
+        found[measurement.run_id].append(measurement)
+    return found

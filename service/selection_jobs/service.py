@@ -1,0 +1,146 @@
+"""What can be done with selection jobs. Except for `submit`, all of it happens in the caller's transaction."""
+
+from __future__ import annotations
+
+import uuid
+
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from dpk_core.codec import content_key, to_json
+from service.database.session import reading, transaction
+from service.database.tables import Candidate, IdempotencyKey, SelectionJob
+from service.database.types import utc_now
+from service.events import repository as events
+from service.health import service as health
+from service.outbox import service as outbox
+from service.problems import Conflict, NotFound, Rejected
+from service.runs import service as runs
+from service.schemas import FieldError
+from service.selection_jobs import history, repository, schemas
+from service.selection_jobs.advance import advance_job
+from service.selection_jobs.leaderboard import leaderboard as build_leaderboard
+from service.selection_jobs.plan import Plan
+from service.selection_jobs.preflight import check
+from service.selection_jobs.snapshot import OVER
+from service.selection_jobs.views import current_verdict, job_view
+from service.settings import settings
+
+
+def submit(request: schemas.SelectionJobRequest, key: str | None) -> schemas.Job:
+    """Makes a job, or returns the one that this idempotency key made of the same request.
+
+    Opens its own transactions: pre-flight may read a data set, which must not happen while others wait to write.
+    Raises Rejected when the request cannot work or the key belongs to another request.
+    """
+    request_hash = content_key(request.model_dump(mode="json"))
+    if key is not None:
+        with reading() as session:
+            if (job := _replayed(session, key, request_hash)) is not None:
+                return job
+    plan = check(request, settings().data_root)
+    try:
+        with transaction() as session:
+            return get(session, _create(session, request, plan, key, request_hash))
+    except IntegrityError:
+        # The same key was bound by a request that overtook this one; what it made is the answer to both.
+        with reading() as session:
+            if key is None or (job := _replayed(session, key, request_hash)) is None:
+                raise
+            return job
+
+
+def _replayed(session: Session, key: str, request_hash: str) -> schemas.Job | None:
+    bound: IdempotencyKey | None = repository.key_of(session, key)
+    if bound is None:
+        return None
+    if bound.request_hash != request_hash:
+        message = "This key was used for another request. Take a new key for a new request."
+        raise Rejected.because([FieldError(field="Idempotency-Key", message=message)])
+    return get(session, bound.job_id)
+
+
+def _create(
+    session: Session, request: schemas.SelectionJobRequest, plan: Plan, key: str | None, request_hash: str
+) -> str:
+    """The job, its candidates, the key, its first event and its message: all or nothing."""
+    job = SelectionJob(
+        id=uuid.uuid4().hex, state="queued", stage=None, request=request.model_dump(mode="json"), plan=to_json(plan),
+        created_at=utc_now(),
+    )  # fmt: skip
+    session.add(job)
+    session.flush()
+    session.add_all(
+        Candidate(job_id=job.id, position=position, teacher=teacher, status="waiting")
+        for position, teacher in enumerate(plan.arms)
+    )
+    if key is not None:
+        repository.add_key(session, key, request_hash, job.id)
+    events.record(session, job.id, "created", {})
+    outbox.enqueue(session, "advance_job", job.id)
+    session.refresh(job)
+    return job.id
+
+
+def get(session: Session, job_id: str) -> schemas.Job:
+    """One job. Raises NotFound."""
+    return _views(session, [_found(session, job_id)])[0]
+
+
+def list_jobs(session: Session, *, limit: int = 50, before: str | None = None) -> schemas.JobList:
+    """The newest `limit` jobs older than the job `before`."""
+    oldest = None if before is None else repository.find(session, before)
+    if before is not None and oldest is None:
+        message = f"There is no selection job {before!r}. Take next_before of the page before."
+        raise Rejected.because([FieldError(field="before", message=message)])
+    jobs = repository.page(session, limit + 1, oldest)
+    more = len(jobs) > limit
+    return schemas.JobList(jobs=_views(session, jobs[:limit]), next_before=jobs[limit - 1].id if more else None)
+
+
+def cancel(session: Session, job_id: str) -> schemas.Job:
+    """Asks a job to end. Asking again changes nothing. Raises NotFound; Conflict when it has ended otherwise."""
+    job = repository.lock(session, job_id)
+    if job is None:
+        raise _missing(job_id)
+    if job.state in ("finished", "failed"):
+        raise Conflict(f"The job has {job.state}; it cannot be cancelled any more.")
+    if job.state in repository.LIVE:
+        job.state = "cancelling"
+        events.record(session, job_id, "cancelling", {})
+        links = repository.snapshot(session, job).links
+        runs.request_cancel(session, [run.id for _, run in links if run.state not in OVER])
+        advance_job(session, job_id)
+    session.flush()
+    session.refresh(job)
+    return get(session, job_id)
+
+
+def leaderboard(session: Session, job_id: str) -> schemas.Leaderboard:
+    """Everything a page or a report shows about a job. Raises NotFound."""
+    snapshot = repository.snapshot(session, _found(session, job_id))
+    verdict = repository.newest_verdicts(session, [job_id]).get(job_id)
+    return build_leaderboard(
+        snapshot,
+        job_view(snapshot, verdict, health.slots(session)),
+        current_verdict(snapshot, verdict),
+        history.pairs(session, snapshot.job, snapshot.plan),
+        repository.measurements(session, [run.id for _, run in snapshot.links]),
+    )
+
+
+def _views(session: Session, jobs: list[SelectionJob]) -> list[schemas.Job]:
+    verdicts = repository.newest_verdicts(session, [job.id for job in jobs])
+    slots = health.slots(session)
+    return [job_view(found, verdicts.get(found.job.id), slots) for found in repository.snapshots(session, jobs)]
+
+
+def _found(session: Session, job_id: str) -> SelectionJob:
+    job = repository.find(session, job_id)
+    if job is None:
+        raise _missing(job_id)
+    return job
+
+
+def _missing(job_id: str) -> NotFound:
+    return NotFound(f"There is no selection job {job_id!r}. GET /selection-jobs lists those there are.")

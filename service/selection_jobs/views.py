@@ -1,0 +1,45 @@
+"""Jobs as lists and pollers see them."""
+
+from __future__ import annotations
+
+from service.database.tables import Verdict
+from service.selection_jobs import schemas
+from service.selection_jobs.progress import remaining_seconds, stages
+from service.selection_jobs.snapshot import Snapshot
+
+
+def links(job_id: str) -> schemas.Links:
+    """The addresses of a job."""
+    base = f"/selection-jobs/{job_id}"
+    return schemas.Links(
+        self=base, leaderboard=f"{base}/leaderboard", events=f"{base}/events", cancel=f"{base}/cancel",
+        page=f"/jobs/{job_id}", report=f"{base}/report",
+    )  # fmt: skip
+
+
+def current_verdict(snapshot: Snapshot, verdict: Verdict | None) -> schemas.Verdict | None:
+    """The newest verdict as it crosses the wire; a cancelled job says nothing any more."""
+    if verdict is None or snapshot.job.state == "cancelled":
+        return None
+    return schemas.Verdict.model_validate(verdict.document)
+
+
+def job_view(snapshot: Snapshot, verdict: Verdict | None, slots: int) -> schemas.Job:
+    """The job with its progress and an estimate of the rest; `slots`: runs that live workers can carry out at once."""
+    job = snapshot.job
+    said = current_verdict(snapshot, verdict)
+    return schemas.Job(
+        id=job.id,
+        state=job.state,
+        stage=job.stage,
+        revision=job.revision,
+        request=schemas.SelectionJobRequest.model_validate(job.request),
+        created_at=job.created_at,
+        started_at=job.started_at,
+        finished_at=job.finished_at,
+        failure=job.failure,
+        progress=stages(snapshot),
+        remaining_seconds=remaining_seconds(snapshot, slots),
+        verdict=None if said is None else said.sentence,
+        links=links(job.id),
+    )
