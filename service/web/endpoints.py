@@ -5,42 +5,39 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
-from service.database.session import reading
+from service.database.dependencies import Reading
 from service.problems import NotFound
 from service.selection_jobs import service
-from service.selection_jobs.schemas import Leaderboard
 from service.web import pages
 
 router = APIRouter(include_in_schema=False)
 
 
 @router.get("/")
-def jobs(request: Request, before: str | None = None) -> Response:
+def jobs(session: Reading, request: Request, before: str | None = None) -> Response:
     """The list of jobs."""
-    with reading() as session:
-        listed = service.list_jobs(session, before=before)
-    return _page(pages.jobs_page(listed, str(request.base_url), before))
+    return _page(pages.jobs_page(service.list_jobs(session, before=before), str(request.base_url), before))
 
 
 @router.get("/jobs/{job_id}")
-def job(job_id: str) -> Response:
+def job(session: Reading, job_id: str) -> Response:
     """The leaderboard page of a job."""
     try:
-        return _page(pages.job_page(_leaderboard(job_id)))
+        return _page(pages.job_page(service.leaderboard(session, job_id)))
     except NotFound as error:
         return _page(pages.missing_page(str(error)), status=404)
 
 
 @router.get("/jobs/{job_id}/live")
-def live(job_id: str) -> Response:
+def live(session: Reading, job_id: str) -> Response:
     """What the page swaps in while the job runs."""
-    return _page(pages.live_fragment(_leaderboard(job_id)))
+    return _page(pages.live_fragment(service.leaderboard(session, job_id)))
 
 
 @router.get("/selection-jobs/{job_id}/report")
-def report(job_id: str) -> Response:
+def report(session: Reading, job_id: str) -> Response:
     """The leaderboard page as one file that needs nothing else."""
-    return _page(pages.report_page(_leaderboard(job_id)), policy=pages.report_policy())
+    return _page(pages.report_page(service.leaderboard(session, job_id)), policy=pages.report_policy())
 
 
 @router.get("/static/{name}")
@@ -51,11 +48,6 @@ def static(name: str) -> Response:
         raise NotFound(f"There is no file {name!r} here.")
     headers = {"Cache-Control": "public, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
     return Response(found[0], media_type=found[1], headers=headers)
-
-
-def _leaderboard(job_id: str) -> Leaderboard:
-    with reading() as session:
-        return service.leaderboard(session, job_id)
 
 
 def _page(text: str, *, status: int = 200, policy: str | None = None) -> Response:

@@ -8,12 +8,17 @@ from statistics import fmean
 
 from service.selection_jobs.schemas import Curve, Leaderboard, Row
 from service.web.charts import Figure, Spec, chart
-from service.web.formats import percent
 from service.web.palette import NO_TEACHER, Paint, paints
+from service.wording import percent
 
 ACCURACY = "validation_accuracy"
 _STAGES = {"share.last": "Last stage", "share.second_last": "Second-last stage"}
-_EPOCH = {"field": "epoch", "type": "quantitative", "title": "epoch", "axis": {"tickMinStep": 1, "format": "d"}}
+_EPOCH = {
+    "field": "epoch",
+    "type": "quantitative",
+    "title": "epoch",
+    "axis": {"tickMinStep": 1, "tickCount": 6, "format": "d"},
+}
 
 Series = list[tuple[int, float]]
 

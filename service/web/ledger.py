@@ -1,10 +1,10 @@
-"""What a job cost and what it saved, as a chart and in words."""
+"""What a job cost and what it saved."""
 
 from __future__ import annotations
 
 from service.selection_jobs.schemas import Ledger
 from service.web.charts import Figure, Spec, chart
-from service.web.formats import duration
+from service.wording import duration
 
 _PURPOSES = {
     "teachers prepared": "var(--ledger-0)",
@@ -13,17 +13,6 @@ _PURPOSES = {
     "lost to restarts": "var(--ledger-3)",
 }
 _ROW_AXIS = {"ticks": False, "labelPadding": 8, "minExtent": 76}
-
-
-def ledger_sentence(ledger: Ledger) -> str:
-    """Spent, saved and reused training time in one or two sentences."""
-    text = f"{duration(ledger.spent)} of training spent"
-    if ledger.saved is not None and ledger.saved > 0:
-        text += f"; {duration(ledger.saved)} saved against training the student fully under every teacher"
-    text += "."
-    if ledger.reused > 0:
-        text += f" {duration(ledger.reused)} more came from the store: earlier jobs had trained the same."
-    return text
 
 
 def ledger_figure(ledger: Ledger) -> Figure | None:

@@ -11,10 +11,10 @@ from importlib import resources
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from service.selection_jobs.schemas import Correlation, Job, JobList, JobState, Leaderboard, Row
-from service.web import formats
+from service import wording
+from service.selection_jobs.schemas import Job, JobList, JobState, Leaderboard, Row
 from service.web.figures import learning_curves, share_curves, teacher_curves
-from service.web.ledger import ledger_figure, ledger_sentence
+from service.web.ledger import ledger_figure
 from service.web.palette import paints
 from service.web.scatter import scatters
 
@@ -76,34 +76,6 @@ def missing_page(sentence: str) -> str:
     return _environment().get_template("missing.html").render(sentence=sentence, live=False)
 
 
-def headline(board: Leaderboard) -> str:
-    """What there is to say first: the failure, the verdict, or what is going on."""
-    job = board.job
-    if job.state == "failed":
-        return job.failure or "The job failed."
-    if job.state == "cancelled":
-        return job.failure or "The job was cancelled before it could say which teacher to take."
-    if board.verdict is not None:
-        return board.verdict.sentence
-    if job.state == "queued":
-        return "Waiting for a worker to begin."
-    running = next((stage.title for stage in job.progress if stage.state == "running"), None)
-    return "No verdict yet." if running is None else f"No verdict yet. Now: {running}."
-
-
-def correlation_sentence(correlation: Correlation) -> str:
-    """A correlation with its interval, in words."""
-    where = "in this job" if correlation.scope == "job" else "in all jobs of this store"
-    if correlation.value is None:
-        return f"{correlation.title} ({where}): {correlation.note or 'not measurable yet.'}"
-    text = f"{correlation.title}: {formats.coefficient(correlation.value)}"
-    if correlation.low is not None and correlation.high is not None:
-        low, high = formats.coefficient(correlation.low), formats.coefficient(correlation.high)
-        text += f", {100 * correlation.confidence:.0f}% interval {low} to {high}"
-    text += f" ({correlation.pairs} pairs {where})."
-    return text if correlation.note is None else f"{text} {correlation.note}"
-
-
 def _context(board: Leaderboard) -> dict[str, object]:
     rows = _ranked(board.rows)
     shares, teachers = share_curves(board), teacher_curves(board)
@@ -112,14 +84,14 @@ def _context(board: Leaderboard) -> dict[str, object]:
         "rows": rows,
         "paints": paints(rows),
         "taught": [row for row in rows if row.teacher is not None],
-        "headline": headline(board),
+        "headline": wording.headline(board),
         "live": board.job.state in _LIVE_STATES,
         "scatters": scatters(board),
-        "correlations": [correlation_sentence(correlation) for correlation in board.correlations],
+        "correlations": [wording.correlation_sentence(correlation) for correlation in board.correlations],
         "learning": learning_curves(board),
         "shares": shares,
         "teachers": teachers,
-        "ledger_text": ledger_sentence(board.ledger),
+        "ledger_text": wording.ledger_sentence(board.ledger),
         "ledger_chart": ledger_figure(board.ledger),
         "budget": _budget(board.job),
         "standalone": False,
@@ -150,8 +122,8 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     for function in (
-        formats.percent, formats.spread, formats.points, formats.bounds, formats.point_bounds, formats.duration,
-        formats.count, formats.clock, formats.short,
+        wording.percent, wording.spread, wording.points, wording.bounds, wording.point_bounds, wording.duration,
+        wording.count, wording.clock, wording.short,
     ):  # fmt: skip
         environment.filters[function.__name__] = function
     parts = b"".join(content for name in _STATIC if (content := (static_file(name) or (b"", ""))[0]))

@@ -7,9 +7,9 @@ from typing import Literal
 
 from service.selection_jobs.schemas import Leaderboard, Row, Summary
 from service.web.charts import WIDTH, Figure, Spec, chart
-from service.web.formats import percent
 from service.web.labels import Mark, place
 from service.web.palette import NO_TEACHER, Paint, paints
+from service.wording import percent
 
 Domain = tuple[float, float]
 
@@ -76,7 +76,8 @@ def _spec(points: list[_Point], painted: dict[int, Paint], bare: Summary | None)
         _values(point, painted[point.row.candidate_id]) | {"dx": spot.dx, "dy": spot.dy, "align": spot.align}
         for point, spot in zip(points, place(marks, _PLOT_WIDTH, _PLOT_HEIGHT), strict=True)
     ]
-    x, y = _axis("teacher accuracy", x_domain), _axis("student accuracy", y_domain)
+    x = _axis("teacher accuracy", x_domain, grid=False)
+    y = _axis("student accuracy", y_domain, grid=True)
     layers = [] if bare is None else _bare_layers(y | {"datum": bare.mean})
     x, low, middle = x | {"field": "teacher"}, y | {"field": "low"}, y | {"field": "student"}
     colour, fill, shape = ({"field": name, "type": "nominal", "scale": None} for name in ("colour", "fill", "shape"))
@@ -126,9 +127,9 @@ def _domain(values: list[float]) -> Domain:
     return low - air, high + air
 
 
-def _axis(title: str, domain: Domain) -> Spec:
+def _axis(title: str, domain: Domain, *, grid: bool) -> Spec:
     digits = 0 if domain[1] - domain[0] > 0.06 else 1
     return {
-        "type": "quantitative", "title": title, "axis": {"format": f".{digits}%", "tickCount": 4},
+        "type": "quantitative", "title": title, "axis": {"format": f".{digits}%", "tickCount": 4, "grid": grid},
         "scale": {"domain": list(domain), "nice": False, "zero": False},
     }  # fmt: skip

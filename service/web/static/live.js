@@ -97,7 +97,6 @@ function start() {
   }, POLL_MS);
   if (live.dataset.events && window.EventSource) {
     stream = new EventSource(live.dataset.events);
-    stream.addEventListener("message", soon);
     for (const kind of EVENTS) stream.addEventListener(kind, soon);
   }
   document.addEventListener("visibilitychange", () => {
@@ -105,6 +104,10 @@ function start() {
   });
 }
 
-const EVENTS = ["revision"];
+// The kinds of service/events/schemas.py.
+const EVENTS = [
+  "created", "stage_changed", "candidate_changed", "run_finished", "notice", "verdict", "cancelling", "finished",
+  "failed", "cancelled",
+];
 
 if (live && live.hasAttribute("data-running")) start();

@@ -1,14 +1,21 @@
-"""How numbers, times and intervals are written on the pages; registered as template filters."""
+"""How results are said to people: the same words on the pages and in the terminal. Knows the wire schemas only."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from service.selection_jobs.schemas import Interval, Summary
+from service.selection_jobs.schemas import Correlation, Interval, Leaderboard, Ledger, Stage, Summary
 
 MINUS = "\N{MINUS SIGN}"
 NOTHING = "\N{EN DASH}"
 """Stands in a cell for which there is no value yet."""
+
+_NOW: dict[Stage, str] = {
+    "preparing_teachers": "the teachers are being prepared",
+    "probing": "the student is being probed under each teacher",
+    "training": "the promoted teachers train the student fully",
+    "deciding": "the results are being weighed",
+}
 
 
 def percent(fraction: float | None, digits: int = 1) -> str:
@@ -80,3 +87,43 @@ def clock(moment: datetime) -> str:
 def short(name: str) -> str:
     """A model's name without its family."""
     return name.rpartition("/")[2]
+
+
+def headline(board: Leaderboard) -> str:
+    """What there is to say first: the failure, the verdict, or what is going on."""
+    job = board.job
+    if job.state == "failed":
+        return job.failure or "The job failed."
+    if job.state == "cancelled":
+        return job.failure or "The job was cancelled before it could say which teacher to take."
+    if board.verdict is not None:
+        return board.verdict.sentence
+    if job.state == "queued":
+        return "Waiting for a worker to begin."
+    return "No verdict yet." if job.stage is None else f"No verdict yet: {_NOW[job.stage]}."
+
+
+def correlation_sentence(correlation: Correlation) -> str:
+    """A correlation with its interval, in words."""
+    where = "in this job" if correlation.scope == "job" else "in all jobs of this store"
+    if correlation.value is None:
+        return f"{correlation.title} ({where}): {correlation.note or 'not measurable yet.'}"
+    text = f"{correlation.title}: {coefficient(correlation.value)}"
+    if correlation.low is not None and correlation.high is not None:
+        low, high = coefficient(correlation.low), coefficient(correlation.high)
+        text += f", {100 * correlation.confidence:.0f}% interval {low} to {high}"
+    text += f" ({correlation.pairs} pairs {where})."
+    return text if correlation.note is None else f"{text} {correlation.note}"
+
+
+def ledger_sentence(ledger: Ledger) -> str:
+    """Spent, saved and reused training time in one or two sentences."""
+    if ledger.spent == 0 and ledger.reused > 0:
+        return f"Nothing was trained anew: earlier jobs had trained the same, {duration(ledger.reused)} of it."
+    text = f"{duration(ledger.spent)} of training spent"
+    if ledger.saved is not None and ledger.saved > 0:
+        text += f"; {duration(ledger.saved)} saved against training the student fully under every teacher"
+    text += "."
+    if ledger.reused > 0:
+        text += f" {duration(ledger.reused)} more came from the store: earlier jobs had trained the same."
+    return text

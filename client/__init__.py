@@ -1,0 +1,1 @@
+"""The SDK and the `dpk` command. Knows the wire schemas and HTTP; neither torch nor the database."""

@@ -1,0 +1,14 @@
+"""The question that `dpk demo` asks: a tiny student, real handwritten digits, five teachers of growing size."""
+
+from __future__ import annotations
+
+from service.selection_jobs.schemas import Budget, SelectionJobRequest
+
+DEMO_JOB = SelectionJobRequest(
+    student="cifar/resnet8w4",
+    dataset="digits",
+    teachers=["cifar/resnet8w8", "cifar/resnet14w8", "cifar/resnet14", "cifar/resnet20", "cifar/resnet8x4"],
+    method="dpk",
+    seeds=3,
+    budget=Budget(promote=2),
+)

@@ -1,0 +1,147 @@
+"""Commands about selection jobs: submit, watch, leaderboard, best-teacher, cancel."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+
+from client.errors import InputFault, JobEnded
+from client.options import SERVER_DEFAULT, AsJson, JobId, Server, console, print_document
+from client.progress import follow
+from client.sdk import Client
+from client.terminal import print_leaderboard, say
+from service.selection_jobs.schemas import Job, SelectionJobRequest
+from service.wording import bounds, percent, point_bounds, points
+
+
+def submit(
+    student: Annotated[str | None, typer.Option(help="The student, as family/name.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="The data set.")] = None,
+    teacher: Annotated[list[str] | None, typer.Option(help="A candidate teacher; give it once per teacher.")] = None,
+    file: Annotated[Path | None, typer.Option(help="The whole request as JSON; - for standard input.")] = None,
+    method: Annotated[str | None, typer.Option(help="dpk or kd.")] = None,
+    profile: Annotated[str | None, typer.Option(help="Sizes of DPK's modules: probe or paper.")] = None,
+    seeds: Annotated[int | None, typer.Option(help="Replicates of every student training.")] = None,
+    recipe: Annotated[str | None, typer.Option(help="Recipe by name.")] = None,
+    classes: Annotated[int | None, typer.Option(help="Classes the student must tell apart.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Epochs of a full training.")] = None,
+    probe_epochs: Annotated[int | None, typer.Option(help="Epochs of a probe.")] = None,
+    teacher_epochs: Annotated[int | None, typer.Option(help="Epochs of a teacher's preparation.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Pictures a training step.")] = None,
+    promote: Annotated[int | None, typer.Option(help="Teachers trained fully after the probes.")] = None,
+    idempotency_key: Annotated[str | None, typer.Option(help="Same key, same job: for retries in CI.")] = None,
+    server: Server = SERVER_DEFAULT,
+    as_json: AsJson = False,
+) -> None:
+    """Ask which teacher a student should learn from."""
+    budget = {"epochs": epochs, "probe_epochs": probe_epochs, "teacher_epochs": teacher_epochs}
+    budget |= {"batch_size": batch_size, "promote": promote}
+    typed: dict[str, Any] = {"student": student, "dataset": dataset, "teachers": teacher, "method": method}
+    typed |= {"profile": profile, "seeds": seeds, "recipe": recipe, "classes": classes}
+    typed["budget"] = {name: value for name, value in budget.items() if value is not None} or None
+    request = _request(file, {name: value for name, value in typed.items() if value is not None})
+    with Client(server) as client:
+        job = client.submit(request, idempotency_key=idempotency_key)
+        if as_json:
+            print_document(job)
+        else:
+            sys.stdout.write(f"{job.id}\n{client.base_url}{job.links.page}\n")
+
+
+def watch(job_id: JobId, server: Server = SERVER_DEFAULT, as_json: AsJson = False) -> None:
+    """Follow a job until it is over; ends with 1 when it failed or was cancelled."""
+    with Client(server) as client:
+        if as_json:
+            job = _stream(client, job_id)
+        else:
+            job = follow(console(), client.watch(job_id))
+            if job.state == "finished":
+                say(console(), job.verdict or "The job is finished.")
+        raise_if_ended(job)
+
+
+def leaderboard(job_id: JobId, server: Server = SERVER_DEFAULT, as_json: AsJson = False) -> None:
+    """Show what is known about a job's teachers."""
+    with Client(server) as client:
+        board = client.leaderboard(job_id)
+        if as_json:
+            print_document(board)
+            return
+        print_leaderboard(console(), board)
+        say(console(), f"Page: {client.base_url}{board.job.links.page}", whole=True)
+
+
+def best_teacher(
+    student: Annotated[str, typer.Option(help="The student, as family/name.")],
+    dataset: Annotated[str, typer.Option(help="The data set.")],
+    method: Annotated[str | None, typer.Option(help="dpk or kd.")] = None,
+    server: Server = SERVER_DEFAULT,
+    as_json: AsJson = False,
+) -> None:
+    """Look up the answer of a finished job; ends with 1 when there is none."""
+    with Client(server) as client:
+        best = client.best_teacher(student, dataset, method=method)
+        if as_json:
+            print_document(best)
+            return
+        say(console(), best.sentence)
+        if (expected := best.expected_accuracy) is not None:
+            say(console(), f"Expected accuracy: {percent(expected.value)} ({bounds(expected)}).")
+        if best.gain is not None:
+            say(console(), f"Gain over no teacher: {points(best.gain.value)} points ({point_bounds(best.gain)}).")
+        say(console(), f"Page: {client.base_url}{best.page}", whole=True)
+
+
+def cancel(job_id: JobId, server: Server = SERVER_DEFAULT, as_json: AsJson = False) -> None:
+    """Stop a job. What it has trained so far is kept for other jobs."""
+    with Client(server) as client:
+        job = client.cancel(job_id)
+        if as_json:
+            print_document(job)
+        else:
+            say(console(), f"The job is {job.state}.")
+
+
+def raise_if_ended(job: Job) -> None:
+    """Raises JobEnded unless the job finished."""
+    if job.state == "failed":
+        raise JobEnded(job.failure or "The job failed.")
+    if job.state == "cancelled":
+        raise JobEnded(job.failure or "The job was cancelled.")
+
+
+def _stream(client: Client, job_id: str) -> Job:
+    shown: Job | None = None
+    for job in client.watch(job_id):
+        if job != shown:
+            print_document(job, line=True)
+            shown = job
+    assert shown is not None, "watching gives at least one job"
+    return shown
+
+
+def _request(file: Path | None, typed: dict[str, Any]) -> SelectionJobRequest:
+    if file is not None and typed:
+        raise InputFault(f"Give either --file or single options, not both (--file and {', '.join(sorted(typed))}).")
+    document = typed if file is None else _read(file)
+    try:
+        return SelectionJobRequest.model_validate(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "request"
+        raise InputFault(f"{place}: {first['msg']}.") from None
+
+
+def _read(file: Path) -> object:
+    try:
+        text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
+        return json.loads(text)
+    except OSError as error:
+        raise InputFault(f"{file} cannot be read ({error.strerror}).") from None
+    except ValueError as error:
+        raise InputFault(f"{file} is not JSON ({error}).") from None

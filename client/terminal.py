@@ -1,0 +1,80 @@
+"""What the commands print: the leaderboard and the words around it; readable at 80 columns, with and without colour."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from service.selection_jobs.schemas import Leaderboard, Row, Summary
+from service.wording import (
+    NOTHING,
+    correlation_sentence,
+    count,
+    duration,
+    headline,
+    ledger_sentence,
+    percent,
+    point_bounds,
+    points,
+)
+
+WIDE = 120
+"""Columns from which the table also shows parameters, expectation and intervals."""
+
+
+def print_leaderboard(console: Console, board: Leaderboard) -> None:
+    """The table, the verdict, the correlations and the compute spent."""
+    console.print(leaderboard_table(board, wide=console.width >= WIDE))
+    for row in board.rows:
+        if row.status == "failed" and row.reason:
+            say(console, f"{row.label} failed: {row.reason}")
+    console.print()
+    console.print(Text(headline(board), style="bold"))
+    for correlation in board.correlations:
+        say(console, correlation_sentence(correlation))
+    say(console, ledger_sentence(board.ledger))
+
+
+def say(console: Console, sentence: str, *, whole: bool = False) -> None:
+    """One sentence as it is: names in it are no markup. Broken into lines on a terminal only, and never if `whole`."""
+    console.print(Text(sentence), soft_wrap=whole or not console.is_terminal)
+
+
+def leaderboard_table(board: Leaderboard, *, wide: bool) -> Table:
+    """Best first. Student accuracies in percent, with the standard deviation over the seeds."""
+    request = board.job.request
+    title = Text(f"{request.student} on {request.dataset}, {request.method.upper()}, accuracies in %")
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("#", justify="right")
+    table.add_column("teacher", overflow="fold")
+    if wide:
+        table.add_column("params", justify="right")
+    for name in ("its", "probe", "full"):
+        table.add_column(name, justify="right", no_wrap=True)
+    if wide:
+        table.add_column("expected", justify="right", no_wrap=True)
+    table.add_column("gain", justify="right", no_wrap=True)
+    table.add_column("time", justify="right", no_wrap=True)
+    table.add_column("status", overflow="fold")
+    for row in sorted(board.rows, key=lambda row: (row.rank is None, row.rank or 0)):
+        best = board.verdict is not None and row.teacher is not None and row.teacher == board.verdict.best
+        table.add_row(*(Text(cell) for cell in _cells(row, wide=wide)), style="bold green" if best else None)
+    return table
+
+
+def _cells(row: Row, *, wide: bool) -> list[str]:
+    gain = NOTHING if row.gain is None else points(row.gain.value)
+    cells = [NOTHING if row.rank is None else str(row.rank), row.label]
+    cells += [count(row.teacher_parameters)] if wide else []
+    cells += [percent(row.teacher_accuracy).rstrip("%"), _spread(row.probe), _spread(row.full)]
+    if wide:
+        cells.append(percent(row.expected.value if row.expected else None).rstrip("%"))
+        gain += f" ({point_bounds(row.gain)})" if row.gain else ""
+    return [*cells, gain, duration(row.seconds).replace(" min", "m").replace(" s", "s"), row.status.replace("_", " ")]
+
+
+def _spread(summary: Summary | None) -> str:
+    if summary is None:
+        return NOTHING
+    return f"{100 * summary.mean:.2f}" + ("" if summary.sd is None else f" ±{100 * summary.sd:.2f}")
