@@ -100,7 +100,7 @@ def _teacher(inputs: MethodInputs, method: str) -> tuple[nn.Module, str]:
 
 
 def _maps(model: nn.Module, taps: list[str], picture_shape: tuple[int, int, int]) -> list[Tensor]:
-    """The tapped maps for two blank pictures: their true sizes, which odd picture sizes can make differ from a stride's.
+    """The tapped maps for two blank pictures: their true sizes, which a stride need not tell for odd pictures.
 
     Runs in evaluation mode, so no statistic or random state moves; the model's modes are put back.
     """

@@ -68,9 +68,12 @@ def _paper(shape: StageShape) -> StageSizes:
 
 
 def _probe(shape: StageShape) -> StageSizes:
-    """One block each, few and wide heads, at most 64 tokens: the levers that the measurements named."""
-    width = _multiple(min(shape.teacher_channels, 96), of=16)
-    return replace(_sizes((32, 1, 2), (max(32, width), 1, 2)), patch=_patch(shape.side, most_tokens=64))
+    """One block each, a quarter as wide as the teacher's map is deep but 32 … 128, two heads, at most 64 tokens.
+
+    Few and wide heads and few tokens are the levers that the measurements named.
+    """
+    width = min(max(_multiple(shape.teacher_channels // 4, of=32), 32), 128)
+    return replace(_sizes((width, 1, 2), (width, 1, 2)), patch=_patch(shape.side, most_tokens=64))
 
 
 def _multiple(value: int, *, of: int) -> int:

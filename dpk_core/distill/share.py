@@ -20,7 +20,7 @@ class ShareRule:
     least_cka: float = 0.1
 
     def __call__(self, cka: Tensor) -> tuple[Tensor, Tensor]:
-        """π and whether it is the fallback, both of CKA's shape and on its device; no gradient, no host synchronisation."""
+        """π and whether it is the fallback, of CKA's shape and on its device; no gradient, no host synchronisation."""
         cka = cka.detach().double()
         usable = (cka > self.least_cka) & (cka < 1)  # false for NaN
         share = torch.where(usable, (1 - cka).clamp(min=self.floor), self.fallback)

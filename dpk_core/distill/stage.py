@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from dpk_core.distill.masking import TokenSplit, split_tokens
 from dpk_core.distill.stitching import stitch, take
-from dpk_core.distill.vit import PatchEmbedding, Transformer, initialise, position_table, unpatch
+from dpk_core.distill.vit import PatchEmbedding, Transformer, from_patches, initialise, position_table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +98,7 @@ class PriorStage(nn.Module):
 
     def decode(self, hybrid_BNE: Tensor) -> Tensor:
         """The teacher's map as rebuilt from the hybrid sequence."""
-        return unpatch(self.to_map(self.decoder(hybrid_BNE)), self.grid, self.patch)
+        return from_patches(self.to_map(self.decoder(hybrid_BNE)), self.grid, self.patch)
 
     def feature_loss(self, rebuilt_BCHW: Tensor, teacher_BCHW: Tensor) -> Tensor:
         """Mean squared error over all positions, teacher-given ones too, against raw teacher features."""

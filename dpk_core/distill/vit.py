@@ -67,23 +67,31 @@ class Transformer(nn.Module):
 
 
 class PatchEmbedding(nn.Module):
-    """A convolution of kernel and stride p: a map becomes one token a patch, row by row."""
+    """A convolution of kernel and stride p, written as a linear layer on patches: one token a patch, row by row."""
 
     def __init__(self, channels: int, width: int, patch: int) -> None:
         super().__init__()
-        self.convolution = nn.Conv2d(channels, width, patch, stride=patch)
+        self.patch = patch
+        self.linear = nn.Linear(channels * patch**2, width)
 
     def forward(self, map_BCHW: Tensor) -> Tensor:
         """Tokens BxNxD."""
-        tokens_BDhw: Tensor = self.convolution(map_BCHW)
-        return tokens_BDhw.flatten(2).transpose(1, 2)
+        tokens_BND: Tensor = self.linear(to_patches(map_BCHW, self.patch))
+        return tokens_BND
 
 
-def unpatch(tokens_BNP: Tensor, grid: tuple[int, int], patch: int) -> Tensor:
-    """Folds N = h·w tokens of P = C·p·p values back to a map BxCx(h·p)x(w·p)."""
-    (h, w), B = grid, tokens_BNP.shape[0]
-    patches = tokens_BNP.view(B, h, w, -1, patch, patch)
-    return patches.permute(0, 3, 1, 4, 2, 5).reshape(B, -1, h * patch, w * patch)
+def to_patches(map_BCHW: Tensor, patch: int) -> Tensor:
+    """Cuts a map into N patches of P = C·p·p values each, row by row: BxNxP."""
+    B, C, H, W = map_BCHW.shape
+    patches = map_BCHW.reshape(B, C, H // patch, patch, W // patch, patch)
+    return patches.permute(0, 2, 4, 1, 3, 5).reshape(B, -1, C * patch**2)
+
+
+def from_patches(tokens_BNP: Tensor, grid: tuple[int, int], patch: int) -> Tensor:
+    """Undoes `to_patches` for a map of `grid` patches (rows, columns): BxCxHxW."""
+    (rows, columns), B = grid, tokens_BNP.shape[0]
+    patches = tokens_BNP.view(B, rows, columns, -1, patch, patch)
+    return patches.permute(0, 3, 1, 4, 2, 5).reshape(B, -1, rows * patch, columns * patch)
 
 
 def position_table(tokens: int, width: int) -> Tensor:
@@ -95,8 +103,8 @@ def position_table(tokens: int, width: int) -> Tensor:
 
 
 def initialise(module: nn.Module) -> None:
-    """Xavier-uniform weights and zero biases for linear layers and patch embeddings (taken as linear on a patch)."""
-    if isinstance(module, nn.Linear | nn.Conv2d):
-        nn.init.xavier_uniform_(module.weight.view(module.weight.shape[0], -1))
+    """Xavier-uniform weights and zero biases for every linear layer, patch embeddings among them."""
+    if isinstance(module, nn.Linear):
+        nn.init.xavier_uniform_(module.weight)
         if module.bias is not None:
             nn.init.zeros_(module.bias)

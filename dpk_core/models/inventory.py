@@ -1,0 +1,96 @@
+"""Writes `library_models.json`: every classifier of the installed timm and torchvision with its feature maps.
+
+    python -m dpk_core.models.inventory
+
+Each model is built and run once on the meta device, so nothing is downloaded and no memory is needed. timm declares
+where its features are, and the run checks the declaration; torchvision declares nothing, so the run finds them.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+import torchvision
+from torch import nn
+
+from dpk_core.models.build import FAMILIES
+from dpk_core.models.trace import Entry, NoTaps, declared_taps, found_taps
+
+TARGET = Path(__file__).parent.parent / "catalogue" / "library_models.json"
+CLASSES = 1009
+"""An odd number, so that a map of class scores is told from a feature map by its channels."""
+
+
+def library_names() -> list[str]:
+    """Every classifier by `family/name`, sorted; names without a pretrained tag."""
+    found = torchvision.models.list_models(module=torchvision.models)
+    return sorted([f"timm/{name}" for name in timm.list_models()] + [f"torchvision/{name}" for name in found])
+
+
+def describe(name: str) -> Entry:
+    """Taps of one model, and the obstacle where it has none."""
+    family, _, member = name.partition("/")
+    try:
+        model = _build(family, member)
+        with torch.device("meta"), torch.no_grad():
+            taps = found_taps(model, (224, 224), CLASSES) if family == "torchvision" else _declared(model)
+    except NoTaps as reason:
+        return {"taps": [], "obstacle": str(reason)}
+    except Exception as error:  # whatever a library's model raises, the sweep goes on and the file says so
+        return {"taps": [], "obstacle": f"it does not run on the meta device ({type(error).__name__})"}
+    return {"taps": taps}
+
+
+def write(entries: Iterable[tuple[str, Entry]], target: Path) -> None:
+    """Writes the file, one model a line."""
+    header = {
+        "generated_by": "python -m dpk_core.models.inventory",
+        "torchvision": torchvision.__version__.partition("+")[0],
+        "timm": timm.__version__,
+    }
+    lines = [f"{json.dumps(name)}: {json.dumps(entry, separators=(',', ':'))}" for name, entry in entries]
+    head = json.dumps(header)[:-1]
+    target.write_text(f'{head}, "models": {{\n' + ",\n".join(lines) + "\n}}\n")
+
+
+def main() -> None:
+    """Describes every model and tells how it went on standard error."""
+    warnings.simplefilter("ignore")  # deprecations inside the libraries' own models
+    logging.disable(logging.WARNING)
+    names = library_names()
+    entries: list[tuple[str, Entry]] = []
+    for count, name in enumerate(names, start=1):
+        entries.append((name, describe(name)))
+        if count % 100 == 0 or count == len(names):
+            sys.stderr.write(f"{count} of {len(names)} models\n")
+    write(entries, TARGET)
+    usable = sum(len(entry["taps"]) >= 2 for _, entry in entries)
+    sys.stderr.write(f"{usable} of {len(names)} models have two feature maps or more\n")
+
+
+def _build(family: str, member: str) -> nn.Module:
+    try:
+        with torch.device("meta"):
+            return FAMILIES[family](member, CLASSES, 3).eval()
+    except (NotImplementedError, RuntimeError):  # a constructor that computes with tensor values
+        return FAMILIES[family](member, CLASSES, 3).eval().to("meta")
+
+
+def _declared(model: nn.Module) -> list[tuple[str, int, int]]:
+    config: Any = model.pretrained_cfg
+    features: Any = getattr(model, "feature_info", None) or []
+    features = getattr(features, "info", features)
+    declared = [(str(feature["module"]), int(feature["num_chs"])) for feature in features if feature.get("module")]
+    return declared_taps(model, tuple(config["input_size"][1:]), declared)
+
+
+if __name__ == "__main__":
+    main()
