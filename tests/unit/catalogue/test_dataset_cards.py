@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.unit.catalogue.npz_files import write_npz
 
 from dpk_core.catalogue.datasets import dataset_card, dataset_names
 from dpk_core.errors import DataFault, InvalidRequest
+from tests.unit.catalogue.npz_files import write_npz
 
 
 class TestNames:
@@ -79,7 +79,7 @@ BROKEN: dict[str, tuple[dict[str, Any], str]] = {
     "one class": ({"classes": np.array(["a"])}, "classes has the shape"),
     "class without pictures": ({"y_train": np.arange(60) % 2}, "class 2 of 3 has no picture"),
     "pickled classes": ({"classes": np.array(["a", None, "b"], dtype=object)}, "classes holds Python objects"),
-    "pickled labels": ({"y_train": np.array([None] * 60, dtype=object)}, "cannot be read as an .npz file of plain arrays"),
+    "pickled labels": ({"y_train": np.array([None] * 60, dtype=object)}, "cannot be read as an .npz file"),
     "nothing to validate": (
         {"x_train": PICTURES[:6], "y_train": np.arange(6) % 3},
         "too few training pictures to hold 20% out",
@@ -88,7 +88,7 @@ BROKEN: dict[str, tuple[dict[str, Any], str]] = {
 
 
 class TestBrokenFiles:
-    @pytest.mark.parametrize("changes, sentence", BROKEN.values(), ids=BROKEN)
+    @pytest.mark.parametrize(("changes", "sentence"), BROKEN.values(), ids=BROKEN)
     def test_each_fault_is_named(self, tmp_path: Path, changes: dict[str, Any], sentence: str) -> None:
         write_npz(tmp_path, **changes)
         with pytest.raises(DataFault, match=sentence):

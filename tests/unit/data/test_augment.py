@@ -40,7 +40,7 @@ def offsets(picture_CHW: Tensor, moved_CHW: Tensor, border: int) -> list[tuple[i
     return [(y, x) for y in span for x in span if torch.equal(padded[:, y : y + side, x : x + side], moved_CHW)]
 
 
-@pytest.mark.parametrize("side, border", [(8, 1), (28, 1), (32, 2)])
+@pytest.mark.parametrize(("side", "border"), [(8, 1), (28, 1), (32, 2)])
 def test_shift_translates_each_picture_on_its_own(side: int, border: int) -> None:
     before = pictures(side)
     after = augment("shift", before, generator())

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import torch
 from sklearn.datasets import load_digits
-from tests.unit.catalogue.npz_files import write_npz
 
 from dpk_core.catalogue.datasets import DIGITS, DatasetCard, dataset_card
 from dpk_core.data import source
 from dpk_core.data.source import ImageData, load_dataset
 from dpk_core.errors import DataFault
+from tests.unit.catalogue.npz_files import write_npz
 
 CPU = torch.device("cpu")
 ROOT = Path(__file__).parents[3]
@@ -100,7 +100,9 @@ class TestNpz:
             load_dataset(replace(DIGITS, name="npz/made"), tmp_path, CPU)
 
 
-@pytest.mark.parametrize("name, classes, channels, side", [("fashion_mnist", 10, 1, 28), ("cifar100_20k", 100, 3, 32)])
+@pytest.mark.parametrize(
+    ("name", "classes", "channels", "side"), [("fashion_mnist", 10, 1, 28), ("cifar100_20k", 100, 3, 32)]
+)
 def test_real_data(name: str, classes: int, channels: int, side: int) -> None:
     if not (REAL_DATA / f"{name}.npz").exists():
         pytest.skip(f"{name}.npz is not on this machine; name its folder in DPK_TEST_DATA to test with it")

@@ -1,0 +1,43 @@
+"""Evaluation counts right answers, in evaluation mode, and leaves no trace."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from dpk_core.data.source import Split
+from dpk_core.models.build import build_model
+from dpk_core.training import evaluate as module
+from dpk_core.training.evaluate import evaluate
+from tests.unit.training.tiny import STUDENT, digits
+
+
+def test_accuracy_and_loss_against_a_direct_count() -> None:
+    model, data = build_model(STUDENT, classes=10, channels=1, seed=0), digits()
+    found = evaluate(model, data, data.validation)
+    with torch.no_grad():
+        logits_BC = model.eval()(data.normalise(data.validation.pictures))
+    labels_B = data.validation.labels
+    assert found.accuracy == (logits_BC.argmax(1) == labels_B).double().mean().item()
+    assert found.loss == pytest.approx(F.cross_entropy(logits_BC, labels_B).item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("mode", [True, False])
+def test_the_model_is_judged_in_evaluation_mode_and_put_back(mode: bool) -> None:
+    model = build_model(STUDENT, classes=10, channels=1, seed=0).train(mode)
+    seen = []
+    model.register_forward_hook(lambda *call: seen.append(call[0].training))
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    evaluate(model, digits(), digits().validation)
+    assert model.training == mode
+    assert set(seen) == {False}
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_an_incomplete_last_batch_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, data = build_model(STUDENT, classes=10, channels=1, seed=0), digits()
+    split = Split(data.validation.pictures[:101], data.validation.labels[:101])
+    whole = evaluate(model, data, split)
+    monkeypatch.setattr(module, "BATCH", 10)
+    assert evaluate(model, data, split).accuracy == whole.accuracy

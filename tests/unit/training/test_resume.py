@@ -1,0 +1,81 @@
+"""A training that stops and resumes at any step equals one that never stopped, bit for bit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dpk_core.spec import MethodName
+from dpk_core.training.checkpoint import CheckpointWriter, resume
+from dpk_core.training.loop import train
+from dpk_core.training.training import Training
+from tests.unit.training.tiny import METHODS, STEPS, Watcher, assert_equal_states, spec, start
+
+
+def uninterrupted(method: MethodName) -> tuple[Training, Watcher]:
+    training, watcher = start(spec(method)), Watcher()
+    assert train(training, 2, watcher)
+    return training, watcher
+
+
+def reborn(training: Training, root: Path) -> Training:
+    """The training as another process would find it: a new object filled from the checkpoint on disk."""
+    checkpoint = CheckpointWriter(root, "runs/a", None).write(training)
+    fresh = start(training.spec)
+    resume(fresh, root, checkpoint)
+    return fresh
+
+
+@pytest.mark.parametrize("method", METHODS)
+class TestEveryMethod:
+    @pytest.mark.parametrize("stop_at", [0, 1, STEPS - 1, STEPS, STEPS + 3, 2 * STEPS])
+    def test_stopped_at_a_step(self, method: MethodName, stop_at: int, tmp_path: Path) -> None:
+        whole, expected = uninterrupted(method)
+        training, before, after = start(spec(method)), Watcher(stop_at=stop_at), Watcher()
+        assert train(training, 2, before) == (stop_at == 2 * STEPS)
+        fresh = reborn(training, tmp_path)
+        assert fresh.step == stop_at
+        assert train(fresh, 2, after)
+        assert before.epochs + after.epochs == expected.epochs
+        assert_equal_states(whole, fresh)
+
+    def test_stopped_at_every_step_of_an_epoch(self, method: MethodName, tmp_path: Path) -> None:
+        whole, expected = uninterrupted(method)
+        training, epochs = start(spec(method)), []
+        for step in range(1, 2 * STEPS + 1):
+            watcher = Watcher(stop_at=step)
+            train(training, 2, watcher)
+            epochs += watcher.epochs
+            training = reborn(training, tmp_path)
+        assert epochs == expected.epochs
+        assert_equal_states(whole, training)
+
+    def test_a_probe_continued_to_the_full_training(self, method: MethodName, tmp_path: Path) -> None:
+        whole, expected = uninterrupted(method)
+        probe, first, second = start(spec(method)), Watcher(), Watcher()
+        assert train(probe, 1, first)
+        full = reborn(probe, tmp_path)
+        assert train(full, 2, second)
+        assert first.epochs + second.epochs == expected.epochs
+        # What differs is which run the last steps belong to.
+        full.stop_epoch = whole.stop_epoch
+        assert_equal_states(whole, full)
+
+
+class TestSecondsOfARun:
+    def test_a_full_run_does_not_count_its_probe(self, tmp_path: Path) -> None:
+        training = start(spec())
+        train(training, 1, Watcher())
+        probe_seconds = training.seconds
+        assert training.run_seconds == probe_seconds > 0
+        full = reborn(training, tmp_path)
+        train(full, 2, Watcher())
+        assert full.run_seconds == pytest.approx(full.seconds - probe_seconds)
+
+    def test_a_stopped_run_counts_all_its_lives(self, tmp_path: Path) -> None:
+        training = start(spec())
+        train(training, 2, Watcher(stop_at=3))
+        again = reborn(training, tmp_path)
+        train(again, 2, Watcher())
+        assert again.run_seconds == again.seconds > training.seconds
