@@ -23,8 +23,7 @@ def celery_configuration(settings: Settings) -> dict[str, Any]:
     """Celery's settings for producer and worker: message files under `home`, or whatever `broker_url` names."""
     return {
         **(_server(settings.broker_url) if settings.broker_url else _files(settings)),
-        # The default exchange routes by queue name and keeps no table that two starting processes could race for.
-        "task_queues": {name: {"exchange": "", "routing_key": name} for name in QUEUES.values()},
+        "task_queues": {name: {"routing_key": name} for name in QUEUES.values()},
         "task_create_missing_queues": False,
         "task_serializer": "json",
         "result_serializer": "json",
@@ -47,12 +46,11 @@ def _files(settings: Settings) -> dict[str, Any]:
     folder = settings.queue_folder
     folder.mkdir(parents=True, exist_ok=True)
     return {
-        "broker_url": "filesystem://",
+        "broker_url": "filesystem://localhost",
         "broker_transport": "service.outbox.files:Transport",
         "broker_transport_options": {
             "data_folder_in": str(folder),
             "data_folder_out": str(folder),
-            "control_folder": str(folder / "control"),
             "polling_interval": 0.25,
         },
     }

@@ -1,7 +1,8 @@
 """The embedded queue: kombu's filesystem transport with messages that appear whole and are taken by one consumer only.
 
 kombu writes a message under its final name, so a consumer can read it half written, and moves it to the system's
-temporary folder to take it, which is no single step where that is another file system. Here both are one rename.
+temporary folder to take it, which is no single step where that is another file system. Here both are one rename. It
+also keeps a table of bindings that two starting processes race for; here a message goes to the queue it names.
 """
 
 from __future__ import annotations
@@ -19,6 +20,12 @@ from kombu.transport import filesystem
 
 class Channel(filesystem.Channel):
     """One folder; a message of queue `q` is a file `<time>_<unique>.q.msg`, oldest first."""
+
+    def _queue_bind(self, exchange: str, routing_key: str, pattern: str, queue: str) -> None:
+        pass
+
+    def _lookup(self, _exchange: str, routing_key: str, _default: str | None = None) -> list[str]:
+        return [routing_key]
 
     # kombu calls `_put` with options and its own classes do not agree on the signature.
     def _put(self, queue: str, payload: Any, **_options: Any) -> None:  # type: ignore[override]  # see above

@@ -172,6 +172,12 @@ def put_worker(session: Session, worker_id: str, *, queues: str, slots: int, dev
     row.queues, row.slots, row.device, row.seen_epoch = queues, slots, device, epoch_now()
 
 
+def worker_seen(session: Session, machine: str, *, within_seconds: float) -> bool:
+    """Whether a worker whose id begins with `machine` was heard of."""
+    rows = select(Worker.id).where(Worker.seen_epoch > epoch_now() - within_seconds)
+    return session.scalar(rows.where(Worker.id.startswith(f"{machine}-", autoescape=True)).limit(1)) is not None
+
+
 def drop_workers(session: Session, *, unseen_seconds: float) -> None:
     """Deletes the rows of workers that were not heard of for so long."""
     old = delete(Worker).where(Worker.seen_epoch < epoch_now() - unseen_seconds)

@@ -1,0 +1,91 @@
+"""Once a sweep interval every worker says that it lives; one that serves `control` also finds what was lost."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+from sqlalchemy.exc import DBAPIError
+
+from service.database.session import transaction
+from service.outbox.service import dispatch
+from service.runs import repository
+from service.runs.sweep import sweep
+from service.selection_jobs.advance import advance_job
+from service.settings import Settings
+
+RESEND_SWEEPS = 6
+"""A message that nobody has answered for so many sweep intervals is sent again."""
+
+JOBS_PER_SWEEP = 20
+
+_log = logging.getLogger(__name__)
+
+
+class Pulse:
+    """A thread of its own: the same with every transport, and a slow database holds up no message."""
+
+    def __init__(
+        self, settings: Settings, worker_id: str, queues: tuple[str, ...], device: Callable[[], str | None]
+    ) -> None:
+        self._settings, self._worker_id, self._queues, self._device = settings, worker_id, queues, device
+        self._last_job = ""
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name="pulse", daemon=True)
+
+    def start(self) -> None:
+        """Starts the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends the thread and takes the worker's row away."""
+        self._stopping.set()
+        self._thread.join()
+        try:
+            with transaction() as session:
+                repository.drop_worker(session, self._worker_id)
+        except DBAPIError as error:
+            _log.warning("The worker's row stays until it is forgotten: %s", error.orig)
+
+    def terminate(self) -> None:
+        """Ends the thread without waiting for it."""
+        self._stopping.set()
+
+    def beat(self) -> None:
+        """One beat."""
+        slots = self._settings.slots if "runs" in self._queues else 0
+        queues = ",".join(self._queues)
+        with transaction() as session:
+            repository.put_worker(session, self._worker_id, queues=queues, slots=slots, device=self._device())
+        if "control" in self._queues:
+            self._sweep()
+        dispatch()
+
+    def _sweep(self) -> None:
+        resend = RESEND_SWEEPS * self._settings.sweep_seconds
+        with transaction() as session:
+            sweep(session, resend_seconds=resend, max_attempts=self._settings.max_attempts)
+            jobs = repository.live_jobs(session, after=self._last_job, limit=JOBS_PER_SWEEP)
+        for job_id in jobs:
+            self._advance(job_id)
+        self._last_job = jobs[-1] if len(jobs) == JOBS_PER_SWEEP else ""
+
+    def _advance(self, job_id: str) -> None:
+        try:
+            with transaction() as session:
+                advance_job(session, job_id)
+        except DBAPIError:
+            raise
+        except Exception:
+            _log.exception("Job %s could not be advanced; the others go on.", job_id)
+
+    def _beat(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self.beat()
+            except DBAPIError as error:
+                _log.warning("The sweep could not reach the database: %s", error.orig)
+            except Exception:
+                _log.exception("The sweep met an error and goes on with the next.")
+            self._stopping.wait(self._settings.sweep_seconds)

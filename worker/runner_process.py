@@ -1,0 +1,126 @@
+"""One runner: a child process in its own session, lines in, events out, and the certainty that it is gone."""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import signal
+import subprocess
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from dpk_core.errors import ProtocolFault
+from dpk_core.protocol import Command, Event, decode_event, encode
+
+LAST_WORDS_BYTES = 4096
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """The process and its whole group are over. `how` ends the sentence "the training process died …"."""
+
+    how: str
+
+
+class RunnerProcess:
+    """Start it from a thread that lives as long as it: the kernel kills the runner when that thread ends."""
+
+    def __init__(self, command: Sequence[str], log: Path) -> None:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        self._log_path = log
+        with log.open("ab") as errors:
+            self._log_start = errors.tell()
+            self._process: subprocess.Popen[bytes] = subprocess.Popen(  # noqa: S603 - our own module, no user input
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, start_new_session=True
+            )
+        self._news: queue.SimpleQueue[Event | Gone] = queue.SimpleQueue()
+        self._gone = threading.Event()
+        assert self._process.stdout is not None
+        reader = threading.Thread(
+            target=self._read, args=(self._process.stdout,), name=f"runner-{self.pid}", daemon=True
+        )
+        reader.start()
+
+    @property
+    def pid(self) -> int:
+        """The process's id, which is its group's too."""
+        return self._process.pid
+
+    @property
+    def gone(self) -> bool:
+        """Whether the process is over."""
+        return self._gone.is_set()
+
+    def send(self, command: Command) -> None:
+        """Writes one line. A process that reads no more is about to be reported as gone."""
+        assert self._process.stdin is not None
+        with suppress(OSError, ValueError):
+            self._process.stdin.write(encode(command).encode() + b"\n")
+            self._process.stdin.flush()
+
+    def next(self, timeout: float) -> Event | Gone | None:
+        """The next event; None after `timeout` seconds without one. After Gone nothing more comes."""
+        try:
+            return self._news.get(timeout=max(0.0, timeout))
+        except queue.Empty:
+            return None
+
+    def kill(self) -> None:
+        """Kills the whole group and waits until the process is gone."""
+        self._kill_group()
+        self._gone.wait()
+
+    def close(self, grace_seconds: float) -> None:
+        """Closes its input, which ends the runner, and kills it if it has not left in time."""
+        assert self._process.stdin is not None
+        with suppress(OSError):
+            self._process.stdin.close()
+        if not self._gone.wait(grace_seconds):
+            self.kill()
+
+    def _read(self, lines: IO[bytes]) -> None:
+        strange = ""
+        for line in lines:
+            try:
+                self._news.put(decode_event(line.decode(errors="replace")))
+            except ProtocolFault as fault:
+                _log.error("Runner %d wrote what is no event: %s", self.pid, fault)
+                strange = " after it wrote what is no event"
+                self._kill_group()
+                break
+        lines.close()
+        # Nobody can hear it any more, so it has to go; a moment's patience keeps its own exit code.
+        try:
+            code = self._process.wait(timeout=1.0)
+        except subprocess.TimeoutExpired:
+            self._kill_group()
+            code = self._process.wait()
+        self._kill_group()
+        self._gone.set()
+        self._news.put(Gone(_describe(code) + strange + self._last_words()))
+
+    def _kill_group(self) -> None:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+
+    def _last_words(self) -> str:
+        try:
+            with self._log_path.open("rb") as log:
+                end = log.seek(0, os.SEEK_END)
+                log.seek(max(self._log_start, end - LAST_WORDS_BYTES))
+                lines = log.read().decode(errors="replace").split("\n")
+        except OSError:
+            return ""  # somebody removed the log; the death is news all the same
+        words = [line.strip() for line in lines if line.strip()]
+        return f" (it last wrote: {words[-1][:300]})" if words else ""
+
+
+def _describe(code: int) -> str:
+    return f"by signal {-code}" if code < 0 else f"with exit code {code}"

@@ -1,0 +1,100 @@
+"""The slots of a worker: threads that each own a runner. Tasks only wake them; the database says what is to be done."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+
+from sqlalchemy.exc import DBAPIError
+
+from dpk_core.protocol import Ready
+from service.database.session import transaction
+from service.outbox.service import dispatch
+from service.runs import service as runs
+from service.runs.claims import Claim
+from service.settings import Settings
+from worker.supervisor import Supervisor
+
+_log = logging.getLogger(__name__)
+
+
+class Slots:
+    """All slots of one worker process.
+
+    A free slot takes the run of a wake-up, and after it whatever waits. It also looks by itself once a sweep interval:
+    a worker that has lost its broker without noticing still finds its work.
+    """
+
+    def __init__(self, settings: Settings, owner: str, command: Sequence[str]) -> None:
+        self.device: str | None = None
+        """The device's name, known once a runner is up."""
+        self._settings, self._owner = settings, owner
+        self._stopping = threading.Event()
+        self._wakes: queue.Queue[str | None] = queue.Queue(maxsize=settings.slots)
+        self._supervisors = [
+            Supervisor(settings, command, settings.home / "logs" / f"{owner}-{i}.log", self._stopping, self._ready)
+            for i in range(settings.slots)
+        ]
+        self._threads = [
+            threading.Thread(target=self._serve, args=(supervisor,), name=f"slot-{i}", daemon=True)
+            for i, supervisor in enumerate(self._supervisors)
+        ]
+
+    def start(self) -> None:
+        """Starts the threads."""
+        for thread in self._threads:
+            thread.start()
+
+    def wake(self, run_id: str) -> None:
+        """Hints that a run waits. Dropped when every slot has a hint already: a slot goes on until nothing waits."""
+        with suppress(queue.Full):
+            self._wakes.put_nowait(run_id)
+
+    def stop(self) -> None:
+        """Lets every runner write a checkpoint and gives the runs back; returns when all are gone."""
+        self._stopping.set()
+        for _ in self._threads:
+            with suppress(queue.Full):
+                self._wakes.put_nowait(None)
+        for thread in self._threads:
+            thread.join()
+
+    def terminate(self) -> None:
+        """Kills every runner; leases run out and the sweep does the rest."""
+        self._stopping.set()
+        for supervisor in self._supervisors:
+            supervisor.kill()
+
+    def _ready(self, ready: Ready) -> None:
+        self.device = ready.device_name
+
+    def _serve(self, supervisor: Supervisor) -> None:
+        while not self._stopping.is_set():
+            run_id = None
+            with suppress(queue.Empty):
+                run_id = self._wakes.get(timeout=self._settings.sweep_seconds)
+            try:
+                self._work(supervisor, run_id)
+            except DBAPIError as error:
+                _log.warning("The database cannot be reached: %s", error.orig)
+            except Exception:
+                _log.exception("A slot met an error; its run goes back when the lease runs out.")
+                supervisor.kill()
+        supervisor.close()
+
+    def _work(self, supervisor: Supervisor, run_id: str | None) -> None:
+        claim = self._claim(run_id) if run_id else None
+        while not self._stopping.is_set() and (claim := claim or self._claim(None)) is not None:
+            supervisor.carry_out(claim)
+            dispatch()
+            claim = None
+
+    def _claim(self, run_id: str | None) -> Claim | None:
+        lease, attempts = self._settings.lease_seconds, self._settings.max_attempts
+        with transaction() as session:
+            if run_id is None:
+                return runs.claim_next(session, self._owner, lease_seconds=lease, max_attempts=attempts)
+            return runs.claim(session, run_id, self._owner, lease_seconds=lease, max_attempts=attempts)
