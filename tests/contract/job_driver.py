@@ -1,0 +1,166 @@
+"""Drives jobs through their life by hand-fed run results: what a worker would do, without training."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from dpk_core.codec import from_json
+from dpk_core.protocol import ArtifactReference, Checkpoint, Measured, RunResult
+from dpk_core.spec import RunSpec
+from service.database.session import reading, transaction
+from service.database.tables import Candidate, Event, JobRun, Run, SelectionJob, Verdict
+from service.runs import service as runs
+from service.runs.claims import Claim, Report
+from service.selection_jobs import service
+from service.selection_jobs.advance import advance_job
+from service.selection_jobs.schemas import Budget, Job, Leaderboard, SelectionJobRequest
+
+TEACHERS = ("cifar/resnet8w8", "cifar/resnet14w8", "cifar/resnet20")
+SKILL = {None: 0.80, "cifar/resnet8w8": 0.81, "cifar/resnet14w8": 0.84, "cifar/resnet20": 0.88}
+"""Full accuracy of a student by its teacher; a teacher's own is .1 higher, a probe's .2 lower."""
+
+WEIGHTS = ArtifactReference(path="weights.safetensors", sha256="0" * 64, bytes=1)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A run that ends badly."""
+
+    message: str
+
+
+Outcome = float | Failure
+Outcomes = Callable[[RunSpec], Outcome]
+
+
+def request(*teachers: str, seeds: int = 2, promote: int = 2, epochs: int = 8) -> SelectionJobRequest:
+    return SelectionJobRequest(
+        student="cifar/resnet8w4", dataset="digits", teachers=list(teachers or TEACHERS), seeds=seeds,
+        budget=Budget(epochs=epochs, probe_epochs=2, promote=promote),
+    )  # fmt: skip
+
+
+def by_skill(spec: RunSpec) -> float:
+    """A deterministic accuracy: better teachers teach better, seeds differ a little."""
+    training = spec.training
+    if training.role == "teacher":
+        return SKILL[training.model] + 0.1
+    taught = SKILL[training.teacher.model if training.teacher else None]
+    wobble = (
+        0.002 * training.seed + 0.001 * (len(training.teacher.model) % 3 if training.teacher else 0) * training.seed
+    )
+    return taught + wobble - (0.0 if spec.is_full else 0.2)
+
+
+def submit(wanted: SelectionJobRequest | None = None, key: str | None = None) -> str:
+    return service.submit(wanted or request(), key).id
+
+
+def advance(job_id: str) -> None:
+    with transaction() as session:
+        advance_job(session, job_id)
+
+
+def job(job_id: str) -> Job:
+    with reading() as session:
+        return service.get(session, job_id)
+
+
+def board(job_id: str) -> Leaderboard:
+    with reading() as session:
+        return service.leaderboard(session, job_id)
+
+
+def cancel(job_id: str) -> Job:
+    with transaction() as session:
+        return service.cancel(session, job_id)
+
+
+def runs_of(job_id: str, *states: str, purpose: str | None = None) -> list[Run]:
+    with reading() as session:
+        chosen = select(Run).join(JobRun).where(JobRun.job_id == job_id).order_by(Run.content_key)
+        found = session.scalars(chosen).all()
+    return [run for run in found if (not states or run.state in states) and purpose in (None, run.purpose)]
+
+
+def statuses(job_id: str) -> dict[str | None, tuple[str, str | None]]:
+    with reading() as session:
+        found = session.scalars(select(Candidate).where(Candidate.job_id == job_id)).all()
+    return {candidate.teacher: (candidate.status, candidate.reason) for candidate in found}
+
+
+def events_of(job_id: str) -> list[Event]:
+    with reading() as session:
+        return list(session.scalars(select(Event).where(Event.job_id == job_id).order_by(Event.id)))
+
+
+def final_verdict(job_id: str) -> dict[str, object]:
+    with reading() as session:
+        found = session.scalars(select(Verdict).where(Verdict.job_id == job_id, Verdict.final)).all()
+    assert len(found) == 1
+    return found[0].document
+
+
+def stage_of(job_id: str) -> str | None:
+    with reading() as session:
+        return session.get_one(SelectionJob, job_id).stage
+
+
+def claim(run_id: str) -> Claim:
+    with transaction() as session:
+        held = runs.claim(session, run_id, "worker", lease_seconds=60, max_attempts=1)
+    assert held is not None
+    return held
+
+
+def end(held: Claim, outcome: Outcome) -> None:
+    """Ends a claimed run as a worker would: a measurement, a checkpoint, then the result or the failure."""
+    spec = held.spec
+    with transaction() as session:
+        if isinstance(outcome, Failure):
+            runs.fail(session, held, "data", outcome.message, max_attempts=1)
+            return
+        file = ArtifactReference(path=f"{held.run_id}.pt", sha256="0" * 64, bytes=1)
+        news = Report(
+            step=14 * spec.stop_epoch, total_steps=14 * spec.stop_epoch,
+            checkpoint=Checkpoint(file=file, step=14 * spec.stop_epoch, epoch=spec.stop_epoch, seconds=spec.stop_epoch),
+            measured=(
+                Measured(
+                    run_id=held.run_id, step=14 * spec.stop_epoch, epoch=spec.stop_epoch,
+                    values={"validation_accuracy": outcome, "share.last": 0.5},
+                ),
+            ),
+        )  # fmt: skip
+        runs.report(session, held, news, lease_seconds=60)
+        runs.finish(session, held, result(spec, outcome))
+
+
+def result(spec: RunSpec, accuracy: float) -> RunResult:
+    """One second an epoch; the test split is read at the end of full trainings and never looks like validation."""
+    epochs = spec.stop_epoch - (2 if spec.is_full and spec.training.role == "student" else 0)
+    return RunResult(
+        epochs=spec.stop_epoch, validation_accuracy=accuracy, test_accuracy=accuracy / 2 if spec.is_full else None,
+        validation_pictures=539, test_pictures=360, seconds=float(epochs), parameters=1234, device="cpu",
+        device_name="CPU", weights=WEIGHTS if spec.training.role == "teacher" else None,
+    )  # fmt: skip
+
+
+def step(job_id: str, outcomes: Outcomes = by_skill, dice: random.Random | None = None) -> bool:
+    """Ends one of the job's waiting runs, the first or a random one, and advances the job. False: none waits."""
+    waiting = runs_of(job_id, "queued")
+    if not waiting:
+        return False
+    chosen = waiting[0] if dice is None else dice.choice(waiting)
+    end(claim(chosen.id), outcomes(from_json(RunSpec, chosen.spec)))
+    advance(job_id)
+    return True
+
+
+def run_to_end(job_id: str, outcomes: Outcomes = by_skill, dice: random.Random | None = None) -> None:
+    advance(job_id)
+    while step(job_id, outcomes, dice):
+        pass

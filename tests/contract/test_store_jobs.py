@@ -1,0 +1,335 @@
+"""The life of a job on SQLite and on Postgres, with run results fed by hand."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import func, select
+
+from dpk_core.spec import RunSpec
+from service.database.session import reading, transaction
+from service.database.tables import IdempotencyKey, OutboxMessage, SelectionJob
+from service.problems import Conflict, Rejected
+from service.selection_jobs import service
+from tests.contract import job_driver as drive
+from tests.contract.job_driver import TEACHERS, Failure, Outcome, by_skill
+
+pytestmark = pytest.mark.usefixtures("store")
+
+
+class TestSubmit:
+    def test_everything_is_there_at_once(self) -> None:
+        job_id = drive.submit(key="k")
+        job = drive.job(job_id)
+        assert (job.state, job.stage, job.revision) == ("queued", None, 1)
+        assert list(drive.statuses(job_id)) == [*TEACHERS, None]
+        assert [event.kind for event in drive.events_of(job_id)] == ["created"]
+        with reading() as session:
+            assert session.scalars(select(OutboxMessage.task)).all() == ["advance_job"]
+
+    def test_what_is_refused_leaves_nothing(self) -> None:
+        with pytest.raises(Rejected):
+            drive.submit(drive.request("cifar/resnet8w8", "cifar/resnet8w8"), key="k")
+        with reading() as session:
+            for table in (SelectionJob, IdempotencyKey, OutboxMessage):
+                assert session.scalar(select(func.count()).select_from(table)) == 0
+
+    def test_same_key_and_request_is_the_same_job(self) -> None:
+        assert drive.submit(key="k") == drive.submit(key="k") != drive.submit(key="other")
+
+    def test_same_key_for_another_request_is_refused(self) -> None:
+        drive.submit(key="k")
+        with pytest.raises(Rejected, match="another request") as refused:
+            drive.submit(drive.request(seeds=3), key="k")
+        assert refused.value.errors[0].field == "Idempotency-Key"
+
+    def test_requests_that_overtake_each_other_make_one_job(self) -> None:
+        with ThreadPoolExecutor(8) as pool:
+            ids = set(pool.map(lambda _: drive.submit(key="k"), range(8)))
+        assert len(ids) == 1
+        with reading() as session:
+            assert session.scalar(select(func.count()).select_from(SelectionJob)) == 1
+
+    def test_without_a_key_every_request_is_a_job(self) -> None:
+        assert drive.submit() != drive.submit()
+
+
+class TestLife:
+    def test_stages_follow_each_other_to_the_verdict(self) -> None:
+        job_id = drive.submit()
+        drive.run_to_end(job_id)
+        kinds = [event.kind for event in drive.events_of(job_id)]
+        stages = [event.data["stage"] for event in drive.events_of(job_id) if event.kind == "stage_changed"]
+        assert stages == ["preparing_teachers", "probing", "training", "deciding"]
+        assert kinds[0] == "created"
+        assert kinds[-1] == "finished"
+        job = drive.job(job_id)
+        assert (job.state, job.stage) == ("finished", "deciding")
+        assert job.revision == len(kinds)
+        assert job.remaining_seconds is None
+        assert {stage.state for stage in job.progress} == {"done"}
+        assert [stage.done for stage in job.progress] == [stage.total for stage in job.progress]
+
+    def test_probes_of_an_arm_start_when_its_own_teacher_is_ready(self) -> None:
+        job_id = drive.submit()
+        drive.advance(job_id)
+        assert Counter(run.purpose for run in drive.runs_of(job_id)) == {"teacher": 3, "probe": 2}
+        assert all(run.teacher is None for run in drive.runs_of(job_id, purpose="probe"))
+        ready = drive.runs_of(job_id, purpose="teacher")[0]
+        drive.end(drive.claim(ready.id), 0.9)
+        drive.advance(job_id)
+        assert {run.teacher for run in drive.runs_of(job_id, purpose="probe")} == {None, ready.student}
+        assert drive.statuses(job_id)[ready.student][0] == "probing"
+
+    def test_advancing_again_changes_nothing(self) -> None:
+        job_id = drive.submit()
+        drive.advance(job_id)
+        while drive.step(job_id):
+            before = (drive.job(job_id), len(drive.events_of(job_id)), len(drive.runs_of(job_id)))
+            drive.advance(job_id)
+            assert (drive.job(job_id), len(drive.events_of(job_id)), len(drive.runs_of(job_id))) == before
+        drive.advance("no such job")
+
+    def test_the_promoted_and_the_baseline_are_trained_fully(self) -> None:
+        job_id = drive.submit()
+        drive.run_to_end(job_id)
+        found = drive.statuses(job_id)
+        assert {name: status for name, (status, _) in found.items()} == {
+            "cifar/resnet8w8": "not_promoted", "cifar/resnet14w8": "finished", "cifar/resnet20": "finished",
+            None: "finished",
+        }  # fmt: skip
+        assert "3rd of 3" in (found["cifar/resnet8w8"][1] or "")
+        assert {run.teacher for run in drive.runs_of(job_id, purpose="full")} == {*TEACHERS[1:], None}
+        assert drive.final_verdict(job_id)["best"] == "cifar/resnet20"
+
+    def test_each_end_of_a_run_is_told_once(self) -> None:
+        job_id = drive.submit()
+        drive.run_to_end(job_id)
+        told = [event.data["run_id"] for event in drive.events_of(job_id) if event.kind == "run_finished"]
+        assert sorted(told) == sorted(run.id for run in drive.runs_of(job_id))
+
+    def test_what_is_decided_never_sees_the_test_split(self) -> None:
+        job_id = drive.submit()
+        drive.run_to_end(job_id)
+        rows = {row.teacher: row for row in drive.board(job_id).rows}
+        best = rows["cifar/resnet20"]
+        assert best.full is not None
+        assert best.test is not None
+        assert best.expected is not None
+        assert best.full.mean == pytest.approx(2 * best.test.mean)
+        assert best.expected.value == pytest.approx(best.full.mean, abs=0.01)
+
+    @pytest.mark.parametrize("seed", range(4))
+    def test_the_order_of_ends_changes_nothing(self, seed: int) -> None:
+        job_id = drive.submit()
+        drive.run_to_end(job_id, dice=random.Random(seed))
+        assert drive.final_verdict(job_id) == {
+            "kind": "best", "best": "cifar/resnet20", "tied": [], "final": True,
+            "sentence": "Take resnet20: it beats no teacher by 8.1 points (90 % interval 7.9 to 8.3) and resnet14w8, the "
+            "next best, by 4.1.",
+        }  # fmt: skip
+        assert [row.teacher for row in drive.board(job_id).rows] == [*TEACHERS[::-1], None]
+        assert {name: reason for name, (_, reason) in drive.statuses(job_id).items()} == {
+            "cifar/resnet20": "1st of 3 after the probes (probe 68.2 %).",
+            "cifar/resnet14w8": "2nd of 3 after the probes (probe 64.1 %).",
+            "cifar/resnet8w8": "3rd of 3 after the probes (probe 61.1 %); the last one promoted, resnet14w8, had probe "
+            "64.1 %.",
+            None: "Always trained fully: it is what every teacher is measured against.",
+        }
+
+
+class TestFailures:
+    def test_a_teacher_that_fails_drops_out_alone(self) -> None:
+        def outcomes(spec: RunSpec) -> Outcome:
+            broken = spec.training.role == "teacher" and spec.training.model == "cifar/resnet20"
+            return Failure("The loss is not finite.") if broken else by_skill(spec)
+
+        job_id = drive.submit()
+        drive.run_to_end(job_id, outcomes)
+        assert drive.job(job_id).state == "finished"
+        assert drive.statuses(job_id)["cifar/resnet20"] == ("failed", "The preparation failed: The loss is not finite.")
+        assert not [run for run in drive.runs_of(job_id) if run.teacher == "cifar/resnet20"]
+        assert drive.final_verdict(job_id)["best"] == "cifar/resnet14w8"
+        row = next(row for row in drive.board(job_id).rows if row.teacher == "cifar/resnet20")
+        assert (row.rank, row.status) == (None, "failed")
+
+    @pytest.mark.parametrize("seed", range(3))
+    def test_a_probe_that_fails_takes_its_arm_out_in_any_order(self, seed: int) -> None:
+        def outcomes(spec: RunSpec) -> Outcome:
+            training = spec.training
+            broken = training.teacher is not None and training.teacher.model == "cifar/resnet20" and training.seed == 1
+            return Failure("Boom.") if broken else by_skill(spec)
+
+        job_id = drive.submit()
+        drive.run_to_end(job_id, outcomes, random.Random(seed))
+        assert drive.statuses(job_id)["cifar/resnet20"] == ("failed", "The probe with seed 1 failed: Boom.")
+        assert Counter(run.state for run in drive.runs_of(job_id) if run.teacher == "cifar/resnet20") == {
+            "finished": 1, "failed": 1,
+        }  # fmt: skip
+        assert drive.final_verdict(job_id)["best"] == "cifar/resnet14w8"
+        assert drive.job(job_id).state == "finished"
+
+    def test_a_full_training_that_fails_takes_its_arm_out(self) -> None:
+        def outcomes(spec: RunSpec) -> Outcome:
+            teacher = spec.training.teacher
+            broken = teacher is not None and teacher.model == "cifar/resnet20" and spec.is_full
+            return Failure("Boom.") if broken else by_skill(spec)
+
+        job_id = drive.submit()
+        drive.run_to_end(job_id, outcomes)
+        assert drive.statuses(job_id)["cifar/resnet20"][0] == "failed"
+        assert drive.final_verdict(job_id)["best"] == "cifar/resnet14w8"
+
+    def test_when_all_fail_the_job_says_why(self) -> None:
+        job_id = drive.submit()
+        drive.run_to_end(job_id, lambda spec: Failure(f"No {spec.training.role}."))
+        job = drive.job(job_id)
+        assert job.state == "failed"
+        assert job.failure is not None
+        assert "resnet20: The preparation failed: No teacher." in job.failure
+        assert "no teacher: The probe with seed 0 failed: No student." in job.failure
+        assert drive.events_of(job_id)[-1].kind == "failed"
+
+
+class TestCancel:
+    @pytest.mark.parametrize("ended", [0, 1, 4, 10, 13])
+    def test_at_any_stage_what_waits_is_dropped(self, ended: int) -> None:
+        job_id = drive.submit()
+        drive.advance(job_id)
+        for _ in range(ended):
+            assert drive.step(job_id)
+        assert drive.cancel(job_id).state == "cancelled"
+        assert drive.runs_of(job_id, "queued", "running") == []
+        assert drive.events_of(job_id)[-1].kind == "cancelled"
+        assert not {status for status, _ in drive.statuses(job_id).values()} & {"waiting", "probing", "promoted"}
+        assert drive.board(job_id).verdict is None
+        drive.advance(job_id)
+        assert drive.job(job_id).state == "cancelled"
+
+    def test_before_the_worker_saw_it(self) -> None:
+        job_id = drive.submit()
+        assert drive.cancel(job_id).state == "cancelled"
+
+    def test_it_waits_until_the_process_is_gone(self) -> None:
+        job_id = drive.submit()
+        drive.advance(job_id)
+        held = drive.claim(drive.runs_of(job_id, "queued")[0].id)
+        assert drive.cancel(job_id).state == "cancelling"
+        assert drive.cancel(job_id).state == "cancelling"
+        drive.end(held, Failure("stopped"))
+        drive.advance(job_id)
+        assert drive.job(job_id).state == "cancelled"
+        assert Counter(event.kind for event in drive.events_of(job_id))["cancelling"] == 1
+
+    def test_it_does_not_wait_for_what_another_job_needs(self) -> None:
+        first, second = drive.submit(), drive.submit()
+        drive.advance(first)
+        held = drive.claim(drive.runs_of(first, "queued", purpose="teacher")[0].id)
+        drive.advance(second)
+        assert drive.cancel(first).state == "cancelled"
+        drive.end(held, 0.9)
+        drive.run_to_end(second)
+        assert drive.job(second).state == "finished"
+
+    def test_a_run_cancelled_for_another_job_is_made_again(self) -> None:
+        first = drive.submit()
+        drive.advance(first)
+        drive.cancel(first)
+        second = drive.submit()
+        drive.run_to_end(second)
+        assert drive.job(second).state == "finished"
+
+    def test_again_changes_nothing_and_an_ended_job_refuses(self) -> None:
+        job_id = drive.submit()
+        drive.cancel(job_id)
+        events = len(drive.events_of(job_id))
+        assert drive.cancel(job_id).state == "cancelled"
+        assert len(drive.events_of(job_id)) == events
+        finished = drive.submit(drive.request(seeds=1))
+        drive.run_to_end(finished)
+        with pytest.raises(Conflict, match="finished"):
+            drive.cancel(finished)
+
+
+class TestReuse:
+    def test_a_second_job_trains_nothing_anew_and_pays_nothing(self) -> None:
+        first = drive.submit()
+        drive.run_to_end(first)
+        second = drive.submit()
+        drive.advance(second)
+        assert drive.job(second).state == "finished"
+        assert drive.final_verdict(second) == drive.final_verdict(first)
+        spent, again = drive.board(first).ledger, drive.board(second).ledger
+        assert again.spent == 0
+        assert again.reused == spent.spent > 0
+        assert all(row.seconds == 0 for row in drive.board(second).rows)
+
+    def test_another_student_reuses_the_teachers_only(self) -> None:
+        drive.run_to_end(drive.submit())
+        other = drive.submit(drive.request().model_copy(update={"student": "cifar/resnet8"}))
+        drive.advance(other)
+        assert {run.state for run in drive.runs_of(other, purpose="teacher")} == {"finished"}
+        assert {run.state for run in drive.runs_of(other, purpose="probe")} == {"queued"}
+
+    def test_the_store_informs_later_jobs_about_other_students_only(self) -> None:
+        first = drive.submit()
+        drive.run_to_end(first)
+        other = drive.submit(drive.request().model_copy(update={"student": "cifar/resnet8"}))
+        drive.run_to_end(other)
+        before = drive.board(first)
+        store = {found.scope: found for found in drive.board(other).correlations if found.name == "teacher_full"}
+        assert store["job"].pairs == 2
+        assert store["store"].pairs == 4
+        assert drive.board(first) == before
+        assert {found.scope: found.pairs for found in before.correlations if found.name == "teacher_full"} == {
+            "job": 2, "store": 2,
+        }  # fmt: skip
+
+
+class TestReading:
+    def test_pages_go_back_in_time(self) -> None:
+        ids = [drive.submit() for _ in range(5)]
+        with reading() as session:
+            first = service.list_jobs(session, limit=3)
+            second = service.list_jobs(session, limit=3, before=first.next_before)
+        assert [job.id for job in (*first.jobs, *second.jobs)] == ids[::-1]
+        assert second.next_before is None
+
+    def test_a_reader_cannot_write(self) -> None:
+        drive.submit()
+        with pytest.raises(Exception, match="readonly|read-only"), reading() as session:  # noqa: PT012
+            session.scalars(select(SelectionJob)).one().state = "finished"
+            session.flush()
+        with transaction() as session:
+            session.scalars(select(SelectionJob)).one().state = "running"
+
+    def test_a_reader_does_not_wait_for_a_writer_and_sees_one_moment(self) -> None:
+        drive.submit()
+        with transaction() as writer:
+            writer.scalars(select(SelectionJob)).one().state = "running"
+            writer.flush()
+            with reading() as session:
+                assert session.scalar(select(SelectionJob.state)) == "queued"
+
+    def test_curves_join_a_probe_and_its_continuation(self) -> None:
+        job_id = drive.submit()
+        drive.run_to_end(job_id)
+        found = {(curve.label, curve.purpose, curve.seed): curve for curve in drive.board(job_id).curves}
+        assert [point.epoch for point in found["resnet20", "student", 0].points] == [2, 8]
+        assert found["resnet20", "student", 0].points[0].values["share.last"] == 0.5
+        assert [point.epoch for point in found["resnet8w8", "student", 1].points] == [2]
+        assert [point.epoch for point in found["resnet20", "teacher", 0].points] == [24]
+
+    def test_the_ledger_adds_up(self) -> None:
+        job_id = drive.submit()
+        drive.run_to_end(job_id)
+        board = drive.board(job_id)
+        ledger = board.ledger
+        assert (ledger.teachers, ledger.probes, ledger.full) == (3 * 24, 4 * 2 * 2, 3 * 2 * 6)
+        assert ledger.spent == sum(row.seconds for row in board.rows)
+        assert ledger.exhaustive == 3 * 24 + 4 * 2 * 8
+        assert ledger.saved == ledger.exhaustive - ledger.spent == 12
+        assert ledger.devices == ["CPU"]
