@@ -48,7 +48,10 @@ class JobEnded(ClientError):
 
 
 def _sentence(problem: Problem) -> str:
-    if len(problem.errors) < 2:
+    if len(problem.errors) == 1:
+        offer = _offer(problem.errors[0].nearest)
+        return problem.detail if offer in problem.detail else problem.detail + offer
+    if not problem.errors:
         return problem.detail
     lines = [f"  {error.field}: {error.message}" + _offer(error.nearest) for error in problem.errors]
     return "\n".join(["Several things are wrong:", *lines])

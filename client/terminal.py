@@ -57,7 +57,7 @@ def leaderboard_table(board: Leaderboard, *, wide: bool) -> Table:
     table.add_column("gain", justify="right", no_wrap=True)
     table.add_column("time", justify="right", no_wrap=True)
     table.add_column("status", overflow="fold")
-    for row in sorted(board.rows, key=lambda row: (row.rank is None, row.rank or 0)):
+    for row in board.rows:
         best = board.verdict is not None and row.teacher is not None and row.teacher == board.verdict.best
         table.add_row(*(Text(cell) for cell in _cells(row, wide=wide)), style="bold green" if best else None)
     return table

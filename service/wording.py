@@ -105,14 +105,14 @@ def headline(board: Leaderboard) -> str:
 
 def correlation_sentence(correlation: Correlation) -> str:
     """A correlation with its interval, in words."""
-    where = "in this job" if correlation.scope == "job" else "in all jobs of this store"
+    title = correlation.title[:1].upper() + correlation.title[1:]
     if correlation.value is None:
-        return f"{correlation.title} ({where}): {correlation.note or 'not measurable yet.'}"
-    text = f"{correlation.title}: {coefficient(correlation.value)}"
+        return f"{title}: {correlation.note or 'not measurable yet.'}"
+    text = f"{title}: {coefficient(correlation.value)}"
     if correlation.low is not None and correlation.high is not None:
         low, high = coefficient(correlation.low), coefficient(correlation.high)
         text += f", {100 * correlation.confidence:.0f}% interval {low} to {high}"
-    text += f" ({correlation.pairs} pairs {where})."
+    text += f" (from {correlation.pairs} pairs)."
     return text if correlation.note is None else f"{text} {correlation.note}"
 
 

@@ -6,6 +6,7 @@ Colours are CSS variables that `style.css` defines for light and dark; vl-conver
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
 import re
 from dataclasses import dataclass
@@ -64,7 +65,10 @@ def chart(*, values: list[Spec], layers: list[Spec], height: int, width: int = W
 @functools.lru_cache(maxsize=1024)
 def _draw(spec: str) -> str:
     # Keyed by the specification itself, which holds the data: a job's revision that leaves a chart alone draws nothing.
-    return str(vl_convert.vegalite_to_svg(spec, allowed_base_urls=[]))
+    svg = str(vl_convert.vegalite_to_svg(spec, allowed_base_urls=[]))
+    # Every chart numbers its clips from 0; on one page their names must differ.
+    own = "c" + hashlib.sha256(spec.encode()).hexdigest()[:10] + "-"
+    return svg.replace('id="clip', f'id="{own}').replace("url(#clip", f"url(#{own}")
 
 
 def _labelled(svg: str, description: str) -> Markup:
@@ -73,4 +77,4 @@ def _labelled(svg: str, description: str) -> Markup:
     body = svg[svg.index(">") + 1 :]
     # Inside HTML no namespace is needed, and without one the report holds no address at all.
     opening = f'<svg class="chart" role="img" viewBox="0 0 {size[1]} {size[2]}" width="{size[1]}" height="{size[2]}"'
-    return Markup(opening + f' aria-label="{escape(description)}">' + body)  # noqa: S704 - drawn by vl-convert, which escapes
+    return Markup(opening + f' aria-label="{escape(description)}">' + body)  # noqa: S704 - vl-convert escapes what it draws

@@ -5,14 +5,13 @@ from __future__ import annotations
 import functools
 import hashlib
 from base64 import b64encode
-from collections.abc import Sequence
 from importlib import resources
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from service import wording
-from service.selection_jobs.schemas import Job, JobList, JobState, Leaderboard, Row
+from service.selection_jobs.schemas import Job, JobList, JobState, Leaderboard
 from service.web.figures import learning_curves, share_curves, teacher_curves
 from service.web.ledger import ledger_figure
 from service.web.palette import paints
@@ -77,7 +76,7 @@ def missing_page(sentence: str) -> str:
 
 
 def _context(board: Leaderboard) -> dict[str, object]:
-    rows = _ranked(board.rows)
+    rows = board.rows
     shares, teachers = share_curves(board), teacher_curves(board)
     return {
         "board": board,
@@ -96,10 +95,6 @@ def _context(board: Leaderboard) -> dict[str, object]:
         "budget": _budget(board.job),
         "standalone": False,
     }
-
-
-def _ranked(rows: Sequence[Row]) -> list[Row]:
-    return sorted(rows, key=lambda row: (row.rank is None, row.rank or 0))
 
 
 def _budget(job: Job) -> list[tuple[str, int]]:

@@ -51,7 +51,7 @@ Progress = Literal["queued", "preparing", "probing", "training", "finished"]
 ORDER: tuple[Progress, ...] = ("queued", "preparing", "probing", "training", "finished")
 
 
-def job(state: JobState = "finished", progress: Progress = "finished", **changes: object) -> Job:
+def job(state: JobState = "finished", progress: Progress = "finished", *, seeds: int = 3, **changes: object) -> Job:
     """A job that has come as far as `progress`."""
     reached = ORDER.index(progress) - 1
     stages = [
@@ -70,7 +70,7 @@ def job(state: JobState = "finished", progress: Progress = "finished", **changes
         "stage": STAGES[reached][0] if 0 <= reached < len(STAGES) else None,
         "revision": 17,
         "request": SelectionJobRequest(
-            student="cifar/resnet8w4", dataset="digits", teachers=list(TEACHERS), budget=Budget(promote=2)
+            student="cifar/resnet8w4", dataset="digits", teachers=list(TEACHERS), seeds=seeds, budget=Budget(promote=2)
         ),
         "created_at": START,
         "started_at": None if progress == "queued" else START + timedelta(seconds=2),
@@ -101,10 +101,11 @@ def leaderboard(progress: Progress = "finished", *, state: JobState | None = Non
     ranked = sorted((row for row in rows if row.probe is not None), key=_standing, reverse=True)
     ranks = {row.candidate_id: rank for rank, row in enumerate(ranked, start=1)}
     rows = [row.model_copy(update={"rank": ranks.get(row.candidate_id)}) for row in rows]
+    rows.sort(key=lambda row: (row.rank is None, row.rank or 0))
     verdict = _verdict(progress)
     sentence = None if verdict is None else verdict.sentence
     return Leaderboard(
-        job=job(state, progress, verdict=sentence),
+        job=job(state, progress, verdict=sentence, seeds=seeds),
         rows=rows,
         verdict=verdict,
         correlations=_correlations(progress),

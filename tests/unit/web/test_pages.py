@@ -1,0 +1,185 @@
+"""Pages from sample leaderboards in every state a person can meet."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from service.selection_jobs.schemas import JobList, Leaderboard, Verdict
+from service.web import pages
+from tests.unit.web import sample
+
+HOSTILE = '<script>alert("x")</script>&\'"/resnet'
+
+
+class _Tags(HTMLParser):
+    """Collects tags, attributes and text; checks that what is opened is closed."""
+
+    VOID = frozenset({"meta", "link", "br", "img", "input", "hr"})
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self._open: list[str] = []
+        self.feed(html)
+        assert self._open == [], f"not closed: {self._open}"
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attributes)))
+        if tag not in self.VOID:
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attributes)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def count(self, tag: str, **attributes: str) -> int:
+        wanted = {name.rstrip("_"): value for name, value in attributes.items()}
+        return sum(1 for found, has in self.tags if found == tag and wanted.items() <= has.items())
+
+
+def _page(board: Leaderboard) -> _Tags:
+    return _Tags(pages.job_page(board))
+
+
+class TestJobPage:
+    @pytest.mark.parametrize("progress", sample.ORDER)
+    def test_is_well_formed_and_has_one_headline_in_every_state(self, progress: sample.Progress) -> None:
+        page = _page(sample.leaderboard(progress))
+        assert page.count("h1") == 1
+        assert page.count("tr", role="row") == 1 + len(sample.TEACHERS) + 1
+
+    def test_a_finished_job_leads_with_the_verdict_and_stops_refreshing(self) -> None:
+        html = pages.job_page(sample.leaderboard("finished"))
+        page = _Tags(html)
+        assert "<h1>Take resnet20; resnet14 is within noise; both beat no teacher by about 2.1 points.</h1>" in html
+        assert "data-running" not in html
+        assert page.count("script") == 0
+        assert page.count("progress") == 0
+
+    def test_a_running_job_shows_stages_remaining_time_and_refreshes(self) -> None:
+        html = pages.job_page(sample.leaderboard("probing"))
+        page = _Tags(html)
+        assert page.count("progress") == 5
+        assert "About 2 min 08 s left." in page.text
+        assert "data-running" in html
+        assert '<noscript><meta http-equiv="refresh" content="5"></noscript>' in html
+
+    def test_a_queued_job_says_that_it_waits(self) -> None:
+        page = _page(sample.leaderboard("queued"))
+        assert "Waiting for a worker to begin." in page.text
+        assert page.count("svg", class_="chart") == 0
+
+    def test_the_table_shows_every_number_with_its_spread(self) -> None:
+        text = re.sub(r"\s+", " ", _page(sample.leaderboard("finished")).text)
+        assert "resnet20 272k parameters 96.9% 84.65% ± 0.54 95.65% ± 0.54 95.6% 94.4 to 96.8% +2.50" in text
+        assert "Behind the two best after the probe by more than the noise." in text
+
+    def test_charts_are_there_with_descriptions(self) -> None:
+        page = _page(sample.leaderboard("finished"))
+        charts = [attributes for tag, attributes in page.tags if tag == "svg" and attributes.get("class") == "chart"]
+        # Two scatters, six learning curves, two shares, the teachers, the ledger.
+        assert len(charts) == 12
+        assert all(chart["role"] == "img" and len(chart["aria-label"] or "") > 20 for chart in charts)
+
+    def test_one_seed_has_no_spread(self) -> None:
+        text = _page(sample.leaderboard("finished", seeds=1)).text
+        assert "1 seed ·" in text
+        assert "±" not in text.replace("± is the standard deviation", "")
+
+    @pytest.mark.parametrize("state", ["failed", "cancelled"])
+    def test_a_job_that_ended_early_says_why(self, state: str) -> None:
+        board = sample.leaderboard("probing", state="running")
+        changes = {"state": state, "failure": "Every teacher failed: the loss is no longer finite."}
+        board = board.model_copy(update={"job": board.job.model_copy(update=changes)})
+        html = pages.job_page(board)
+        assert "<h1>Every teacher failed: the loss is no longer finite.</h1>" in html
+        assert "data-running" not in html
+
+    def test_a_failed_candidate_shows_its_reason(self) -> None:
+        board = sample.leaderboard("training")
+        update = {"status": "failed", "reason": "Out of memory on every device.", "rank": None}
+        board = board.model_copy(update={"rows": [board.rows[0].model_copy(update=update), *board.rows[1:]]})
+        text = re.sub(r"\s+", " ", _page(board).text)
+        assert "failed Out of memory on every device." in text
+
+    @pytest.mark.parametrize(
+        "verdict",
+        [
+            Verdict(kind="tie", sentence="Two cannot be told apart.", best=None, tied=["a/b", "a/c"], final=True),
+            Verdict(kind="no_teacher", sentence="Train without a teacher.", best=None, tied=[], final=True),
+        ],
+        ids=lambda verdict: verdict.kind,
+    )
+    def test_verdicts_without_a_best_teacher_mark_no_row(self, verdict: Verdict) -> None:
+        html = pages.job_page(sample.leaderboard("finished").model_copy(update={"verdict": verdict}))
+        assert f"<h1>{verdict.sentence}</h1>" in html
+        assert not re.search(r'<tr[^>]* best"', html)
+
+    def test_names_are_escaped_everywhere(self) -> None:
+        board = sample.leaderboard("finished")
+        request = board.job.request.model_copy(update={"student": HOSTILE, "dataset": HOSTILE, "teachers": [HOSTILE]})
+        rows = [row.model_copy(update={"label": HOSTILE, "reason": HOSTILE}) for row in board.rows]
+        curves = [curve.model_copy(update={"label": HOSTILE}) for curve in board.curves]
+        assert board.verdict is not None
+        board = board.model_copy(
+            update={
+                "job": board.job.model_copy(update={"request": request}),
+                "rows": rows,
+                "curves": curves,
+                "verdict": board.verdict.model_copy(update={"sentence": HOSTILE}),
+            }
+        )
+        for html in (pages.job_page(board), pages.report_page(board)):
+            assert "<script>alert" not in html
+            assert _Tags(html).count("script") == 0
+            assert HOSTILE in _Tags(html).text
+
+
+class TestReport:
+    def test_holds_everything_and_refers_to_nothing(self) -> None:
+        html = pages.report_page(sample.leaderboard("finished"))
+        page = _Tags(html)
+        assert "://" not in html
+        assert {"script", "link", "img", "iframe", "object"}.isdisjoint(tag for tag, _ in page.tags)
+        assert not [has for tag, has in page.tags if "src" in has or (tag == "a" and has["href"] != "#content")]
+        assert not re.search(r"url\((?!#)", html)
+        assert "@import" not in html
+        assert page.count("style") == 1
+        assert page.count("svg", class_="chart") == 12
+
+    def test_names_inside_the_charts_are_unique(self) -> None:
+        names = re.findall(r' id="([^"]+)"', pages.report_page(sample.leaderboard("finished")))
+        assert len([name for name in names if name.startswith("c") and "-" in name]) > 6
+        assert len(names) == len(set(names))
+
+    def test_of_a_running_job_does_not_try_to_refresh(self) -> None:
+        html = pages.report_page(sample.leaderboard("probing"))
+        assert "data-running" not in html
+        assert "refresh" not in html
+
+
+class TestJobList:
+    def test_shows_state_progress_verdict_and_link(self) -> None:
+        running = sample.job("running", "probing", verdict="resnet20 leads.")
+        failed = sample.job("failed", "probing", failure="The data set is broken.")
+        html = pages.jobs_page(JobList(jobs=[running, failed], next_before="abc"), "http://host/")
+        page = _Tags(html)
+        assert page.count("a", href=f"/jobs/{sample.JOB_ID}") == 2
+        assert "resnet20 leads." in page.text
+        assert "The data set is broken." in page.text
+        assert page.count("progress") == 1
+        assert page.count("a", href="/?before=abc") == 1
+
+    def test_when_empty_says_what_to_type(self) -> None:
+        text = _Tags(pages.jobs_page(JobList(jobs=[], next_before=None), "http://host:81/")).text
+        assert "dpk submit --student" in text
+        assert "curl -X POST http://host:81/selection-jobs" in text

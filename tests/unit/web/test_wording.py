@@ -1,0 +1,67 @@
+"""Numbers and sentences as people read them."""
+
+from __future__ import annotations
+
+import pytest
+
+from service import wording
+from service.selection_jobs.schemas import Correlation, Interval, Ledger, Summary
+from tests.unit.web import sample
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (None, "–"), (0, "0 s"), (4.26, "4.3 s"), (59.4, "59 s"), (59.6, "1 min 00 s"), (250, "4 min 10 s"),
+        (7501, "2 h 05 min"),
+    ],
+)  # fmt: skip
+def test_duration(seconds: float | None, text: str) -> None:
+    assert wording.duration(seconds) == text
+
+
+def test_points_carry_their_sign() -> None:
+    assert [wording.points(value) for value in (0.0123, -0.0123)] == ["+1.23", "−1.23"]
+    assert wording.points(-0.00001) == "0.00"
+
+
+def test_spread_of_one_seed_is_the_value_alone() -> None:
+    assert wording.spread(Summary(mean=0.9444, sd=0.0052, seeds=3)) == "94.44% ± 0.52"
+    assert wording.spread(Summary(mean=0.9444, sd=None, seeds=1)) == "94.44%"
+    assert wording.spread(None) == "–"
+
+
+def test_intervals() -> None:
+    gain = Interval(value=0.01, low=-0.003, high=0.027, confidence=0.95)
+    assert wording.point_bounds(gain) == "−0.30 to +2.70"
+    assert wording.bounds(Interval(value=0.94, low=0.931, high=0.952, confidence=0.95)) == "93.1 to 95.2%"
+
+
+def test_count() -> None:
+    assert [wording.count(n) for n in (None, 512, 1234, 77_300, 1_236_000)] == ["–", "512", "1.2k", "77k", "1.24M"]
+
+
+def test_a_correlation_tells_value_interval_and_pairs_or_why_there_is_none() -> None:
+    known = Correlation(
+        name="teacher_full", title="teacher and student", scope="job", value=-0.5, low=-0.9, high=0.2,
+        confidence=0.9, pairs=6, note=None,
+    )  # fmt: skip
+    assert (
+        wording.correlation_sentence(known) == "Teacher and student: −0.50, 90% interval −0.90 to 0.20 (from 6 pairs)."
+    )
+    unknown = known.model_copy(update={"value": None, "low": None, "high": None, "note": "It takes 4 teachers."})
+    assert wording.correlation_sentence(unknown) == "Teacher and student: It takes 4 teachers."
+
+
+def test_the_ledger_says_what_was_spent_saved_and_reused() -> None:
+    ledger = sample.leaderboard("finished").ledger
+    said = wording.ledger_sentence(ledger)
+    assert said.startswith("3 min 52 s of training spent; 2 min 18 s saved")
+    assert "12 s more came from the store" in said
+    nothing: Ledger = ledger.model_copy(update={"spent": 0.0, "reused": 220.0})
+    assert wording.ledger_sentence(nothing).startswith("Nothing was trained anew")
+
+
+def test_a_queued_job_has_a_headline() -> None:
+    assert wording.headline(sample.leaderboard("queued")) == "Waiting for a worker to begin."
+    assert wording.headline(sample.leaderboard("probing")).startswith("No verdict yet: the student is being probed")
