@@ -28,9 +28,9 @@ def follow(console: Console, jobs: Iterable[Job], *, tend: Callable[[], None] | 
 
 def _bars(console: Console, jobs: Iterable[Job], tend: Callable[[], None] | None) -> Job | None:
     job = None
-    with Live(console=console, refresh_per_second=4) as live:
+    with Live(console=console, auto_refresh=False) as live:
         for job in jobs:
-            live.update(_picture(job))
+            live.update(_picture(job), refresh=True)
             if tend is not None:
                 tend()
     return job

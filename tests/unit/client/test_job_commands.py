@@ -1,0 +1,168 @@
+"""`dpk submit`, `watch`, `leaderboard`, `best-teacher` and `cancel`: what they send, print and end with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from client import sdk
+from service.best_teacher.schemas import BestTeacher
+from service.selection_jobs.schemas import Interval, Leaderboard
+from tests.unit.client.conftest import FakeServer, Outcome
+from tests.unit.web import sample
+
+Dpk = Callable[..., Outcome]
+JOB = f"/selection-jobs/{sample.JOB_ID}"
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sdk.time, "sleep", lambda _seconds: None)
+
+
+class TestSubmit:
+    def test_sends_the_options_and_prints_id_and_page(self, server: FakeServer, dpk: Dpk) -> None:
+        server.answer("POST /selection-jobs", sample.job(), status=202)
+        done = dpk("submit", "--student", "a/s", "--dataset", "digits", "--teacher", "a/t", "--teacher", "a/u",
+                   "--seeds", "2", "--promote", "1", "--probe-epochs", "3")  # fmt: skip
+        assert done.code == 0
+        assert done.out.splitlines() == [sample.JOB_ID, f"{server.url}/jobs/{sample.JOB_ID}"]
+        assert json.loads(server.asked[0].body) == {
+            "student": "a/s", "dataset": "digits", "teachers": ["a/t", "a/u"], "seeds": 2,
+            "budget": {"promote": 1, "probe_epochs": 3},
+        }  # fmt: skip
+
+    def test_takes_a_file(self, server: FakeServer, dpk: Dpk, tmp_path: Path) -> None:
+        server.answer("POST /selection-jobs", sample.job(), status=202)
+        request = {"student": "a/s", "dataset": "digits", "teachers": ["a/t"]}
+        (tmp_path / "job.json").write_text(json.dumps(request))
+        done = dpk("submit", "--file", str(tmp_path / "job.json"), "--idempotency-key", "ci-1", "--json")
+        assert json.loads(done.out)["id"] == sample.JOB_ID
+        assert json.loads(server.asked[0].body) == request
+        assert server.asked[0].headers["Idempotency-Key"] == "ci-1"
+
+    @pytest.mark.parametrize(
+        ("arguments", "sentence"),
+        [
+            (["--student", "a/s"], "dataset: Field required."),
+            (["--file", "missing.json"], "missing.json cannot be read"),
+            (["--file", "missing.json", "--student", "a/s"], "Give either --file or single options"),
+            (["--student", "a/s", "--dataset", "d", "--teacher", "t", "--seeds", "99"], "seeds: "),
+        ],
+    )
+    def test_bad_input_is_one_sentence(self, dpk: Dpk, arguments: list[str], sentence: str) -> None:
+        done = dpk("submit", *arguments)
+        assert done.code == 2
+        assert sentence in done.err
+        assert "Traceback" not in done.err
+        assert done.out == ""
+
+    def test_a_refusal_is_said(self, server: FakeServer, dpk: Dpk) -> None:
+        server.problem("POST /selection-jobs", 422, "dataset: There is no data set 'digit'.")
+        done = dpk("submit", "--student", "a/s", "--dataset", "digit", "--teacher", "a/t")
+        assert (done.code, done.err) == (2, "dataset: There is no data set 'digit'.\n")
+
+
+class TestWatch:
+    def test_prints_a_line_per_stage_and_the_verdict(self, server: FakeServer, dpk: Dpk) -> None:
+        moments = [sample.job("queued", "queued"), sample.job("running", "preparing"), sample.job("running", "probing")]
+        server.answer(f"GET {JOB}", *moments, sample.job(verdict="Take resnet20."))
+        done = dpk("watch", sample.JOB_ID)
+        assert done.code == 0
+        assert done.out.splitlines() == [
+            "The job is queued.",
+            "Teachers prepared: 40%, about 2 min 08 s left",
+            "DPK probes: 40%, about 2 min 08 s left",
+            "The job is finished.",
+            "Take resnet20.",
+        ]
+
+    def test_json_is_one_document_a_line(self, server: FakeServer, dpk: Dpk) -> None:
+        server.answer(f"GET {JOB}", sample.job("running", "probing"), sample.job("running", "probing"), sample.job())
+        lines = dpk("watch", sample.JOB_ID, "--json").out.splitlines()
+        assert [json.loads(line)["state"] for line in lines] == ["running", "finished"]
+
+    def test_a_failed_job_ends_with_1_and_its_reason(self, server: FakeServer, dpk: Dpk) -> None:
+        server.answer(f"GET {JOB}", sample.job("failed", "probing", failure="Every arm failed."))
+        done = dpk("watch", sample.JOB_ID)
+        assert (done.code, done.err) == (1, "Every arm failed.\n")
+
+    def test_an_unknown_job_ends_with_1(self, server: FakeServer, dpk: Dpk) -> None:
+        server.problem("GET /selection-jobs/nix", 404, "There is no selection job 'nix'.")
+        done = dpk("watch", "nix")
+        assert (done.code, done.err) == (1, "There is no selection job 'nix'.\n")
+
+    def test_ctrl_c_ends_with_130(self, server: FakeServer, dpk: Dpk, monkeypatch: pytest.MonkeyPatch) -> None:
+        def interrupt(_seconds: float) -> None:
+            raise KeyboardInterrupt
+
+        server.answer(f"GET {JOB}", sample.job("running", "probing"))
+        monkeypatch.setattr(sdk.time, "sleep", interrupt)
+        assert dpk("watch", sample.JOB_ID).code == 130
+
+
+class TestLeaderboard:
+    def test_shows_the_table_the_verdict_and_the_page(self, server: FakeServer, dpk: Dpk) -> None:
+        server.answer(f"GET {JOB}/leaderboard", sample.leaderboard())
+        done = dpk("leaderboard", sample.JOB_ID)
+        assert done.code == 0
+        assert "1  resnet20    96.9  84.65 ±0.54  95.65 ±0.54  +2.50" in done.out
+        assert "Take resnet20; resnet14 is within noise" in done.out
+        assert "Teacher accuracy and student accuracy after the probe: 0.83, 95% interval −0.11 to 0.99" in done.out
+        assert "2 min 18 s saved" in done.out
+        assert f"Page: {server.url}/jobs/{sample.JOB_ID}" in done.out
+        table = done.out.split("\n\n")[0]
+        assert max(len(line.rstrip()) for line in table.splitlines()) <= 80
+
+    def test_json_is_the_whole_document(self, server: FakeServer, dpk: Dpk) -> None:
+        server.answer(f"GET {JOB}/leaderboard", sample.leaderboard())
+        assert Leaderboard.model_validate_json(dpk("leaderboard", sample.JOB_ID, "--json").out) == sample.leaderboard()
+
+    def test_names_are_no_markup(self, server: FakeServer, dpk: Dpk) -> None:
+        board = sample.leaderboard()
+        rows = [board.rows[0].model_copy(update={"label": "[red]x[/red]"})]
+        server.answer(f"GET {JOB}/leaderboard", board.model_copy(update={"rows": rows}))
+        assert "[red]x[/red]" in dpk("leaderboard", sample.JOB_ID).out
+
+
+class TestBestTeacher:
+    PATH = "GET /best-teacher?student=a%2Fs&dataset=digits"
+
+    def test_says_the_answer(self, server: FakeServer, dpk: Dpk) -> None:
+        interval = Interval(value=0.956, low=0.944, high=0.968, confidence=0.95)
+        best = BestTeacher(
+            student="a/s", dataset="digits", method="dpk", verdict="best", teacher="a/t", tied=[], gain=None,
+            sentence="Take t.", expected_accuracy=interval, job="1", page="/jobs/1", finished_at=sample.START,
+        )  # fmt: skip
+        server.answer(self.PATH, best)
+        done = dpk("best-teacher", "--student", "a/s", "--dataset", "digits")
+        assert done.out.splitlines() == [
+            "Take t.", "Expected accuracy: 95.6% (94.4 to 96.8%).", f"Page: {server.url}/jobs/1",
+        ]  # fmt: skip
+        assert (
+            json.loads(dpk("best-teacher", "--student", "a/s", "--dataset", "digits", "--json").out)["teacher"] == "a/t"
+        )
+
+    def test_nothing_found_ends_with_1(self, server: FakeServer, dpk: Dpk) -> None:
+        server.problem(self.PATH, 404, "No finished job answers this yet.")
+        assert dpk("best-teacher", "--student", "a/s", "--dataset", "digits").code == 1
+
+
+class TestCancel:
+    def test_says_the_new_state(self, server: FakeServer, dpk: Dpk) -> None:
+        server.answer(f"POST {JOB}/cancel", sample.job("cancelling", "probing"), status=202)
+        assert dpk("cancel", sample.JOB_ID).out == "The job is cancelling.\n"
+
+    def test_a_job_that_is_over_cannot_be_cancelled(self, server: FakeServer, dpk: Dpk) -> None:
+        server.problem(f"POST {JOB}/cancel", 409, "The job has finished; it cannot be cancelled any more.")
+        assert dpk("cancel", sample.JOB_ID).code == 2
+
+
+def test_a_server_that_is_not_there_is_one_sentence(dpk: Dpk, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = dpk("cancel", "1", "--server", "http://127.0.0.1:9")
+    assert done.code == 2
+    assert done.err.startswith("Nothing answers at http://127.0.0.1:9;")
+    assert len(done.err.splitlines()) == 1
