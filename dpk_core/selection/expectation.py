@@ -7,7 +7,8 @@
 
 The paper's claim, a student that follows its teacher, enters through `slope` and through nothing else. It is measured:
 regression within students over the store's earlier jobs and this job's finished trainings, with a prior of zero, so
-that thin evidence leaves it near zero. The other spreads are small priors that data outweigh.
+that thin evidence leaves it near zero. The spreads (seeds, for probes and full trainings apart; how far probes mislead)
+are measured too, beside small priors.
 """
 
 from __future__ import annotations
@@ -26,9 +27,9 @@ from dpk_core.selection.statistics import CONFIDENCE, Estimate, mean
 TEACHER_SPREAD = 0.02
 """Prior sd of what a teacher adds beyond the line, as a fraction (2 points)."""
 PROBE_MISMATCH = 0.01
-"""Prior sd of how far an arm's probe misleads about its full training, after the common gain."""
+"""Prior sd of v: how far an arm's probe misleads about its full training, after the common gain."""
 SEED_SPREAD = 0.01
-"""Prior sd of one result over seeds, used with weight `PRIOR_WEIGHT` beside the measured one."""
+"""Prior sd of one result over seeds."""
 SLOPE_SPREAD = 1.0
 """Prior sd of the slope: a point of teacher accuracy rarely moves a student by more than a point or two."""
 PRIOR_WEIGHT = 2.0
@@ -53,7 +54,8 @@ def believe(state: State) -> Belief:
     arms = tuple(arm for arm in state.arms if not arm.failed and (arm.probe or arm.full))
     count = len(arms)
     level, gain = count, count + 1
-    noise = _variance([arm.probe for arm in arms] + [arm.full for arm in arms])
+    probe_noise, full_noise = _variance([arm.probe for arm in arms]), _variance([arm.full for arm in arms])
+    mismatch = _mismatch(arms)
     slope = _slope(state)
     known = [arm.teacher_accuracy for arm in arms if arm.teacher_accuracy is not None]
     centre = float(np.mean(known)) if known else 0.0
@@ -79,9 +81,9 @@ def believe(state: State) -> Belief:
             offset = 0.0 if arm.teacher_accuracy is None else slope * (arm.teacher_accuracy - centre)
             observe({index: 1.0, level: -1.0}, offset, TEACHER_SPREAD**2)
         if arm.probe:
-            observe({index: 1.0, gain: -1.0}, mean(arm.probe), PROBE_MISMATCH**2 + noise / len(arm.probe))
+            observe({index: 1.0, gain: -1.0}, mean(arm.probe), mismatch + probe_noise / len(arm.probe))
         if arm.full:
-            observe({index: 1.0}, mean(arm.full), noise / len(arm.full))
+            observe({index: 1.0}, mean(arm.full), full_noise / len(arm.full))
 
     design, weights = np.array(rows), 1 / np.array(variances)
     precision = design.T @ (design * weights[:, None])
@@ -130,6 +132,13 @@ def _variance(results: list[dict[int, float]]) -> float:
             total += float(np.var(list(result.values()))) * len(result)
             freedom += len(result) - 1
     return total / freedom
+
+
+def _mismatch(arms: tuple[Arm, ...]) -> float:
+    """Variance of v: how much the gain from probe to full training differs between arms, beside the prior."""
+    rises = [mean(arm.full) - mean(arm.probe) for arm in arms if arm.full and arm.probe]
+    scatter = float(np.var(rises)) * len(rises) if rises else 0.0
+    return (PRIOR_WEIGHT * PROBE_MISMATCH**2 + scatter) / (PRIOR_WEIGHT + max(0, len(rises) - 1))
 
 
 def _slope(state: State) -> float:

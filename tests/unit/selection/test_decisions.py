@@ -87,6 +87,14 @@ class TestExpectation:
         assert alone.value == pytest.approx(0.90, abs=0.01)
         assert alone.high - alone.low > 1.5 * (measured.high - measured.low)
 
+    def test_noisy_probes_do_not_outweigh_full_trainings(self) -> None:
+        # Seen on digits: probes early in a training, with a spread of ten points, ran against the full results.
+        taught = replace(arm("a", 0.50, full=0.954), probe={0: 0.40, 1: 0.50, 2: 0.60})
+        alone = replace(arm(None, 0.75, full=0.943, salt=1), probe={0: 0.65, 1: 0.75, 2: 0.85})
+        belief = expected_accuracies(state(taught, alone))
+        assert ranking(state(taught, alone)) == ("cifar/a", None)
+        assert belief["cifar/a"].value == pytest.approx(0.954, abs=0.003)
+
     def test_intervals_stay_in_range(self) -> None:
         for estimate in expected_accuracies(state(arm("a", 0.99, full=0.999), arm("b", 0.01), arm(None, 0.5))).values():
             assert 0 <= estimate.low <= estimate.value <= estimate.high <= 1
