@@ -125,11 +125,11 @@ class TestLife:
     @pytest.mark.parametrize("seed", range(4))
     def test_the_order_of_ends_changes_nothing(self, seed: int) -> None:
         job_id = drive.submit()
-        drive.run_to_end(job_id, dice=random.Random(seed))
+        drive.run_to_end(job_id, dice=random.Random(seed))  # noqa: S311 - shuffles a test
         assert drive.final_verdict(job_id) == {
             "kind": "best", "best": "cifar/resnet20", "tied": [], "final": True,
-            "sentence": "Take resnet20: it beats no teacher by 8.1 points (90 % interval 7.9 to 8.3) and resnet14w8, the "
-            "next best, by 4.1.",
+            "sentence": "Take resnet20: it beats no teacher by 8.1 points (90 % interval 7.9 to 8.3) and resnet14w8, "
+            "the next best, by 4.1.",
         }  # fmt: skip
         assert [row.teacher for row in drive.board(job_id).rows] == [*TEACHERS[::-1], None]
         assert {name: reason for name, (_, reason) in drive.statuses(job_id).items()} == {
@@ -164,7 +164,7 @@ class TestFailures:
             return Failure("Boom.") if broken else by_skill(spec)
 
         job_id = drive.submit()
-        drive.run_to_end(job_id, outcomes, random.Random(seed))
+        drive.run_to_end(job_id, outcomes, random.Random(seed))  # noqa: S311 - shuffles a test
         assert drive.statuses(job_id)["cifar/resnet20"] == ("failed", "The probe with seed 1 failed: Boom.")
         assert Counter(run.state for run in drive.runs_of(job_id) if run.teacher == "cifar/resnet20") == {
             "finished": 1, "failed": 1,
@@ -300,7 +300,7 @@ class TestReading:
 
     def test_a_reader_cannot_write(self) -> None:
         drive.submit()
-        with pytest.raises(Exception, match="readonly|read-only"), reading() as session:  # noqa: PT012
+        with pytest.raises(Exception, match=r"readonly|read-only"), reading() as session:  # noqa: PT012
             session.scalars(select(SelectionJob)).one().state = "finished"
             session.flush()
         with transaction() as session:

@@ -1,0 +1,195 @@
+"""The API from outside: statuses, headers and problem details."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from migrations.commands import upgrade
+from service import problems
+from service.app import create_app
+from service.outbox import broker
+from service.selection_jobs import service as selection_jobs
+from service.settings import Settings
+from tests.contract import job_driver as drive
+
+REQUEST: dict[str, Any] = {
+    "student": "cifar/resnet8w4", "dataset": "digits", "teachers": ["cifar/resnet8w8", "cifar/resnet20"], "seeds": 2,
+    "budget": {"epochs": 8, "probe_epochs": 2, "promote": 1},
+}  # fmt: skip
+
+
+@pytest.fixture
+def client(configure: Callable[..., Settings]) -> Iterator[TestClient]:
+    """The application over a fresh SQLite database."""
+    configure()
+    upgrade()
+    with TestClient(create_app(), raise_server_exceptions=False) as opened:
+        yield opened
+
+
+def problem(response: Any, status: int) -> dict[str, Any]:
+    assert response.status_code == status
+    assert response.headers["content-type"] == problems.MEDIA_TYPE
+    found: dict[str, Any] = response.json()
+    assert found["status"] == status
+    assert set(found) == {"type", "title", "status", "detail", "errors"}
+    return found
+
+
+class TestProblems:
+    def test_an_unknown_route(self, client: TestClient) -> None:
+        assert problem(client.get("/nowhere"), 404)["detail"] == "There is nothing at /nowhere."
+
+    def test_a_wrong_method(self, client: TestClient) -> None:
+        response = client.delete("/selection-jobs")
+        assert "does not answer DELETE" in problem(response, 405)["detail"]
+        assert "POST" in response.headers["allow"] or "GET" in response.headers["allow"]
+
+    def test_a_body_that_is_no_json(self, client: TestClient) -> None:
+        response = client.post("/selection-jobs", content="{", headers={"Content-Type": "application/json"})
+        assert problem(response, 422)["errors"][0]["field"] == "body"
+
+    def test_every_wrong_field_is_named(self, client: TestClient) -> None:
+        found = problem(client.post("/selection-jobs", json={**REQUEST, "seeds": 0, "teachers": ["a", 2]}), 422)
+        assert [error["field"] for error in found["errors"]] == ["teachers[1]", "seeds"]
+        assert found["detail"] == "teachers[1]: This must be text. There is 1 more."
+
+    def test_a_defect_is_told_without_its_insides(self, client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+        def broken(*_arguments: object) -> None:
+            raise RuntimeError("secret")
+
+        monkeypatch.setattr(selection_jobs, "get", broken)
+        assert "secret" not in str(problem(client.get("/selection-jobs/x"), 500))
+
+    @pytest.mark.parametrize("path", ["", "/leaderboard", "/events", "/report"])
+    def test_an_unknown_job(self, client: TestClient, path: str) -> None:
+        assert "'nope'" in problem(client.get(f"/selection-jobs/nope{path}"), 404)["detail"]
+
+
+class TestSubmit:
+    def test_accepted_with_its_address_and_sent(self, client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+        sent: list[tuple[str, str]] = []
+        monkeypatch.setattr(broker.producer(), "send_task", lambda task, args, queue: sent.append((task, args[0])))
+        response = client.post("/selection-jobs", json=REQUEST)
+        assert response.status_code == 202
+        assert response.headers["location"] == f"/selection-jobs/{response.json()['id']}"
+        assert client.get(response.headers["location"]).json()["state"] == "queued"
+        assert sent == [("advance_job", response.json()["id"])]
+
+    def test_a_broker_that_is_down_fails_nothing(self, client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+        def down(*_arguments: object, **_options: object) -> None:
+            raise OSError("down")
+
+        monkeypatch.setattr(broker.producer(), "send_task", down)
+        assert client.post("/selection-jobs", json=REQUEST).status_code == 202
+
+    def test_a_repeated_key(self, client: TestClient) -> None:
+        first, again = (
+            client.post("/selection-jobs", json=REQUEST, headers={"Idempotency-Key": "build-1"}) for _ in range(2)
+        )
+        assert again.status_code == 202
+        assert again.headers["location"] == first.headers["location"]
+        other = client.post("/selection-jobs", json={**REQUEST, "seeds": 3}, headers={"Idempotency-Key": "build-1"})
+        assert problem(other, 422)["errors"][0]["field"] == "Idempotency-Key"
+
+    def test_a_key_that_is_too_long(self, client: TestClient) -> None:
+        response = client.post("/selection-jobs", json=REQUEST, headers={"Idempotency-Key": "k" * 256})
+        assert problem(response, 422)["errors"][0]["field"] == "idempotency-key"
+
+    def test_preflight_names_the_nearest_choice(self, client: TestClient) -> None:
+        found = problem(client.post("/selection-jobs", json={**REQUEST, "dataset": "digit"}), 422)
+        assert found["errors"] == [
+            {"field": "dataset", "message": "There is no data set 'digit'.", "nearest": "digits"}
+        ]
+        assert client.get("/selection-jobs").json() == {"jobs": [], "next_before": None}
+
+
+class TestRead:
+    def test_pages(self, client: TestClient) -> None:
+        ids = [client.post("/selection-jobs", json=REQUEST).json()["id"] for _ in range(3)]
+        first = client.get("/selection-jobs", params={"limit": 2}).json()
+        second = client.get("/selection-jobs", params={"limit": 2, "before": first["next_before"]}).json()
+        assert [job["id"] for job in first["jobs"] + second["jobs"]] == ids[::-1]
+        found = problem(client.get("/selection-jobs", params={"before": "nope"}), 422)
+        assert found["errors"][0]["field"] == "before"
+
+    def test_a_leaderboard_before_anything_ran(self, client: TestClient) -> None:
+        job_id = client.post("/selection-jobs", json=REQUEST).json()["id"]
+        board = client.get(f"/selection-jobs/{job_id}/leaderboard").json()
+        assert [row["label"] for row in board["rows"]] == ["resnet8w8", "resnet20", "no teacher"]
+        assert {row["status"] for row in board["rows"]} == {"waiting"}
+        assert (board["verdict"], board["curves"], board["ledger"]["spent"]) == (None, [], 0.0)
+
+    def test_cancel_is_accepted_twice_and_refused_at_the_end(self, client: TestClient) -> None:
+        job_id = client.post("/selection-jobs", json=REQUEST).json()["id"]
+        assert [client.post(f"/selection-jobs/{job_id}/cancel").status_code for _ in range(2)] == [202, 202]
+        finished = client.post("/selection-jobs", json=REQUEST).json()["id"]
+        drive.run_to_end(finished)
+        assert "finished" in problem(client.post(f"/selection-jobs/{finished}/cancel"), 409)["detail"]
+        assert problem(client.post("/selection-jobs/nope/cancel"), 404)
+
+
+class TestBestTeacher:
+    QUESTION = {"student": "cifar/resnet8w4", "dataset": "digits"}
+
+    def test_nothing_known_says_how_to_ask(self, client: TestClient) -> None:
+        client.post("/selection-jobs", json=REQUEST)
+        detail = problem(client.get("/best-teacher", params=self.QUESTION), 404)["detail"]
+        assert "cifar/resnet8w4" in detail
+        assert "POST /selection-jobs" in detail
+
+    @pytest.mark.parametrize(
+        ("change", "field"), [({"student": "x"}, "student"), ({"dataset": "x"}, "dataset"), ({"method": "x"}, "method")]
+    )
+    def test_unknown_names(self, client: TestClient, change: dict[str, str], field: str) -> None:
+        found = problem(client.get("/best-teacher", params=self.QUESTION | change), 422)
+        assert found["errors"][0]["field"] == field
+        assert found["errors"][0]["nearest"] is not None
+
+    def test_the_newest_finished_job_answers(self, client: TestClient) -> None:
+        old = client.post("/selection-jobs", json=REQUEST).json()["id"]
+        drive.run_to_end(old)
+        new = client.post("/selection-jobs", json={**REQUEST, "teachers": ["cifar/resnet14w8"]}).json()["id"]
+        drive.run_to_end(new)
+        client.post("/selection-jobs", json=REQUEST)
+        answer = client.get("/best-teacher", params=self.QUESTION).json()
+        assert (answer["job"], answer["teacher"], answer["verdict"]) == (new, "cifar/resnet14w8", "best")
+        assert answer["gain"]["value"] == pytest.approx(0.0405, abs=0.01)
+        assert answer["page"] == f"/jobs/{new}"
+        assert client.get("/best-teacher", params=self.QUESTION | {"method": "kd"}).status_code == 404
+
+
+class TestHealth:
+    def test_alive_whatever_else(self, client: TestClient) -> None:
+        assert client.get("/healthz").json() == {"status": "alive"}
+
+    def test_ready(self, client: TestClient) -> None:
+        assert client.get("/readyz").json() == {
+            "status": "ready", "parts": ["database", "schema", "broker"], "alarms": [],
+        }  # fmt: skip
+
+    def test_work_without_a_worker_is_an_alarm(self, client: TestClient) -> None:
+        drive.advance(client.post("/selection-jobs", json=REQUEST).json()["id"])
+        (alarm,) = client.get("/readyz").json()["alarms"]
+        assert alarm.startswith("4 runs are queued, and no worker was heard of")
+
+    def test_a_database_without_tables(self, configure: Callable[..., Settings]) -> None:
+        configure()
+        found = problem(TestClient(create_app()).get("/readyz"), 503)
+        assert found["errors"][0]["field"] == "schema"
+        assert "dpk migrate" in found["detail"]
+
+    def test_a_database_that_is_away(self, configure: Callable[..., Settings]) -> None:
+        configure(database_url="postgresql+psycopg://nobody@127.0.0.1:1/none")
+        found = problem(TestClient(create_app()).get("/readyz"), 503)
+        assert found["errors"][0]["field"] == "database"
+
+    def test_a_broker_that_is_away(self, configure: Callable[..., Settings]) -> None:
+        configure(broker_url="redis://127.0.0.1:1/0")
+        upgrade()
+        found = problem(TestClient(create_app()).get("/readyz"), 503)
+        assert [error["field"] for error in found["errors"]] == ["broker"]
