@@ -79,9 +79,7 @@ class RunnerProcess:
 
     def close(self, grace_seconds: float) -> None:
         """Closes its input, which ends the runner, and kills it if it has not left in time."""
-        assert self._process.stdin is not None
-        with suppress(OSError):
-            self._process.stdin.close()
+        self._close_input()
         if not self._gone.wait(grace_seconds):
             self.kill()
 
@@ -103,12 +101,18 @@ class RunnerProcess:
             self._kill_group()
             code = self._process.wait()
         self._kill_group()
+        self._close_input()
         self._gone.set()
         self._news.put(Gone(_describe(code) + strange + self._last_words()))
 
     def _kill_group(self) -> None:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
+
+    def _close_input(self) -> None:
+        assert self._process.stdin is not None
+        with suppress(OSError):
+            self._process.stdin.close()
 
     def _last_words(self) -> str:
         try:

@@ -1,0 +1,97 @@
+"""The outbox on SQLite and Postgres; the queue as message files and as Redis."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import redis
+from sqlalchemy import select, update
+
+from migrations.commands import upgrade
+from service.database.session import transaction
+from service.database.tables import OutboxMessage
+from service.database.types import utc_now
+from service.outbox import repository, service
+from service.settings import Settings
+from tests.servers import free_port
+
+
+def enqueue(*subject_ids: str) -> None:
+    with transaction() as session:
+        for subject_id in subject_ids:
+            service.enqueue(session, "advance_job", subject_id)
+
+
+@pytest.mark.usefixtures("store")
+class TestDispatch:
+    def test_each_message_leaves_once_and_in_order(self) -> None:
+        sent: list[tuple[str, str]] = []
+        enqueue("a", "b")
+        assert service.dispatch(lambda task, subject_id: sent.append((task, subject_id))) == 2
+        assert service.dispatch(lambda task, subject_id: sent.append((task, subject_id))) == 0
+        assert sent == [("advance_job", "a"), ("advance_job", "b")]
+
+    def test_nothing_leaves_of_a_change_that_was_rolled_back(self) -> None:
+        with transaction() as session:
+            service.enqueue(session, "advance_job", "a")
+            session.rollback()
+        assert service.dispatch(lambda _task, _subject_id: pytest.fail("it never happened")) == 0
+
+    def test_no_transaction_is_open_while_sending(self) -> None:
+        enqueue("a")
+        # Were one open, this second writer would wait for it until SQLite gives up.
+        assert service.dispatch(lambda _task, _subject_id: enqueue("b")) == 1
+
+    def test_what_a_broken_broker_did_not_take_waits(self) -> None:
+        taken: list[str] = []
+
+        def send(_task: str, subject_id: str) -> None:
+            if subject_id == "b" and not taken.count("c"):
+                taken.append("c")
+                raise ConnectionRefusedError("no broker")
+            taken.append(subject_id)
+
+        enqueue("a", "b")
+        assert service.dispatch(send) == 1
+        assert service.dispatch(send) == 1
+        assert taken == ["a", "c", "b"]
+
+    def test_only_old_sent_messages_are_purged(self) -> None:
+        enqueue("old", "young", "waiting")
+        with transaction() as session:
+            for subject_id, age in (("old", timedelta(hours=2)), ("young", timedelta(0))):
+                row = update(OutboxMessage).where(OutboxMessage.subject_id == subject_id)
+                session.execute(row.values(sent_at=utc_now() - age))
+            repository.purge(session, before=utc_now() - timedelta(hours=1), limit=10)
+            assert set(session.scalars(select(OutboxMessage.subject_id))) == {"young", "waiting"}
+
+
+class TestBroker:
+    def test_message_files_carry_the_task_and_the_id(self, configure: Callable[..., Settings]) -> None:
+        settings = configure()
+        upgrade()
+        enqueue("a")
+        assert service.dispatch() == 1
+        (message,) = Path(settings.queue_folder).glob("*.control.msg")
+        assert json.loads(message.read_text())["headers"]["argsrepr"] == "['a']"
+
+    @pytest.mark.servers
+    def test_redis_takes_the_same_messages(self, configure: Callable[..., Settings], redis_url: str) -> None:
+        configure(broker_url=redis_url)
+        upgrade()
+        enqueue("a")
+        assert service.dispatch() == 1
+        with redis.Redis.from_url(redis_url) as client:
+            assert client.llen("control") == 1
+
+    def test_a_redis_that_is_down_holds_nobody_up_and_loses_nothing(self, configure: Callable[..., Settings]) -> None:
+        configure(broker_url=f"redis://127.0.0.1:{free_port()}/0")
+        upgrade()
+        enqueue("a")
+        assert service.dispatch() == 0
+        with transaction() as session:
+            assert [row.subject_id for row in repository.unsent(session, 10)] == ["a"]

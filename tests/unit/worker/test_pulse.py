@@ -1,0 +1,98 @@
+"""The worker's pulse: that it lives, and what it finds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import select, update
+
+from migrations.commands import upgrade
+from service.database.session import transaction
+from service.database.tables import OutboxMessage, Run, Worker
+from service.database.types import epoch_now
+from service.runs import repository, service
+from service.settings import Settings
+from tests.contract.run_specs import add_job, run_spec
+from worker import __main__ as command
+from worker import pulse as module
+from worker.pulse import Pulse
+
+
+@pytest.fixture
+def settings(configure: Callable[..., Settings]) -> Settings:
+    chosen = configure(sweep_seconds=600.0)
+    upgrade()
+    return chosen
+
+
+def beat(settings: Settings, *queues: str) -> Pulse:
+    pulse = Pulse(settings, f"{command.socket.gethostname()}-1", queues, lambda: "a device")
+    pulse.beat()
+    return pulse
+
+
+def test_worker_is_seen_while_it_lives_and_no_longer(settings: Settings) -> None:
+    assert command.main(["--healthy"]) == 1
+    pulse = beat(settings, "runs")
+    with transaction() as session:
+        found = session.scalars(select(Worker)).one()
+    assert (found.queues, found.slots, found.device) == ("runs", settings.slots, "a device")
+    assert command.main(["--healthy"]) == 0
+    pulse.start()
+    pulse.stop()
+    assert command.main(["--healthy"]) == 1
+
+
+def test_long_unheard_worker_is_not_healthy(settings: Settings) -> None:
+    beat(settings, "control")
+    with transaction() as session:
+        session.execute(update(Worker).values(seen_epoch=epoch_now() - 1e5))
+    assert command.main(["--healthy"]) == 1
+
+
+def test_control_sweeps_advances_jobs_and_sends(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    advanced: list[str] = []
+
+    def advance(_session: object, job_id: str) -> None:
+        advanced.append(job_id)
+        if job_id == "broken":
+            raise RuntimeError("a fault of this job alone")
+
+    monkeypatch.setattr(module, "advance_job", advance)
+    with transaction() as session:
+        run, _ = repository.find_or_create(session, run_spec(), "full")
+        for job_id, state in (("broken", "running"), ("over", "finished"), ("sound", "cancelling")):
+            add_job(session, job_id, state=state)
+        assert service.claim(session, run.id, "dead", lease_seconds=-1.0, max_attempts=3)
+    beat(settings, "control")
+    assert advanced == ["broken", "sound"]
+    with transaction() as session:
+        assert session.get_one(Run, run.id).state == "queued"
+        assert session.scalars(select(OutboxMessage).where(OutboxMessage.sent_at.is_(None))).all() == []
+
+
+def test_many_jobs_are_advanced_in_turns(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    advanced: list[str] = []
+    monkeypatch.setattr(module, "advance_job", lambda _session, job_id: advanced.append(job_id))
+    monkeypatch.setattr(module, "JOBS_PER_SWEEP", 2)
+    with transaction() as session:
+        for job_id in "abc":
+            add_job(session, job_id)
+    pulse = beat(settings, "control")
+    pulse.beat()
+    pulse.beat()
+    assert advanced == ["a", "b", "c", "a", "b"]
+
+
+def test_runs_alone_does_not_sweep(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "advance_job", lambda _session, _job_id: pytest.fail("control's work"))
+    with transaction() as session:
+        add_job(session, "a")
+    beat(settings, "runs")
+
+
+def test_unknown_queue_is_one_clear_error(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        command.main(["--queues", "control,trains"])
+    assert "no queue is called 'trains'; choose from control, runs" in capsys.readouterr().err
