@@ -14,6 +14,7 @@ from dpk_core.distill.method import Method
 from dpk_core.distill.none import NoTeacher
 from dpk_core.distill.profiles import STAGES, StageShape, stage_sizes
 from dpk_core.distill.stage import PriorStage
+from dpk_core.errors import InvalidRequest
 from dpk_core.models.build import own_randomness
 from dpk_core.models.taps import FeatureTaps, two_taps
 from dpk_core.randomness import derive
@@ -46,8 +47,8 @@ def build_method(
     """The method `spec`, in training mode, around models that lie on one device; its own modules are made there too.
 
     They are initialised from `seed`; student and teacher keep their weights, and no global random state moves. Raises
-    ValueError when the method and `teacher` do not fit or a tapped map has fewer than 2x2 positions, InvalidRequest
-    for an unknown model name.
+    ValueError when the method and `teacher` do not fit, InvalidRequest for an unknown model name, a model without two
+    maps to tap or a map under 2x2.
     """
     inputs = MethodInputs(
         student=student, student_name=student_name, teacher=teacher, teacher_name=teacher_name,
@@ -78,7 +79,8 @@ def _build_dpk(inputs: MethodInputs) -> Method:
         student_BCHW, teacher_BCHW = student_maps[index], teacher_maps[index]
         side = (teacher_BCHW.shape[2], teacher_BCHW.shape[3])
         if min(side) < 2:
-            raise ValueError(f"{teacher_name} gives a map of {side[0]}x{side[1]} at {teacher_taps[index]!r}, under 2x2")
+            problem = f"{teacher_name} gives a map of {side[0]}x{side[1]} at {teacher_taps[index]!r}, under 2x2."
+            raise InvalidRequest("teacher", problem)
         shape = StageShape(
             stage=name, student=inputs.student_name, teacher=teacher_name,
             teacher_channels=teacher_BCHW.shape[1], side=side,

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from dpk_core.catalogue.models import Tap, model_card
+from dpk_core.errors import InvalidRequest
 
 
 class FeatureTaps:
@@ -55,9 +56,10 @@ class FeatureTaps:
 def two_taps(name: str) -> tuple[Tap, Tap]:
     """The second-last and the last tap of the model `name`: the maps that DPK stitches.
 
-    Raises InvalidRequest for an unknown name, ValueError for a model with fewer taps.
+    Raises InvalidRequest for an unknown name and for a model with fewer taps.
     """
     card = model_card(name, "model")
     if len(card.taps) < 2:
-        raise ValueError(f"{name} has fewer than two feature maps to tap")
+        reason = card.obstacle or "it has fewer than two feature maps"
+        raise InvalidRequest("model", f"{name} cannot be tapped: {reason}.")
     return card.taps[-2], card.taps[-1]

@@ -1,5 +1,6 @@
 """One stage of DPK: sizes of a faithful build, who sees what, and the feature loss."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -8,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from dpk_core.distill.masking import split_tokens
 from dpk_core.distill.profiles import PAPER_PAIRS
 from dpk_core.distill.stage import PriorStage, StageSizes
 
@@ -51,9 +51,7 @@ def test_a_faithful_build_has_the_authors_parameters(
 
 def test_patches_must_tile_the_map() -> None:
     with pytest.raises(ValueError, match="2x2 do not tile a map of 4x5"):
-        PriorStage(3, 3, (4, 5), StageSizes(
-            encoder_width=8, encoder_depth=1, encoder_heads=2, decoder_width=8, decoder_depth=1, decoder_heads=2, patch=2,
-        ))  # fmt: skip
+        PriorStage(3, 3, (4, 5), replace(SMALL, patch=2))
 
 
 @settings(max_examples=25, deadline=None)
