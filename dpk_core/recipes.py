@@ -1,4 +1,4 @@
-"""Recipes as code. Each is a function of its epochs and batch size; nothing here is read from files or the environment."""
+"""Recipes as code, each a function of its epochs and batch size; nothing is read from files or the environment."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import replace
 from dpk_core.spec import Recipe
 
 RECIPES: dict[str, Recipe] = {
-    # Small pictures, seconds per run on one CPU core. In so few steps DPK's modules need a higher rate than the authors'.
+    # Seconds per run on one CPU core. In so few steps DPK's modules need a higher rate than the authors'.
     "digits": Recipe(
         name="digits", epochs=24, batch_size=64, learning_rate=0.05, momentum=0.9, weight_decay=5e-4,
         schedule="cosine", warmup_epochs=1, clip_norm=5.0, augmentation="shift", module_learning_rate=1e-3,
     ),
-    # Section 7 of the reference sheet (paper, appendix): 240 epochs, SGD .05, x.1 at 150/180/210, crop and flip, clip 1.
+    # Method sheet, section 7: 240 epochs, SGD .05, x.1 at 150/180/210, crop and flip, clip 1.
     "cifar100": Recipe(
         name="cifar100", epochs=240, batch_size=64, learning_rate=0.05, momentum=0.9, weight_decay=5e-4,
         schedule="steps", milestones=(150, 180, 210), clip_norm=1.0, augmentation="crop_flip",

@@ -40,6 +40,9 @@ def main() -> None:
         last = _serve(assignment, channel, device, name)
         inbox.done()
         channel.send(last)
+    # Every event is flushed. An ordinary exit would wait for the thread that is still reading standard input.
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _serve(assignment: Assignment, channel: Channel, device: torch.device, device_name: str) -> Event:

@@ -1,0 +1,130 @@
+"""A real runner process to talk to."""
+
+from __future__ import annotations
+
+import os
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from dpk_core.catalogue.datasets import DIGITS
+from dpk_core.protocol import (
+    ArtifactReference,
+    Checkpoint,
+    Command,
+    Event,
+    Failed,
+    Finished,
+    Measured,
+    Ready,
+    RunCommand,
+    Stopped,
+    decode_event,
+    encode,
+)
+from dpk_core.recipes import recipe
+from dpk_core.spec import MethodName, MethodSpec, Recipe, Role, RunSpec, TeacherReference, TrainingSpec
+
+E = TypeVar("E", bound=Event)
+
+ROOT = Path(__file__).parents[3]
+COMMAND = (sys.executable, "-m", "dpk_core.runner", "--device", "cpu", "--threads", "1")
+PATIENCE_SECONDS = 120
+RECIPE = recipe("digits", epochs=2, batch_size=128)
+
+
+class Runner:
+    """A runner process and what it has said that nobody has looked at yet."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self._lines: queue.Queue[str] = queue.Queue()
+        threading.Thread(target=self._read, daemon=True).start()
+        self.ready = self.until(Ready)[-1]
+
+    def say(self, command: Command) -> None:
+        self.say_line(encode(command))
+
+    def say_line(self, line: str) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+
+    def next(self) -> Event:
+        """The next event; a line that is none fails the test."""
+        return decode_event(self._lines.get(timeout=PATIENCE_SECONDS))
+
+    def until(self, *kinds: type[Event]) -> list[Event]:
+        """Events up to and including the first of one of these kinds."""
+        events = [self.next()]
+        while not isinstance(events[-1], kinds):
+            events.append(self.next())
+        return events
+
+    def run(self, command: RunCommand) -> list[Event]:
+        """Everything said about a run, up to its last event."""
+        self.say(command)
+        return self.until(Finished, Stopped, Failed)
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self._lines.put(line)
+
+
+@contextmanager
+def running() -> Iterator[Runner]:
+    """A runner for the block."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(
+        COMMAND, cwd=ROOT, env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        try:
+            yield Runner(process)
+        finally:
+            process.kill()
+
+
+def command(
+    artifacts: Path,
+    run_id: str = "r1",
+    *,
+    model: str = "cifar/resnet8w4",
+    role: Role = "student",
+    method: MethodName = "none",
+    teacher: ArtifactReference | None = None,
+    resume: Checkpoint | None = None,
+    recipe: Recipe = RECIPE,
+    stop_epoch: int | None = None,
+    checkpoint_seconds: float = 30.0,
+    fingerprint: str = DIGITS.fingerprint,
+    data_root: Path | None = None,
+    dataset: str = "digits",
+) -> RunCommand:
+    """A small run."""
+    reference = None if method == "none" else TeacherReference(model="cifar/resnet8w8", training_key="key")
+    training = TrainingSpec(
+        role=role, model=model, dataset=dataset, data_fingerprint=fingerprint,
+        method=MethodSpec(name=method), teacher=reference, recipe=recipe, seed=0,
+    )  # fmt: skip
+    return RunCommand(
+        run_id=run_id, spec=RunSpec(training=training, stop_epoch=stop_epoch or recipe.epochs),
+        artifact_root=str(artifacts), checkpoint_prefix=f"checkpoints/{run_id}",
+        weights_path=f"weights/{run_id}.safetensors", teacher_weights=teacher, resume=resume,
+        data_root=None if data_root is None else str(data_root), checkpoint_seconds=checkpoint_seconds,
+    )  # fmt: skip
+
+
+def of_kind(events: list[Event], kind: type[E]) -> list[E]:
+    """The events of one kind."""
+    return [event for event in events if isinstance(event, kind)]
+
+
+def measurements(events: list[Event]) -> list[dict[str, float]]:
+    """What was measured, epoch by epoch."""
+    return [event.values for event in of_kind(events, Measured)]

@@ -1,0 +1,249 @@
+"""Talking to a real runner process: runs, stops, failures; it lives on through all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dpk_core.catalogue.datasets import DIGITS, dataset_card
+from dpk_core.protocol import (
+    Checkpointed,
+    Failed,
+    Finished,
+    Noticed,
+    Progressed,
+    ShutdownCommand,
+    Started,
+    StopCommand,
+    Stopped,
+    encode,
+)
+from tests.unit.catalogue.npz_files import write_npz
+from tests.unit.runner.conversation import RECIPE, Runner, command, measurements, of_kind, running
+
+STEPS = 898 // 128
+LONG = replace(RECIPE, epochs=500)
+
+
+@pytest.fixture(scope="module")
+def runner() -> Iterator[Runner]:
+    """One process for all these tests: living on is part of what they test."""
+    with running() as process:
+        yield process
+
+
+@pytest.fixture(scope="module")
+def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("artifacts")
+
+
+@pytest.fixture(scope="module")
+def teacher(runner: Runner, artifacts: Path) -> Finished:
+    """The last word about a teacher's own training."""
+    last = runner.run(command(artifacts, "teacher", model="cifar/resnet8w8", role="teacher"))[-1]
+    assert isinstance(last, Finished)
+    return last
+
+
+def failure(runner: Runner, artifacts: Path, kind: str, **changes: object) -> Failed:
+    """How a run fails, and that the runner goes on working afterwards."""
+    last = runner.run(command(artifacts, "bad", **changes))[-1]  # type: ignore[arg-type]  # by name, as in `command`
+    assert isinstance(last, Failed)
+    assert (last.run_id, last.kind) == ("bad", kind)
+    assert isinstance(runner.run(command(artifacts, "good", stop_epoch=1))[-1], Finished)
+    return last
+
+
+def test_ready_comes_first(runner: Runner) -> None:
+    assert runner.ready.pid == runner.process.pid
+    assert (runner.ready.device, runner.ready.threads) == ("cpu", 1)
+
+
+class TestFinished:
+    def test_a_teachers_training_leaves_weights(self, teacher: Finished, artifacts: Path) -> None:
+        result = teacher.result
+        assert result.weights is not None
+        assert result.weights.bytes == (artifacts / "weights" / "teacher.safetensors").stat().st_size
+        assert result.test_accuracy is not None
+        assert (result.epochs, result.validation_pictures, result.test_pictures) == (2, 539, 360)
+
+    def test_a_probe_reads_no_test_and_leaves_no_weights(self, runner: Runner, artifacts: Path) -> None:
+        events = runner.run(command(artifacts, "probe", stop_epoch=1))
+        started, last = events[0], events[-1]
+        assert isinstance(started, Started)
+        assert (started.step, started.total_steps, started.steps_per_epoch) == (0, STEPS, STEPS)
+        assert isinstance(last, Finished)
+        assert (last.result.epochs, last.result.test_accuracy, last.result.weights) == (1, None, None)
+        assert last.result.validation_accuracy == measurements(events)[-1]["validation_accuracy"]
+        assert last.result.parameters == started.parameters > 1000
+
+    def test_a_full_student_reads_test_and_its_state_is_its_checkpoint(self, runner: Runner, artifacts: Path) -> None:
+        events = runner.run(command(artifacts, "full"))
+        last = events[-1]
+        assert isinstance(last, Finished)
+        assert last.result.test_accuracy is not None
+        assert last.result.weights is None
+        checkpoint = of_kind(events, Checkpointed)[-1].checkpoint
+        assert (checkpoint.step, checkpoint.epoch) == (2 * STEPS, 2)
+        assert (artifacts / checkpoint.file.path).stat().st_size == checkpoint.file.bytes
+        assert of_kind(events, Progressed)[-1].step == 2 * STEPS
+
+    def test_a_student_under_dpk(self, runner: Runner, artifacts: Path, teacher: Finished) -> None:
+        events = runner.run(command(artifacts, "dpk", method="dpk", teacher=teacher.result.weights))
+        assert isinstance(events[-1], Finished)
+        assert 0.15 <= measurements(events)[-1]["share.last"] <= 0.9
+
+    def test_a_share_that_falls_back_is_noticed_once(self, runner: Runner, artifacts: Path, teacher: Finished) -> None:
+        recipe = replace(RECIPE, batch_size=4, epochs=1)
+        events = runner.run(command(artifacts, "few", method="dpk", teacher=teacher.result.weights, recipe=recipe))
+        assert measurements(events)[-1]["share_fallback.last"] > 0
+        notices = [notice.message for notice in of_kind(events, Noticed) if "stage last " in notice.message]
+        assert len(notices) == 1
+
+    def test_a_data_set_of_the_data_root(self, runner: Runner, artifacts: Path, tmp_path: Path) -> None:
+        write_npz(tmp_path)
+        card = dataset_card("npz/made", tmp_path, "dataset")
+        last = runner.run(
+            command(
+                artifacts, "npz", dataset="npz/made", data_root=tmp_path, fingerprint=card.fingerprint,
+                recipe=replace(RECIPE, batch_size=16),
+            )
+        )[-1]  # fmt: skip
+        assert isinstance(last, Finished)
+        assert last.result.test_pictures == 12
+
+
+class TestStopAndResume:
+    @pytest.mark.parametrize("method", ["none", "dpk"])
+    def test_stopped_and_resumed_equals_uninterrupted(
+        self, runner: Runner, artifacts: Path, teacher: Finished, method: str
+    ) -> None:
+        recipe = replace(RECIPE, epochs=12)
+        weights = teacher.result.weights if method == "dpk" else None
+
+        def run(name: str) -> object:
+            return command(artifacts, name, method=method, teacher=weights, recipe=recipe)  # type: ignore[arg-type]
+
+        whole = runner.run(run(f"whole-{method}"))  # type: ignore[arg-type]  # a RunCommand
+        interrupted = run(f"cut-{method}")
+        runner.say(interrupted)  # type: ignore[arg-type]  # a RunCommand
+        first = runner.until(Started)
+        runner.say(StopCommand())
+        first += runner.until(Stopped, Finished)
+        checkpoint = of_kind(first, Checkpointed)[-1].checkpoint
+        last = first[-1]
+        assert isinstance(last, Stopped)
+        assert last.step == checkpoint.step < 12 * STEPS
+        second = runner.run(replace(interrupted, resume=checkpoint))  # type: ignore[type-var]  # a RunCommand
+        assert second[0] == replace(second[0], step=checkpoint.step)  # type: ignore[call-arg]  # Started
+        assert measurements(first) + measurements(second) == measurements(whole)
+        assert isinstance(whole[-1], Finished)
+        assert isinstance(second[-1], Finished)
+        assert second[-1].result.test_accuracy == whole[-1].result.test_accuracy
+
+    def test_a_full_run_goes_on_from_its_probe(self, runner: Runner, artifacts: Path) -> None:
+        whole = runner.run(command(artifacts, "at-once"))
+        probe = runner.run(command(artifacts, "first", stop_epoch=1))
+        checkpoint = of_kind(probe, Checkpointed)[-1].checkpoint
+        full = runner.run(command(artifacts, "second", resume=checkpoint))
+        assert measurements(probe) + measurements(full) == measurements(whole)
+        assert (artifacts / checkpoint.file.path).exists()
+        assert isinstance(full[-1], Finished)
+        assert full[-1].result.seconds < of_kind(full, Checkpointed)[-1].checkpoint.seconds
+
+    def test_resuming_at_the_end_finishes_with_the_same_result(self, runner: Runner, artifacts: Path) -> None:
+        events = runner.run(command(artifacts, "ended"))
+        again = runner.run(command(artifacts, "ended", resume=of_kind(events, Checkpointed)[-1].checkpoint))
+        assert isinstance(events[-1], Finished)
+        assert again[-1] == events[-1]
+
+    def test_checkpoints_come_while_it_trains_and_two_stay(self, runner: Runner, artifacts: Path) -> None:
+        events = runner.run(command(artifacts, "often", checkpoint_seconds=0.0))
+        steps = [event.checkpoint.step for event in of_kind(events, Checkpointed)]
+        assert sorted(set(steps)) == list(range(1, 2 * STEPS + 1))
+        left = {path.name for path in (artifacts / "checkpoints").glob("often-*")}
+        assert left == {f"often-{2 * STEPS - 1}.pt", f"often-{2 * STEPS}.pt"}
+
+    def test_stop_without_a_run_is_harmless(self, runner: Runner, artifacts: Path) -> None:
+        runner.say(StopCommand())
+        assert isinstance(runner.run(command(artifacts, "after", stop_epoch=1))[-1], Finished)
+
+
+class TestOneRunAtATime:
+    def test_a_second_run_is_refused_and_the_first_goes_on(self, runner: Runner, artifacts: Path) -> None:
+        runner.say(command(artifacts, "one", recipe=LONG))
+        runner.until(Started)
+        runner.say(command(artifacts, "two"))
+        refusal = runner.until(Failed)[-1]
+        assert isinstance(refusal, Failed)
+        assert (refusal.run_id, refusal.kind) == ("two", "invalid")
+        assert "busy with run one" in refusal.message
+        runner.say(command(artifacts, "one", recipe=LONG))
+        assert "sent again" in of_kind(runner.until(Noticed), Noticed)[-1].message
+        runner.say(StopCommand())
+        last = runner.until(Stopped)[-1]
+        assert isinstance(last, Stopped)
+        assert last.run_id == "one"
+
+
+class TestFailures:
+    def test_other_data_than_promised(self, runner: Runner, artifacts: Path) -> None:
+        failed = failure(runner, artifacts, "data", fingerprint="sha256:other")
+        assert DIGITS.fingerprint in failed.message
+
+    def test_broken_data(self, runner: Runner, artifacts: Path, tmp_path: Path) -> None:
+        write_npz(tmp_path, y_train=np.zeros(60, np.uint8))
+        failed = failure(runner, artifacts, "data", dataset="npz/made", data_root=tmp_path)
+        assert "class 1 of 3 has no picture" in failed.message
+
+    def test_teacher_weights_that_changed(self, runner: Runner, artifacts: Path, teacher: Finished) -> None:
+        assert teacher.result.weights is not None
+        wrong = replace(teacher.result.weights, sha256="0" * 64)
+        failed = failure(runner, artifacts, "artifact", method="dpk", teacher=wrong)
+        assert "does not match its checksum" in failed.message
+
+    def test_no_teacher_weights(self, runner: Runner, artifacts: Path) -> None:
+        assert "needs the weights" in failure(runner, artifacts, "artifact", method="kd").message
+
+    def test_a_checkpoint_that_is_gone(self, runner: Runner, artifacts: Path) -> None:
+        events = runner.run(command(artifacts, "gone", stop_epoch=1))
+        checkpoint = of_kind(events, Checkpointed)[-1].checkpoint
+        (artifacts / checkpoint.file.path).unlink()
+        assert "cannot be read" in failure(runner, artifacts, "artifact", resume=checkpoint).message
+
+    def test_divergence(self, runner: Runner, artifacts: Path) -> None:
+        recipe = replace(RECIPE, learning_rate=1e30, clip_norm=None, warmup_epochs=0)
+        assert "no finite number" in failure(runner, artifacts, "diverged", recipe=recipe).message
+
+    def test_too_large_a_batch(self, runner: Runner, artifacts: Path) -> None:
+        failed = failure(runner, artifacts, "invalid", recipe=replace(RECIPE, batch_size=2000))
+        assert "898 training pictures" in failed.message
+
+    def test_an_unknown_model(self, runner: Runner, artifacts: Path) -> None:
+        assert "no model 'cifar/resnet9'" in failure(runner, artifacts, "invalid", model="cifar/resnet9").message
+
+    def test_a_specification_that_contradicts_itself(self, runner: Runner, artifacts: Path) -> None:
+        runner.say_line(encode(command(artifacts, "odd")).replace('"stop_epoch": 2', '"stop_epoch": 3'))
+        failed = runner.next()
+        assert isinstance(failed, Failed)
+        assert (failed.run_id, failed.kind) == ("odd", "invalid")
+        assert "stop_epoch must be in 1 … 2, not 3" in failed.message
+
+    def test_lines_that_are_no_commands_are_passed_over(self, runner: Runner, artifacts: Path) -> None:
+        for line in ("", "nonsense", "[]", '{"type": "dance"}'):
+            runner.say_line(line)
+        assert isinstance(runner.run(command(artifacts, "still-there", stop_epoch=1))[-1], Finished)
+
+
+def test_shutdown_stops_the_run_first(artifacts: Path) -> None:
+    with running() as other:
+        other.say(command(artifacts, "long", recipe=LONG))
+        other.until(Started)
+        other.say(ShutdownCommand())
+        events = other.until(Stopped)
+        assert of_kind(events, Checkpointed)
+        assert other.process.wait(timeout=60) == 0

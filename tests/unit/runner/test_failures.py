@@ -1,0 +1,42 @@
+"""Every failure has a kind and one sentence."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from dpk_core.errors import ArtifactFault, DataFault, InvalidRequest, TrainingDiverged
+from dpk_core.protocol import FailureKind
+from dpk_core.runner.failures import classify
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), "out_of_memory"),
+        (RuntimeError("[enforce fail] . DefaultCPUAllocator: can't allocate memory"), "out_of_memory"),
+        (MemoryError(), "out_of_memory"),
+        (TrainingDiverged("The loss."), "diverged"),
+        (DataFault("The data."), "data"),
+        (ArtifactFault("The file."), "artifact"),
+        (InvalidRequest("model", "No such model."), "invalid"),
+        (RuntimeError("odd"), "internal"),
+    ],
+)
+def test_kinds(error: Exception, kind: FailureKind) -> None:
+    assert classify(error)[0] == kind
+
+
+def test_our_own_errors_speak_for_themselves() -> None:
+    assert classify(DataFault("The data is gone."))[1] == "The data is gone."
+
+
+def test_a_long_message_of_somebody_else_is_cut_to_a_line() -> None:
+    message = classify(RuntimeError("first line\nsecond line"))[1]
+    assert message == "The runner met an error of its own: RuntimeError: first line"
+
+
+def test_a_real_allocation_that_is_too_large_is_seen_as_such() -> None:
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(2**50, dtype=torch.uint8)
+    assert classify(caught.value)[0] == "out_of_memory"
