@@ -72,9 +72,12 @@ class TestSupervisor:
         assert told[0] == "The api process ended with 3; starting it again in 1 s."
 
     def test_patience_ends(self, tmp_path: Path) -> None:
-        with Supervisor([_part("api", "raise SystemExit(3)")], {}, log_folder=tmp_path, patience=0) as supervisor:
-            with pytest.raises(ClientError) as gave_up:
-                _until(lambda: supervisor.tend() is not None)
+        part = _part("api", "raise SystemExit(3)")
+        with (
+            Supervisor([part], {}, log_folder=tmp_path, patience=0) as supervisor,
+            pytest.raises(ClientError) as gave_up,
+        ):
+            _until(lambda: supervisor.tend() is not None)
         assert str(gave_up.value) == f"The api process keeps ending with 3; see {tmp_path / 'api'}.log."
 
     def test_output_goes_to_the_log(self, tmp_path: Path) -> None:

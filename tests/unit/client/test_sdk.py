@@ -110,7 +110,7 @@ class TestProblems:
         with (
             _client(lambda _: httpx.Response(500, text="<html>")) as client,
             pytest.raises(
-                ServerProblem, match=r"The server answered 500 Internal Server Error to GET /selection-jobs/1\."
+                ServerProblem, match=r"answered 500 Internal Server Error to GET /selection-jobs/1\."
             ),
         ):
             client.job("1")

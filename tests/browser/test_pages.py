@@ -1,0 +1,148 @@
+"""The pages as a person sees them: in a real Chromium, on jobs that move."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.contract import job_driver as drive
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def running(site: str) -> str:
+    """A job whose teachers are all prepared."""
+    job_id = drive.submit()
+    drive.advance(job_id)
+    while drive.runs_of(job_id, "queued", purpose="teacher"):
+        drive.step(job_id)
+    return job_id
+
+
+@pytest.fixture
+def finished(site: str) -> str:
+    """A job that is over."""
+    job_id = drive.submit()
+    drive.run_to_end(job_id)
+    assert drive.job(job_id).state == "finished"
+    return job_id
+
+
+class TestFinishedJob:
+    def test_shows_verdict_table_and_charts(self, page: Page, finished: str) -> None:
+        page.goto(f"/jobs/{finished}")
+        expect(page.get_by_role("heading", level=1)).to_have_text(_verdict(finished))
+        expect(page.locator("#leaderboard").get_by_role("row")).to_have_count(1 + len(drive.TEACHERS) + 1)
+        best = page.get_by_role("row", name=re.compile("resnet20 "))
+        expect(best).to_contain_text("98.0%")
+        expect(page.locator("svg.chart").first).to_be_visible()
+        for section in ("correlation", "learning", "shares", "ledger"):
+            assert page.locator(f"#{section} svg.chart").count() > 0
+
+    @pytest.mark.usefixtures("finished")
+    def test_is_reached_from_the_list(self, page: Page) -> None:
+        page.goto("/")
+        page.get_by_role("link", name="resnet8w4 on digits").click()
+        expect(page.get_by_role("heading", name="Leaderboard")).to_be_visible()
+
+    def test_colours_reach_the_charts_in_light_and_dark(self, page: Page, finished: str) -> None:
+        page.goto(f"/jobs/{finished}")
+        stroke = "() => getComputedStyle(document.querySelector('#learning svg.chart [stroke^=\"var(--arm\"]')).stroke"
+        seen = set()
+        schemes: tuple[Literal["light"], Literal["dark"]] = ("light", "dark")
+        for scheme in schemes:
+            page.emulate_media(color_scheme=scheme)
+            seen.add(page.evaluate(stroke))
+        assert len(seen) == 2
+        assert all(colour.startswith("rgb") for colour in seen)
+
+    def test_the_report_stands_alone(self, page: Page, finished: str) -> None:
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(f"/selection-jobs/{finished}/report")
+        expect(page.get_by_role("heading", name="Leaderboard")).to_be_visible()
+        assert len(asked) == 1
+        # Its own style is applied under its own policy.
+        assert page.evaluate("getComputedStyle(document.body).marginTop") == "0px"
+
+
+class TestRunningJob:
+    def _moves(self, page: Page, job_id: str) -> None:
+        """The page shows how the job goes on and ends, without being loaded anew."""
+        page.goto(f"/jobs/{job_id}")
+        page.evaluate("window.sameDocument = true")
+        expect(page.locator("#stages .stage-running .stage-title")).to_have_text("Probes")
+        page.locator("#asked summary").click()
+        drive.run_to_end(job_id)
+        expect(page.get_by_role("heading", level=1)).to_have_text(_verdict(job_id), timeout=30_000)
+        expect(page.locator("#live")).not_to_have_attribute("data-running", "")
+        expect(page.locator("#stages")).to_have_count(0)
+        expect(page.locator("#asked")).to_have_attribute("open", "")
+        assert page.evaluate("window.sameDocument") is True
+        shown = page.locator("#live").inner_html()
+        page.reload()
+        page.locator("#asked summary").click()
+        assert _words(page.locator("#live").inner_html()) == _words(shown)
+
+    def test_moves_with_the_events(self, page: Page, running: str) -> None:
+        page.add_init_script("window.setInterval = () => 0")
+        self._moves(page, running)
+
+    def test_moves_by_polling_when_the_stream_is_cut(self, page: Page, running: str) -> None:
+        page.add_init_script("window.EventSource = undefined")
+        self._moves(page, running)
+
+    def test_a_job_that_is_over_is_left_alone(self, page: Page, finished: str) -> None:
+        page.add_init_script("window.EventSource = class { constructor() { throw new Error('opened'); } }")
+        page.goto(f"/jobs/{finished}")
+        expect(page.get_by_role("heading", name="Leaderboard")).to_be_visible()
+
+    def test_a_new_job_appears_in_the_empty_list(self, page: Page) -> None:
+        page.goto("/")
+        expect(page.get_by_role("heading", level=1)).to_have_text("No selection job yet")
+        drive.submit()
+        expect(page.get_by_role("link", name="resnet8w4 on digits")).to_be_visible(timeout=30_000)
+
+
+class TestWithoutJavaScript:
+    def test_everything_is_there(self, chromium: Browser, site: str, finished: str, running: str) -> None:
+        with chromium.new_context(java_script_enabled=False, base_url=site) as context:
+            page = context.new_page()
+            page.goto(f"/jobs/{finished}")
+            expect(page.locator("#leaderboard").get_by_role("row")).to_have_count(1 + len(drive.TEACHERS) + 1)
+            assert page.locator("svg.chart:visible").count() > 5
+            page.goto(f"/jobs/{running}")
+            drive.run_to_end(running)
+            # The page asks for itself again every few seconds until the job is over.
+            expect(page.get_by_role("heading", level=1)).to_have_text(_verdict(running), timeout=30_000)
+
+
+@pytest.mark.parametrize("width", [320, 390, 900])
+def test_no_page_is_wider_than_the_screen(page: Page, finished: str, running: str, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 844})
+    for path in ("/", f"/jobs/{finished}", f"/jobs/{running}", f"/selection-jobs/{finished}/report"):
+        page.goto(path)
+        for summary in page.locator("summary").all():
+            summary.click()
+        wide = page.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
+        assert wide[0] <= wide[1], path
+
+
+def test_the_empty_list_is_not_wider_than_a_phone(page: Page) -> None:
+    page.set_viewport_size({"width": 320, "height": 844})
+    page.goto("/")
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+
+
+def _verdict(job_id: str) -> str:
+    verdict = drive.job(job_id).verdict
+    assert verdict is not None
+    return verdict
+
+
+def _words(html: str) -> list[str]:
+    return re.sub(r"<[^>]+>", " ", html).split()
