@@ -8,7 +8,7 @@ from types import FrameType
 
 import uvicorn
 
-from service.app import create_app
+from service.app import app
 from service.settings import settings
 
 GRACE_SECONDS = 5
@@ -20,7 +20,7 @@ class Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Called by the signal."""
-        self.config.app.state.closing.set()  # type: ignore[union-attr]  # it is our application, not its import path
+        app.state.closing.set()
         super().handle_exit(sig, frame)
 
 
@@ -28,7 +28,7 @@ def main() -> None:
     """Serves at the address of the settings. A termination by signal is a clean end."""
     chosen = settings()
     config = uvicorn.Config(
-        create_app(), host=chosen.host, port=chosen.port, timeout_graceful_shutdown=GRACE_SECONDS, lifespan="off",
+        app, host=chosen.host, port=chosen.port, timeout_graceful_shutdown=GRACE_SECONDS, lifespan="off",
     )  # fmt: skip
     signal.signal(signal.SIGTERM, lambda _number, _frame: None)
     with contextlib.suppress(KeyboardInterrupt):

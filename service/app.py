@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
 
 from fastapi import FastAPI
 
-from service import problems
+from service import openapi, problems
 from service.best_teacher.endpoints import router as best_teacher
 from service.events import endpoints as events
 from service.health.endpoints import router as health
@@ -31,21 +30,8 @@ def create_app() -> FastAPI:
         app.include_router(router)
     problems.install(app)
     events.install(app)
-    _document_problems(app)
+    openapi.install(app)
     return app
-
-
-def _document_problems(app: FastAPI) -> None:
-    """Corrects what FastAPI says of error responses, once, when the document is first asked for."""
-    generate = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            problems.document(generate()["paths"])
-        assert app.openapi_schema is not None
-        return app.openapi_schema
-
-    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way
 
 
 app = create_app()

@@ -79,15 +79,9 @@ def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"model": Problem, "description": _EXAMPLES[status][0]} for status in statuses}
 
 
-def document(operations: Mapping[str, Any]) -> None:
-    """Gives an OpenAPI document's error responses their media type and an example, in place."""
-    for path in operations.values():
-        for operation in path.values():
-            for status, response in operation["responses"].items():
-                if status.isdigit() and int(status) >= 400:
-                    described = response["content"].pop("application/json")
-                    example = _EXAMPLES[int(status)][1].model_dump()
-                    response["content"] = {MEDIA_TYPE: {**described, "example": example}}
+def example(status: int) -> Problem:
+    """What such an error may look like."""
+    return _EXAMPLES[status][1]
 
 
 def install(app: FastAPI) -> None:

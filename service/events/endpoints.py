@@ -14,6 +14,12 @@ from service.problems import responses
 
 RETRY_MILLISECONDS = 1000
 
+EXAMPLE = """event: stage_changed
+data: {"id": 7, "kind": "stage_changed", "data": {"stage": "probing"}, "created_at": "2026-01-05T09:00:20Z"}
+id: 7
+
+"""
+
 router = APIRouter(prefix="/selection-jobs", tags=["selection jobs"])
 
 JobId = Annotated[str, Path(max_length=32, description="A job's id.")]
@@ -26,7 +32,7 @@ class NothingMore(Exception):
 def resume_point(
     job_id: JobId,
     last_event_id: Annotated[
-        int | None, Header(ge=0, description="Sent by an EventSource that connects again.")
+        int | None, Header(alias="Last-Event-ID", ge=0, description="Sent by an EventSource that connects again.")
     ] = None,
     after: Annotated[int, Query(ge=0, description="The same for clients that cannot send headers.")] = 0,
 ) -> int:
@@ -41,7 +47,10 @@ def resume_point(
     "/{job_id}/events", operation_id="follow_events", summary="A job's events as they happen",
     response_class=EventSourceResponse,
     responses={
-        200: {"description": "Each event's `data` is a JobEvent; its `event` is the kind. Comments are pings."},
+        200: {
+            "description": "Each event's `data` is a JSON object of id, kind, data and created_at. Comments are pings.",
+            "content": {"text/event-stream": {"example": EXAMPLE}},
+        },
         204: {"description": "The job is over and the client has had its last event."},
         **responses(404),
     },

@@ -18,7 +18,7 @@ JobId = Annotated[str, Path(max_length=32, description="A job's id.", examples=[
 IdempotencyKey = Annotated[
     str | None,
     Header(
-        min_length=1, max_length=255, examples=["ci-build-4711"],
+        alias="Idempotency-Key", min_length=1, max_length=255, examples=["ci-build-4711"],
         description="The same key with the same request gives the same job, however often it is sent.",
     ),
 ]  # fmt: skip
@@ -29,7 +29,6 @@ IdempotencyKey = Annotated[
     responses={
         202: {
             "description": "Accepted; `Location` is the job's address.",
-            "content": {"application/json": {"example": examples.JOB}},
             "headers": {"Location": {"schema": {"type": "string"}, "description": "The job's address."}},
         },
         **responses(422),
@@ -50,7 +49,6 @@ def submit(
 
 @router.get(
     "", operation_id="list_selection_jobs", summary="Jobs, newest first",
-    responses={200: {"content": {"application/json": {"example": examples.JOB_LIST}}}},
 )  # fmt: skip
 def list_jobs(
     session: Reading,
@@ -63,7 +61,7 @@ def list_jobs(
 
 @router.get(
     "/{job_id}", operation_id="get_selection_job", summary="One job",
-    responses={200: {"content": {"application/json": {"example": examples.JOB}}}, **responses(404)},
+    responses=responses(404),
 )  # fmt: skip
 def get(session: Reading, job_id: JobId) -> Job:
     """State, progress, an estimate of the rest, and the newest verdict."""
@@ -72,7 +70,7 @@ def get(session: Reading, job_id: JobId) -> Job:
 
 @router.get(
     "/{job_id}/leaderboard", operation_id="get_leaderboard", summary="A job's leaderboard",
-    responses={200: {"content": {"application/json": {"example": examples.LEADERBOARD}}}, **responses(404)},
+    responses=responses(404),
 )  # fmt: skip
 def leaderboard(session: Reading, job_id: JobId) -> Leaderboard:
     """Candidates in their places, verdict, correlations, cost and learning curves; useful while the job runs, too."""
@@ -81,7 +79,7 @@ def leaderboard(session: Reading, job_id: JobId) -> Leaderboard:
 
 @router.post(
     "/{job_id}/cancel", operation_id="cancel_selection_job", summary="End a job early", status_code=202,
-    responses={202: {"content": {"application/json": {"example": examples.CANCELLING}}}, **responses(404, 409)},
+    responses=responses(404, 409),
 )  # fmt: skip
 def cancel(session: Writing, job_id: JobId, background: BackgroundTasks) -> Job:
     """The job is `cancelling` until every process that works for it alone is gone. Trained teachers stay stored."""

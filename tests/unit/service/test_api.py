@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from fastapi.testclient import TestClient
@@ -73,7 +73,7 @@ class TestProblems:
 class TestSubmit:
     def test_accepted_with_its_address_and_sent(self, client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
         sent: list[tuple[str, str]] = []
-        monkeypatch.setattr(broker.producer(), "send_task", lambda task, args, queue: sent.append((task, args[0])))
+        monkeypatch.setattr(broker.producer(), "send_task", lambda task, args, **_: sent.append((task, args[0])))
         response = client.post("/selection-jobs", json=REQUEST)
         assert response.status_code == 202
         assert response.headers["location"] == f"/selection-jobs/{response.json()['id']}"
@@ -98,7 +98,7 @@ class TestSubmit:
 
     def test_a_key_that_is_too_long(self, client: TestClient) -> None:
         response = client.post("/selection-jobs", json=REQUEST, headers={"Idempotency-Key": "k" * 256})
-        assert problem(response, 422)["errors"][0]["field"] == "idempotency-key"
+        assert problem(response, 422)["errors"][0]["field"] == "Idempotency-Key"
 
     def test_preflight_names_the_nearest_choice(self, client: TestClient) -> None:
         found = problem(client.post("/selection-jobs", json={**REQUEST, "dataset": "digit"}), 422)
@@ -134,7 +134,7 @@ class TestRead:
 
 
 class TestBestTeacher:
-    QUESTION = {"student": "cifar/resnet8w4", "dataset": "digits"}
+    QUESTION: ClassVar = {"student": "cifar/resnet8w4", "dataset": "digits"}
 
     def test_nothing_known_says_how_to_ask(self, client: TestClient) -> None:
         client.post("/selection-jobs", json=REQUEST)

@@ -1,0 +1,52 @@
+"""What FastAPI's OpenAPI document does not say by itself: the media type of problems, and examples with nulls."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+
+from service.best_teacher.examples import BEST_TEACHER
+from service.problems import MEDIA_TYPE, example
+from service.selection_jobs.examples import CANCELLING, JOB, JOB_LIST, LEADERBOARD
+
+PROBLEM = {"$ref": "#/components/schemas/Problem"}
+
+ANSWERS: dict[str, dict[str, Any]] = {
+    "submit_selection_job": JOB,
+    "list_selection_jobs": JOB_LIST,
+    "get_selection_job": JOB,
+    "get_leaderboard": LEADERBOARD,
+    "cancel_selection_job": CANCELLING,
+    "get_best_teacher": BEST_TEACHER,
+    "is_alive": {"status": "alive"},
+    "is_ready": {
+        "status": "ready",
+        "parts": ["database", "schema", "broker"],
+        "alarms": ["3 runs are queued, and no worker was heard of in the last 30 s. Start one: dpk worker."],
+    },
+}
+"""An example of each operation's answer. FastAPI would drop every null from it, and it would not fit its schema."""
+
+
+def install(app: FastAPI) -> None:
+    """Completes the document, once, when it is first asked for."""
+    generate = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            for methods in generate()["paths"].values():
+                for operation in methods.values():
+                    _complete(operation)
+        assert app.openapi_schema is not None
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way
+
+
+def _complete(operation: dict[str, Any]) -> None:
+    for status, response in operation["responses"].items():
+        if int(status) >= 400:
+            response["content"] = {MEDIA_TYPE: {"schema": PROBLEM, "example": example(int(status)).model_dump()}}
+        elif (content := response.get("content", {}).get("application/json")) is not None:
+            content["example"] = ANSWERS[operation["operationId"]]

@@ -1,0 +1,70 @@
+"""A real server process: it starts, streams, and ends at once when it is told to, open streams or not."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.servers import free_port
+
+REQUEST = {"student": "cifar/resnet8w4", "dataset": "digits", "teachers": ["cifar/resnet20"], "budget": {"promote": 1}}
+
+
+@contextmanager
+def server(database_url: str, home: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    port = free_port()
+    environment = {**os.environ, "DPK_HOME": str(home), "DPK_DATABASE_URL": database_url, "DPK_PORT": str(port)}
+    subprocess.run([sys.executable, "-m", "migrations", "upgrade"], env=environment, check=True, capture_output=True)
+    with subprocess.Popen([sys.executable, "-m", "service"], env=environment, stderr=subprocess.DEVNULL) as process:
+        try:
+            base = f"http://127.0.0.1:{port}"
+            deadline = time.monotonic() + 60
+            while not _answers(f"{base}/readyz"):
+                assert process.poll() is None, "the server has ended"
+                assert time.monotonic() < deadline, "the server does not answer"
+                time.sleep(0.1)
+            yield base, process
+        finally:
+            if process.poll() is None:
+                process.kill()
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_an_open_stream_does_not_hold_up_the_end(database_url: str, tmp_path: Path, number: signal.Signals) -> None:
+    with server(database_url, tmp_path / "home") as (base, process):
+        job = httpx.post(f"{base}/selection-jobs", json=REQUEST).json()
+        told: list[str] = []
+        begun = threading.Event()
+
+        def follow() -> None:
+            with httpx.stream("GET", base + job["links"]["events"], timeout=60) as response:
+                for line in response.iter_lines():
+                    told.append(line)
+                    if line == "event: created":
+                        begun.set()
+
+        follower = threading.Thread(target=follow)
+        follower.start()
+        assert begun.wait(30)
+        process.send_signal(number)
+        assert process.wait(30) == 0
+        follower.join(30)
+        assert not follower.is_alive()
+        assert "event: created" in told
