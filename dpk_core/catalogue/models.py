@@ -76,8 +76,7 @@ def model_card(name: str, field: str) -> ModelCard:
     try:
         return _cards()[name]
     except KeyError:
-        nearest = difflib.get_close_matches(name, model_names(), n=1, cutoff=0.0)
-        raise InvalidRequest(field, f"There is no model {name!r}.", nearest[0]) from None
+        raise InvalidRequest(field, f"There is no model {name!r}.", _nearest(name)) from None
 
 
 def common_taps(student: ModelCard, teacher: ModelCard, picture_side: int, field: str) -> None:
@@ -98,6 +97,13 @@ def common_taps(student: ModelCard, teacher: ModelCard, picture_side: int, field
                 f"{side}x{side}, and DPK needs at least 2x2.",
                 "cifar/resnet20",
             )
+
+
+def _nearest(name: str) -> str:
+    """The same model in another family (`resnet20` → `cifar/resnet20`), else the name most like it."""
+    member = name.rpartition("/")[2]
+    same = (known for known in model_names() if known.rpartition("/")[2] == member)
+    return next(same, None) or difflib.get_close_matches(name, model_names(), n=1, cutoff=0.0)[0]
 
 
 @functools.cache

@@ -36,6 +36,7 @@ def test_names_are_sorted_and_carry_their_family() -> None:
     [
         ("cifar/resnet200", "cifar/resnet20"),
         ("resnet20", "cifar/resnet20"),
+        ("timm/resnet56", "cifar/resnet56"),
         ("timm/resnet18d_", "timm/resnet18d"),
         ("torchvision/resnet-18", "torchvision/resnet18"),
     ],
