@@ -15,7 +15,7 @@ from client.terminal import say
 from service.selection_jobs.schemas import Job, StageProgress
 from service.wording import duration
 
-LEAST_SECONDS = 3.0
+LEAST_SECONDS = 5.0
 """Between two plain lines about the same stage."""
 
 
@@ -51,7 +51,7 @@ def _lines(console: Console, jobs: Iterable[Job], tend: Callable[[], None] | Non
     for job in jobs:
         stage, line = _line(job)
         due = stage != stage_said or time.monotonic() - when >= LEAST_SECONDS
-        if line != said and due:
+        if line and line != said and due:
             say(console, line)
             said, stage_said, when = line, stage, time.monotonic()
         if tend is not None:
@@ -60,10 +60,12 @@ def _lines(console: Console, jobs: Iterable[Job], tend: Callable[[], None] | Non
 
 
 def _line(job: Job) -> tuple[str, str]:
-    """What the line is about, and the line."""
+    """What the line is about, and the line; empty between two stages."""
     current = next((stage for stage in job.progress if stage.state == "running"), None)
-    if job.state != "running" or current is None:
+    if job.state != "running":
         return job.state, f"The job is {job.state}."
+    if current is None:
+        return "", ""
     remaining = _remaining(job)
     return current.stage, f"{current.title}: {_count(current)}" + (f", {remaining}" if remaining else "")
 

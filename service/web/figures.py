@@ -30,8 +30,7 @@ def learning_curves(board: Leaderboard) -> list[Figure]:
     every = [value for curve in curves for _, value in _series(curve, ACCURACY)]
     if not every:
         return []
-    # The first steep epochs look alike under every teacher; a quarter of the values may lie below the chart.
-    domain = [sorted(every)[len(every) // 4], max(every)]
+    domain = [min(every), max(every)]
     bare = next((row.candidate_id for row in board.rows if row.teacher is None), None)
     reference = _mean(by_arm.get(bare, []), ACCURACY) if bare is not None else []
     painted = paints(board.rows)
@@ -71,7 +70,7 @@ def _learning_curve(row: Row, curves: list[Curve], paint: Paint, reference: Seri
 def _line(kind: str, y: Spec, mark: Spec) -> Spec:
     return {
         "transform": [{"filter": {"field": "kind", "equal": kind}}],
-        "mark": {"type": "line", "clip": True, **mark},
+        "mark": {"type": "line", **mark},
         "encoding": {"x": _EPOCH, "y": y, "detail": {"field": "line"}},
     }
 

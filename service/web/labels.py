@@ -35,10 +35,9 @@ Box = tuple[float, float, float, float]
 """Left, top, right, bottom."""
 
 
-def place(marks: Sequence[Mark], width: float, height: float) -> list[Place]:
-    """One place per mark, chosen in order among a few offsets: the one that overlaps least."""
-    obstacles: list[Box] = [(mark.x - 6, mark.top, mark.x + 6, mark.bottom) for mark in marks]
-    obstacles += [(mark.x - 7, mark.y - 7, mark.x + 7, mark.y + 7) for mark in marks]
+def place(marks: Sequence[Mark], width: float, height: float, taken: Sequence[Box] = ()) -> list[Place]:
+    """One place per mark, chosen in order among a few offsets: the one that overlaps least, also with what is `taken`."""
+    obstacles: list[Box] = [*taken, *_bodies(marks)]
     chosen = []
     for mark in marks:
         boxes = {offset: _box(mark, *offset) for offset in _OFFSETS}
@@ -46,6 +45,22 @@ def place(marks: Sequence[Mark], width: float, height: float) -> list[Place]:
         obstacles.append(boxes[best])
         chosen.append(Place(dx=best[0], dy=best[1], align="left" if best[0] > 0 else "right"))
     return chosen
+
+
+def along(text: str, y: float, marks: Sequence[Mark], width: float, height: float) -> tuple[Place, Box]:
+    """Where the name of a horizontal line at `y` goes: an end of the line, above or below; and the box it takes."""
+    long = LETTER_WIDTH * len(text)
+    ends: list[tuple[Place, Box]] = []
+    for dy in (-9.0, 9.0):
+        top, bottom = y + dy - LINE_HEIGHT / 2, y + dy + LINE_HEIGHT / 2
+        ends.append((Place(dx=3, dy=dy, align="left"), (3, top, 3 + long, bottom)))
+        ends.append((Place(dx=width - 3, dy=dy, align="right"), (width - 3 - long, top, width - 3, bottom)))
+    return min(ends, key=lambda end: _cost(end[1], _bodies(marks), width, height))
+
+
+def _bodies(marks: Sequence[Mark]) -> list[Box]:
+    bars: list[Box] = [(mark.x - 6, mark.top, mark.x + 6, mark.bottom) for mark in marks]
+    return bars + [(mark.x - 7, mark.y - 7, mark.x + 7, mark.y + 7) for mark in marks]
 
 
 def _box(mark: Mark, dx: float, dy: float) -> Box:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from service.selection_jobs.schemas import Leaderboard, Row, Summary
 from service.web.charts import WIDTH, Figure, Spec, chart
-from service.web.labels import Mark, place
+from service.web.labels import Box, Mark, along, place
 from service.web.palette import NO_TEACHER, Paint, paints
 from service.wording import percent
 
@@ -25,6 +25,34 @@ class _Point:
     low: float
     high: float
     measured: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plane:
+    """Where accuracies lie in the plot, in pixels; labels are placed by it."""
+
+    x: Domain
+    y: Domain
+
+    def across(self, value: float) -> float:
+        return _PLOT_WIDTH * (value - self.x[0]) / (self.x[1] - self.x[0])
+
+    def down(self, value: float) -> float:
+        return _PLOT_HEIGHT * (self.y[1] - value) / (self.y[1] - self.y[0])
+
+    def mark(self, point: _Point) -> Mark:
+        return Mark(
+            x=self.across(point.row.teacher_accuracy or 0), y=self.down(point.value), top=self.down(point.high),
+            bottom=self.down(point.low), text=point.row.label,
+        )  # fmt: skip
+
+    @property
+    def x_axis(self) -> Spec:
+        return _axis("teacher accuracy", self.x, grid=False)
+
+    @property
+    def y_axis(self) -> Spec:
+        return _axis("student accuracy", self.y, grid=True)
 
 
 def scatters(board: Leaderboard) -> list[Figure]:
@@ -69,36 +97,49 @@ def _point(row: Row, moment: Literal["probe", "full"]) -> _Point | None:
 
 
 def _spec(points: list[_Point], painted: dict[int, Paint], bare: Summary | None) -> Spec:
-    x_domain = _domain([point.row.teacher_accuracy or 0 for point in points])
-    y_domain = _domain([edge for point in points for edge in (point.low, point.high)] + ([bare.mean] if bare else []))
-    marks = [_mark(point, x_domain, y_domain) for point in points]
+    edges = [edge for point in points for edge in (point.low, point.high)] + ([bare.mean] if bare else [])
+    plane = _Plane(x=_domain([point.row.teacher_accuracy or 0 for point in points]), y=_domain(edges))
+    marks = [plane.mark(point) for point in points]
+    layers, taken = ([], []) if bare is None else _bare_layers(bare.mean, plane, marks)
     values = [
         _values(point, painted[point.row.candidate_id]) | {"dx": spot.dx, "dy": spot.dy, "align": spot.align}
-        for point, spot in zip(points, place(marks, _PLOT_WIDTH, _PLOT_HEIGHT), strict=True)
+        for point, spot in zip(points, place(marks, _PLOT_WIDTH, _PLOT_HEIGHT, taken), strict=True)
     ]
-    x = _axis("teacher accuracy", x_domain, grid=False)
-    y = _axis("student accuracy", y_domain, grid=True)
-    layers = [] if bare is None else _bare_layers(y | {"datum": bare.mean})
-    x, low, middle = x | {"field": "teacher"}, y | {"field": "low"}, y | {"field": "student"}
+    return chart(values=values, layers=[*layers, *_point_layers(plane)], height=_PLOT_HEIGHT + 55)
+
+
+def _bare_layers(mean: float, plane: _Plane, marks: list[Mark]) -> tuple[list[Spec], list[Box]]:
+    """The line of the arm without a teacher and its name, and the room they take."""
+    height = plane.down(mean)
+    spot, box = along("no teacher", height, marks, _PLOT_WIDTH, _PLOT_HEIGHT)
+    rule = {"type": "rule", "color": NO_TEACHER.colour, "strokeDash": [4, 3], "strokeWidth": 1.5}
+    text = {"type": "text", "text": "no teacher", "align": spot.align, "baseline": "middle", "dy": spot.dy}
+    muted = {"color": "var(--muted)", "fontSize": 11}
+    y = plane.y_axis | {"datum": mean}
+    one: Spec = {"data": {"values": [{}]}}
+    layers: list[Spec] = [
+        {**one, "mark": rule, "encoding": {"y": y}},
+        {**one, "mark": text | muted, "encoding": {"y": y, "x": {"value": spot.dx}}},
+    ]
+    return layers, [box, (0, height - 2, _PLOT_WIDTH, height + 2)]
+
+
+def _point_layers(plane: _Plane) -> list[Spec]:
+    x, low, middle = (
+        plane.x_axis | {"field": "teacher"},
+        plane.y_axis | {"field": "low"},
+        plane.y_axis | {"field": "student"},
+    )
     colour, fill, shape = ({"field": name, "type": "nominal", "scale": None} for name in ("colour", "fill", "shape"))
     bar = {"type": "rule", "strokeWidth": 1.5, "opacity": 0.7}
-    layers.append({"mark": bar, "encoding": {"x": x, "y": low, "y2": {"field": "high"}, "color": colour}})
     dot = {"type": "point", "size": 80, "opacity": 1, "strokeWidth": 2}
-    layers.append({"mark": dot, "encoding": {"x": x, "y": middle, "stroke": colour, "fill": fill, "shape": shape}})
-    where = {name: {"expr": f"datum.{name}"} for name in ("dx", "dy", "align")}
-    text = {"type": "text", "baseline": "middle", **where}
-    layers.append({"mark": text, "encoding": {"x": x, "y": middle, "text": {"field": "label"}}})
-    return chart(values=values, layers=layers, height=_PLOT_HEIGHT + 55)
-
-
-def _bare_layers(y: Spec) -> list[Spec]:
-    rule = {"type": "rule", "color": NO_TEACHER.colour, "strokeDash": [4, 3], "strokeWidth": 1.5}
-    # The left end of the line is free: the weakest teacher stands a little away from the axis.
-    text = {"type": "text", "text": "no teacher", "align": "left", "dy": 9, "color": "var(--muted)", "fontSize": 11}
-    one: Spec = {"data": {"values": [{}]}}
+    text = {"type": "text", "baseline": "middle", "fontWeight": 600} | {
+        name: {"expr": f"datum.{name}"} for name in ("dx", "dy", "align")
+    }
     return [
-        {**one, "mark": rule, "encoding": {"y": y}},
-        {**one, "mark": text, "encoding": {"y": y, "x": {"value": 3}}},
+        {"mark": bar, "encoding": {"x": x, "y": low, "y2": {"field": "high"}, "color": colour}},
+        {"mark": dot, "encoding": {"x": x, "y": middle, "stroke": colour, "fill": fill, "shape": shape}},
+        {"mark": text, "encoding": {"x": x, "y": middle, "text": {"field": "label"}, "color": colour}},
     ]
 
 
@@ -108,16 +149,6 @@ def _values(point: _Point, paint: Paint) -> Spec:
         "label": point.row.label, "colour": paint.colour, "shape": paint.shape,
         "fill": paint.colour if point.measured else "var(--paper)",
     }  # fmt: skip
-
-
-def _mark(point: _Point, x_domain: Domain, y_domain: Domain) -> Mark:
-    def down(value: float) -> float:
-        return _PLOT_HEIGHT * (y_domain[1] - value) / (y_domain[1] - y_domain[0])
-
-    across = ((point.row.teacher_accuracy or 0) - x_domain[0]) / (x_domain[1] - x_domain[0])
-    return Mark(
-        x=_PLOT_WIDTH * across, y=down(point.value), top=down(point.high), bottom=down(point.low), text=point.row.label
-    )
 
 
 def _domain(values: list[float]) -> Domain:

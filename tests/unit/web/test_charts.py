@@ -90,6 +90,12 @@ class TestLabels:
         assert labels.place([left, right], 300, 235)[0].align == "left"
         assert labels.place([left, right], 300, 235)[1].align == "right"
 
+    def test_the_name_of_a_line_avoids_the_points(self) -> None:
+        crowd = [labels.Mark(x=x, y=100, top=70, bottom=130, text="t") for x in (10, 40)]
+        spot, box = labels.along("no teacher", 100, crowd, 300, 235)
+        assert spot.align == "right"
+        assert labels.place([labels.Mark(x=240, y=109, top=105, bottom=113, text="long name")], 300, 235, [box])
+
 
 class TestLedger:
     def test_the_chart_has_every_purpose_and_the_comparison(self) -> None:
