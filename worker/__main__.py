@@ -9,8 +9,9 @@ import sys
 import warnings
 
 from celery.platforms import SecurityWarning
+from sqlalchemy.exc import DBAPIError
 
-from service.database.session import transaction
+from service.database.session import reading
 from service.outbox.broker import QUEUES
 from service.runs import repository
 from service.settings import settings
@@ -41,8 +42,12 @@ def _serve(queues: tuple[str, ...]) -> int:
 
 def _healthy() -> int:
     seconds = max(settings().lease_seconds, SILENT_SWEEPS * settings().sweep_seconds)
-    with transaction() as session:
-        alive = repository.worker_seen(session, socket.gethostname(), within_seconds=seconds)
+    try:
+        with reading() as session:
+            alive = repository.worker_seen(session, socket.gethostname(), within_seconds=seconds)
+    except DBAPIError as error:
+        sys.stderr.write(f"The database cannot be reached: {error.orig}\n")
+        return 1
     if not alive:
         sys.stderr.write(f"No worker of this machine was heard of in the last {seconds:.0f} s.\n")
     return 0 if alive else 1

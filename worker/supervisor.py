@@ -202,7 +202,7 @@ class _Attempt:
             except DBAPIError as error:
                 _log.warning("The end of run %s could not be stored: %s", self._claim.run_id, error.orig)
                 time.sleep(min(1.0, self._settings.heartbeat_seconds))
-                self._lost = time.monotonic() > self._lease_until
+                self._lost = self._stopping.is_set() or time.monotonic() > self._lease_until
                 continue
             self._lost = not kept
             break
