@@ -36,7 +36,7 @@ Box = tuple[float, float, float, float]
 
 
 def place(marks: Sequence[Mark], width: float, height: float, taken: Sequence[Box] = ()) -> list[Place]:
-    """One place per mark, chosen in order among a few offsets: the one that overlaps least, also with what is `taken`."""
+    """One place per mark, chosen in order among a few offsets: the one that overlaps least, with `taken` too."""
     obstacles: list[Box] = [*taken, *_bodies(marks)]
     chosen = []
     for mark in marks:

@@ -158,7 +158,7 @@ class TestReport:
 
     def test_names_inside_the_charts_are_unique(self) -> None:
         names = re.findall(r' id="([^"]+)"', pages.report_page(sample.leaderboard("finished")))
-        assert len([name for name in names if name.startswith("c") and "-" in name]) > 6
+        assert "leaderboard" in names
         assert len(names) == len(set(names))
 
     def test_of_a_running_job_does_not_try_to_refresh(self) -> None:
