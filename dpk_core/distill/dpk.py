@@ -79,7 +79,10 @@ class Dpk(Method):
         return outcome(total, logits_BC, losses | parts)
 
     def _run(self, pictures_BCHW: Tensor) -> tuple[Tensor, Tensor, dict[str, tuple[Tensor, Tensor]]]:
-        """Logits of student and teacher, and each stage's two maps, the student's resized to the teacher's."""
+        """Logits of student and teacher, and each stage's two maps, the student's resized to the teacher's.
+
+        These are the maps that are both stitched and compared by CKA.
+        """
         assert self.teacher is not None
         stages = self.stages.values()
         with FeatureTaps(self.teacher, [stage.teacher_tap for stage in stages]) as teacher_taps:

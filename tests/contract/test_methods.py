@@ -130,6 +130,15 @@ def test_extras_are_no_part_of_the_student(name: MethodName) -> None:
     assert sum(1 for _ in method.distillation_parameters()) == sum(1 for _ in method.extras.parameters())
 
 
+def test_works_in_lower_precision(name: MethodName) -> None:
+    method = make(name)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        done = run(method)
+    done.loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    assert done.loss.dtype == torch.float32
+    assert done.loss.item() == pytest.approx(run(make(name)).loss.item(), rel=0.05)
+
+
 def test_leaves_no_hook_behind(name: MethodName) -> None:
     method = make(name)
     run(method)

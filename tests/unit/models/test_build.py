@@ -82,5 +82,5 @@ def test_own_randomness_is_put_back_after_an_error() -> None:
 
 def test_an_unknown_name_is_refused_with_the_nearest_one() -> None:
     with pytest.raises(InvalidRequest, match="cifar/resnet20") as caught:
-        build_model("cifar/resnet200", classes=7, channels=1, seed=1)
+        build_model("cifar/resnet20x", classes=7, channels=1, seed=1)
     assert caught.value.field == "model"

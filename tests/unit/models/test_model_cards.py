@@ -34,7 +34,7 @@ def test_names_are_sorted_and_carry_their_family() -> None:
 @pytest.mark.parametrize(
     ("typed", "nearest"),
     [
-        ("cifar/resnet200", "cifar/resnet20"),
+        ("cifar/resnet20x", "cifar/resnet20"),
         ("resnet20", "cifar/resnet20"),
         ("timm/resnet56", "cifar/resnet56"),
         ("timm/resnet18d_", "timm/resnet18d"),
