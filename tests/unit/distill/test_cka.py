@@ -55,8 +55,8 @@ def test_agrees_with_the_definition(
 
 
 def test_single_precision_is_enough() -> None:
-    student = maps(0, 8, 2, 3, mean=30.0)
-    teacher = torch.relu(maps(1, 8, 2, 3) + student - 30.0)
+    student = maps(4, 8, 2, 1, mean=30.0)
+    teacher = torch.relu(0.5 * maps(1, 8, 2, 1) + student - 30.0)
     expected = cka_by_loops(student.flatten(1).double().numpy(), teacher.flatten(1).double().numpy())
     assert 0.1 < expected < 0.9
     assert unbiased_cka(student, teacher).item() == pytest.approx(expected, abs=1e-5)
