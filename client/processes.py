@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import BinaryIO, Self
 
 from client.errors import ClientError, InputFault
 
@@ -22,6 +22,7 @@ STOP_SECONDS = 25.0
 _LONGEST_PAUSE = 30.0
 _STEADY_SECONDS = 60.0
 _PR_SET_PDEATHSIG = 1
+_STANDARD_ERROR = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +51,7 @@ class _Child:
 class Supervisor:
     """A context manager around running parts: restarts what dies, ends everything on exit, leaves nothing behind.
 
-    `log_folder`: each part's output goes to `<name>.log` there; None: to this process's own output. `notice` is told
+    `log_folder`: each part's output goes to `<name>.log` there; None: to standard error. `notice` is told
     in one sentence when a part died; after `patience` deaths of one part, `tend` raises ClientError instead.
     """
 
@@ -128,7 +129,8 @@ class Supervisor:
 
     def _start(self, child: _Child) -> None:
         with ExitStack() as files:
-            output = None
+            # Standard output is for our own sentences.
+            output: BinaryIO | int = _STANDARD_ERROR
             if self._log_folder is not None:
                 self._log_folder.mkdir(parents=True, exist_ok=True)
                 output = files.enter_context((self._log_folder / f"{child.part.name}.log").open("ab"))

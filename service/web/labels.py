@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-LETTER_WIDTH, LINE_HEIGHT = 7.2, 14.0
+LETTER_WIDTH, LINE_HEIGHT = 7.8, 14.0
 """A generous estimate in CSS pixels for 12 px text, whatever font the reader has."""
 _OFFSETS = [(10, 0), (-10, 0), (8, -14), (8, 14), (-8, -14), (-8, 14), (8, -28), (8, 28), (-8, -28), (-8, 28)]
 

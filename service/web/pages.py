@@ -82,6 +82,7 @@ def _context(board: Leaderboard) -> dict[str, object]:
         "board": board,
         "rows": rows,
         "paints": paints(rows),
+        "taken": _taken(board),
         "taught": [row for row in rows if row.teacher is not None],
         "headline": wording.headline(board),
         "live": board.job.state in _LIVE_STATES,
@@ -95,6 +96,15 @@ def _context(board: Leaderboard) -> dict[str, object]:
         "budget": _budget(board.job),
         "standalone": False,
     }
+
+
+def _taken(board: Leaderboard) -> int | None:
+    """The candidate that the verdict says to take; the arm without a teacher when that is the answer."""
+    verdict = board.verdict
+    if verdict is None or (verdict.best is None and verdict.kind != "no_teacher"):
+        return None
+    wanted = None if verdict.kind == "no_teacher" else verdict.best
+    return next((row.candidate_id for row in board.rows if row.teacher == wanted), None)
 
 
 def _budget(job: Job) -> list[tuple[str, int]]:

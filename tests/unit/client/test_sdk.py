@@ -109,9 +109,7 @@ class TestProblems:
     def test_what_is_no_problem_document_still_is_a_sentence(self) -> None:
         with (
             _client(lambda _: httpx.Response(500, text="<html>")) as client,
-            pytest.raises(
-                ServerProblem, match=r"answered 500 Internal Server Error to GET /selection-jobs/1\."
-            ),
+            pytest.raises(ServerProblem, match=r"answered 500 Internal Server Error to GET /selection-jobs/1\."),
         ):
             client.job("1")
 

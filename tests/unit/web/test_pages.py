@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
+from typing import Literal
 
 import pytest
 
@@ -112,17 +113,17 @@ class TestJobPage:
         assert "failed Out of memory on every device." in text
 
     @pytest.mark.parametrize(
-        "verdict",
-        [
-            Verdict(kind="tie", sentence="Two cannot be told apart.", best=None, tied=["a/b", "a/c"], final=True),
-            Verdict(kind="no_teacher", sentence="Train without a teacher.", best=None, tied=[], final=True),
-        ],
-        ids=lambda verdict: verdict.kind,
+        ("kind", "best", "label"),
+        [("best", "cifar/resnet20", "resnet20"), ("no_teacher", None, "no teacher"), ("tie", None, None)],
     )
-    def test_verdicts_without_a_best_teacher_mark_no_row(self, verdict: Verdict) -> None:
+    def test_the_row_to_take_is_marked(
+        self, kind: Literal["best", "no_teacher", "tie"], best: str | None, label: str | None
+    ) -> None:
+        verdict = Verdict(kind=kind, sentence="So it is.", best=best, tied=[], final=True)
         html = pages.job_page(sample.leaderboard("finished").model_copy(update={"verdict": verdict}))
-        assert f"<h1>{verdict.sentence}</h1>" in html
-        assert not re.search(r'<tr[^>]* best"', html)
+        assert "<h1>So it is.</h1>" in html
+        marked = re.findall(r'<tr[^>]* best">.*?</tr>', html, flags=re.DOTALL)
+        assert [f"<span>{label}" in row for row in marked] == ([] if label is None else [True])
 
     def test_names_are_escaped_everywhere(self) -> None:
         board = sample.leaderboard("finished")
