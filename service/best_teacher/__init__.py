@@ -1,0 +1,1 @@
+"""What finished jobs already know: the best teacher for a student on a data set."""

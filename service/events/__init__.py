@@ -1,0 +1,1 @@
+"""What happened to a job, kept in order and streamed as it happens."""

@@ -13,6 +13,8 @@ from service.events import service
 from service.problems import responses
 
 RETRY_MILLISECONDS = 1000
+GREATEST_ID = 2**31 - 1
+"""Of a row's number; a greater one is no event of ours, and SQLite cannot even compare with some."""
 
 EXAMPLE = """event: stage_changed
 data: {"id": 7, "kind": "stage_changed", "data": {"stage": "probing"}, "created_at": "2026-01-05T09:00:20Z"}
@@ -32,9 +34,12 @@ class NothingMore(Exception):
 def resume_point(
     job_id: JobId,
     last_event_id: Annotated[
-        int | None, Header(alias="Last-Event-ID", ge=0, description="Sent by an EventSource that connects again.")
+        int | None,
+        Header(alias="Last-Event-ID", ge=0, le=GREATEST_ID, description="Sent by an EventSource that connects again."),
     ] = None,
-    after: Annotated[int, Query(ge=0, description="The same for clients that cannot send headers.")] = 0,
+    after: Annotated[
+        int, Query(ge=0, le=GREATEST_ID, description="The same for clients that cannot send headers.")
+    ] = 0,
 ) -> int:
     """The event after which the stream goes on. Raises NotFound, or NothingMore, before any of it is sent."""
     place = after if last_event_id is None else last_event_id

@@ -49,15 +49,18 @@ def advance_job(session: Session, job_id: str) -> None:
 
 def _start_preparations_and_probes(session: Session, snapshot: Snapshot) -> None:
     plan = snapshot.plan
-    for arm in snapshot.arms:
-        teacher = arm.candidate.teacher
-        if teacher is not None and arm.teacher is None:
-            _link(session, snapshot, arm, plan.teacher_run(teacher), "teacher")
-        if not prepared(arm) or _decided(snapshot):
-            continue
-        for seed in plan.seeds:
-            if seed not in arm.probes:
-                _link(session, snapshot, arm, plan.student_run(teacher, seed, full=False), "probe")
+    unprepared = [arm for arm in snapshot.arms if arm.candidate.teacher is not None and arm.teacher is None]
+    _link(session, snapshot, "teacher", [(arm, plan.teacher_run(arm.candidate.teacher or "")) for arm in unprepared])
+    if _decided(snapshot):
+        return
+    probes = [
+        (arm, plan.student_run(arm.candidate.teacher, seed, full=False))
+        for arm in snapshot.arms
+        if prepared(arm)
+        for seed in plan.seeds
+        if seed not in arm.probes
+    ]
+    _link(session, snapshot, "probe", probes)
 
 
 def _decide_promotions(session: Session, snapshot: Snapshot) -> None:
@@ -78,24 +81,36 @@ def _decide_promotions(session: Session, snapshot: Snapshot) -> None:
 
 
 def _start_full_trainings(session: Session, snapshot: Snapshot) -> None:
-    for arm in snapshot.arms:
-        if arm.candidate.status != "promoted":
-            continue
-        for seed in snapshot.plan.seeds:
-            if seed not in arm.fulls:
-                spec = snapshot.plan.student_run(arm.candidate.teacher, seed, full=True)
-                _link(session, snapshot, arm, spec, "full")
+    wanted = [
+        (arm, snapshot.plan.student_run(arm.candidate.teacher, seed, full=True))
+        for arm in snapshot.arms
+        if arm.candidate.status == "promoted"
+        for seed in snapshot.plan.seeds
+        if seed not in arm.fulls
+    ]
+    _link(session, snapshot, "full", wanted)
 
 
-def _link(session: Session, snapshot: Snapshot, arm: ArmRuns, spec: RunSpec, purpose: str) -> None:
-    run, reused = runs.find_or_create(session, spec, purpose)
-    link = JobRun(
-        job_id=snapshot.job.id, candidate_id=arm.candidate.id, run_id=run.id, purpose=purpose,
-        seed=spec.training.seed, reused=reused,
-    )  # fmt: skip
-    session.add(link)
-    snapshot.links.append((link, run))
-    arm.put(purpose, spec.training.seed, run)
+def _link(session: Session, snapshot: Snapshot, purpose: str, wanted: list[tuple[ArmRuns, RunSpec]]) -> None:
+    """Makes or finds the runs, in an order that depends on their content only.
+
+    Two jobs that want the same runs thus lock them in the same order and never wait for each other in a circle. The
+    first seeds come first, so that every arm's pace is soon known.
+    """
+
+    def place(pair: tuple[ArmRuns, RunSpec]) -> tuple[int, str, str]:
+        arm, spec = pair
+        return spec.training.seed, arm.candidate.teacher or "", spec.key()
+
+    for arm, spec in sorted(wanted, key=place):
+        run, reused = runs.find_or_create(session, spec, purpose)
+        link = JobRun(
+            job_id=snapshot.job.id, candidate_id=arm.candidate.id, run_id=run.id, purpose=purpose,
+            seed=spec.training.seed, reused=reused,
+        )  # fmt: skip
+        session.add(link)
+        snapshot.links.append((link, run))
+        arm.put(purpose, spec.training.seed, run)
 
 
 def _refresh(session: Session, snapshot: Snapshot) -> None:

@@ -13,20 +13,31 @@ from dpk_core.codec import from_json
 from service.database.tables import Candidate, IdempotencyKey, JobRun, Measurement, Run, SelectionJob, Verdict
 from service.database.types import utc_now
 from service.selection_jobs.plan import Plan
-from service.selection_jobs.snapshot import Snapshot, assemble
+from service.selection_jobs.snapshot import OVER, Snapshot, assemble
 
 LIVE = ("queued", "running")
 """States of a job that still needs its runs."""
 
 
 def find(session: Session, job_id: str) -> SelectionJob | None:
-    """The job's row."""
-    return session.get(SelectionJob, job_id)
+    """The job's row. Ids are letters and digits; Postgres would refuse to look for some other texts."""
+    return session.get(SelectionJob, job_id) if job_id.isalnum() else None
 
 
 def lock(session: Session, job_id: str) -> SelectionJob | None:
     """The job's row, held until the transaction ends. On SQLite the transaction itself is the lock."""
+    if not job_id.isalnum():
+        return None
     return session.get(SelectionJob, job_id, with_for_update=True, populate_existing=True)
+
+
+def lock_runs(session: Session, job_id: str) -> None:
+    """Holds the job's runs that are on their way. A worker locks a run before its jobs, and so must who wants both."""
+    if not job_id.isalnum():
+        return
+    linked = select(JobRun.run_id).where(JobRun.job_id == job_id)
+    going = select(Run.id).where(Run.id.in_(linked), Run.state.not_in(OVER)).order_by(Run.id)
+    session.execute(going.with_for_update())
 
 
 def page(session: Session, limit: int, before: SelectionJob | None) -> list[SelectionJob]:

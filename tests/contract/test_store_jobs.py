@@ -10,9 +10,11 @@ import pytest
 from sqlalchemy import func, select
 
 from dpk_core.spec import RunSpec
+from service.best_teacher.service import best_teacher
 from service.database.session import reading, transaction
 from service.database.tables import IdempotencyKey, OutboxMessage, SelectionJob
-from service.problems import Conflict, Rejected
+from service.health.service import readiness
+from service.problems import Conflict, NotFound, Rejected
 from service.selection_jobs import service
 from tests.contract import job_driver as drive
 from tests.contract.job_driver import TEACHERS, Failure, Outcome, by_skill
@@ -139,6 +141,48 @@ class TestLife:
             "64.1 %.",
             None: "Always trained fully: it is what every teacher is measured against.",
         }
+
+
+class TestTogether:
+    def test_one_job_advanced_by_many_at_once_is_advanced_once(self) -> None:
+        job_id = drive.submit()
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda _: drive.advance(job_id), range(8)))
+        assert Counter(run.purpose for run in drive.runs_of(job_id)) == {"teacher": 3, "probe": 2}
+        assert Counter(event.kind for event in drive.events_of(job_id)) == {
+            "created": 1,
+            "stage_changed": 1,
+            "verdict": 1,
+        }
+
+    def test_jobs_that_want_the_same_runs_in_another_order_share_them(self) -> None:
+        jobs = [drive.submit(drive.request(*TEACHERS[::direction])) for direction in (1, -1) for _ in range(3)]
+        with ThreadPoolExecutor(6) as pool:
+            list(pool.map(drive.advance, jobs))
+        assert len({tuple(run.id for run in drive.runs_of(job_id)) for job_id in jobs}) == 1
+
+
+class TestQuestions:
+    def test_the_newest_finished_job_of_that_question_answers(self) -> None:
+        drive.run_to_end(drive.submit(drive.request("cifar/resnet8w8", promote=1)))
+        newest = drive.submit(drive.request("cifar/resnet20", promote=1))
+        drive.run_to_end(newest)
+        drive.submit()
+        with reading() as session:
+            answer = best_teacher(session, "cifar/resnet8w4", "digits", "dpk")
+            assert (answer.job, answer.teacher) == (newest, "cifar/resnet20")
+            with pytest.raises(NotFound, match="with kd"):
+                best_teacher(session, "cifar/resnet8w4", "digits", "kd")
+
+    @pytest.mark.parametrize("job_id", ["", "\x00", "a\x00", "../x", "ä" * 40])
+    def test_an_id_that_is_none_is_not_found(self, job_id: str) -> None:
+        with pytest.raises(NotFound), reading() as session:
+            service.get(session, job_id)
+        with pytest.raises(NotFound):
+            drive.cancel(job_id)
+
+    def test_the_store_is_ready_where_it_was_migrated(self) -> None:
+        assert readiness().parts == ["database", "schema", "broker"]
 
 
 class TestFailures:

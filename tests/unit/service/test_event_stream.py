@@ -66,8 +66,9 @@ class TestStream:
         response = client.get(f"/selection-jobs/{finished}/events", headers={"Last-Event-ID": last})
         assert (response.status_code, response.text) == (204, "")
 
-    def test_a_last_event_id_that_is_none_is_refused(self, client: TestClient, finished: str) -> None:
-        response = client.get(f"/selection-jobs/{finished}/events", headers={"Last-Event-ID": "x"})
+    @pytest.mark.parametrize("wrong", ["x", "-1", str(2**70)])
+    def test_a_last_event_id_that_is_none_is_refused(self, client: TestClient, finished: str, wrong: str) -> None:
+        response = client.get(f"/selection-jobs/{finished}/events", headers={"Last-Event-ID": wrong})
         assert response.status_code == 422
         assert response.json()["errors"][0]["field"] == "Last-Event-ID"
 
