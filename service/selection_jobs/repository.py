@@ -13,7 +13,7 @@ from dpk_core.codec import from_json
 from service.database.tables import Candidate, IdempotencyKey, JobRun, Measurement, Run, SelectionJob, Verdict
 from service.database.types import utc_now
 from service.selection_jobs.plan import Plan
-from service.selection_jobs.snapshot import OVER, Snapshot, assemble
+from service.selection_jobs.snapshot import Snapshot, assemble
 
 LIVE = ("queued", "running")
 """States of a job that still needs its runs."""
@@ -29,15 +29,6 @@ def lock(session: Session, job_id: str) -> SelectionJob | None:
     if not job_id.isalnum():
         return None
     return session.get(SelectionJob, job_id, with_for_update=True, populate_existing=True)
-
-
-def lock_runs(session: Session, job_id: str) -> None:
-    """Holds the job's runs that are on their way. A worker locks a run before its jobs, and so must who wants both."""
-    if not job_id.isalnum():
-        return
-    linked = select(JobRun.run_id).where(JobRun.job_id == job_id)
-    going = select(Run.id).where(Run.id.in_(linked), Run.state.not_in(OVER)).order_by(Run.id)
-    session.execute(going.with_for_update())
 
 
 def page(session: Session, limit: int, before: SelectionJob | None) -> list[SelectionJob]:

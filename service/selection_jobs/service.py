@@ -100,7 +100,6 @@ def list_jobs(session: Session, *, limit: int = 50, before: str | None = None) -
 
 def cancel(session: Session, job_id: str) -> schemas.Job:
     """Asks a job to end. Asking again changes nothing. Raises NotFound; Conflict when it has ended otherwise."""
-    repository.lock_runs(session, job_id)
     job = repository.lock(session, job_id)
     if job is None:
         raise _missing(job_id)
