@@ -121,15 +121,22 @@ class TestWithoutJavaScript:
             expect(page.get_by_role("heading", level=1)).to_have_text(_verdict(running), timeout=30_000)
 
 
-@pytest.mark.parametrize("width", [320, 390, 900])
-def test_no_page_is_wider_than_the_screen(page: Page, finished: str, running: str, width: int) -> None:
-    page.set_viewport_size({"width": width, "height": 844})
+def test_no_page_is_wider_than_the_screen(page: Page, finished: str, running: str) -> None:
     for path in ("/", f"/jobs/{finished}", f"/jobs/{running}", f"/selection-jobs/{finished}/report"):
         page.goto(path)
         for summary in page.locator("summary").all():
             summary.click()
-        wide = page.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
-        assert wide[0] <= wide[1], path
+        for width in (320, 390, 768, 1024, 1060, 1280):
+            page.set_viewport_size({"width": width, "height": 844})
+            wide = page.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
+            assert wide[0] <= wide[1], f"{path} at {width}"
+
+
+def test_on_a_laptop_the_leaderboard_needs_no_scrolling(page: Page, finished: str) -> None:
+    page.goto(f"/jobs/{finished}")
+    for width in (1060, 1280):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate("(box => box.scrollWidth <= box.clientWidth)(document.querySelector('.scroll'))"), width
 
 
 def test_the_empty_list_is_not_wider_than_a_phone(page: Page) -> None:
