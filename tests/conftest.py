@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -83,9 +83,14 @@ def _forget() -> None:
 
 
 @contextmanager
-def _or_fail(server: Callable[[], Any]) -> Iterator[Any]:
-    try:
-        with server() as address:
-            yield address
-    except servers.NoServer as error:
-        pytest.fail(str(error), pytrace=False)
+def _or_fail(server: Callable[[], AbstractContextManager[Any]]) -> Iterator[Any]:
+    """Not a skip: a test that needs a server and has none has failed, with the sentence that says what to do."""
+    with ExitStack() as stack:
+        missing = ""
+        try:
+            address = stack.enter_context(server())
+        except servers.NoServer as error:
+            missing = str(error)
+        if missing:
+            pytest.fail(missing, pytrace=False)
+        yield address

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from kombu.exceptions import KombuError
 from sqlalchemy.orm import Session
 
-from service.database.session import transaction
+from service.database.session import reading, transaction
 from service.outbox import broker, repository
 
 BATCH = 100
@@ -28,7 +28,7 @@ def enqueue(session: Session, task: broker.Task, subject_id: str) -> None:
 
 def dispatch(send: Callable[[str, str], None] = broker.send) -> int:
     """Sends what is unsent, outside of any transaction; returns how many left. Never raises for a broker's fault."""
-    with transaction() as session:
+    with reading() as session:
         waiting = [(row.id, row.task, row.subject_id) for row in repository.unsent(session, BATCH)]
     sent: list[int] = []
     for number, task, subject_id in waiting:
