@@ -39,7 +39,7 @@ def promotions(state: State) -> tuple[Promotion, ...]:
 
 
 def _probe(arm: Arm) -> str:
-    return f"probe {100 * mean(arm.probe):.1f} %"
+    return f"probe {100 * mean(arm.probe):.1f}%"
 
 
 def _ordinal(number: int) -> str:

@@ -97,7 +97,7 @@ def _undecided(sentence: str, *, final: bool) -> Verdict:
 def _outlook(state: State) -> str:
     probed = [arm for arm in state.arms if arm.teacher is not None and not arm.failed]
     if not probed or any(set(state.seeds) - set(arm.probe) for arm in probed):
-        return "Undecided: the probes are still running."
+        return "Undecided: the probes are not over yet."
     promoted = {promotion.teacher for promotion in promotions(state) if promotion.promoted}
     names = _listed([arm.label for arm in probed if arm.teacher in promoted])
     return f"Undecided: after the probes {names} {'is' if len(promoted) == 1 else 'are'} being trained fully."
@@ -137,7 +137,7 @@ def _points(fraction: float) -> str:
 
 
 def _span(estimate: Estimate) -> str:
-    return f"{100 * CONFIDENCE:.0f} % interval {_points(estimate.low)} to {_points(estimate.high)}"
+    return f"{100 * CONFIDENCE:.0f}% interval {_points(estimate.low)} to {_points(estimate.high)}"
 
 
 def _listed(names: list[str]) -> str:

@@ -12,7 +12,7 @@ BEST_TEACHER: dict[str, Any] = {
     "teacher": "cifar/resnet20",
     "tied": ["cifar/resnet14"],
     "sentence": "Take resnet20; resnet14 is within noise; both beat no teacher by at least 1.1 points, resnet20 by "
-    "1.4 points (90 % interval 0.8 to 2.0).",
+    "1.4 points (90% interval 0.8 to 2.0).",
     "expected_accuracy": {"value": 0.942, "low": 0.934, "high": 0.95, "confidence": 0.9},
     "gain": {"value": 0.014, "low": 0.008, "high": 0.02, "confidence": 0.9},
     "job": "9f1c7a52b8e94f0da3c15be0a7c4d218",

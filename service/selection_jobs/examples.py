@@ -45,7 +45,7 @@ JOB: dict[str, Any] = {
         {"stage": "deciding", "title": "Verdict", "done": 0, "total": 1, "state": "waiting"},
     ],
     "remaining_seconds": 84.5,
-    "verdict": "Undecided: the probes are still running.",
+    "verdict": "Undecided: the probes are not over yet.",
     "links": {
         "self": f"/selection-jobs/{JOB_ID}",
         "leaderboard": f"/selection-jobs/{JOB_ID}/leaderboard",
@@ -84,7 +84,7 @@ LEADERBOARD: dict[str, Any] = {
     ],
     "verdict": {
         "kind": "undecided",
-        "sentence": "Undecided: the probes are still running.",
+        "sentence": "Undecided: the probes are not over yet.",
         "best": None,
         "tied": [],
         "final": False,

@@ -130,7 +130,7 @@ class TestLife:
         drive.run_to_end(job_id, dice=random.Random(seed))  # noqa: S311 - shuffles a test
         assert drive.final_verdict(job_id) == {
             "kind": "best", "best": "cifar/resnet20", "tied": [], "final": True,
-            "sentence": "Take resnet20: it beats no teacher by 8.1 points (90 % interval 7.9 to 8.3) and resnet14w8, "
+            "sentence": "Take resnet20: it beats no teacher by 8.1 points (90% interval 7.9 to 8.3) and resnet14w8, "
             "the next best, by 4.1.",
         }  # fmt: skip
         assert [row.teacher for row in drive.board(job_id).rows] == [*TEACHERS[::-1], None]

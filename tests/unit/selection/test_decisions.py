@@ -115,7 +115,7 @@ class TestVerdict:
             state(arm("a", 0.8, 0.90), arm("b", 0.85, 0.95, salt=1), arm(None, 0.7, 0.80, salt=2)), final=True
         )
         assert (verdict.kind, verdict.best, verdict.tied) == ("best", "cifar/b", ())
-        assert verdict.sentence.startswith("Take b: it beats no teacher by 14.6 points (90 % interval ")
+        assert verdict.sentence.startswith("Take b: it beats no teacher by 14.6 points (90% interval ")
         assert "and a, the next best, by 4.9." in verdict.sentence
 
     def test_tie_when_the_difference_is_within_noise(self) -> None:
