@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from dpk_core.protocol import (
     Stopped,
     encode,
 )
+from dpk_core.spec import MethodName
 from tests.unit.catalogue.npz_files import write_npz
 from tests.unit.runner.conversation import RECIPE, Runner, command, measurements, of_kind, running
 
@@ -49,9 +51,9 @@ def teacher(runner: Runner, artifacts: Path) -> Finished:
     return last
 
 
-def failure(runner: Runner, artifacts: Path, kind: str, **changes: object) -> Failed:
+def failure(runner: Runner, artifacts: Path, kind: str, **changes: Any) -> Failed:
     """How a run fails, and that the runner goes on working afterwards."""
-    last = runner.run(command(artifacts, "bad", **changes))[-1]  # type: ignore[arg-type]  # by name, as in `command`
+    last = runner.run(command(artifacts, "bad", **changes))[-1]
     assert isinstance(last, Failed)
     assert (last.run_id, last.kind) == ("bad", kind)
     assert isinstance(runner.run(command(artifacts, "good", stop_epoch=1))[-1], Finished)
@@ -120,17 +122,13 @@ class TestFinished:
 class TestStopAndResume:
     @pytest.mark.parametrize("method", ["none", "dpk"])
     def test_stopped_and_resumed_equals_uninterrupted(
-        self, runner: Runner, artifacts: Path, teacher: Finished, method: str
+        self, runner: Runner, artifacts: Path, teacher: Finished, method: MethodName
     ) -> None:
         recipe = replace(RECIPE, epochs=12)
         weights = teacher.result.weights if method == "dpk" else None
-
-        def run(name: str) -> object:
-            return command(artifacts, name, method=method, teacher=weights, recipe=recipe)  # type: ignore[arg-type]
-
-        whole = runner.run(run(f"whole-{method}"))  # type: ignore[arg-type]  # a RunCommand
-        interrupted = run(f"cut-{method}")
-        runner.say(interrupted)  # type: ignore[arg-type]  # a RunCommand
+        whole = runner.run(command(artifacts, f"whole-{method}", method=method, teacher=weights, recipe=recipe))
+        interrupted = command(artifacts, f"cut-{method}", method=method, teacher=weights, recipe=recipe)
+        runner.say(interrupted)
         first = runner.until(Started)
         runner.say(StopCommand())
         first += runner.until(Stopped, Finished)
@@ -138,8 +136,8 @@ class TestStopAndResume:
         last = first[-1]
         assert isinstance(last, Stopped)
         assert last.step == checkpoint.step < 12 * STEPS
-        second = runner.run(replace(interrupted, resume=checkpoint))  # type: ignore[type-var]  # a RunCommand
-        assert second[0] == replace(second[0], step=checkpoint.step)  # type: ignore[call-arg]  # Started
+        second = runner.run(replace(interrupted, resume=checkpoint))
+        assert of_kind(second, Started)[0].step == checkpoint.step
         assert measurements(first) + measurements(second) == measurements(whole)
         assert isinstance(whole[-1], Finished)
         assert isinstance(second[-1], Finished)

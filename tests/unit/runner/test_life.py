@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -13,7 +14,7 @@ import psutil
 from dpk_core.protocol import Ready, Started, decode_event, encode
 from tests.unit.runner.conversation import COMMAND, PATIENCE_SECONDS, RECIPE, ROOT, command, running
 
-FOREVER = type(RECIPE)(**{**{name: getattr(RECIPE, name) for name in RECIPE.__slots__}, "epochs": 100_000})
+FOREVER = replace(RECIPE, epochs=100_000)
 
 # A worker that starts a runner, gives it the line it gets as an argument, passes on what it says, and waits.
 WORKER = """
