@@ -153,3 +153,10 @@ def test_a_teacher_too_many_or_too_few_is_refused(name: MethodName) -> None:
             MethodSpec(name=name), student=student, student_name="cifar/resnet8w4",
             teacher=wrong, teacher_name=None if wrong is None else "cifar/resnet8w4", picture_shape=(1, 8, 8), seed=0,
         )  # fmt: skip
+
+
+def test_the_teacher_runs_without_a_graph(name: MethodName) -> None:
+    method = make(name)
+    if method.teacher is not None:
+        pictures, _ = batch()
+        assert not method.ask_teacher(pictures.requires_grad_()).requires_grad

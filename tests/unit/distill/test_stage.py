@@ -11,6 +11,7 @@ from torch import nn
 
 from dpk_core.distill.profiles import PAPER_PAIRS
 from dpk_core.distill.stage import PriorStage, StageSizes
+from dpk_core.distill.vit import position_table
 
 SMALL = StageSizes(
     encoder_width=8, encoder_depth=1, encoder_heads=2, decoder_width=12, decoder_depth=1, decoder_heads=2, patch=1
@@ -112,3 +113,9 @@ def test_position_tables_are_fixed_and_not_part_of_a_checkpoint(stage: PriorStag
     assert not any("positions" in name for name in stage.state_dict())
     assert not any("positions" in name for name, _ in stage.named_parameters())
     assert all(not torch.equal(a, b) for a, b in pairwise(stage.decoder_positions_NE))
+
+
+def test_both_sides_tokens_carry_their_positions(stage: PriorStage) -> None:
+    student, teacher = torch.zeros(2, 3, 4, 4), torch.zeros(2, 5, 4, 4)
+    for tokens_BND in stage.embed(student, teacher):
+        torch.testing.assert_close(tokens_BND, position_table(16, 8).expand(2, -1, -1))
