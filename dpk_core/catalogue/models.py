@@ -28,7 +28,7 @@ LEAST_TOKENS = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tap:
-    """A feature map of a model. `module`: dotted name of the module whose output it is; `stride`: picture size / map size."""
+    """A feature map. `module`: dotted name of the module that gives it; `stride`: picture size / map size."""
 
     module: str
     channels: int
@@ -41,7 +41,7 @@ class Tap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelCard:
-    """A model by name. `taps` from shallow to deep, one per resolution; `obstacle` says why there are none, else None."""
+    """A model by name. `taps` from shallow to deep, one per resolution; `obstacle`: why there are none, else None."""
 
     name: str
     taps: tuple[Tap, ...]
@@ -118,7 +118,5 @@ def _cards() -> dict[str, ModelCard]:
 
 def _cifar_card(family_member: str) -> ModelCard:
     widths = cifar_shape(family_member).widths
-    taps = tuple(
-        Tap(module=f"stages.{index}", channels=width, stride=2**index) for index, width in enumerate(widths)
-    )
+    taps = tuple(Tap(module=f"stages.{index}", channels=width, stride=2**index) for index, width in enumerate(widths))
     return ModelCard(name=f"cifar/{family_member}", taps=taps)
