@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy import special
 
 from dpk_core.selection.state import Arm, Pair, State
 from dpk_core.selection.statistics import CONFIDENCE, Estimate, mean
@@ -100,7 +100,7 @@ def expected_accuracies(state: State) -> dict[str | None, Estimate]:
     if not any(arm.full and not arm.failed for arm in state.arms):
         return {}
     belief = believe(state)
-    reach = float(stats.norm.ppf(0.5 + CONFIDENCE / 2))
+    reach = float(special.ndtri(0.5 + CONFIDENCE / 2))
     estimates = {}
     for index, arm in enumerate(belief.arms):
         value, half = float(belief.mean[index]), reach * float(np.sqrt(belief.covariance[index, index]))

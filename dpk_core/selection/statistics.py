@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 CONFIDENCE = 0.9
 """Of every interval shown."""
@@ -36,7 +36,7 @@ class PairedNoise:
 
     def difference(self, value: float, seeds: int) -> Estimate:
         """Interval of a difference `value` between two arms' means over the same `seeds` seeds."""
-        half = float(stats.t.ppf(0.5 + CONFIDENCE / 2, self.freedom)) * self.sd * math.sqrt(2 / seeds)
+        half = float(special.stdtrit(self.freedom, 0.5 + CONFIDENCE / 2)) * self.sd * math.sqrt(2 / seeds)
         return Estimate(value=value, low=value - half, high=value + half)
 
 
@@ -77,6 +77,6 @@ def pooled_correlation(groups: Sequence[tuple[Sequence[float], Sequence[float]]]
     value = float(np.clip(x @ y / spread, -1, 1))
     if abs(value) > 1 - 1e-12:
         return Estimate(value=value, low=value, high=value)
-    half = float(stats.norm.ppf(0.5 + CONFIDENCE / 2)) / math.sqrt(free_pairs - 3)
+    half = float(special.ndtri(0.5 + CONFIDENCE / 2)) / math.sqrt(free_pairs - 3)
     centre = math.atanh(value)
     return Estimate(value=value, low=math.tanh(centre - half), high=math.tanh(centre + half))
