@@ -10,5 +10,6 @@ DEMO_JOB = SelectionJobRequest(
     teachers=["cifar/resnet8w8", "cifar/resnet14w8", "cifar/resnet14", "cifar/resnet20", "cifar/resnet8x4"],
     method="dpk",
     seeds=3,
-    budget=Budget(promote=2),
+    # Short enough for a few minutes on two cores. Teachers trained for longer would all look alike on these data.
+    budget=Budget(epochs=24, probe_epochs=12, teacher_epochs=8, promote=2),
 )

@@ -1,11 +1,11 @@
 """Errors that the core raises for its callers.
 
-    DpkError
-    ├── InvalidRequest      the user asked for something that cannot work
-    ├── DataFault           the data set on disk is missing, broken or not what was promised
-    ├── ArtifactFault       a checkpoint or weights file is missing or does not match its checksum
-    ├── TrainingDiverged    the loss stopped being a finite number
-    └── ProtocolFault       a line between worker and runner could not be understood
+DpkError
+├── InvalidRequest      the user asked for something that cannot work
+├── DataFault           the data set on disk is missing, broken or not what was promised
+├── ArtifactFault       a checkpoint or weights file is missing or does not match its checksum
+├── TrainingDiverged    the loss stopped being a finite number
+└── ProtocolFault       a line between worker and runner could not be understood
 """
 
 from __future__ import annotations

@@ -66,8 +66,8 @@ def make_optimisers(method: Method, recipe: Recipe, steps_per_epoch: int) -> Opt
     adamw = None
     if extras:
         adamw = torch.optim.AdamW(
-            extras, lr=recipe.module_learning_rate, betas=MODULE_BETAS, weight_decay=MODULE_WEIGHT_DECAY
-        )
+            extras, lr=recipe.module_learning_rate, betas=MODULE_BETAS, weight_decay=MODULE_WEIGHT_DECAY, fused=True
+        )  # fused: a hundred small tensors cost more in calls than in arithmetic
     return Optimisers(recipe, steps_per_epoch, student + extras, sgd, adamw)
 
 

@@ -52,21 +52,21 @@ class System:
         self.home = home
         self._port = free_port()
         own = {"DPK_HOME": home, "DPK_DATABASE_URL": database_url, "DPK_BROKER_URL": broker_url, "DPK_PORT": self._port}
-        self._environment = {**os.environ, **SHORT, **{name: str(value) for name, value in own.items()}}
+        self.environment = {**os.environ, **SHORT, **{name: str(value) for name, value in own.items()}}
         self._processes: list[subprocess.Popen[bytes]] = []
         home.mkdir(parents=True)
-        subprocess.run([sys.executable, "-m", "migrations", "upgrade"], check=True, cwd=ROOT, env=self._environment)
+        subprocess.run([sys.executable, "-m", "migrations", "upgrade"], check=True, cwd=ROOT, env=self.environment)
         self.engine: Engine = open_engine(database_url or f"sqlite:///{home / 'dpk.sqlite'}")
 
     def start_api(self) -> None:
         """Returns when it answers."""
-        process = self._start("service")
-        self.wait_for(lambda: process.poll() is not None or self._answers(), seconds=60)
+        process = self.start("service")
+        self.wait_for(lambda: process.poll() is not None or self.answers(), seconds=60)
         assert process.poll() is None, self.logs()
 
     def start_worker(self, *, queues: str = "control,runs") -> psutil.Process:
         """A worker process; returns at once."""
-        return psutil.Process(self._start("worker", "--queues", queues).pid)
+        return psutil.Process(self.start("worker", "--queues", queues).pid)
 
     def submit(self, request: dict[str, Any] = JOB) -> str:
         """The id of the accepted job."""
@@ -147,17 +147,19 @@ class System:
                 process.wait()
         self.engine.dispose()
 
-    def _start(self, module: str, *arguments: str) -> subprocess.Popen[bytes]:
+    def start(self, module: str, *arguments: str) -> subprocess.Popen[bytes]:
+        """Starts `python -m module …` with this system's settings; returns at once."""
         log = self.home / f"{len(self._processes)}-{module}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", module, *arguments], cwd=ROOT, env=self._environment, stdout=output,
+                [sys.executable, "-m", module, *arguments], cwd=ROOT, env=self.environment, stdout=output,
                 stderr=subprocess.STDOUT,
             )  # fmt: skip
         self._processes.append(process)
         return process
 
-    def _answers(self) -> bool:
+    def answers(self) -> bool:
+        """Whether the API is up."""
         try:
             self.call("GET", "/healthz")
         except (urllib.error.URLError, ConnectionError):
