@@ -62,6 +62,19 @@ JOB_LIST: dict[str, Any] = {"jobs": [JOB], "next_before": None}
 
 LEADERBOARD: dict[str, Any] = {
     "job": JOB,
+    "setup": {
+        "recipe": "digits",
+        "learning_rate": 0.05,
+        "batch_size": 64,
+        "epochs": 24,
+        "probe_epochs": 6,
+        "teacher_epochs": 24,
+        "promote": 1,
+        "seeds": [0, 1, 2],
+        "train_pictures": 898,
+        "data_fingerprint": "sha256:5f0c…/split-1",
+        "training_version": 1,
+    },
     "rows": [
         {
             "rank": 1,

@@ -11,10 +11,12 @@ from dpk_core.selection.fidelity import correlations
 from dpk_core.selection.state import Pair, State
 from dpk_core.selection.statistics import Estimate
 from dpk_core.selection.verdict import gains
+from dpk_core.spec import TRAINING_VERSION
 from service.database.tables import Run
 from service.selection_jobs import schemas
 from service.selection_jobs.curves import Measurements, curves
 from service.selection_jobs.ledger import ledger, row_seconds
+from service.selection_jobs.plan import Plan
 from service.selection_jobs.snapshot import ArmRuns, Snapshot
 
 
@@ -29,11 +31,28 @@ def leaderboard(
     state = snapshot.state(history)
     return schemas.Leaderboard(
         job=job,
+        setup=_setup(snapshot.plan),
         rows=_rows(snapshot, state),
         verdict=verdict,
         correlations=[schemas.Correlation.model_validate(to_json(found)) for found in correlations(state)],
         ledger=ledger(snapshot),
         curves=curves(snapshot, measurements),
+    )
+
+
+def _setup(plan: Plan) -> schemas.Setup:
+    return schemas.Setup(
+        recipe=plan.student_recipe.name,
+        learning_rate=plan.student_recipe.learning_rate,
+        batch_size=plan.student_recipe.batch_size,
+        epochs=plan.student_recipe.epochs,
+        probe_epochs=plan.probe_epochs,
+        teacher_epochs=plan.teacher_recipe.epochs,
+        promote=plan.promote,
+        seeds=list(plan.seeds),
+        train_pictures=plan.train_pictures,
+        data_fingerprint=plan.data_fingerprint,
+        training_version=TRAINING_VERSION,
     )
 
 

@@ -193,10 +193,27 @@ class Curve(Wire):
     points: list[CurvePoint]
 
 
+class Setup(Wire):
+    """What the request came to when every default was filled in: all it takes to repeat the job."""
+
+    recipe: str
+    learning_rate: float
+    batch_size: int
+    epochs: int
+    probe_epochs: int
+    teacher_epochs: int
+    promote: int
+    seeds: list[int]
+    train_pictures: int
+    data_fingerprint: str
+    training_version: int
+
+
 class Leaderboard(Wire):
     """Everything a page or a report shows about a job."""
 
     job: Job
+    setup: Setup
     rows: list[Row]
     verdict: Verdict | None
     correlations: list[Correlation]

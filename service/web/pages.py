@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from service import wording
-from service.selection_jobs.schemas import Job, JobList, JobState, Leaderboard
+from service.selection_jobs.schemas import JobList, JobState, Leaderboard
 from service.web.figures import learning_curves, share_curves, teacher_curves
 from service.web.ledger import ledger_figure
 from service.web.palette import paints
@@ -93,7 +93,6 @@ def _context(board: Leaderboard) -> dict[str, object]:
         "teachers": teachers,
         "ledger_text": wording.ledger_sentence(board.ledger),
         "ledger_chart": ledger_figure(board.ledger),
-        "budget": _budget(board.job),
         "standalone": False,
     }
 
@@ -105,11 +104,6 @@ def _taken(board: Leaderboard) -> int | None:
         return None
     wanted = None if verdict.kind == "no_teacher" else verdict.best
     return next((row.candidate_id for row in board.rows if row.teacher == wanted), None)
-
-
-def _budget(job: Job) -> list[tuple[str, int]]:
-    budget = job.request.budget.model_dump(exclude_none=True)
-    return [(name.replace("_", " ").capitalize(), value) for name, value in budget.items()]
 
 
 @functools.cache

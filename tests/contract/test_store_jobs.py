@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import func, select
 
+from dpk_core.catalogue.datasets import dataset_card
 from dpk_core.spec import RunSpec
 from service.best_teacher.service import best_teacher
 from service.database.session import reading, transaction
@@ -334,6 +335,13 @@ class TestReuse:
 
 
 class TestReading:
+    def test_the_setup_says_what_the_defaults_came_to(self) -> None:
+        board = drive.board(drive.submit(drive.request(seeds=2)))
+        digits = dataset_card("digits", None, "dataset")
+        assert board.setup.seeds == [0, 1]
+        assert (board.setup.recipe, board.setup.data_fingerprint) == ("digits", digits.fingerprint)
+        assert board.setup.probe_epochs < board.setup.epochs
+
     def test_pages_go_back_in_time(self) -> None:
         ids = [drive.submit() for _ in range(5)]
         with reading() as session:

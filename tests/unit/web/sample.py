@@ -22,6 +22,7 @@ from service.selection_jobs.schemas import (
     Row,
     SeedResult,
     SelectionJobRequest,
+    Setup,
     Stage,
     StageProgress,
     Summary,
@@ -106,6 +107,19 @@ def leaderboard(progress: Progress = "finished", *, state: JobState | None = Non
     sentence = None if verdict is None else verdict.sentence
     return Leaderboard(
         job=job(state, progress, verdict=sentence, seeds=seeds),
+        setup=Setup(
+            recipe="digits",
+            learning_rate=0.05,
+            batch_size=64,
+            epochs=EPOCHS,
+            probe_epochs=PROBE_EPOCHS,
+            teacher_epochs=8,
+            promote=2,
+            seeds=list(range(seeds)),
+            train_pictures=898,
+            data_fingerprint="sha256:0123/split-1",
+            training_version=1,
+        ),
         rows=rows,
         verdict=verdict,
         correlations=_correlations(progress),
