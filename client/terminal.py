@@ -45,7 +45,17 @@ def leaderboard_table(board: Leaderboard, *, wide: bool) -> Table:
     """Best first. Student accuracies in percent, with the standard deviation over the seeds."""
     request = board.job.request
     title = Text(f"{request.student} on {request.dataset}, {request.method.upper()}, accuracies in %")
-    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0), header_style="bold")
+    guessed = any(row.full is None and row.expected is not None for row in board.rows)
+    caption = "Ranked by expected full accuracy; in brackets where it was not trained." if guessed else None
+    table = Table(
+        title=title,
+        title_justify="left",
+        caption=caption,
+        caption_justify="left",
+        box=None,
+        padding=(0, 2, 0, 0),
+        header_style="bold",
+    )
     table.add_column("#", justify="right")
     table.add_column("teacher", overflow="fold")
     if wide:
@@ -67,11 +77,17 @@ def _cells(row: Row, *, wide: bool) -> list[str]:
     gain = NOTHING if row.gain is None else points(row.gain.value)
     cells = [NOTHING if row.rank is None else str(row.rank), row.label]
     cells += [count(row.teacher_parameters)] if wide else []
-    cells += [percent(row.teacher_accuracy).rstrip("%"), _spread(row.probe), _spread(row.full)]
+    cells += [percent(row.teacher_accuracy).rstrip("%"), _spread(row.probe), _full(row)]
     if wide:
         cells.append(percent(row.expected.value if row.expected else None).rstrip("%"))
         gain += f" ({point_bounds(row.gain)})" if row.gain else ""
     return [*cells, gain, duration(row.seconds).replace(" min", "m").replace(" s", "s"), row.status.replace("_", " ")]
+
+
+def _full(row: Row) -> str:
+    if row.full is None and row.expected is not None:
+        return f"({100 * row.expected.value:.1f})"
+    return _spread(row.full)
 
 
 def _spread(summary: Summary | None) -> str:

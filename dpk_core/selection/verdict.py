@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from dpk_core.selection.expectation import ranking
+from dpk_core.selection.expectation import expected_accuracies, ranking
 from dpk_core.selection.policy import promotions
 from dpk_core.selection.state import Arm, State
 from dpk_core.selection.statistics import CONFIDENCE, Estimate, mean, paired_noise
@@ -66,7 +66,7 @@ def decide(state: State, *, final: bool) -> Verdict:
     tied = tuple(arm for arm in order[1:] if not _clear(_difference(state, best, arm)))
     return Verdict(
         kind="tie" if tied else "best",
-        sentence=_praise(state, best, gain, tied, order, baseline),
+        sentence=_praise(state, best, gain, tied, order, baseline) + _not_ruled_out(state, best),
         best=best.teacher,
         tied=tuple(arm.teacher for arm in tied if arm.teacher is not None),
         final=True,
@@ -130,6 +130,17 @@ def _praise(state: State, best: Arm, gain: Estimate, tied: tuple[Arm, ...], orde
         every = "both beat" if len(tied) == 1 else "all beat"
         return f"{lead}{every} no teacher by at least {_points(least)} points, {best.label} by {worth}."
     return f"{lead}{best.label} beats no teacher by {worth}."
+
+
+def _not_ruled_out(state: State, best: Arm) -> str:
+    """Names the teachers that were dropped after their probes and yet may be as good."""
+    expected, finished = expected_accuracies(state), _finished(state)
+    able = [
+        arm.label
+        for arm in state.arms
+        if arm.teacher in expected and arm not in finished and expected[arm.teacher].high > expected[best.teacher].value
+    ]
+    return f" Not trained fully and not ruled out: {_listed(able)}." if able else ""
 
 
 def _points(fraction: float) -> str:

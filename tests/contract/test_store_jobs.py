@@ -136,10 +136,10 @@ class TestLife:
         }  # fmt: skip
         assert [row.teacher for row in drive.board(job_id).rows] == [*TEACHERS[::-1], None]
         assert {name: reason for name, (_, reason) in drive.statuses(job_id).items()} == {
-            "cifar/resnet20": "1st of 3 after the probes (probe 68.2 %).",
-            "cifar/resnet14w8": "2nd of 3 after the probes (probe 64.1 %).",
-            "cifar/resnet8w8": "3rd of 3 after the probes (probe 61.1 %); the last one promoted, resnet14w8, had probe "
-            "64.1 %.",
+            "cifar/resnet20": "1st of 3 after the probes (probe 68.2%).",
+            "cifar/resnet14w8": "2nd of 3 after the probes (probe 64.1%).",
+            "cifar/resnet8w8": "3rd of 3 after the probes (probe 61.1%); the last one promoted, resnet14w8, had probe "
+            "64.1%.",
             None: "Always trained fully: it is what every teacher is measured against.",
         }
 

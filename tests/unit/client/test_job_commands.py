@@ -117,6 +117,16 @@ class TestLeaderboard:
         table = done.out.split("\n\n")[0]
         assert max(len(line.rstrip()) for line in table.splitlines()) <= 80
 
+    def test_what_was_not_trained_shows_its_expectation_in_brackets(self, server: FakeServer, dpk: Dpk) -> None:
+        board = sample.leaderboard()
+        row = next(row for row in board.rows if row.full is None)
+        assert row.expected is not None
+        server.answer(f"GET {JOB}/leaderboard", board)
+        out = dpk("leaderboard", sample.JOB_ID).out
+        (line,) = [line for line in out.splitlines() if f" {row.label} " in line]
+        assert f"({100 * row.expected.value:.1f})" in line
+        assert "in brackets where it was not trained" in out
+
     def test_json_is_the_whole_document(self, server: FakeServer, dpk: Dpk) -> None:
         server.answer(f"GET {JOB}/leaderboard", sample.leaderboard())
         assert Leaderboard.model_validate_json(dpk("leaderboard", sample.JOB_ID, "--json").out) == sample.leaderboard()

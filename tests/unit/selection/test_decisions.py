@@ -168,6 +168,13 @@ class TestVerdict:
         verdict = decide(state(arm("a", 0.8), arm("b", 0.9), arm("c", 0.85), arm(None, 0.7)), final=False)
         assert verdict.sentence == "Undecided: after the probes b and c are being trained fully."
 
+    def test_a_dropped_teacher_that_may_be_as_good_is_named(self) -> None:
+        trained = (arm("a", 0.84, 0.90), arm("b", 0.85, 0.91, salt=1), arm(None, 0.7, 0.80, salt=2))
+        near, far = arm("c", 0.838, salt=3), arm("d", 0.5, salt=4)
+        sentence = decide(state(*trained, near, far), final=True).sentence
+        assert sentence.endswith(" Not trained fully and not ruled out: c.")
+        assert "ruled out" not in decide(state(*trained, far), final=True).sentence
+
     def test_gains_are_paired_by_seed(self) -> None:
         base = {0: 0.70, 1: 0.80, 2: 0.60}
         taught = {seed: value + 0.05 for seed, value in base.items()}
