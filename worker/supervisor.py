@@ -140,11 +140,12 @@ class _Attempt:
         try:
             with transaction() as session:
                 answer = self._put_news(session)
-            self._notify()
         except DBAPIError as error:
             _log.warning("Run %s could not be reported: %s", self._claim.run_id, error.orig)
             self._lost = self._lost or time.monotonic() > self._lease_until
             return
+        if answer is not Answer.LOST:
+            self._notify()
         self._news = News()
         self._lease_until = asked + self._settings.lease_seconds
         self._lost = self._lost or answer is Answer.LOST
@@ -156,9 +157,14 @@ class _Attempt:
         return runs.report(session, self._claim, report, lease_seconds=self._settings.lease_seconds)
 
     def _notify(self) -> None:
-        if self._news.notices:
+        """Apart from the report: its failure must not undo, nor repeat, what is stored already."""
+        if not self._news.notices:
+            return
+        try:
             with transaction() as session:
                 runs.notify(session, self._claim, self._news.notices)
+        except DBAPIError as error:
+            _log.warning("Notices of run %s were not stored: %s", self._claim.run_id, error.orig)
 
     def _watch(self) -> None:
         """Asks the runner to stop where it should, and kills one that does not or that has gone silent."""
@@ -198,13 +204,14 @@ class _Attempt:
                 with transaction() as session:
                     self._put_news(session)
                     kept = self._put_end(session, event)
-                self._notify()
             except DBAPIError as error:
                 _log.warning("The end of run %s could not be stored: %s", self._claim.run_id, error.orig)
                 time.sleep(min(1.0, self._settings.heartbeat_seconds))
                 self._lost = self._stopping.is_set() or time.monotonic() > self._lease_until
                 continue
             self._lost = not kept
+            if kept:
+                self._notify()
             break
 
     def _put_end(self, session: Session, event: End) -> bool:

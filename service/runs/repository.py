@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from dpk_core.codec import to_json
 from dpk_core.protocol import Measured
 from dpk_core.spec import RunSpec
-from service.database.tables import JobRun, Measurement, Run, SelectionJob, Worker
+from service.database.tables import JobRun, Measurement, OutboxMessage, Run, SelectionJob, Worker
 from service.database.types import epoch_now, utc_now
 from service.outbox import service as outbox
 
@@ -111,10 +111,9 @@ def held(session: Session, run_id: str, fence: int) -> Run | None:
     return session.scalar(rows.execution_options(populate_existing=True))
 
 
-def locked(session: Session, run_ids: Iterable[str]) -> Sequence[Run]:
-    """The rows, locked in one order that all callers share."""
-    rows = select(Run).where(Run.id.in_(run_ids)).order_by(Run.id).with_for_update()
-    return session.scalars(rows.execution_options(populate_existing=True)).all()
+def locked(session: Session, run_id: str) -> Run:
+    """The row, locked."""
+    return session.get_one(Run, run_id, with_for_update=True, populate_existing=True)
 
 
 def expired(session: Session, limit: int) -> Sequence[Run]:
@@ -124,9 +123,13 @@ def expired(session: Session, limit: int) -> Sequence[Run]:
 
 
 def unheard(session: Session, seconds: float, limit: int) -> Sequence[Run]:
-    """Queued rows whose message was written more than `seconds` ago, locked."""
+    """Queued rows whose message left and was written more than `seconds` ago, locked.
+
+    One that has not left yet, because the broker is down, needs no second one.
+    """
     old = or_(Run.sent_epoch.is_(None), Run.sent_epoch < epoch_now() - seconds)
-    rows = select(Run).where(Run.state == "queued", old).order_by(Run.sent_epoch).limit(limit)
+    waits = select(OutboxMessage.id).where(OutboxMessage.subject_id == Run.id, OutboxMessage.sent_at.is_(None)).exists()
+    rows = select(Run).where(Run.state == "queued", old, ~waits).order_by(Run.sent_epoch).limit(limit)
     return session.scalars(rows.with_for_update(skip_locked=True)).all()
 
 

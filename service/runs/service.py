@@ -174,9 +174,11 @@ def give_back_or_end(session: Session, run: Run, message: str, max_attempts: int
 def request_cancel(session: Session, run_ids: Iterable[str]) -> None:
     """Queued runs are cancelled at once, running ones when their process is gone.
 
-    A run that another live job needs is left alone, so the caller sets its own job to `cancelling` first.
+    A run that another live job needs is left alone, so the caller sets its own job to `cancelling` first. They are
+    locked in the order given, which has to be that of all who lock several.
     """
-    for run in repository.locked(session, run_ids):
+    for run_id in run_ids:
+        run = repository.locked(session, run_id)
         if run.state not in ("queued", "running") or repository.jobs_of(session, run.id, ("queued", "running")):
             continue
         if run.state == "queued":

@@ -18,7 +18,7 @@ from service.events import repository as events
 from service.runs import repository as runs
 from service.selection_jobs import history, repository
 from service.selection_jobs.schemas import CandidateStatus
-from service.selection_jobs.snapshot import OVER, ArmRuns, Snapshot
+from service.selection_jobs.snapshot import OVER, ArmRuns, Snapshot, lock_order
 from service.selection_jobs.standing import STAGES, fulls_over, prepared, probes_over, stage, standing
 
 BASELINE_REASON = "Always trained fully: it is what every teacher is measured against."
@@ -92,15 +92,11 @@ def _start_full_trainings(session: Session, snapshot: Snapshot) -> None:
 
 
 def _link(session: Session, snapshot: Snapshot, purpose: str, wanted: list[tuple[ArmRuns, RunSpec]]) -> None:
-    """Makes or finds the runs, in an order that depends on their content only.
+    """Makes or finds the runs and locks them."""
 
-    Two jobs that want the same runs thus lock them in the same order and never wait for each other in a circle. The
-    first seeds come first, so that every arm's pace is soon known.
-    """
-
-    def place(pair: tuple[ArmRuns, RunSpec]) -> tuple[int, str, str]:
+    def place(pair: tuple[ArmRuns, RunSpec]) -> tuple[int, int, str, str]:
         arm, spec = pair
-        return spec.training.seed, arm.candidate.teacher or "", spec.key()
+        return lock_order(purpose, spec.training.seed, arm.candidate.teacher, spec.key())
 
     for arm, spec in sorted(wanted, key=place):
         run, reused = runs.find_or_create(session, spec, purpose)

@@ -22,7 +22,6 @@ from service.selection_jobs.advance import advance_job
 from service.selection_jobs.leaderboard import leaderboard as build_leaderboard
 from service.selection_jobs.plan import Plan
 from service.selection_jobs.preflight import check
-from service.selection_jobs.snapshot import OVER
 from service.selection_jobs.views import current_verdict, job_view
 from service.settings import settings
 
@@ -108,8 +107,7 @@ def cancel(session: Session, job_id: str) -> schemas.Job:
     if job.state in repository.LIVE:
         job.state = "cancelling"
         events.record(session, job_id, "cancelling", {})
-        links = repository.snapshot(session, job).links
-        runs.request_cancel(session, [run.id for _, run in links if run.state not in OVER])
+        runs.request_cancel(session, repository.snapshot(session, job).unfinished())
         advance_job(session, job_id)
     session.flush()
     session.refresh(job)

@@ -13,6 +13,18 @@ OVER = frozenset({"finished", "failed", "cancelled"})
 """States a run never leaves."""
 
 
+PURPOSES = ("teacher", "probe", "full")
+
+
+def lock_order(purpose: str, seed: int, teacher: str | None, content_key: str) -> tuple[int, int, str, str]:
+    """The order in which a job makes, finds and locks runs; it depends on their content only.
+
+    Jobs that share runs thus lock them in the same order and never wait for each other in a circle. The first seeds
+    come first, so that every arm's pace is soon known.
+    """
+    return PURPOSES.index(purpose), seed, teacher or "", content_key
+
+
 @dataclass(slots=True)
 class ArmRuns:
     """A candidate's runs by purpose and seed. A cancelled one counts for nothing; another takes its place."""
@@ -64,6 +76,16 @@ class Snapshot:
     plan: Plan
     arms: list[ArmRuns]
     links: list[tuple[JobRun, Run]]
+
+    def unfinished(self) -> list[str]:
+        """The runs that are not over, in the order in which they are to be locked."""
+        teachers = {arm.candidate.id: arm.candidate.teacher for arm in self.arms}
+        places = [
+            (lock_order(link.purpose, link.seed, teachers[link.candidate_id], run.content_key), run.id)
+            for link, run in self.links
+            if run.state not in OVER
+        ]
+        return [run_id for _, run_id in sorted(places)]
 
     def state(self, history: Sequence[Pair] = ()) -> State:
         """What decisions may look at."""

@@ -16,7 +16,10 @@ from service.database.session import transaction
 from service.database.tables import OutboxMessage
 from service.database.types import utc_now
 from service.outbox import repository, service
+from service.runs import repository as runs
+from service.runs.sweep import sweep
 from service.settings import Settings
+from tests.contract.run_specs import run_spec
 from tests.servers import free_port
 
 
@@ -59,6 +62,21 @@ class TestDispatch:
         assert service.dispatch(send) == 1
         assert service.dispatch(send) == 1
         assert taken == ["a", "c", "b"]
+
+    def test_messages_do_not_pile_up_while_the_broker_is_down(self) -> None:
+        with transaction() as session:
+            run, _ = runs.find_or_create(session, run_spec(), "full")
+        sent: list[str] = []
+        for _ in range(3):
+            with transaction() as session:
+                sweep(session, resend_seconds=-1.0, max_attempts=3)
+        for _ in range(2):
+            service.dispatch(lambda _task, subject_id: sent.append(subject_id))
+        assert sent == [run.id]
+        with transaction() as session:
+            sweep(session, resend_seconds=-1.0, max_attempts=3)
+        service.dispatch(lambda _task, subject_id: sent.append(subject_id))
+        assert sent == [run.id, run.id]
 
     def test_only_old_sent_messages_are_purged(self) -> None:
         enqueue("old", "young", "waiting")

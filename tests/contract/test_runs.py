@@ -13,7 +13,7 @@ from dpk_core.protocol import Measured, Noticed
 from dpk_core.spec import RunSpec, TeacherReference
 from service.database.session import transaction
 from service.database.tables import Event, Measurement, OutboxMessage, Run
-from service.database.types import epoch_now
+from service.database.types import epoch_now, utc_now
 from service.runs import repository, service
 from service.runs.claims import Answer, Claim, Report
 from service.runs.sweep import sweep
@@ -352,6 +352,7 @@ class TestSweep:
         swept(resend_seconds=60.0)
         assert messages("advance_run") == [run_id]
         with transaction() as session:
+            session.execute(update(OutboxMessage).values(sent_at=utc_now()))
             session.execute(update(Run).values(sent_epoch=epoch_now() - 61.0))
         swept(resend_seconds=60.0)
         swept(resend_seconds=60.0)

@@ -130,6 +130,19 @@ class TestGood:
         files = [str(path.relative_to(root)) for path in root.rglob("*.pt")]
         assert files == [from_json(Checkpoint, run.checkpoint).file.path]
 
+    def test_a_notice_that_cannot_be_stored_spoils_nothing(
+        self, stage: Callable[..., Stage], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(*_arguments: object) -> None:
+            raise OperationalError("INSERT", {}, OSError("no route"))
+
+        monkeypatch.setattr(service, "notify", refuse)
+        played, run_id = stage("finish"), create()
+        run = played.carry_out(run_id)
+        assert (run.state, run.fence) == ("finished", 1)
+        # The end was stored, and known to be: the worker went on to tidy up.
+        assert len(list(played.settings.resolved_artifact_root.rglob("*.pt"))) == 1
+
     def test_runner_stays_warm_between_runs(self, stage: Callable[..., Stage]) -> None:
         played = stage("finish")
         for seed in range(3):
