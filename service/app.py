@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from service import openapi, problems
 from service.best_teacher.endpoints import router as best_teacher
 from service.events import endpoints as events
+from service.head_requests import HeadRequests
 from service.health.endpoints import router as health
 from service.selection_jobs.endpoints import router as selection_jobs
 from service.web.endpoints import router as web
@@ -28,6 +29,7 @@ def create_app() -> FastAPI:
     app.state.closing = threading.Event()
     for router in (selection_jobs, events.router, best_teacher, health, web):
         app.include_router(router)
+    app.add_middleware(HeadRequests)
     problems.install(app)
     events.install(app)
     openapi.install(app)

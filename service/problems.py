@@ -17,7 +17,9 @@ from typing import Any, ClassVar
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from sqlalchemy.exc import InterfaceError, OperationalError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from dpk_core.errors import InvalidRequest
 from service.schemas import FieldError, Problem
@@ -90,6 +92,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(InvalidRequest, _invalid_request)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_exception)
+    for error in (OperationalError, InterfaceError):
+        app.add_exception_handler(error, _database_error)
     app.add_exception_handler(Exception, _defect)
 
 
@@ -114,7 +118,26 @@ async def _http_exception(request: Request, error: Exception) -> Response:
         404: f"There is nothing at {request.url.path}.",
         405: f"{request.url.path} does not answer {request.method}.",
     }.get(error.status_code, str(error.detail))
-    return _answer(error.status_code, None, detail, headers=error.headers)
+    headers = error.headers
+    if error.status_code == http.HTTPStatus.METHOD_NOT_ALLOWED:
+        headers = {**(headers or {}), "Allow": ", ".join(_allowed(request))}
+    return _answer(error.status_code, None, detail, headers=headers)
+
+
+def _allowed(request: Request) -> list[str]:
+    """The methods that any route answers at this path; the framework names those of the first one only."""
+
+    def answers(method: str) -> bool:
+        scope = {**request.scope, "method": method}
+        return any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
+
+    return [method for method in http.HTTPMethod if answers(method)]
+
+
+async def _database_error(_request: Request, error: Exception) -> Response:
+    _log.error("The database failed a request: %s", error)
+    message = "The database cannot serve this now; GET /readyz says what is wrong. Asking again may help."
+    return _answer(503, Unavailable.kind, message, [FieldError(field="database", message=message)])
 
 
 async def _defect(_request: Request, error: Exception) -> Response:

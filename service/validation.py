@@ -57,6 +57,9 @@ def _field_error(finding: Mapping[str, Any]) -> FieldError:
     if finding["type"] == "json_invalid":
         # The location then is a character's number, which names no field.
         return FieldError(field="body", message=f"The body is not JSON: {finding['ctx']['error']}.")
+    if isinstance(finding.get("input"), bytes):
+        # FastAPI hands on unread bytes where the request does not say that they are JSON.
+        return FieldError(field="body", message="This must be JSON, sent with Content-Type: application/json.")
     message = f"{finding['msg']}." if sentence is None else sentence.format(**finding.get("ctx", {}))
     return FieldError(field=place(finding["loc"]), message=message, nearest=_nearest(finding))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
@@ -47,7 +48,28 @@ class TestProblems:
     def test_a_wrong_method(self, client: TestClient) -> None:
         response = client.delete("/selection-jobs")
         assert "does not answer DELETE" in problem(response, 405)["detail"]
-        assert "POST" in response.headers["allow"] or "GET" in response.headers["allow"]
+        assert response.headers["allow"] == "GET, POST"
+
+    @pytest.mark.parametrize("path", ["/", "/healthz", "/selection-jobs", "/nowhere"])
+    def test_head_is_get_without_a_body(self, client: TestClient, path: str) -> None:
+        asked, looked = client.get(path), client.head(path)
+        assert (looked.status_code, looked.content) == (asked.status_code, b"")
+        assert looked.headers == asked.headers
+
+    def test_head_of_a_stream_is_refused(self, client: TestClient) -> None:
+        job_id = client.post("/selection-jobs", json=REQUEST).json()["id"]
+        assert client.head(f"/selection-jobs/{job_id}/events").status_code == 405
+
+    def test_json_that_does_not_say_so(self, client: TestClient) -> None:
+        response = client.post("/selection-jobs", content=json.dumps(REQUEST), headers={"Content-Type": "text/plain"})
+        (error,) = problem(response, 422)["errors"]
+        assert (error["field"], "Content-Type: application/json" in error["message"]) == ("body", True)
+
+    def test_a_database_that_is_away(self, configure: Callable[..., Settings]) -> None:
+        configure(database_url="postgresql+psycopg://nobody@127.0.0.1:1/none")
+        client = TestClient(create_app(), raise_server_exceptions=False)
+        for answer in (client.get("/selection-jobs"), client.post("/selection-jobs", json=REQUEST)):
+            assert problem(answer, 503)["errors"][0]["field"] == "database"
 
     def test_a_body_that_is_no_json(self, client: TestClient) -> None:
         response = client.post("/selection-jobs", content="{", headers={"Content-Type": "application/json"})
