@@ -10,7 +10,9 @@ ClientError
 
 from __future__ import annotations
 
-from service.schemas import Problem
+from collections.abc import Sequence
+
+from service.schemas import FieldError, Problem
 
 
 class ClientError(Exception):
@@ -40,6 +42,13 @@ class NothingFound(ServerProblem):
 class InputFault(ClientError):
     """What was typed cannot work."""
 
+    @classmethod
+    def because(cls, errors: Sequence[FieldError]) -> InputFault:
+        """In the words in which a server would refuse it."""
+        if len(errors) == 1:
+            return cls(f"{errors[0].field}: {errors[0].message}" + _offer(errors[0].nearest))
+        return cls(_several(errors))
+
 
 class JobEnded(ClientError):
     """The job failed or was cancelled."""
@@ -53,7 +62,11 @@ def _sentence(problem: Problem) -> str:
         return problem.detail if offer in problem.detail else problem.detail + offer
     if not problem.errors:
         return problem.detail
-    lines = [f"  {error.field}: {error.message}" + _offer(error.nearest) for error in problem.errors]
+    return _several(problem.errors)
+
+
+def _several(errors: Sequence[FieldError]) -> str:
+    lines = [f"  {error.field}: {error.message}" + _offer(error.nearest) for error in errors]
     return "\n".join(["Several things are wrong:", *lines])
 
 

@@ -16,6 +16,7 @@ from client.progress import follow
 from client.sdk import Client
 from client.terminal import print_leaderboard, say
 from service.selection_jobs.schemas import Job, SelectionJobRequest
+from service.validation import field_errors
 from service.wording import bounds, percent, point_bounds, points
 
 
@@ -132,9 +133,7 @@ def _request(file: Path | None, typed: dict[str, Any]) -> SelectionJobRequest:
     try:
         return SelectionJobRequest.model_validate(document)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "request"
-        raise InputFault(f"{place}: {first['msg']}.") from None
+        raise InputFault.because(field_errors(dict(finding) for finding in error.errors())) from None
 
 
 def _read(file: Path) -> object:

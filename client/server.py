@@ -32,7 +32,9 @@ class Queues(StrEnum):
 
 def serve(
     host: Annotated[str, typer.Option(envvar="DPK_HOST", help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(envvar="DPK_PORT", help="Port to listen on; 0: any free one.")] = 8000,
+    port: Annotated[
+        int, typer.Option(envvar="DPK_PORT", min=0, max=65535, help="Port to listen on; 0: any free one.")
+    ] = 8000,
     home: Home = HOME_DEFAULT,
     no_worker: Annotated[bool, typer.Option("--no-worker", help="API and pages only.")] = False,
 ) -> None:

@@ -100,7 +100,8 @@ def _budget(request: SelectionJobRequest, plan: Plan) -> Iterator[FieldError]:
     if plan.probe_epochs >= epochs:
         message = f"A probe of {plan.probe_epochs} epochs must be shorter than the full training of {epochs}."
         yield FieldError(field="budget.probe_epochs", message=message, nearest=str(epochs - 1))
-    if request.budget.promote > len(request.teachers):
+    # Only a number that was asked for: the default is simply cut to the teachers there are.
+    if "promote" in request.budget.model_fields_set and request.budget.promote > len(request.teachers):
         count = len(request.teachers)
         message = f"Only {count} teacher{' is' if count == 1 else 's are'} listed, so no more can be promoted."
         yield FieldError(field="budget.promote", message=message, nearest=str(count))

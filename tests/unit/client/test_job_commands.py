@@ -47,12 +47,16 @@ class TestSubmit:
     @pytest.mark.parametrize(
         ("arguments", "sentence"),
         [
-            (["--student", "a/s"], "dataset: Field required."),
+            (["--student", "a/s", "--dataset", "d"], "teachers: This is required.\n"),
+            (["--student", "a/s"], "  dataset: This is required.\n  teachers: This is required.\n"),
+            (["--student", "a/s", "--dataset", "d", "--teacher", "t", "--method", "dkp"],
+             "method: This must be one of 'dpk' or 'kd'. Nearest valid choice: dpk.\n"),
             (["--file", "missing.json"], "missing.json cannot be read"),
             (["--file", "missing.json", "--student", "a/s"], "Give either --file or single options"),
-            (["--student", "a/s", "--dataset", "d", "--teacher", "t", "--seeds", "99"], "seeds: "),
+            (["--student", "a/s", "--dataset", "d", "--teacher", "t", "--seeds", "99"],
+             "seeds: This must be at most 20.\n"),
         ],
-    )
+    )  # fmt: skip
     def test_bad_input_is_one_sentence(self, dpk: Dpk, arguments: list[str], sentence: str) -> None:
         done = dpk("submit", *arguments)
         assert done.code == 2

@@ -53,6 +53,12 @@ class TestServe:
         assert len(done.err.splitlines()) == 1
         assert list(tmp_path.iterdir()) == []
 
+    def test_a_port_that_is_none_is_no_traceback(self, dpk: Dpk, tmp_path: Path) -> None:
+        done = dpk("serve", "--port", "65536", "--home", str(tmp_path))
+        assert done.code == 2
+        assert "--port" in done.err
+        assert list(tmp_path.iterdir()) == []
+
     def test_a_store_that_cannot_be_prepared_is_one_sentence(
         self, dpk: Dpk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

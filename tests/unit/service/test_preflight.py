@@ -40,6 +40,11 @@ def test_the_student_may_be_its_own_teacher() -> None:
     assert asked(teachers=["cifar/resnet8w4"], budget={"promote": 1}).arms == ("cifar/resnet8w4", None)
 
 
+def test_a_single_teacher_needs_no_word_about_promotion() -> None:
+    assert asked(teachers=["cifar/resnet20"]).promote == 1
+    assert refused(teachers=["cifar/resnet20"], budget={"promote": 2})[0].field == "budget.promote"
+
+
 @pytest.mark.parametrize(
     ("change", "field", "words", "nearest"),
     [
