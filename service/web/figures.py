@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from statistics import fmean
 
 from service.selection_jobs.schemas import Curve, Leaderboard, Row
@@ -13,12 +14,9 @@ from service.wording import percent
 
 ACCURACY = "validation_accuracy"
 _STAGES = {"share.last": "Last stage", "share.second_last": "Second-last stage"}
-_EPOCH = {
-    "field": "epoch",
-    "type": "quantitative",
-    "title": "epoch",
-    "axis": {"tickMinStep": 1, "tickCount": 6, "format": "d"},
-}
+_MOST_TICKS = 8
+_WIDE = 0.08
+"""A range of accuracies whose ticks are whole percents."""
 
 Series = list[tuple[int, float]]
 
@@ -43,7 +41,7 @@ def learning_curves(board: Leaderboard) -> list[Figure]:
 
 def _learning_curve(row: Row, curves: list[Curve], paint: Paint, reference: Series, domain: list[float]) -> Figure:
     mean = _mean(curves, ACCURACY)
-    values = [
+    values: list[Spec] = [
         {"epoch": epoch, "value": value, "line": f"seed {curve.seed}", "kind": "seed"}
         for curve in curves
         for epoch, value in _series(curve, ACCURACY)
@@ -51,27 +49,29 @@ def _learning_curve(row: Row, curves: list[Curve], paint: Paint, reference: Seri
     values += [{"epoch": epoch, "value": value, "line": "mean", "kind": "mean"} for epoch, value in mean]
     if row.teacher is not None:
         values += [{"epoch": e, "value": v, "line": "no teacher", "kind": "reference"} for e, v in reference]
+    x = _epochs(value["epoch"] for value in values)
     y = {
-        "field": "value", "type": "quantitative", "title": None, "axis": {"format": ".0%", "tickCount": 4},
+        "field": "value", "type": "quantitative", "title": None, "axis": {**_percents(domain), "tickCount": 4},
         "scale": {"domain": domain, "zero": False},
     }  # fmt: skip
     layers = [
-        _line("seed", y, {"color": paint.colour, "strokeWidth": 1, "opacity": 0.45}),
-        _line("reference", y, {"color": NO_TEACHER.colour, "strokeWidth": 1.5, "strokeDash": [4, 3]}),
-        _line("mean", y, {"color": paint.colour, "strokeWidth": 2.5}),
+        _line("seed", x, y, {"color": paint.colour, "strokeWidth": 1, "opacity": 0.45}),
+        _line("reference", x, y, {"color": NO_TEACHER.colour, "strokeWidth": 1.5, "strokeDash": [4, 3]}),
+        _line("mean", x, y, {"color": paint.colour, "strokeWidth": 2.5}),
     ]
     if row.teacher is not None and (epoch := curves[0].probe_epochs) and epoch < mean[-1][0]:
         probe_end: Spec = {"type": "rule", "color": "var(--rule)", "strokeDash": [2, 3]}
-        layers.insert(0, {"mark": probe_end, "encoding": {"x": {"datum": epoch, "type": "quantitative"}}})
+        at = {"datum": epoch, "type": "quantitative", "scale": x["scale"]}
+        layers.insert(0, {"mark": probe_end, "encoding": {"x": at}})
     ends = f"After epoch {mean[-1][0]} the mean over {len(curves)} seeds is {percent(mean[-1][1])}."
     return Figure(title=row.label, description=ends, spec=chart(values=values, layers=layers, height=180))
 
 
-def _line(kind: str, y: Spec, mark: Spec) -> Spec:
+def _line(kind: str, x: Spec, y: Spec, mark: Spec) -> Spec:
     return {
         "transform": [{"filter": {"field": "kind", "equal": kind}}],
         "mark": {"type": "line", **mark},
-        "encoding": {"x": _EPOCH, "y": y, "detail": {"field": "line"}},
+        "encoding": {"x": x, "y": y, "detail": {"field": "line"}},
     }
 
 
@@ -94,7 +94,7 @@ def _share_curve(board: Leaderboard, by_arm: dict[int, list[Curve]], name: str) 
     return Figure(
         title=stage,
         description=f"Share of the teacher's features, mean per epoch: {said}.",
-        spec=_lines(lines, ".2f", {"zero": False}),
+        spec=_lines(lines, {"format": ".2f"}),
     )
 
 
@@ -110,18 +110,18 @@ def teacher_curves(board: Leaderboard) -> list[Figure]:
     if not lines:
         return []
     said = "; ".join(f"{label} {percent(series[-1][1])}" for label, (series, _) in lines.items())
-    spec = _lines(lines, ".0%", {"zero": False})
+    spec = _lines(lines, _percents([value for series, _ in lines.values() for _, value in series]))
     return [Figure(title="Teachers in training", description=f"Newest accuracy: {said}.", spec=spec)]
 
 
-def _lines(lines: dict[str, tuple[Series, Paint]], number: str, scale: Spec) -> Spec:
-    values = [{"epoch": e, "value": v, "arm": arm} for arm, (series, _) in lines.items() for e, v in series]
+def _lines(lines: dict[str, tuple[Series, Paint]], axis: Spec) -> Spec:
+    values: list[Spec] = [{"epoch": e, "value": v, "arm": arm} for arm, (series, _) in lines.items() for e, v in series]
     domain = list(lines)
     colours = {"domain": domain, "range": [paint.colour for _, paint in lines.values()]}
     dashes = {"domain": domain, "range": [list(paint.dash) for _, paint in lines.values()]}
     encoding: Spec = {
-        "x": _EPOCH,
-        "y": {"field": "value", "type": "quantitative", "title": None, "axis": {"format": number}, "scale": scale},
+        "x": _epochs(value["epoch"] for value in values),
+        "y": {"field": "value", "type": "quantitative", "title": None, "axis": axis, "scale": {"zero": False}},
         "color": {"field": "arm", "type": "nominal", "scale": colours, "legend": None},
         "strokeDash": {"field": "arm", "type": "nominal", "scale": dashes, "legend": None},
     }
@@ -133,6 +133,23 @@ def _lines(lines: dict[str, tuple[Series, Paint]], number: str, scale: Spec) -> 
     }
     line = {"mark": {"type": "line", "strokeWidth": 2}, "encoding": encoding}
     return chart(values=values, layers=[line, dots], height=230)
+
+
+def _epochs(epochs: Iterable[int]) -> Spec:
+    """The axis of these epochs with a few whole numbers on it; left to itself it would repeat them for short runs."""
+    last = max(epochs)
+    round_steps = (digit * 10**power for power in itertools.count() for digit in (1, 2, 5))
+    step = next(step for step in round_steps if last <= _MOST_TICKS * step)
+    ticks = list(range(step, last + 1, step))
+    return {
+        "field": "epoch", "type": "quantitative", "title": "epoch", "axis": {"values": ticks, "format": "d"},
+        "scale": {"zero": False, "nice": False},
+    }  # fmt: skip
+
+
+def _percents(values: Sequence[float]) -> Spec:
+    """How an axis writes these accuracies: fine enough that its ticks differ."""
+    return {"format": ".0%" if max(values) - min(values) >= _WIDE else ".1%"}
 
 
 def _by_candidate(curves: Iterable[Curve]) -> dict[int, list[Curve]]:

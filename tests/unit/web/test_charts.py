@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import re
 from concurrent.futures import ThreadPoolExecutor
+
+import pytest
 
 from service.web import figures, labels, ledger, scatter
 from service.web.charts import Figure, chart
@@ -28,6 +31,21 @@ class TestLearningCurves:
 
     def test_are_absent_before_the_first_epoch(self) -> None:
         assert figures.learning_curves(sample.leaderboard("preparing")) == []
+
+    def test_axes_of_a_short_training_repeat_no_number(self) -> None:
+        board = sample.leaderboard("finished")
+        curves = [curve.model_copy(update={"points": curve.points[:3], "probe_epochs": 1}) for curve in board.curves]
+        short = board.model_copy(update={"curves": curves})
+        for figure in [*figures.learning_curves(short), *figures.share_curves(short), *figures.teacher_curves(short)]:
+            written = re.findall(r">([\d.]+%?)</text>", figure.svg)
+            assert {"1", "2", "3"} <= set(written)
+            assert len(written) == len(set(written))
+
+    @pytest.mark.parametrize(
+        ("last", "ticks"), [(1, [1]), (8, [*range(1, 9)]), (24, [5, 10, 15, 20]), (240, [50, 100, 150, 200])]
+    )
+    def test_long_trainings_get_round_epochs(self, last: int, ticks: list[int]) -> None:
+        assert figures._epochs([last])["axis"]["values"] == ticks
 
 
 class TestShares:
