@@ -9,7 +9,7 @@ from rich.text import Text
 from service.selection_jobs.schemas import Leaderboard, Row, Summary
 from service.wording import (
     NOTHING,
-    correlation_sentence,
+    correlation_sentences,
     count,
     duration,
     headline,
@@ -31,8 +31,8 @@ def print_leaderboard(console: Console, board: Leaderboard) -> None:
             say(console, f"{row.label} failed: {row.reason}")
     console.print()
     console.print(Text(headline(board), style="bold"))
-    for correlation in board.correlations:
-        say(console, correlation_sentence(correlation))
+    for sentence in correlation_sentences(board.correlations):
+        say(console, sentence)
     say(console, ledger_sentence(board.ledger))
 
 

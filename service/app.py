@@ -25,6 +25,8 @@ def create_app() -> FastAPI:
         title="DPK Select", version="0.1.0", summary="Teacher selection for knowledge distillation",
         description=DESCRIPTION, license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         responses=problems.responses(422, 500),
+        # FastAPI's own pages load scripts from elsewhere; ours promise not to. The document is at /openapi.json.
+        docs_url=None, redoc_url=None,
     )  # fmt: skip
     app.state.closing = threading.Event()
     for router in (selection_jobs, events.router, best_teacher, health, web):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from service.selection_jobs.schemas import Correlation, Interval, Leaderboard, Ledger, Stage, Summary
@@ -103,12 +104,18 @@ def headline(board: Leaderboard) -> str:
     return "No verdict yet." if job.stage is None else f"No verdict yet: {_NOW[job.stage]}."
 
 
-def correlation_sentence(correlation: Correlation) -> str:
-    """A correlation with its interval, in words."""
-    title = correlation.title[:1].upper() + correlation.title[1:]
-    if correlation.value is None:
-        return f"{title}: {correlation.note or 'not measurable yet.'}"
-    text = f"{title}: {coefficient(correlation.value)}"
+def correlation_sentences(correlations: Sequence[Correlation]) -> list[str]:
+    """Every correlation that was measured, with its interval, and in one last sentence those that could not be."""
+    sentences = [_correlation(each, each.value) for each in correlations if each.value is not None]
+    missing: dict[str, list[str]] = {}
+    for each in correlations:
+        if each.value is None:
+            missing.setdefault(each.note or "Not measurable yet.", []).append(each.title)
+    return sentences + [f"{note.rstrip('.')}: {'; '.join(titles)}." for note, titles in missing.items()]
+
+
+def _correlation(correlation: Correlation, value: float) -> str:
+    text = f"{correlation.title[:1].upper()}{correlation.title[1:]}: {coefficient(value)}"
     if correlation.low is not None and correlation.high is not None:
         low, high = coefficient(correlation.low), coefficient(correlation.high)
         text += f", {100 * correlation.confidence:.0f}% interval {low} to {high}"

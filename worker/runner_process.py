@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from dpk_core.errors import ProtocolFault
-from dpk_core.protocol import Command, Event, decode_event, encode
+from dpk_core.protocol import Command, Event, Ready, decode_event, encode
 
 LAST_WORDS_BYTES = 4096
 
@@ -41,7 +41,7 @@ class RunnerProcess:
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, start_new_session=True
             )
         self._news: queue.SimpleQueue[Event | Gone] = queue.SimpleQueue()
-        self._gone = threading.Event()
+        self._gone, self._ready = threading.Event(), threading.Event()
         assert self._process.stdout is not None
         reader = threading.Thread(
             target=self._read, args=(self._process.stdout,), name=f"runner-{self.pid}", daemon=True
@@ -57,6 +57,11 @@ class RunnerProcess:
     def gone(self) -> bool:
         """Whether the process is over."""
         return self._gone.is_set()
+
+    @property
+    def ready(self) -> bool:
+        """Whether it has come up. Before that it hears no command and has nothing to save."""
+        return self._ready.is_set()
 
     def send(self, command: Command) -> None:
         """Writes one line. A process that reads no more is about to be reported as gone."""
@@ -78,21 +83,24 @@ class RunnerProcess:
         self._gone.wait()
 
     def close(self, grace_seconds: float) -> None:
-        """Closes its input, which ends the runner, and kills it if it has not left in time."""
+        """Closes its input, which ends the runner, and kills it if it has not left in time or is not up yet."""
         self._close_input()
-        if not self._gone.wait(grace_seconds):
+        if not self._gone.wait(grace_seconds if self.ready else 0):
             self.kill()
 
     def _read(self, lines: IO[bytes]) -> None:
         strange = ""
         for line in lines:
             try:
-                self._news.put(decode_event(line.decode(errors="replace")))
+                event = decode_event(line.decode(errors="replace"))
             except ProtocolFault as fault:
                 _log.error("Runner %d wrote what is no event: %s", self.pid, fault)
                 strange = " after it wrote what is no event"
                 self._kill_group()
                 break
+            if isinstance(event, Ready):
+                self._ready.set()
+            self._news.put(event)
         lines.close()
         # Nobody can hear it any more, so it has to go; a moment's patience keeps its own exit code.
         try:

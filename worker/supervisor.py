@@ -173,7 +173,8 @@ class _Attempt:
             self._ask_to_stop("it is another worker's now")
         elif self._stopping.is_set():
             self._ask_to_stop("the worker leaves")
-        if self._stop_asked is not None and now > self._stop_asked + self._settings.stop_grace_seconds:
+        grace = self._settings.stop_grace_seconds if self._runner.ready else 0.0
+        if self._stop_asked is not None and now >= self._stop_asked + grace:
             _log.warning("Runner %d did not stop in time and is killed.", self._runner.pid)
             self._runner.kill()
         elif now > self._heard + self._settings.stall_seconds:

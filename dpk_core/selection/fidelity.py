@@ -75,7 +75,7 @@ def _note(measured: Estimate | None, groups: list[Points], count: int) -> str | 
     if measured is not None:
         return None
     if count < LEAST_PAIRS or len(groups) > 1:
-        return f"Not measurable with {count} teacher{'' if count == 1 else 's'}; it takes at least {LEAST_PAIRS}."
+        return f"Not measurable with {count} teacher{'' if count == 1 else 's'} (it takes at least {LEAST_PAIRS})."
     return "Not measurable: all values are equal."
 
 

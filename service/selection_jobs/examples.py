@@ -112,7 +112,7 @@ LEADERBOARD: dict[str, Any] = {
             "high": None,
             "confidence": 0.9,
             "pairs": 2,
-            "note": "Not measurable with 2 teachers; it takes at least 4.",
+            "note": "Not measurable with 2 teachers (it takes at least 4).",
         }
     ],
     "ledger": {

@@ -87,7 +87,7 @@ def _context(board: Leaderboard) -> dict[str, object]:
         "headline": wording.headline(board),
         "live": board.job.state in _LIVE_STATES,
         "scatters": scatters(board),
-        "correlations": [wording.correlation_sentence(correlation) for correlation in board.correlations],
+        "correlations": wording.correlation_sentences(board.correlations),
         "learning": learning_curves(board),
         "shares": shares,
         "teachers": teachers,

@@ -196,7 +196,7 @@ class TestCorrelations:
         assert probe.value > 0.9
         assert probe.pairs == 5
         full = found["teacher_full", "job"]
-        assert (full.value, full.note) == (None, "Not measurable with 0 teachers; it takes at least 4.")
+        assert (full.value, full.note) == (None, "Not measurable with 0 teachers (it takes at least 4).")
 
     def test_the_store_counts_earlier_jobs(self) -> None:
         history = tuple(

@@ -41,16 +41,17 @@ def test_count() -> None:
     assert [wording.count(n) for n in (None, 512, 1234, 77_300, 1_236_000)] == ["–", "512", "1.2k", "77k", "1.24M"]
 
 
-def test_a_correlation_tells_value_interval_and_pairs_or_why_there_is_none() -> None:
+def test_correlations_tell_value_interval_and_pairs_and_once_why_there_is_none() -> None:
     known = Correlation(
         name="teacher_full", title="teacher and student", scope="job", value=-0.5, low=-0.9, high=0.2,
         confidence=0.9, pairs=6, note=None,
     )  # fmt: skip
-    assert (
-        wording.correlation_sentence(known) == "Teacher and student: −0.50, 90% interval −0.90 to 0.20 (from 6 pairs)."
-    )
     unknown = known.model_copy(update={"value": None, "low": None, "high": None, "note": "It takes 4 teachers."})
-    assert wording.correlation_sentence(unknown) == "Teacher and student: It takes 4 teachers."
+    other = unknown.model_copy(update={"title": "probe and full"})
+    assert wording.correlation_sentences([unknown, known, other]) == [
+        "Teacher and student: −0.50, 90% interval −0.90 to 0.20 (from 6 pairs).",
+        "It takes 4 teachers: teacher and student; probe and full.",
+    ]
 
 
 def test_the_ledger_says_what_was_spent_saved_and_reused() -> None:

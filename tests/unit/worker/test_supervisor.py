@@ -206,6 +206,16 @@ class TestStop:
         run = row(run_id)
         assert (run.state, run.attempts, from_json(Checkpoint, run.checkpoint).step) == ("queued", 0, 10)
 
+    def test_runner_that_is_not_up_yet_is_given_no_grace(self, stage: Callable[..., Stage]) -> None:
+        played, run_id = stage("import for ever", stop_grace_seconds=3600), create()
+        thread = in_background(played, run_id)
+        wait_for(played.processes)
+        played.stopping.set()
+        thread.join(timeout=60)
+        assert not thread.is_alive()
+        assert (row(run_id).state, row(run_id).attempts) == ("queued", 0)
+        assert not psutil.pid_exists(played.processes()[0])
+
     @pytest.mark.parametrize("scene", ["wait", "hang"])
     def test_cancelled_only_when_the_process_has_let_go(self, stage: Callable[..., Stage], scene: str) -> None:
         played, run_id = stage(scene), create()
