@@ -21,7 +21,7 @@ def best_teacher(session: Session, student: str, dataset: str, method: str) -> B
     if job is None:
         raise NotFound(
             f"No finished job says which teacher {student} should learn from on {dataset} with {method}. "
-            "Ask with POST /selection-jobs, naming student, dataset and teachers."
+            "Submit a selection job that names student, dataset and teachers (dpk submit, or POST /selection-jobs)."
         )
     board = leaderboard(session, job.id)
     assert board.verdict is not None

@@ -141,4 +141,4 @@ def _found(session: Session, job_id: str) -> SelectionJob:
 
 
 def _missing(job_id: str) -> NotFound:
-    return NotFound(f"There is no selection job {job_id!r}. GET /selection-jobs lists those there are.")
+    return NotFound(f"There is no selection job {job_id!r}.")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
 from service.database.tables import OutboxMessage, Run
@@ -35,45 +35,53 @@ def test_on_postgres_and_redis(
     assert results(servers.leaderboard(job_id)) == undisturbed
 
 
-def test_after_workers_were_told_to_leave_and_killed(
-    system: Callable[..., System], undisturbed: dict[str, Any]
-) -> None:
-    embedded = system()
-    embedded.start_api()
-    polite = embedded.start_worker()
-    job_id = embedded.submit()
-    given_back, runner = embedded.catch(polite)
+@pytest.fixture(params=["embedded", pytest.param("servers", marks=pytest.mark.servers)])
+def carrier(request: pytest.FixtureRequest, system: Callable[..., System]) -> System:
+    """A system on SQLite and message files, and one on Postgres and Redis."""
+    if request.param == "embedded":
+        return system()
+    servers = {"database_url": "postgres_url", "broker_url": "redis_url"}
+    return system(**{name: request.getfixturevalue(fixture) for name, fixture in servers.items()})
+
+
+def test_after_workers_were_told_to_leave_and_killed(carrier: System, undisturbed: dict[str, Any]) -> None:
+    carrier.start_api()
+    polite = carrier.start_worker()
+    job_id = carrier.submit()
+    given_back, runner = carrier.catch(polite)
     polite.send_signal(signal.SIGTERM)
-    embedded.wait_for(lambda: f"Run {given_back} is told to stop: the worker leaves." in embedded.logs())
+    carrier.wait_for(lambda: f"Run {given_back} is told to stop: the worker leaves." in carrier.logs())
     runner.resume()
-    embedded.wait_for(lambda: gone(polite))
+    carrier.wait_for(lambda: gone(polite))
     assert gone(runner)
-    assert (embedded.run(given_back).state, embedded.run(given_back).attempts) == ("queued", 0)
+    assert (carrier.run(given_back).state, carrier.run(given_back).attempts) == ("queued", 0)
 
-    unlucky = embedded.start_worker()
-    lost, runner = embedded.catch(unlucky)
+    before = carrier.run(given_back).step
+    unlucky = carrier.start_worker()
+    # Where the given-back run stands says nothing about the new runner until it has moved: suspended before it asked
+    # the kernel to be killed with its parent, and so deaf, it could not go.
+    lost, runner = carrier.catch(unlucky, or_(Run.id != given_back, Run.step > before))
     unlucky.kill()
-    embedded.wait_for(lambda: gone(runner), seconds=30)
-    assert embedded.run(lost).state == "running"
+    carrier.wait_for(lambda: gone(runner), seconds=30)
+    assert carrier.run(lost).state == "running"
 
-    embedded.start_worker()
-    embedded.wait_until(job_id, "finished")
-    assert embedded.run(lost).fence >= 2
-    assert results(embedded.leaderboard(job_id)) == undisturbed
+    carrier.start_worker()
+    carrier.wait_until(job_id, "finished")
+    assert carrier.run(lost).fence >= 2
+    assert results(carrier.leaderboard(job_id)) == undisturbed
 
 
-def test_after_the_runner_was_killed(system: Callable[..., System], undisturbed: dict[str, Any]) -> None:
-    embedded = system()
-    embedded.start_api()
-    worker = embedded.start_worker()
-    job_id = embedded.submit()
-    run_id, runner = embedded.catch(worker)
+def test_after_the_runner_was_killed(carrier: System, undisturbed: dict[str, Any]) -> None:
+    carrier.start_api()
+    worker = carrier.start_worker()
+    job_id = carrier.submit()
+    run_id, runner = carrier.catch(worker)
     runner.kill()
-    embedded.wait_for(lambda: embedded.run(run_id).attempts == 2)
-    embedded.wait_until(job_id, "finished")
-    assert embedded.run(run_id).state == "finished"
+    carrier.wait_for(lambda: carrier.run(run_id).attempts == 2)
+    carrier.wait_until(job_id, "finished")
+    assert carrier.run(run_id).state == "finished"
     assert worker.is_running()
-    assert results(embedded.leaderboard(job_id)) == undisturbed
+    assert results(carrier.leaderboard(job_id)) == undisturbed
 
 
 @pytest.mark.servers
