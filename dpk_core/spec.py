@@ -17,7 +17,7 @@ TRAINING_VERSION = 1
 Role = Literal["teacher", "student"]
 MethodName = Literal["none", "kd", "dpk"]
 ProfileName = Literal["probe", "paper"]
-Augmentation = Literal["none", "shift", "crop_flip"]
+Augmentation = Literal["none", "shift", "crop_flip", "resized_crop_flip"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
