@@ -50,7 +50,7 @@ def train(training: Training, stop_epoch: int, observer: Observer) -> bool:
             if observer.wants_stop():
                 return False
             began = time.monotonic()
-            _step(training, *batches.at(training.step))
+            _step(training, *batches.at(training.step), batches.positions(training.step))
             values = _measure(training)
             training.seconds += time.monotonic() - began
             if values is not None:
@@ -59,11 +59,12 @@ def train(training: Training, stop_epoch: int, observer: Observer) -> bool:
     return True
 
 
-def _step(training: Training, pictures_BCHW: Tensor, labels_B: Tensor) -> None:
+def _step(training: Training, pictures_BCHW: Tensor, labels_B: Tensor, positions_B: Tensor) -> None:
     seed, step = training.spec.seed, training.step
     # For networks with dropout, which draw from the global generator.
     torch.manual_seed(derive(seed, "dropout", step))
-    outcome = training.method(pictures_BCHW, labels_B, StepContext(seed=seed, step=step))
+    context = StepContext(seed=seed, step=step, total_steps=training.total_steps, positions_B=positions_B)
+    outcome = training.method(pictures_BCHW, labels_B, context)
     training.optimisers.update(outcome.loss, step)
     accuracy = (outcome.logits_BC.argmax(1) == labels_B).double().mean()
     training.averages.add({"train_loss": outcome.loss.detach(), "train_accuracy": accuracy, **outcome.parts})
