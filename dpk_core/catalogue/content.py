@@ -13,10 +13,10 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 WHOLE_BYTES = 2**30
 SAMPLED_FILES = 2000
@@ -95,14 +95,20 @@ def remembered(question: str, key: str, answer: Callable[[], dict[str, Any]]) ->
         known: dict[str, Any] = json.loads(path.read_text())
     except (OSError, ValueError):
         known = answer()
-        with contextlib.suppress(OSError):
-            write_whole(path, json.dumps(known).encode())
+        with contextlib.suppress(OSError), whole_file(path) as file:
+            file.write(json.dumps(known).encode())
     return known
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Puts a file in its place in one step, so that no other process sees a part of it. Raises OSError."""
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[IO[bytes]]:
+    """A file to write, put in its place in one step at the end, so that no process ever sees a part of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-        file.write(content)
-    Path(file.name).replace(path)
+        try:
+            yield file
+            file.flush()
+            Path(file.name).replace(path)
+        except BaseException:
+            Path(file.name).unlink()
+            raise

@@ -18,6 +18,10 @@ from dpk_core.catalogue.content import DataFile, data_file, sample
 from dpk_core.catalogue.headers import ENDINGS, Survey, survey
 from dpk_core.errors import DataFault
 
+FOLDER = {"train": "train", "val": "validation", "test": "test"}
+IMAGENET = {"train": "train", "val": "test"}
+"""The split that each folder is. The official test pictures of ImageNet have no labels and are left alone."""
+
 SYNSET = re.compile(r"n\d{8}")
 
 
@@ -37,20 +41,24 @@ class FolderListing:
 
 
 def folder_kind(folder: Path) -> str | None:
-    """`imagenet` when all classes are synsets and there is a `val/`, `folder` for other class folders, else None."""
+    """`imagenet` when all classes are synsets and only `train/` and `val/` have any, `folder` for other class folders.
+
+    None where there is no `train/`.
+    """
     if not (folder / "train").is_dir():
         return None
     classes = _folders(folder / "train")
     synsets = bool(classes) and all(SYNSET.fullmatch(name) for name in classes)
-    return "imagenet" if synsets and (folder / "val").is_dir() and not (folder / "test").is_dir() else "folder"
+    tested = (folder / "test").is_dir() and bool(_folders(folder / "test"))
+    return "imagenet" if synsets and (folder / "val").is_dir() and not tested else "folder"
 
 
 def list_folder(folder: Path, kind: str) -> FolderListing:
     """Every picture of the data set. Raises DataFault naming the folder that is empty, missing or not understood."""
-    splits = {"train": "train", "val": "test" if kind == "imagenet" else "validation", "test": "test"}
+    splits = IMAGENET if kind == "imagenet" else FOLDER
     try:
         found = _folders(folder)
-        if unknown := sorted(set(found) - set(splits)):
+        if unknown := sorted(set(found) - set(FOLDER)):
             raise DataFault(f"{folder.name}/{unknown[0]} is none of train, val and test; rename or remove it.")
         classes = tuple(_folders(folder / "train"))
         listed = {splits[name]: _list_split(folder, name, classes) for name in splits if name in found}
@@ -82,7 +90,7 @@ def _list_split(folder: Path, split: str, classes: tuple[str, ...]) -> tuple[tup
             files += members
             counts[label] = len(members)
     if not files:
-        raise DataFault(f"{folder.name}/{split} holds no pictures in class folders.")
+        raise DataFault(f"{folder.name}/{split} holds no pictures in class folders; add some or remove it.")
     return tuple(files), np.repeat(np.arange(len(classes)), counts)
 
 

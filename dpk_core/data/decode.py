@@ -44,7 +44,10 @@ def decode(name: str, content: bytes, channels: int, side: int, crop_A4: Draws |
 def _middle(pixels: Image.Image, side: int) -> tuple[float, float, float, float]:
     width, height = pixels.size
     inner = min(width, height) / (1 if side <= SMALL_EDGE else MARGIN)
-    left, top = (width - inner) // 2, (height - inner) // 2
+    left, top = (width - inner) / 2, (height - inner) / 2
+    if inner == side:
+        # Nothing is resized, so pixels stay whole.
+        left, top = left // 1, top // 1
     return left, top, left + inner, top + inner
 
 

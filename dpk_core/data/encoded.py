@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +11,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from dpk_core.catalogue.content import DataFile, cache_folder, write_whole
+from dpk_core.catalogue.content import DataFile, cache_folder, whole_file
 from dpk_core.catalogue.headers import check_header
 from dpk_core.errors import DataFault
 
@@ -93,8 +91,10 @@ def lay_out(name: str, key: str, pictures: Iterable[tuple[str, bytes]]) -> LaidO
     index = path.with_suffix(".ends.npy")
     try:
         if not index.exists():
+            ends = _write(path, pictures)
             # Last, because its being there says that the other is whole.
-            write_whole(index, _as_npy(_write(path, pictures)))
+            with whole_file(index) as file:
+                np.save(file, ends)
         return LaidOut(name, path, np.load(index, allow_pickle=False))
     except OSError as error:
         raise DataFault(
@@ -104,20 +104,10 @@ def lay_out(name: str, key: str, pictures: Iterable[tuple[str, bytes]]) -> LaidO
 
 
 def _write(path: Path, pictures: Iterable[tuple[str, bytes]]) -> NDArray[np.int64]:
-    path.parent.mkdir(parents=True, exist_ok=True)
     lengths = []
-    with tempfile.NamedTemporaryFile(dir=path.parent) as file:
+    with whole_file(path) as file:
         for name, content in pictures:
             check_header(name, io.BytesIO(content))
             file.write(content)
             lengths.append(len(content))
-        file.flush()
-        path.unlink(missing_ok=True)
-        os.link(file.name, path)
     return np.cumsum(lengths, dtype=np.int64)
-
-
-def _as_npy(array: NDArray[np.int64]) -> bytes:
-    buffer = io.BytesIO()
-    np.save(buffer, array)
-    return buffer.getvalue()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from pathlib import Path
 
 import numpy as np
@@ -31,17 +30,13 @@ def load_pictures(card: DatasetCard, data_root: Path, device: torch.device) -> I
     large = card.decoded_bytes > IN_MEMORY_BYTES
     if large and isinstance(listing, FolderListing):
         remembered("checked", stamp(listing.folder, listing.all_files), lambda: _check_all(listing))
-    encoded = functools.cache(lambda origin: _encoded(listing, origin, large))
 
     def split(part: Part) -> PictureSplit:
         labels = torch.from_numpy(listing.labels[part.origin][part.positions]).to(device)
-        found = StreamedSplit(encoded(part.origin), part.positions, labels, card.channels, card.side)
+        found = StreamedSplit(_encoded(listing, part.origin, large), part.positions, labels, card.channels, card.side)
         return found if large else found.decoded()
 
     train, validation = split(parts.train), split(parts.validation)
-    if not large:
-        # The encoded pictures are done with; those of the test split are read when they are wanted.
-        encoded.cache_clear()
     most = min(len(train), SAMPLED_PICTURES) if large else len(train)
     positions = torch.from_numpy(np.linspace(0, len(train) - 1, most).astype(np.int64))
     sample_BCHW = train.start_reading(positions)()
