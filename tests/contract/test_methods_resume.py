@@ -16,7 +16,7 @@ from dpk_core.training.loop import train
 from dpk_core.training.training import Training
 from tests.unit.training.tiny import STEPS, Watcher, assert_equal_states, deterministic, spec, start
 
-CHOICES = {
+CHOICES: dict[str, MethodSpec] = {
     **{name: MethodSpec(name=name) for name in METHODS},
     "dpk, lagging share": MethodSpec(name="dpk", dpk=DpkSettings(share=ShareSettings(lag=True, least_cka=0.0))),
     "dpk, random share": MethodSpec(name="dpk", dpk=DpkSettings(share=ShareSettings(schedule="random"))),

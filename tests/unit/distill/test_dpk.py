@@ -118,9 +118,7 @@ def test_the_share_says_how_many_tokens_the_teacher_gives(monkeypatch: pytest.Mo
     method = make()
     given: dict[str, list[int]] = {"last": [], "second_last": []}
     for name, stage in method.stages.items():
-        stage.register_forward_hook(
-            lambda _, __, done, name=name: given[name].append(done.split.given_BK.shape[1])  # type: ignore[misc]  # binds the name
-        )
+        stage.register_forward_hook(lambda _, __, done, name=name: given[name].append(done.split.given_BK.shape[1]))
     for cka, tokens in (
         (0.5, {"last": 2, "second_last": 8}),
         (0.99, {"last": 0, "second_last": 2}),

@@ -149,8 +149,8 @@ class TestReview:
         method = make("reviewkd")
         assert isinstance(method, ReviewKd)
         assert [fusion.attention is None for fusion in method.fusions] == [True, False, False, False]
-        assert [fusion.leave[0].out_channels for fusion in method.fusions] == [64, 64, 32, 16]  # type: ignore[union-attr]  # a convolution's is a number
-        assert {fusion.enter[0].out_channels for fusion in method.fusions} == {16}  # type: ignore[union-attr]  # the same
+        assert [fusion.leave[0].out_channels for fusion in method.fusions] == [64, 64, 32, 16]
+        assert {fusion.enter[0].out_channels for fusion in method.fusions} == {16}
 
     def test_a_level_mixes_its_own_map_with_what_lies_below(self) -> None:
         with torch.random.fork_rng(devices=[]):
