@@ -94,17 +94,16 @@ def picture_sides(
 ) -> SidesEntry:
     """Which pictures `model`, built for pictures of side `own`, takes; empty where it takes them all.
 
-    Tried on pictures so small that the deepest map is just 2x2, and on some larger ones. `rebuilt` builds the model for
+    Tried on the smallest pictures whose deepest map can be 2x2, and on some larger ones. `rebuilt` builds the model for
     another side, None where it cannot be told one.
     """
     deepest = max(stride for _, _, stride, *_ in taps)
+    if _gives(model, deepest + 1, taps):
+        return {}
     sides = [factor * deepest for factor in (LEAST_SIDE, 3, 4, 6, 7, 8) if factor * deepest < own]
     least = next((side for side in sides if _gives(model, side, taps)), None)
     if least is not None:
-        found: SidesEntry = {} if least == sides[0] else {"least": least}
-        if not _gives(model, least + deepest // 2 + 1, taps):
-            found["step"] = deepest
-        return found
+        return {"least": least} if _gives(model, least + 1, taps) else {"least": least, "step": deepest}
     if rebuilt is not None:
         least = next((side for side in sides if _gives_told(rebuilt, side, taps)), None)
         if least is not None and _gives_told(rebuilt, 2 * least, taps):

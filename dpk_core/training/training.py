@@ -101,7 +101,8 @@ def begin(spec: TrainingSpec, data: ImageData, teacher: nn.Module | None) -> Tra
     """
     card = data.card
     steps = steps_per_epoch(len(data.train), spec.recipe.batch_size)
-    student = build_model(spec.model, classes=card.classes, channels=card.channels, seed=derive(spec.seed, "student"))
+    seed = derive(spec.seed, "student")
+    student = build_model(spec.model, classes=card.classes, channels=card.channels, seed=seed, side=card.side)
     student.to(data.device)
     method = build_method(
         spec.method,
