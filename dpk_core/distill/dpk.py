@@ -88,7 +88,7 @@ class Dpk(TappedMethod):
         # How many tokens each side gets is a size, so the CPU must know the shares. It is the step's one host
         # synchronisation, and none where the share lags a step or does not follow CKA.
         host_shares = shares.tolist()
-        shares, fallbacks = shares.to(ckas.device), fallbacks.to(ckas.device)
+        shares, fallbacks = (values.to(ckas.device, non_blocking=True) for values in (shares, fallbacks))
         for index, stage in enumerate(self.settings.stages):
             student_BCHW, teacher_BCHW = maps[stage.name]
             module = self.stages[stage.name]

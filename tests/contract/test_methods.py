@@ -2,10 +2,12 @@
 
 import copy
 import re
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from dpk_core.distill.build import METHODS, build_method
 from dpk_core.distill.method import Method, StepContext, StepOutcome
@@ -146,6 +148,36 @@ def test_leaves_no_hook_behind(name: MethodName) -> None:
     method = make(name)
     run(method)
     assert not any(module._forward_hooks for module in method.modules())
+
+
+class Waits(TorchDispatchMode):
+    """Notes the operations whose result the host must wait for: a number taken out, a size that depends on values."""
+
+    NAMES = frozenset({"_local_scalar_dense", "nonzero", "masked_select", "_unique2", "unique_consecutive", "equal"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = func._schema.name.removeprefix("aten::")
+        by_mask = name == "index" and any(i is not None and i.dtype == torch.bool for i in args[1])
+        if name in self.NAMES or by_mask:
+            self.seen.append(name)
+        return func(*args, **(kwargs or {}))
+
+
+def test_no_operation_of_a_step_makes_the_host_wait(name: MethodName) -> None:
+    """DPK's one `tolist`, which no dispatch shows, is what its share needs; nothing else may wait."""
+    method = make(name)
+    pictures, labels = batch()
+    with Waits() as waits:
+        done: StepOutcome = method(pictures, labels, STEP)
+        done.loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    assert waits.seen == []
+    with Waits() as noticed:
+        torch.arange(3)[torch.tensor([True, False, True])].sum().item()
+    assert noticed.seen == ["index", "_local_scalar_dense"]
 
 
 def test_a_teacher_too_many_or_too_few_is_refused(name: MethodName) -> None:

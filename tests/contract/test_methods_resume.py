@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -35,6 +36,7 @@ def training_spec(choice: str) -> TrainingSpec:
     return replace(spec("none" if method.name == "none" else "kd"), method=method)
 
 
+@functools.cache
 def whole(choice: str) -> tuple[Training, list[dict[str, float]]]:
     training, watcher = start(training_spec(choice)), Watcher()
     assert train(training, 2, watcher)
