@@ -97,20 +97,26 @@ def dataset_names(data_root: Path | None) -> tuple[str, ...]:
     return ("digits", *sorted((*arrays, *pictures, *tables, *official)))
 
 
+def check_dataset_name(name: str, data_root: Path | None, field: str) -> None:
+    """Raises InvalidRequest on `field` with the nearest name when there is no such data set. Looks into no files."""
+    names = dataset_names(data_root)
+    if name not in names and name not in cifar.OFFICIAL:
+        nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.0)[0]
+        raise InvalidRequest(field, f"There is no data set {name!r}.", nearest)
+
+
 def dataset_card(name: str, data_root: Path | None, field: str) -> DatasetCard:
     """The card of the data set `name`, from headers, listings and labels alone.
 
-    Raises InvalidRequest on `field` with the nearest name when there is none, DataFault when its files are broken.
-    The first look at picture files hashes their content; later ones only list them (`content.remembered`).
+    Raises InvalidRequest as `check_dataset_name` does, DataFault when the files are broken. The first look at picture
+    files hashes their content; later ones only list them (`content.remembered`), about 5 seconds per million.
     """
+    check_dataset_name(name, data_root, field)
     if name == "digits":
         return DIGITS
     if name in cifar.OFFICIAL:
         cifar.check_present(name, data_root)
         return _cifar_card(name)
-    if name not in (names := dataset_names(data_root)):
-        nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.0)[0]
-        raise InvalidRequest(field, f"There is no data set {name!r}.", nearest)
     assert data_root is not None
     if is_picture_data(name):
         listing = list_pictures(name, data_root)

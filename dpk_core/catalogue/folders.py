@@ -10,13 +10,19 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dpk_core.catalogue.content import DataFile, data_file, sample
-from dpk_core.catalogue.headers import ENDINGS, Survey, survey
 from dpk_core.errors import DataFault
+
+if TYPE_CHECKING:
+    from dpk_core.catalogue.headers import Survey
+
+ENDINGS = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
+"""Files with other endings are no pictures and are left alone."""
 
 FOLDER = {"train": "train", "val": "validation", "test": "test"}
 IMAGENET = {"train": "train", "val": "test"}
@@ -74,6 +80,9 @@ def list_folder(folder: Path, kind: str) -> FolderListing:
 
 def survey_folder(listing: FolderListing) -> Survey:
     """Headers of all pictures, of large data those of the sample."""
+    # Pillow is loaded only where pictures are looked at: the API starts sooner without.
+    from dpk_core.catalogue.headers import survey
+
     names = (file.name for file in sample(listing.all_files))
     return survey((f"{listing.folder.name}/{name}", listing.folder / name) for name in names)
 
@@ -100,9 +109,9 @@ def _pictures(folder: Path, inside: str) -> list[DataFile]:
     for entry in visible:
         if entry.is_dir():
             raise DataFault(f"{folder.name}/{inside}{entry.name} is a folder; pictures lie directly in their class.")
-    members = [data_file(entry, inside) for entry in visible if Path(entry.name).suffix.lower() in ENDINGS]
+    members = [data_file(entry, inside) for entry in visible if entry.name.lower().endswith(ENDINGS)]
     if not members:
-        raise DataFault(f"{folder.name}/{inside[:-1]} holds no pictures ({', '.join(sorted(ENDINGS))}).")
+        raise DataFault(f"{folder.name}/{inside[:-1]} holds no pictures ({', '.join(ENDINGS)}).")
     if empty := next((file.name for file in members if file.size == 0), None):
         raise DataFault(f"{folder.name}/{empty} is an empty file; mend or remove it.")
     return sorted(members, key=lambda file: file.name)

@@ -13,9 +13,6 @@ from PIL import Image
 
 from dpk_core.errors import DataFault
 
-ENDINGS = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
-"""Files with other endings are no pictures and are left alone."""
-
 GREY = frozenset({"1", "L", "LA"})
 COLOUR = frozenset({"CMYK", "HSV", "LAB", "P", "PA", "RGB", "RGBA", "RGBX", "YCbCr"})
 

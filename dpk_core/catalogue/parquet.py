@@ -6,21 +6,24 @@ The files lie in the data set's folder, or in its `data/`: `train*.parquet`, per
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dpk_core.catalogue.content import DataFile, data_file, is_large
-from dpk_core.catalogue.headers import Survey, survey
 from dpk_core.catalogue.splitting import check_labels
 from dpk_core.errors import DataFault
+
+if TYPE_CHECKING:
+    from dpk_core.catalogue.headers import Survey
 
 SPLITS = ("train", "validation", "test")
 LABEL_COLUMNS = ("label", "labels", "fine_label")
@@ -82,6 +85,9 @@ def list_parquet(folder: Path) -> ParquetListing:
 
 def survey_parquet(listing: ParquetListing) -> Survey:
     """Headers of all pictures, of large data those at the beginning of each file."""
+    # As with class folders: Pillow only where it is needed.
+    from dpk_core.catalogue.headers import survey
+
     most = SURVEYED_ROWS if is_large(listing.all_files) else None
     found = (row for split in listing.files for row in encoded_pictures(listing, split, most))
     return survey((name, io.BytesIO(content)) for name, content in found)
@@ -94,7 +100,8 @@ def encoded_pictures(listing: ParquetListing, split: str, most: int | None = Non
     """
     for file in listing.files[split]:
         name, row = f"{listing.folder.name}/{file.name}", 0
-        for batch in _open(listing.folder, file).iter_batches(batch_size=most or 256, columns=[listing.pictures]):
+        batches = _open(listing.folder, file).iter_batches(batch_size=most or 256, columns=[listing.pictures])
+        while (batch := _next(name, batches)) is not None:
             for content in batch.column(0).field("bytes"):
                 if not content.is_valid:
                     raise DataFault(f"{name}, row {row} holds no bytes of a picture.")
@@ -104,17 +111,29 @@ def encoded_pictures(listing: ParquetListing, split: str, most: int | None = Non
                 break
 
 
-def _open(folder: Path, file: DataFile) -> Any:
+@contextlib.contextmanager
+def _readable(where: str) -> Iterator[None]:
+    """Raises DataFault, naming the file, for what pyarrow says about it inside, or when there is no pyarrow."""
     try:
-        from pyarrow import ArrowException, parquet
+        from pyarrow import ArrowException
     except ImportError as error:
-        raise DataFault(
-            f"{folder.name} needs pyarrow, which is not installed here: install dpk-select[parquet]."
-        ) from error
+        raise DataFault(f"{where} needs pyarrow, which is not installed here: install dpk-select[parquet].") from error
     try:
-        return parquet.ParquetFile(folder / file.name)
+        yield
     except (OSError, ArrowException) as error:
-        raise DataFault(f"{folder.name}/{file.name} cannot be read as a Parquet file; mend or remove it.") from error
+        raise DataFault(f"{where} cannot be read as a Parquet file; mend or remove it.") from error
+
+
+def _open(folder: Path, file: DataFile) -> Any:
+    with _readable(f"{folder.name}/{file.name}"):
+        from pyarrow import parquet
+
+        return parquet.ParquetFile(folder / file.name)
+
+
+def _next(where: str, batches: Iterator[Any]) -> Any:
+    with _readable(where):
+        return next(batches, None)
 
 
 def _columns(where: str, schema: Any) -> tuple[str, str, tuple[str, ...] | None]:
@@ -140,7 +159,8 @@ def _labels(folder: Path, file: DataFile, pictures: str, label: str) -> NDArray[
     source, where = _open(folder, file), f"{folder.name}/{file.name}"
     if missing := {pictures, label} - set(source.schema_arrow.names):
         raise DataFault(f"{where} has no column {min(missing)}, which the first training file has.")
-    column = source.read(columns=[label]).column(0)
+    with _readable(where):
+        column = source.read(columns=[label]).column(0)
     if column.null_count:
         row = next(row for row, value in enumerate(column) if not value.is_valid)
         raise DataFault(f"{where}, row {row} has no label.")

@@ -70,4 +70,4 @@ class StreamedSplit:
 @functools.cache
 def threads() -> ThreadPoolExecutor:
     """This process's threads for reading pictures: one a core, at most `MOST_THREADS`."""
-    return ThreadPoolExecutor(min(MOST_THREADS, len(os.sched_getaffinity(0))), thread_name_prefix="pictures")
+    return ThreadPoolExecutor(min(MOST_THREADS, os.cpu_count() or 1), thread_name_prefix="pictures")

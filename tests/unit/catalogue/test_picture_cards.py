@@ -310,6 +310,18 @@ class TestParquetCard:
         with pytest.raises(DataFault, match=r"made/train\.parquet cannot be read as a Parquet file"):
             card(tmp_path, "parquet/made")
 
+    @pytest.mark.parametrize("part", ["pictures", "labels"])
+    def test_pages_of_nonsense(self, tmp_path: Path, part: str) -> None:
+        path = write_parquet(tmp_path / "made" / "train.parquet", [0, 1] * 10)
+        content = path.read_bytes()
+        from pyarrow import parquet
+
+        group = parquet.ParquetFile(path).metadata.row_group(1)
+        place = group.column(0 if part == "pictures" else 2).data_page_offset
+        path.write_bytes(content[:place] + b"\xff" * 20 + content[place + 20 :])
+        with pytest.raises(DataFault, match=r"made/train\.parquet cannot be read as a Parquet file"):
+            card(tmp_path, "parquet/made")
+
     def test_shards_must_agree(self, tmp_path: Path) -> None:
         write_parquet(tmp_path / "made" / "train-0.parquet", [0, 1] * 10)
         write_parquet(tmp_path / "made" / "train-1.parquet", [0, 1] * 10, label_column="other")
@@ -340,7 +352,7 @@ class TestParquetCard:
         monkeypatch.setitem(sys.modules, "pyarrow", None)
         (tmp_path / "made").mkdir()
         (tmp_path / "made" / "train.parquet").touch()
-        with pytest.raises(DataFault, match=r"made needs pyarrow, which is not installed here"):
+        with pytest.raises(DataFault, match=r"made/train\.parquet needs pyarrow, which is not installed here"):
             card(tmp_path, "parquet/made")
 
 

@@ -78,21 +78,22 @@ class TestFolder:
         write_folder(tmp_path, counts={"train": 10, "val": 2}, classes=("n00000001", "n00000002"))
         check_against_card(load(tmp_path, "imagenet/made"))
 
-    def test_the_test_split_is_not_read_before_it_is_wanted(self, tmp_path: Path) -> None:
-        folder = write_folder(tmp_path, counts={"train": 10, "test": 2})
-        content = encoded(pixels(0))
-        spoiled = folder / "test" / "bee" / "001.png"
-        spoiled.write_bytes(content[:-40])
-        data = load(tmp_path)
-        with pytest.raises(DataFault, match=r"made/test/bee/001\.png cannot be decoded"):
-            data.read_test()
-
-    def test_a_broken_picture_is_named_before_training(self, tmp_path: Path) -> None:
-        folder = write_folder(tmp_path)
-        path = folder / "train" / "bee" / "003.png"
+    @pytest.mark.parametrize("split", ["train", "val", "test"])
+    def test_a_broken_picture_is_named_before_training(self, tmp_path: Path, split: str) -> None:
+        folder = write_folder(tmp_path, counts={"train": 10, "val": 4, "test": 4})
+        path = folder / split / "bee" / "003.png"
         path.write_bytes(path.read_bytes()[:-40])
-        with pytest.raises(DataFault, match=r"made/train/bee/003\.png cannot be decoded"):
+        with pytest.raises(DataFault, match=rf"made/{split}/bee/003\.png cannot be decoded"):
             load(tmp_path)
+
+    def test_test_pictures_are_tried_once_and_not_kept(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        write_folder(tmp_path)
+        seen: list[int] = []
+        decoded = StreamedSplit.decoded
+        monkeypatch.setattr(StreamedSplit, "decoded", lambda self: seen.append(len(self)) or decoded(self))
+        load(tmp_path)
+        load(tmp_path).read_test()
+        assert seen == [18, 6, 6, 18, 6, 6]
 
     def test_files_changed_since_the_card_are_refused(self, tmp_path: Path) -> None:
         folder = write_folder(tmp_path)
@@ -221,7 +222,7 @@ class TestTrainingBatches:
         assert torch.equal(alone[0], batches[6][0])
         assert torch.equal(alone[1], batches[6][1])
 
-    def test_crops_are_random_and_mirrored(self, data: ImageData) -> None:
+    def test_each_picture_of_a_batch_gets_a_crop_of_its_own(self, data: ImageData) -> None:
         positions = torch.zeros(16, dtype=torch.int64)
         pictures, labels = training_batch(data, positions, "resized_crop_flip", 0, 0)
         assert pictures.shape == (16, 3, 30, 30)
