@@ -50,8 +50,8 @@ class Crd(TappedMethod):
         super().__init__(student, teacher, taps)
         self.options = options
         self.negatives = Negatives(labels_N)
-        self.extras["student_embedding"] = nn.Linear(taps.student_maps[0].shape[1], options.width)
-        self.extras["teacher_embedding"] = nn.Linear(taps.teacher_maps[0].shape[1], options.width)
+        self.extras["student_embedding"] = nn.Linear(taps.student_shapes[0][1], options.width)
+        self.extras["teacher_embedding"] = nn.Linear(taps.teacher_shapes[0][1], options.width)
         self.bank = Bank(len(labels_N), options.width, options.momentum)
         self.extras["bank"] = self.bank
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import ClassVar
 
-from torch import Tensor
+import torch
 
 from dpk_core.distill.dpk import Dpk
 from dpk_core.distill.inputs import MethodInputs, deepest_taps
@@ -68,27 +68,27 @@ def _build(kind: type[Dpk], inputs: MethodInputs, settings: DpkSettings) -> Dpk:
     for stage in settings.stages:
         index = STAGES.index(stage.name)
         modules[stage.name] = _stage(
-            inputs, stage, taps.teacher[index].module, taps.student_maps[index], taps.teacher_maps[index]
+            inputs, stage, taps.teacher[index].module, taps.student_shapes[index], taps.teacher_shapes[index]
         )
     return kind(inputs.student, teacher, taps, modules, settings)
 
 
 def _stage(
-    inputs: MethodInputs, settings: StageSettings, tap: str, student_BCHW: Tensor, teacher_BCHW: Tensor
+    inputs: MethodInputs, settings: StageSettings, tap: str, student_shape: torch.Size, teacher_shape: torch.Size
 ) -> PriorStage:
     _, teacher_name = inputs.the_teacher()
-    side = (teacher_BCHW.shape[2], teacher_BCHW.shape[3])
+    side = (teacher_shape[2], teacher_shape[3])
     if min(side) < 2:
         problem = f"{teacher_name} gives a map of {side[0]}x{side[1]} at {tap!r}, under 2x2."
         raise InvalidRequest("teacher", problem)
     shape = StageShape(
         stage=settings.name, student=inputs.student_name, teacher=teacher_name,
-        teacher_channels=teacher_BCHW.shape[1], side=side,
+        teacher_channels=teacher_shape[1], side=side,
     )  # fmt: skip
     sizes = stage_sizes(inputs.spec.profile, shape, settings)
     if settings.patch is not None and (side[0] % settings.patch or side[1] % settings.patch):
         problem = f"Patches of {settings.patch}x{settings.patch} do not tile the map of {side[0]}x{side[1]} of "
         raise InvalidRequest("method.dpk.stages", f"{problem}stage {settings.name}.")
     with own_randomness(derive(inputs.seed, "dpk", settings.name)):
-        module = PriorStage(student_BCHW.shape[1], teacher_BCHW.shape[1], side, sizes)
-    return module.to(teacher_BCHW.device)
+        module = PriorStage(student_shape[1], teacher_shape[1], side, sizes)
+    return module.to(inputs.device)

@@ -63,8 +63,8 @@ def build(inputs: MethodInputs) -> Method:
     teacher, _ = inputs.the_teacher()
     taps = deepest_taps(inputs, 2)
     with own_randomness(derive(inputs.seed, "fitnet")):
-        channels = taps.teacher_maps[-1].shape[1]
+        channels = taps.teacher_shapes[-1][1]
         regressor = nn.Sequential(
-            nn.Conv2d(taps.student_maps[-1].shape[1], channels, kernel_size=1), nn.BatchNorm2d(channels)
+            nn.Conv2d(taps.student_shapes[-1][1], channels, kernel_size=1), nn.BatchNorm2d(channels)
         )
     return FitNet(inputs.student, teacher, taps, regressor.to(inputs.device), FitNetOptions())

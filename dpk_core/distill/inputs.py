@@ -40,13 +40,13 @@ class MethodInputs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taps:
-    """What to tap in student and teacher, from the deepest upwards, and what they give for two blank pictures:
-    true sizes, which a stride need not tell for odd pictures."""
+    """What to tap in student and teacher, from the deepest upwards, and the shapes of the maps there for two blank
+    pictures: true sizes, which a stride need not tell for odd pictures."""
 
     student: tuple[Tap, ...]
     teacher: tuple[Tap, ...]
-    student_maps: tuple[Tensor, ...]
-    teacher_maps: tuple[Tensor, ...]
+    student_shapes: tuple[torch.Size, ...]
+    teacher_shapes: tuple[torch.Size, ...]
 
 
 def deepest_taps(inputs: MethodInputs, most: int) -> Taps:
@@ -61,8 +61,8 @@ def deepest_taps(inputs: MethodInputs, most: int) -> Taps:
     return Taps(
         student=student_taps,
         teacher=teacher_taps,
-        student_maps=_maps(inputs.student, student_taps, inputs.picture_shape),
-        teacher_maps=_maps(teacher, teacher_taps, inputs.picture_shape),
+        student_shapes=_shapes(inputs.student, student_taps, inputs.picture_shape),
+        teacher_shapes=_shapes(teacher, teacher_taps, inputs.picture_shape),
     )
 
 
@@ -71,7 +71,7 @@ def _taps(name: str) -> tuple[Tap, ...]:
     return tuple(reversed(model_card(name, "model").taps))
 
 
-def _maps(model: nn.Module, taps: tuple[Tap, ...], picture_shape: tuple[int, int, int]) -> tuple[Tensor, ...]:
+def _shapes(model: nn.Module, taps: tuple[Tap, ...], picture_shape: tuple[int, int, int]) -> tuple[torch.Size, ...]:
     """Runs in evaluation mode, so no statistic or random state moves; the model's modes are put back."""
     device = next(model.parameters()).device
     modes = [(module, module.training) for module in model.modules()]
@@ -79,7 +79,7 @@ def _maps(model: nn.Module, taps: tuple[Tap, ...], picture_shape: tuple[int, int
     try:
         with FeatureTaps(model, taps) as tapped, torch.no_grad():
             model(torch.zeros(2, *picture_shape, device=device))
-        return tuple(tapped.maps)
+        return tuple(found_BCHW.shape for found_BCHW in tapped.maps)
     finally:
         for module, training in modes:
             module.training = training

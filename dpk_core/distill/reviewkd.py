@@ -124,8 +124,9 @@ def build(inputs: MethodInputs) -> Method:
     """Knowledge review with the literature's sizes and weights."""
     teacher, _ = inputs.the_teacher()
     taps = deepest_taps(inputs, MOST_STAGES)
-    student_channels = [m.shape[1] for m in with_average(taps.student_maps)]
-    teacher_channels = [m.shape[1] for m in with_average(taps.teacher_maps)]
+    student_channels, teacher_channels = (
+        [shape[1] for shape in (shapes[0], *shapes)] for shapes in (taps.student_shapes, taps.teacher_shapes)
+    )
     fused_channels = min(MOST_CHANNELS, student_channels[0])
     with own_randomness(derive(inputs.seed, "reviewkd")):
         fusions = [
