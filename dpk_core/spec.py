@@ -7,17 +7,21 @@ and the full run after it are two runs of the same training, so the full run con
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from dpk_core.codec import content_key
+from dpk_core.dpk_settings import DpkSettings
 
 TRAINING_VERSION = 1
 """Part of every content key. Raise it when a change alters the numbers a training produces."""
 
 Role = Literal["teacher", "student"]
-MethodName = Literal["none", "kd", "dpk"]
+DpkName = Literal["dpk", "dpk_no_teacher_tokens", "dpk_features_only"]
+TaughtMethodName = Literal[DpkName, "kd", "fitnet", "at", "sp", "rkd", "crd", "dkd", "dist", "reviewkd"]
+"""The methods that need a teacher."""
+MethodName = Literal["none", TaughtMethodName]
 ProfileName = Literal["probe", "paper"]
-Augmentation = Literal["none", "shift", "crop_flip"]
+Augmentation = Literal["none", "shift", "crop_flip", "resized_crop_flip"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,10 +54,18 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MethodSpec:
-    """How the student is taught. `none`: cross-entropy only. `profile` sets the sizes of DPK's modules."""
+    """How the student is taught. `none`: cross-entropy only. `profile` sets the sizes of DPK's modules.
+
+    `dpk`: the choices of DPK and its control arms; None: the authors' for CIFAR-100.
+    """
 
     name: MethodName
     profile: ProfileName = "probe"
+    dpk: DpkSettings | None = None
+
+    def __post_init__(self) -> None:
+        if self.dpk is not None and self.name not in get_args(DpkName):
+            raise ValueError(f"method {self.name!r} takes no settings of DPK")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

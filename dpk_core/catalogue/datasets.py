@@ -1,18 +1,37 @@
 """Data set cards: what pre-flight must know before anything is loaded. No torch.
 
-`digits` is scikit-learn's; every `<name>.npz` under the data root (`x_train, y_train, x_test, y_test, classes`) is the
-data set `npz/<name>`.
+| name | what it is, under the data root |
+|---|---|
+| `digits` | scikit-learn's own; needs no data root |
+| `npz/<name>` | `<name>.npz` with `x_train, y_train, x_test, y_test, classes` |
+| `folder/<name>`, `imagenet/<name>` | `<name>/train/<class>/…`, see `folders` |
+| `parquet/<name>` | `<name>/train*.parquet`, see `parquet` |
+| `torchvision/cifar10`, `torchvision/cifar100` | torchvision's folders, see `cifar` |
 """
 
 from __future__ import annotations
 
 import difflib
 import functools
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from dpk_core.catalogue import cifar
+from dpk_core.catalogue.folders import folder_kind
 from dpk_core.catalogue.npz import file_digest, read_layout
+from dpk_core.catalogue.parquet import parquet_files
+from dpk_core.catalogue.pictures import (
+    READING_VERSION,
+    Listing,
+    PictureFacts,
+    is_picture_data,
+    list_pictures,
+    picture_facts,
+    picture_parts,
+)
 from dpk_core.catalogue.splits import SPLIT_VERSION, stratified
+from dpk_core.catalogue.splitting import VALIDATION_SHARE, deal
 from dpk_core.errors import DataFault, InvalidRequest
 
 DIGITS_CONTENT = "87ff0c9e40dc7e2c0e34e7257799c2e3f3aec1a016363bb11cad869ec428a826"
@@ -21,8 +40,9 @@ DIGITS_CONTENT = "87ff0c9e40dc7e2c0e34e7257799c2e3f3aec1a016363bb11cad869ec428a8
 DIGITS_SHARES = (0.5, 0.3)
 """Parts of train and validation, the rest is test. A wide validation part, because decisions are read there."""
 
-VALIDATION_SHARE = 0.2
-"""Part of the training pictures held out, stratified by class, where a data set brings no validation split."""
+IN_MEMORY_BYTES = 2**31
+"""Data that is larger when decoded is read from its files while it trains. The same on all machines, because it decides
+what a random crop is cut from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,13 +59,24 @@ class DatasetCard:
     test_pictures: int
     default_recipe: str
 
+    @property
+    def decoded_bytes(self) -> int:
+        """Memory that all pictures together take at their working size."""
+        pictures = self.train_pictures + self.validation_pictures + self.test_pictures
+        return pictures * self.channels * self.side**2
+
 
 def fingerprint(content: str) -> str:
-    """Identity of a data set: its content (SHA-256, 64 hex digits) and the way it is split."""
-    return f"sha256:{content}/split-{SPLIT_VERSION}"
+    """Identity of a data set: its content (scheme and 64 hex digits) and the way it is split."""
+    return f"{content}/split-{SPLIT_VERSION}"
 
 
-DIGITS_FINGERPRINT = fingerprint(DIGITS_CONTENT)
+def picture_fingerprint(facts: PictureFacts) -> str:
+    """Identity of a data set of picture files; what the networks see depends also on how they are resized."""
+    return f"{fingerprint(facts.content)}/reading-{READING_VERSION}/side-{facts.side}"
+
+
+DIGITS_FINGERPRINT = fingerprint(f"sha256:{DIGITS_CONTENT}")
 
 DIGITS = DatasetCard(
     name="digits", fingerprint=DIGITS_FINGERPRINT, classes=10, channels=1, side=8,
@@ -55,31 +86,87 @@ DIGITS = DatasetCard(
 
 
 def dataset_names(data_root: Path | None) -> tuple[str, ...]:
-    """Every data set that can be used with this data root, sorted."""
-    found = sorted(data_root.glob("*.npz")) if data_root is not None else []
-    return ("digits", *(f"npz/{path.stem}" for path in found))
+    """Every data set that can be used with this data root, sorted within its kind."""
+    if data_root is None:
+        return ("digits",)
+    arrays = [f"npz/{path.stem}" for path in data_root.glob("*.npz")]
+    folders = _folders(data_root)
+    pictures = [f"{kind}/{path.name}" for path in folders if (kind := folder_kind(path)) is not None]
+    tables = [f"parquet/{path.name}" for path in folders if "train" in parquet_files(path)]
+    official = [name for name, found in cifar.OFFICIAL.items() if (data_root / found.folder).is_dir()]
+    return ("digits", *sorted((*arrays, *pictures, *tables, *official)))
+
+
+def check_dataset_name(name: str, data_root: Path | None, field: str) -> None:
+    """Raises InvalidRequest on `field` with the nearest name when there is no such data set. Looks into no files."""
+    names = dataset_names(data_root)
+    if name not in names and name not in cifar.OFFICIAL:
+        nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.0)[0]
+        raise InvalidRequest(field, f"There is no data set {name!r}.", nearest)
 
 
 def dataset_card(name: str, data_root: Path | None, field: str) -> DatasetCard:
-    """The card of the data set `name`, from headers and labels alone.
+    """The card of the data set `name`, from headers, listings and labels alone.
 
-    Raises InvalidRequest on `field` with the nearest name when there is none, DataFault when its file is broken.
+    Raises InvalidRequest as `check_dataset_name` does, DataFault when the files are broken. The first look at picture
+    files hashes their content; later ones only list them (`content.remembered`), about 5 seconds per million.
     """
-    names = dataset_names(data_root)
-    if name not in names:
-        nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.0)[0]
-        raise InvalidRequest(field, f"There is no data set {name!r}.", nearest)
+    check_dataset_name(name, data_root, field)
     if name == "digits":
         return DIGITS
+    if name in cifar.OFFICIAL:
+        cifar.check_present(name, data_root)
+        return _cifar_card(name)
     assert data_root is not None
+    if is_picture_data(name):
+        listing = list_pictures(name, data_root)
+        return picture_card(name, listing, picture_facts(listing))
     path = npz_path(name, data_root)
     status = path.stat()
     return _npz_card(name, path, status.st_size, status.st_mtime_ns)
 
 
+def picture_card(name: str, listing: Listing, facts: PictureFacts) -> DatasetCard:
+    """The card of listed picture files. Raises DataFault when they are too few to be split."""
+    parts = picture_parts(listing)
+    return DatasetCard(
+        name=name,
+        fingerprint=picture_fingerprint(facts),
+        classes=len(listing.classes),
+        channels=facts.channels,
+        side=facts.side,
+        train_pictures=len(parts.train),
+        validation_pictures=len(parts.validation),
+        test_pictures=len(parts.test),
+        default_recipe="small",
+    )
+
+
 def npz_path(name: str, data_root: Path) -> Path:
     """The file of the data set `npz/<stem>`."""
     return data_root / f"{name.removeprefix('npz/')}.npz"
+
+
+def _folders(data_root: Path) -> list[Path]:
+    """Folders that can be looked into; others (`lost+found`, say) are not ours."""
+    found = data_root.iterdir() if data_root.is_dir() else ()
+    return [path for path in found if path.is_dir() and path.name[0] != "." and os.access(path, os.R_OK | os.X_OK)]
+
+
+def _cifar_card(name: str) -> DatasetCard:
+    official = cifar.OFFICIAL[name]
+    parts = deal(name, {"train": official.expected_labels(), "test": official.expected_labels()[:1]})
+    return DatasetCard(
+        name=name,
+        fingerprint=fingerprint(official.content),
+        classes=official.classes,
+        channels=3,
+        side=32,
+        train_pictures=len(parts.train),
+        validation_pictures=len(parts.validation),
+        test_pictures=official.test_pictures,
+        default_recipe="cifar100",
+    )
 
 
 @functools.lru_cache(maxsize=64)
@@ -90,7 +177,7 @@ def _npz_card(name: str, path: Path, size: int, changed_ns: int) -> DatasetCard:
         raise DataFault(f"{path.name}: too few training pictures to hold {VALIDATION_SHARE:.0%} out for validation.")
     return DatasetCard(
         name=name,
-        fingerprint=fingerprint(file_digest(path)),
+        fingerprint=fingerprint(f"sha256:{file_digest(path)}"),
         classes=layout.classes,
         channels=layout.channels,
         side=layout.side,

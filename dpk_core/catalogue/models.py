@@ -1,7 +1,7 @@
 """Model cards: what can be known of a model without building it.
 
-CIFAR ResNets follow closed forms; timm's and torchvision's classifiers come from `library_models.json`, which
-`python -m dpk_core.models.inventory` writes from the installed libraries.
+The CIFAR families are declared in `cifar_models.py`; timm's and torchvision's classifiers come from
+`library_models.json`, which `python -m dpk_core.models.inventory` writes from the installed libraries.
 """
 
 from __future__ import annotations
@@ -10,17 +10,11 @@ import difflib
 import functools
 import json
 import math
-import re
 from dataclasses import dataclass
 from importlib import resources
 
+from dpk_core.catalogue.cifar_models import CIFAR_MODELS, stage_maps
 from dpk_core.errors import InvalidRequest
-
-CIFAR_RESNETS = (
-    "resnet8w4", "resnet8w8", "resnet14w8", "resnet20w8",
-    "resnet8", "resnet14", "resnet20", "resnet32", "resnet44", "resnet56", "resnet110", "resnet8x4", "resnet32x4",
-)  # fmt: skip
-"""`resnet<depth>`: widths 16/32/64; `…w<n>`: widths n/2n/4n; `…x4`: widths 64/128/256 behind a stem of 32."""
 
 LEAST_TOKENS = 4
 """A feature map with fewer positions leaves nothing to share between teacher and student."""
@@ -28,11 +22,16 @@ LEAST_TOKENS = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tap:
-    """A feature map. `module`: dotted name of the module that gives it; `stride`: picture size / map size."""
+    """A feature map. `module`: dotted name of the module that gives it; `stride`: picture size / map size.
+
+    `layout`: how the module gives it: `nchw` (channels first), `nhwc` (channels last), or `tokens:<n>`, a sequence of
+    n tokens that stand for no place (class, registers) and then the map row by row.
+    """
 
     module: str
     channels: int
     stride: int
+    layout: str = "nchw"
 
     def side(self, picture_side: int) -> int:
         """Side of the map for a square picture of `picture_side`."""
@@ -40,30 +39,43 @@ class Tap:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ModelCard:
-    """A model by name. `taps` from shallow to deep, one per resolution; `obstacle`: why there are none, else None."""
+class PictureSides:
+    """Which square pictures a model takes: of exactly side `only`, else of every multiple of `step` from `least` up.
 
-    name: str
-    taps: tuple[Tap, ...]
-    obstacle: str | None = None
+    `told`: the model must be built for the side of its pictures.
+    """
+
+    least: int = 1
+    step: int = 1
+    only: int | None = None
+    told: bool = False
+
+    def refusal(self, side: int) -> str | None:
+        """Why pictures of `side` are not taken, as the end of a sentence about the model; None where they are."""
+        if self.only is not None:
+            return None if side == self.only else f"takes only {self.only}x{self.only} pictures, not {side}x{side}"
+        if side < self.least:
+            return f"takes pictures from {self.least}x{self.least} up, not {side}x{side}"
+        if side % self.step:
+            return f"takes pictures whose side is a multiple of {self.step}, not {side}x{side}"
+        return None
+
+
+ANY_SIDE = PictureSides()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CifarShape:
-    """The closed form of a CIFAR ResNet: `blocks` basic blocks in each of three stages."""
+class ModelCard:
+    """A model by name. `taps` from shallow to deep; `obstacle`: why there are none, else None.
 
-    blocks: int
-    stem: int
-    widths: tuple[int, int, int]
+    One tap per resolution. Where all maps of a model have one resolution (ViT), two of them: the last, and the one two
+    thirds down.
+    """
 
-
-def cifar_shape(family_member: str) -> CifarShape:
-    """Depth and widths of a CIFAR ResNet named without its family, e.g. `resnet20` or `resnet8x4`."""
-    match = re.fullmatch(r"resnet(\d+)(?:(x4)|w(\d+))?", family_member)
-    assert match is not None, family_member
-    depth, wide, width = int(match[1]), match[2], int(match[3] or 16)
-    base = 64 if wide else width
-    return CifarShape(blocks=(depth - 2) // 6, stem=32 if wide else width, widths=(base, 2 * base, 4 * base))
+    name: str
+    taps: tuple[Tap, ...]
+    sides: PictureSides = ANY_SIDE
+    obstacle: str | None = None
 
 
 def model_names() -> tuple[str, ...]:
@@ -79,8 +91,15 @@ def model_card(name: str, field: str) -> ModelCard:
         raise InvalidRequest(field, f"There is no model {name!r}.", _nearest(name)) from None
 
 
+def takes_pictures(card: ModelCard, picture_side: int, field: str) -> None:
+    """Raises InvalidRequest on `field` where the model cannot run on square pictures of this side at all."""
+    refusal = card.sides.refusal(picture_side)
+    if refusal is not None:
+        raise InvalidRequest(field, f"{card.name} {refusal}.", "cifar/resnet20")
+
+
 def common_taps(student: ModelCard, teacher: ModelCard, picture_side: int, field: str) -> None:
-    """Checks that both have two maps of at least 2x2 positions at this picture size: the ones DPK stitches.
+    """Checks that both take pictures of this size and have two maps of at least 2x2 positions: the ones DPK stitches.
 
     Raises InvalidRequest on `field` (the teacher's) or on `student`, whichever lacks them.
     """
@@ -89,6 +108,7 @@ def common_taps(student: ModelCard, teacher: ModelCard, picture_side: int, field
             raise InvalidRequest(place, f"{card.name} has no feature maps to tap: {card.obstacle}.", "cifar/resnet20")
         if len(card.taps) < 2:
             raise InvalidRequest(place, f"{card.name} has fewer than two feature maps to tap.", "cifar/resnet20")
+        takes_pictures(card, picture_side, place)
         side = card.taps[-1].side(picture_side)
         if side * side < LEAST_TOKENS:
             raise InvalidRequest(
@@ -108,15 +128,22 @@ def _nearest(name: str) -> str:
 
 @functools.cache
 def _cards() -> dict[str, ModelCard]:
-    cards = {f"cifar/{name}": _cifar_card(name) for name in CIFAR_RESNETS}
+    cards = {f"cifar/{name}": _cifar_card(name) for name in CIFAR_MODELS}
     text = resources.files(__package__).joinpath("library_models.json").read_text()
     for name, entry in json.loads(text)["models"].items():
-        taps = tuple(Tap(module=module, channels=channels, stride=stride) for module, channels, stride in entry["taps"])
-        cards[name] = ModelCard(name=name, taps=taps, obstacle=entry.get("obstacle"))
+        cards[name] = ModelCard(
+            name=name,
+            taps=tuple(_tap(*tap) for tap in entry["taps"]),
+            sides=PictureSides(**entry["sides"]) if "sides" in entry else ANY_SIDE,
+            obstacle=entry.get("obstacle"),
+        )
     return cards
 
 
+def _tap(module: str, channels: int, stride: int, layout: str = "nchw") -> Tap:
+    return Tap(module=module, channels=channels, stride=stride, layout=layout)
+
+
 def _cifar_card(family_member: str) -> ModelCard:
-    widths = cifar_shape(family_member).widths
-    taps = tuple(Tap(module=f"stages.{index}", channels=width, stride=2**index) for index, width in enumerate(widths))
+    taps = tuple(_tap(f"stages.{stage}", channels, stride) for stage, channels, stride in stage_maps(family_member))
     return ModelCard(name=f"cifar/{family_member}", taps=taps)

@@ -31,9 +31,13 @@ def _shift(pictures_BCHW: Tensor, generator: torch.Generator) -> Tensor:
 
 def _crop_flip(pictures_BCHW: Tensor, generator: torch.Generator) -> Tensor:
     """Crops out of a border of an eighth of the side (4 at 32) and mirrors half of the pictures, as usual on CIFAR."""
-    cropped_BCHW = _random_crop(pictures_BCHW, max(1, pictures_BCHW.shape[-1] // 8), generator)
-    flipped_B = (torch.rand(len(cropped_BCHW), generator=generator) < 0.5).to(cropped_BCHW.device)
-    return torch.where(flipped_B[:, None, None, None], cropped_BCHW.flip(-1), cropped_BCHW)
+    return _flip(_random_crop(pictures_BCHW, max(1, pictures_BCHW.shape[-1] // 8), generator), generator)
+
+
+def _flip(pictures_BCHW: Tensor, generator: torch.Generator) -> Tensor:
+    """Mirrors half of the pictures."""
+    flipped_B = (torch.rand(len(pictures_BCHW), generator=generator) < 0.5).to(pictures_BCHW.device)
+    return torch.where(flipped_B[:, None, None, None], pictures_BCHW.flip(-1), pictures_BCHW)
 
 
 def _random_crop(pictures_BCHW: Tensor, border: int, generator: torch.Generator) -> Tensor:
@@ -51,4 +55,8 @@ _KINDS: dict[Augmentation, Callable[[Tensor, torch.Generator], Tensor]] = {
     "none": _none,
     "shift": _shift,
     "crop_flip": _crop_flip,
+    "resized_crop_flip": _flip,
 }
+
+CROPPING: frozenset[Augmentation] = frozenset({"resized_crop_flip"})
+"""Kinds whose pictures come as random resized crops already: cut when they are read, see `crops`."""

@@ -6,6 +6,7 @@ from typing import ClassVar
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dpk_core.distill.inputs import MethodInputs
 from dpk_core.distill.losses import logit_loss
 from dpk_core.distill.method import Method, StepContext, StepOutcome, outcome
 
@@ -37,3 +38,9 @@ class Kd(Method):
         loss_logits = logit_loss(logits_BC, teacher_logits_BC, self.options.temperature)
         total = self.options.class_weight * loss_class + self.options.logit_weight * loss_logits
         return outcome(total, logits_BC, {"loss_class": loss_class, "loss_logits": loss_logits})
+
+
+def build(inputs: MethodInputs) -> Method:
+    """KD with the literature's weights."""
+    teacher, _ = inputs.the_teacher()
+    return Kd(inputs.student, teacher)

@@ -3,12 +3,15 @@
 import torch.nn.functional as F
 from torch import Tensor
 
+from dpk_core.distill.precision import full_precision
 
+
+@full_precision
 def logit_loss(student_logits_BC: Tensor, teacher_logits_BC: Tensor, temperature: float) -> Tensor:
     """T² · KL(teacher ‖ student) of the softened class probabilities, mean over pictures (Hinton et al., 1503.02531).
 
     Taken between log-probabilities, so it is exactly 0 for equal logits.
     """
-    student_log_BC = F.log_softmax(student_logits_BC.float() / temperature, dim=1)
-    teacher_log_BC = F.log_softmax(teacher_logits_BC.float() / temperature, dim=1)
+    student_log_BC = F.log_softmax(student_logits_BC / temperature, dim=1)
+    teacher_log_BC = F.log_softmax(teacher_logits_BC / temperature, dim=1)
     return F.kl_div(student_log_BC, teacher_log_BC, reduction="batchmean", log_target=True) * temperature**2

@@ -13,11 +13,22 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepContext:
-    """Where in a training a step stands. Chance in a step is drawn from these two numbers alone, so a resumed run
-    needs no generator state. `step` counts from 0 over the whole training."""
+    """Where in a training a step stands. Chance in a step is drawn from `seed` and `step` alone, so a resumed run
+    needs no generator state. `step` counts from 0 over the whole training, which has `total_steps`; `positions_B` are
+    the pictures' places in the training split. A method that needs one of these and gets None raises ValueError.
+    """
 
     seed: int
     step: int
+    total_steps: int | None = None
+    positions_B: Tensor | None = None
+
+    @property
+    def fraction(self) -> float:
+        """How much of the training is over: 0 in the first step, 1 in the last."""
+        if self.total_steps is None:
+            raise ValueError("a schedule needs to know how many steps the training has")
+        return self.step / max(self.total_steps - 1, 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from typing import ClassVar
 import torch.nn.functional as F
 from torch import Tensor
 
+from dpk_core.distill.inputs import MethodInputs
 from dpk_core.distill.method import Method, StepContext, StepOutcome, outcome
 
 
@@ -19,3 +20,10 @@ class NoTeacher(Method):
         logits_BC = self.student(pictures_BCHW)
         loss_class = F.cross_entropy(logits_BC, labels_B)
         return outcome(loss_class, logits_BC, {"loss_class": loss_class})
+
+
+def build(inputs: MethodInputs) -> Method:
+    """Plain training. Raises ValueError when there is a teacher."""
+    if inputs.teacher is not None:
+        raise ValueError("method 'none' takes no teacher")
+    return NoTeacher(inputs.student)

@@ -1,36 +1,92 @@
-"""How large a share of its tokens the teacher hands over (method sheet, section 4)."""
+"""How large a share of its tokens the teacher hands over (method sheet, section 4): one function per schedule.
+
+S: stages. A schedule knows the settings, each stage's CKA, how much of the training is over (0 in its first step, 1 in
+its last) and a generator that belongs to the step; it gives a share per stage, NaN where it cannot say.
+"""
+
+from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
+from dpk_core.dpk_settings import ShareSchedule, ShareSettings
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShareRule:
-    """π = 1 − CKA, with one rule for what the estimator may give.
+Schedule = Callable[[ShareSettings, Tensor, float, torch.Generator], Tensor]
 
-    Where CKA is NaN, at most `least_cka` (so also where it is negative) or at least 1, π is `fallback`; everywhere else
-    π = 1 − CKA, but not below `floor`. The authors' constants for CIFAR are the defaults.
+
+def find_shares(
+    settings: ShareSettings, cka_S: Tensor, fraction: float, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """π of each stage and whether it is the fallback. No gradient, no host synchronisation.
+
+    The one rule for a CKA that a share cannot follow, undefined, negative, near zero or not below 1, is that the share
+    is `settings.fallback`. Shares that follow CKA are float64 on its device, all others on the CPU.
     """
-
-    floor: float = 0.15
-    fallback: float = 0.9
-    least_cka: float = 0.1
-
-    def __call__(self, cka: Tensor) -> tuple[Tensor, Tensor]:
-        """π and whether it is the fallback, of CKA's shape and on its device; no gradient, no host synchronisation."""
-        cka = cka.detach().double()
-        usable = (cka > self.least_cka) & (cka < 1)  # false for NaN
-        share = torch.where(usable, (1 - cka).clamp(min=self.floor), self.fallback)
-        return share, ~usable
-
-
-CIFAR_SHARE = ShareRule()
-IMAGENET_SHARE = ShareRule(floor=0.1, fallback=0.8)
+    share_S = SCHEDULES[settings.schedule](settings, cka_S.detach().double(), fraction, generator)
+    fallback_S = share_S.isnan()
+    return torch.where(fallback_S, settings.fallback, share_S), fallback_S
 
 
 def given_tokens(share: float, tokens: int) -> int:
     """floor(π·N): how many of a picture's N tokens the teacher hands over, 0 … N."""
     return math.floor(share * tokens)
+
+
+def _cka(settings: ShareSettings, cka_S: Tensor, _: float, __: torch.Generator) -> Tensor:
+    return _where_usable(settings, cka_S, 1 - cka_S)
+
+
+def _sigmoid_cka(settings: ShareSettings, cka_S: Tensor, _: float, __: torch.Generator) -> Tensor:
+    return _where_usable(settings, cka_S, 1 - cka_S.sigmoid())
+
+
+def _where_usable(settings: ShareSettings, cka_S: Tensor, share_S: Tensor) -> Tensor:
+    usable_S = (cka_S > settings.least_cka) & (cka_S < 1)  # false for NaN
+    return torch.where(usable_S, share_S.clamp(min=settings.floor), torch.nan)
+
+
+def _fixed(settings: ShareSettings, cka_S: Tensor, _: float, __: torch.Generator) -> Tensor:
+    return _same(cka_S, settings.value)
+
+
+def _random(settings: ShareSettings, cka_S: Tensor, _: float, generator: torch.Generator) -> Tensor:
+    drawn_S = torch.rand(cka_S.shape, generator=generator, dtype=torch.float64)
+    return settings.end + (settings.start - settings.end) * drawn_S
+
+
+def _step(settings: ShareSettings, cka_S: Tensor, fraction: float, _: torch.Generator) -> Tensor:
+    level = min(math.floor(fraction * settings.levels), settings.levels - 1)
+    return _same(cka_S, settings.start + (settings.end - settings.start) * level / (settings.levels - 1))
+
+
+def _exponential(settings: ShareSettings, cka_S: Tensor, fraction: float, _: torch.Generator) -> Tensor:
+    return _same(cka_S, settings.start * (settings.end / settings.start) ** fraction)
+
+
+def _cosine(settings: ShareSettings, cka_S: Tensor, fraction: float, _: torch.Generator) -> Tensor:
+    fallen = (1 - math.cos(math.pi * fraction)) / 2
+    return _same(cka_S, settings.start + (settings.end - settings.start) * fallen)
+
+
+def _none(_: ShareSettings, cka_S: Tensor, __: float, ___: torch.Generator) -> Tensor:
+    return _same(cka_S, 0.0)
+
+
+def _same(cka_S: Tensor, share: float) -> Tensor:
+    return torch.full(cka_S.shape, share, dtype=torch.float64)
+
+
+SCHEDULES: dict[ShareSchedule, Schedule] = {
+    "cka": _cka,
+    "sigmoid_cka": _sigmoid_cka,
+    "fixed": _fixed,
+    "random": _random,
+    "step": _step,
+    "exponential": _exponential,
+    "cosine": _cosine,
+    "none": _none,
+}
+"""Every schedule by name."""

@@ -1,4 +1,4 @@
-"""Builds a model by its name, `family/name`, always from random initialisation."""
+"""Builds a model by its name, `family/name`, from random initialisation; `weights.py` loads trained weights."""
 
 from __future__ import annotations
 
@@ -11,8 +11,14 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from dpk_core.catalogue.models import cifar_shape, model_card
+from dpk_core.catalogue.cifar_models import cifar_shape
+from dpk_core.catalogue.models import model_card, takes_pictures
+from dpk_core.models.cifar_convolutions import STACKS, CifarConvolutions
+from dpk_core.models.cifar_mobilenet import CifarMobileNetV2
 from dpk_core.models.cifar_resnet import CifarResNet
+from dpk_core.models.cifar_shufflenet_v1 import CifarShuffleNetV1
+from dpk_core.models.cifar_shufflenet_v2 import CifarShuffleNetV2
+from dpk_core.models.cifar_wrn import CifarWideResNet
 
 TORCHVISION_OPTIONS: dict[str, dict[str, Any]] = {
     # Auxiliary classifiers would make the output a tuple; naming `init_weights` keeps the library from warning.
@@ -20,16 +26,28 @@ TORCHVISION_OPTIONS: dict[str, dict[str, Any]] = {
     "inception_v3": {"aux_logits": False, "init_weights": True},
 }
 
+SMALL_FAMILIES: dict[str, Callable[..., nn.Module]] = {
+    "mobilenetv2": CifarMobileNetV2,
+    "shufflenetv1": CifarShuffleNetV1,
+    "shufflenetv2": CifarShuffleNetV2,
+}
+"""The CIFAR networks that come in one size."""
 
-def build_model(name: str, *, classes: int, channels: int, seed: int) -> nn.Module:
+
+def build_model(name: str, *, classes: int, channels: int, seed: int, side: int | None = None) -> nn.Module:
     """The model `name` in training mode on the CPU; equal arguments give equal weights.
 
-    No global random state is moved. Raises InvalidRequest on field `model` for an unknown name, ValueError for
-    channels that the family cannot take.
+    `side`: of the pictures it shall take, for the models that must be told (a ViT's position table, a Swin's windows);
+    None, or a model that takes any side: as the library builds it. No global random state is moved. Raises
+    InvalidRequest on field `model` for an unknown name or pictures that the model cannot take, ValueError for channels
+    that the family cannot take.
     """
-    family, _, member = model_card(name, "model").name.partition("/")
+    card = model_card(name, "model")
+    if side is not None:
+        takes_pictures(card, side, "model")
+    family, _, member = card.name.partition("/")
     with own_randomness(seed):
-        return FAMILIES[family](member, classes, channels)
+        return FAMILIES[family](member, classes, channels, side if card.sides.told else None)
 
 
 def parameter_count(model: nn.Module) -> int:
@@ -46,20 +64,28 @@ def own_randomness(seed: int) -> Iterator[None]:
         yield
 
 
-def _build_cifar(member: str, classes: int, channels: int) -> nn.Module:
+def _build_cifar(member: str, classes: int, channels: int, _: int | None) -> nn.Module:
+    if member in SMALL_FAMILIES:
+        return SMALL_FAMILIES[member](classes=classes, channels=channels)
+    if member in STACKS:
+        return CifarConvolutions(STACKS[member], classes=classes, channels=channels)
+    if member.startswith("wrn"):
+        return CifarWideResNet(member, classes=classes, channels=channels)
     return CifarResNet(cifar_shape(member), classes=classes, channels=channels)
 
 
-def _build_timm(member: str, classes: int, channels: int) -> nn.Module:
-    model: nn.Module = timm.create_model(member, pretrained=False, num_classes=classes, in_chans=channels)
+def _build_timm(member: str, classes: int, channels: int, side: int | None) -> nn.Module:
+    told: dict[str, Any] = {} if side is None else {"img_size": side}
+    model: nn.Module = timm.create_model(member, pretrained=False, num_classes=classes, in_chans=channels, **told)
     return model
 
 
-def _build_torchvision(member: str, classes: int, channels: int) -> nn.Module:
+def _build_torchvision(member: str, classes: int, channels: int, side: int | None) -> nn.Module:
     if channels not in (1, 3):
         raise ValueError(f"torchvision models take pictures of 1 or 3 channels, not {channels}")
+    told: dict[str, Any] = {} if side is None else {"image_size": side}
     options = TORCHVISION_OPTIONS.get(member, {})
-    model: nn.Module = torchvision.models.get_model(member, weights=None, num_classes=classes, **options)
+    model: nn.Module = torchvision.models.get_model(member, weights=None, num_classes=classes, **options, **told)
     if channels == 1:
         model.register_forward_pre_hook(_repeat_grey)
     return model
@@ -70,9 +96,9 @@ def _repeat_grey(_: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
     return (inputs[0].expand(-1, 3, -1, -1),)
 
 
-FAMILIES: dict[str, Callable[[str, int, int], nn.Module]] = {
+FAMILIES: dict[str, Callable[[str, int, int, int | None], nn.Module]] = {
     "cifar": _build_cifar,
     "timm": _build_timm,
     "torchvision": _build_torchvision,
 }
-"""How a family builds one of its members, from its name without the family, classes and channels."""
+"""How a family builds one of its members, from its name without the family, classes, channels and told side."""

@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dpk_core.catalogue.models import CifarShape
+from dpk_core.catalogue.cifar_models import CifarShape
+from dpk_core.models.initialisation import initialise_convolution
 
 
 class BasicBlock(nn.Module):
@@ -45,7 +46,7 @@ class CifarResNet(nn.Module):
             for before, width, stride in zip(inputs, shape.widths, (1, 2, 2), strict=True)
         )
         self.head = nn.Linear(shape.widths[-1], classes)
-        self.apply(_initialise)
+        self.apply(initialise_convolution)
 
     def forward(self, pictures_BCHW: Tensor) -> Tensor:
         """Logits, one row a picture."""
@@ -59,8 +60,3 @@ class CifarResNet(nn.Module):
 def _stage(inputs: int, width: int, blocks: int, stride: int) -> nn.Sequential:
     first = BasicBlock(inputs, width, stride)
     return nn.Sequential(first, *(BasicBlock(width, width, 1) for _ in range(blocks - 1)))
-
-
-def _initialise(module: nn.Module) -> None:
-    if isinstance(module, nn.Conv2d):
-        nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

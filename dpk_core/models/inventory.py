@@ -22,11 +22,14 @@ import torchvision
 from torch import nn
 
 from dpk_core.models.build import FAMILIES
-from dpk_core.models.trace import Entry, NoTaps, declared_taps, found_taps
+from dpk_core.models.trace import Entry, NoTaps, TapEntry, declared_taps, found_taps, picture_sides
 
 TARGET = Path(__file__).parent.parent / "catalogue" / "library_models.json"
 CLASSES = 1009
 """An odd number, so that a map of class scores is told from a feature map by its channels."""
+
+OWN_SIDE = 224
+"""The picture side that torchvision's models are made for."""
 
 
 def library_names() -> list[str]:
@@ -36,17 +39,19 @@ def library_names() -> list[str]:
 
 
 def describe(name: str) -> Entry:
-    """Taps of one model, and the obstacle where it has none."""
+    """Taps of one model and the pictures it takes, or the obstacle."""
     family, _, member = name.partition("/")
     try:
-        model = _build(family, member)
+        model = _build(family, member, None)
         with torch.device("meta"), torch.no_grad():
-            taps = found_taps(model, (224, 224), CLASSES) if family == "torchvision" else _declared(model)
+            size = _own_size(model)
+            taps = _taps(model, size)
+            sides = picture_sides(model, max(size), taps, lambda side: _build(family, member, side))
     except NoTaps as reason:
         return {"taps": [], "obstacle": str(reason)}
     except Exception as error:  # whatever a library's model raises, the sweep goes on and the file says so
         return {"taps": [], "obstacle": f"it does not run on the meta device ({type(error).__name__})"}
-    return {"taps": taps}
+    return {"taps": taps, "sides": sides} if sides else {"taps": taps}
 
 
 def write(entries: Iterable[tuple[str, Entry]], target: Path) -> None:
@@ -76,20 +81,33 @@ def main() -> None:
     sys.stderr.write(f"{usable} of {len(names)} models have two feature maps or more\n")
 
 
-def _build(family: str, member: str) -> nn.Module:
+def _build(family: str, member: str, side: int | None) -> nn.Module:
     try:
         with torch.device("meta"):
-            return FAMILIES[family](member, CLASSES, 3).eval()
+            return FAMILIES[family](member, CLASSES, 3, side).eval()
     except (NotImplementedError, RuntimeError):  # a constructor that computes with tensor values
-        return FAMILIES[family](member, CLASSES, 3).eval().to("meta")
+        return FAMILIES[family](member, CLASSES, 3, side).eval().to("meta")
 
 
-def _declared(model: nn.Module) -> list[tuple[str, int, int]]:
-    config: Any = model.pretrained_cfg
+def _taps(model: nn.Module, size: tuple[int, int]) -> list[TapEntry]:
+    """The declared taps; where there are none, those that a run finds."""
+    try:
+        return declared_taps(model, size, _declared(model))
+    except NoTaps:
+        return found_taps(model, size, CLASSES)
+
+
+def _declared(model: nn.Module) -> list[tuple[str, int]]:
+    """What timm declares: module and channels. torchvision declares nothing."""
     features: Any = getattr(model, "feature_info", None) or []
     features = getattr(features, "info", features)
-    declared = [(str(feature["module"]), int(feature["num_chs"])) for feature in features if feature.get("module")]
-    return declared_taps(model, tuple(config["input_size"][1:]), declared)
+    return [(str(feature["module"]), int(feature["num_chs"])) for feature in features if feature.get("module")]
+
+
+def _own_size(model: nn.Module) -> tuple[int, int]:
+    """Height and width of the pictures that the model was made for."""
+    config: Any = getattr(model, "pretrained_cfg", None)
+    return (int(config["input_size"][1]), int(config["input_size"][2])) if config else (OWN_SIDE, OWN_SIDE)
 
 
 if __name__ == "__main__":

@@ -10,18 +10,21 @@ from torch.utils.hooks import RemovableHandle
 
 from dpk_core.catalogue.models import Tap, model_card
 from dpk_core.errors import InvalidRequest
+from dpk_core.models.layout import as_map
 
 
 class FeatureTaps:
-    """Collects the outputs of `modules` (dotted names) while its `with` block is open; its hooks never outlive it.
+    """Collects the outputs at `taps` while its `with` block is open; its hooks never outlive it.
 
-    Raises AttributeError on entry for a name the model does not have.
+    A bare module name stands for a tap with channels first. Raises AttributeError on entry for a module the model does
+    not have.
     """
 
-    def __init__(self, model: nn.Module, modules: Sequence[str]) -> None:
+    def __init__(self, model: nn.Module, taps: Sequence[Tap | str]) -> None:
         self._model = model
-        self._modules = tuple(modules)
-        self._outputs: dict[str, Tensor] = {}
+        self._layouts = {_module(tap): tap.layout if isinstance(tap, Tap) else "nchw" for tap in taps}
+        self._modules = tuple(_module(tap) for tap in taps)
+        self._outputs: dict[str, Any] = {}
         self._handles: list[RemovableHandle] = []
 
     def __enter__(self) -> Self:
@@ -36,18 +39,20 @@ class FeatureTaps:
 
     @property
     def maps(self) -> list[Tensor]:
-        """The maps of the latest run, BxCxHxW each, in the order of the names.
+        """The maps of the latest run, BxCxHxW each whatever their layout was, in the order of the taps.
 
-        Raises RuntimeError for a module that the run did not reach or whose output is not a map.
+        Raises RuntimeError for a module that the run did not reach or whose output is not a map of its layout.
         """
-        for name in self._modules:
-            output = self._outputs.get(name)
-            if not isinstance(output, Tensor) or output.ndim != 4:
-                raise RuntimeError(f"the run gave no BxCxHxW map at {name!r}")
-        return [self._outputs[name] for name in self._modules]
+        return [self._map(name) for name in self._modules]
+
+    def _map(self, name: str) -> Tensor:
+        map_BCHW = as_map(self._outputs.get(name), self._layouts[name])
+        if map_BCHW is None:
+            raise RuntimeError(f"the run gave no BxCxHxW map at {name!r} (layout {self._layouts[name]})")
+        return map_BCHW
 
     def _keeper(self, name: str) -> Any:
-        def keep(_: nn.Module, __: object, output: Tensor) -> None:
+        def keep(_: nn.Module, __: object, output: Any) -> None:
             self._outputs[name] = output
 
         return keep
@@ -63,3 +68,7 @@ def two_taps(name: str) -> tuple[Tap, Tap]:
         reason = card.obstacle or "it has fewer than two feature maps"
         raise InvalidRequest("model", f"{name} cannot be tapped: {reason}.")
     return card.taps[-2], card.taps[-1]
+
+
+def _module(tap: Tap | str) -> str:
+    return tap.module if isinstance(tap, Tap) else tap

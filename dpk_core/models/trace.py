@@ -1,36 +1,63 @@
-"""Finds out by one run which modules of a model give feature maps. H, W: picture size."""
+"""Finds out by running a model which of its modules give feature maps, and for which pictures. H, W: picture size."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any, TypedDict
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NotRequired, TypedDict
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-TapEntry = tuple[str, int, int]
-"""Module, channels, stride."""
+from dpk_core.models.layout import MOST_PREFIX_TOKENS, MapShape, first_tensor, map_shape, stride_of
 
+TapEntry = tuple[str, int, int] | tuple[str, int, int, str]
+"""Module, channels, stride; and the layout where it is not `nchw`."""
 
-NO_FEATURES = (nn.Conv2d, nn.Dropout, nn.Dropout2d)
+NO_FEATURES = (nn.Conv2d, nn.Dropout, nn.Dropout2d, nn.Identity)
 """A bare convolution (a patch embedding, say) is not yet a feature; dropout would make a student's map noisy."""
 
+SEQUENCES = (nn.Sequential, nn.ModuleList)
 
-class Entry(TypedDict, total=False):
-    """One model in the file. `obstacle`: why it has no taps, as one clause."""
+LEAST_SIDE = 2
+"""Smaller maps leave nothing to stitch, so pictures that lead to them need not be taken."""
+
+
+class SidesEntry(TypedDict, total=False):
+    """Which square pictures a model takes, as in `catalogue.models.PictureSides`."""
+
+    least: int
+    step: int
+    only: int
+    told: bool
+
+
+class Entry(TypedDict):
+    """One model in the file. `sides`: where not every picture is taken; `obstacle`: why there are no taps."""
 
     taps: list[TapEntry]
-    obstacle: str
+    sides: NotRequired[SidesEntry]
+    obstacle: NotRequired[str]
 
 
 class NoTaps(Exception):
-    """The model runs, but has no feature maps that can be tapped; the text says why in one clause."""
+    """The model runs, but has no two feature maps that can be tapped; the text says why in one clause."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A module and the map it gave."""
+
+    module: str
+    shape: MapShape
 
 
 def declared_taps(model: nn.Module, size: tuple[int, int], declared: Sequence[tuple[str, int]]) -> list[TapEntry]:
     """Of the declared features (module, channels), shallow to deep, those that are maps: the deepest per stride.
 
-    Raises NoTaps where none is.
+    Raises NoTaps where fewer than two are left.
     """
     if not declared:
         raise NoTaps("the library declares no feature maps for it")
@@ -38,39 +65,73 @@ def declared_taps(model: nn.Module, size: tuple[int, int], declared: Sequence[tu
     outputs = _run(model, size, [name for name, _ in declared if name in modules])
     if not outputs:
         raise NoTaps("the modules that the library declares are no part of its forward pass")
-    maps = [(name, outputs[name]) for name, channels in declared if _is_map(outputs.get(name), size, channels)]
-    if not maps:
-        shapes = {output.ndim for output in outputs.values() if isinstance(output, Tensor)}
-        raise NoTaps(
-            "its features are token sequences" if shapes == {3}
-            else "its feature maps have their channels last" if 4 in shapes
-            else "its declared features are no maps"
-        )  # fmt: skip
-    return _deepest(maps, size)
+    prefixes = _prefixes(model)
+    shapes = {name: map_shape(outputs.get(name), _pictures(*size), channels, prefixes) for name, channels in declared}
+    return _chosen([Found(name, shape) for name, shape in shapes.items() if shape is not None], size)
 
 
 def found_taps(model: nn.Module, size: tuple[int, int], classes: int) -> list[TapEntry]:
     """The deepest feature map per stride among the model's children and the members of its sequences.
 
-    What follows global pooling is left out, and so are maps of class scores. Raises NoTaps where no map is left.
+    What follows global pooling is left out, and so are maps of class scores. Raises NoTaps where fewer than two are
+    left.
     """
     candidates = dict(_candidates(model))
     outputs = _run(model, size, list(candidates))
+    prefixes = _prefixes(model)
     maps = []
     for name, output in outputs.items():
         if isinstance(candidates[name], nn.AdaptiveAvgPool2d):
             break
-        if _is_map(output, size, None) and output.shape[1] != classes:
-            maps.append((name, output))
-    if not maps:
-        raise NoTaps("its features are no maps with channels first")
-    return _deepest(maps, size)
+        shape = map_shape(output, _pictures(*size), None, prefixes)
+        if shape is not None and shape.channels != classes:
+            maps.append(Found(name, shape))
+    return _chosen(maps, size)
 
 
-def stride_of(picture: int, side: int) -> int:
-    """The stride that makes a map of `side` from `picture`: the power of two that does it exactly, else the nearest."""
-    exact = (2**n for n in range(picture.bit_length()) if side in (picture // 2**n, -(-picture // 2**n)))
-    return next(exact, round(picture / side))
+def picture_sides(
+    model: nn.Module, own: int, taps: Sequence[TapEntry], rebuilt: Callable[[int], nn.Module] | None
+) -> SidesEntry:
+    """Which pictures `model`, built for pictures of side `own`, takes; empty where it takes them all.
+
+    Tried on the smallest pictures whose deepest map can be 2x2, and on some larger ones. `rebuilt` builds the model for
+    another side, None where it cannot be told one.
+    """
+    deepest = max(stride for _, _, stride, *_ in taps)
+    if _gives(model, deepest + 1, taps):
+        return {}
+    sides = [factor * deepest for factor in (LEAST_SIDE, 3, 4, 6, 7, 8) if factor * deepest < own]
+    least = next((side for side in sides if _gives(model, side, taps)), None)
+    if least is not None:
+        return {"least": least} if _gives(model, least + 1, taps) else {"least": least, "step": deepest}
+    if rebuilt is not None:
+        least = next((side for side in sides if _gives_told(rebuilt, side, taps)), None)
+        if least is not None and _gives_told(rebuilt, 2 * least, taps):
+            return {"least": least, "step": deepest, "told": True}
+    return {"only": own}
+
+
+def _gives(model: nn.Module, side: int, taps: Sequence[TapEntry]) -> bool:
+    """Whether pictures of `side` give maps of at least 2x2 at the last two taps, of the same layout and channels."""
+    try:
+        outputs = _run(model, (side, side), [name for name, *_ in taps])
+    except Exception:  # whatever a library's model raises on pictures it was not made for: it does not take them
+        return False
+    for name, channels, _, *layout in taps[-2:]:
+        expected = layout[0] if layout else "nchw"
+        prefixes = [int(expected.removeprefix("tokens:"))] if expected.startswith("tokens:") else []
+        shape = map_shape(outputs.get(name), _pictures(side, side), channels, prefixes)
+        if shape is None or shape.layout != expected or shape.height < LEAST_SIDE:
+            return False
+    return True
+
+
+def _gives_told(rebuilt: Callable[[int], nn.Module], side: int, taps: Sequence[TapEntry]) -> bool:
+    try:
+        model = rebuilt(side)
+    except Exception:  # it knows no such argument, or not this side
+        return False
+    return _gives(model, side, taps)
 
 
 def _run(model: nn.Module, size: tuple[int, int], names: Sequence[str]) -> dict[str, Any]:
@@ -78,44 +139,80 @@ def _run(model: nn.Module, size: tuple[int, int], names: Sequence[str]) -> dict[
     outputs: dict[str, Any] = {}
     versions: dict[str, int] = {}
 
+    def version(output: Any) -> int:
+        tensor = first_tensor(output)
+        return 0 if tensor is None else tensor._version
+
     def keeper(name: str) -> Any:
         def keep(_: nn.Module, __: object, output: Any) -> None:
             outputs.pop(name, None)
             outputs[name] = output
-            versions[name] = output._version if isinstance(output, Tensor) else 0
+            versions[name] = version(output)
 
         return keep
 
     handles = [model.get_submodule(name).register_forward_hook(keeper(name)) for name in names]
     try:
-        model(torch.empty(2, 3, *size, device="meta"))
+        model(torch.empty(_pictures(*size), device="meta"))
     finally:
         for handle in handles:
             handle.remove()
-    return {
-        name: output
-        for name, output in outputs.items()
-        if not isinstance(output, Tensor) or output._version == versions[name]
-    }
+    return {name: output for name, output in outputs.items() if version(output) == versions[name]}
 
 
-def _is_map(output: Any, size: tuple[int, int], channels: int | None) -> bool:
-    """Whether `output` is BxCxHxW with more than one position and the picture's proportions."""
-    if not isinstance(output, Tensor) or output.ndim != 4 or channels not in (None, output.shape[1]):
-        return False
-    height, width = output.shape[2:]
-    return height * width > 1 and stride_of(size[0], height) == stride_of(size[1], width)
+def _pictures(height: int, width: int) -> torch.Size:
+    return torch.Size((2, 3, height, width))
 
 
-def _deepest(maps: Sequence[tuple[str, Tensor]], size: tuple[int, int]) -> list[TapEntry]:
-    """One tap per stride, the last; from shallow to deep."""
-    by_stride = {stride_of(size[0], output.shape[2]): (name, output.shape[1]) for name, output in maps}
-    return [(name, channels, stride) for stride, (name, channels) in sorted(by_stride.items())]
+def _prefixes(model: nn.Module) -> list[int]:
+    """How many prefix tokens a sequence of this model may have, the likeliest first."""
+    declared = getattr(model, "num_prefix_tokens", None)
+    if isinstance(declared, int):
+        return [declared, 0]
+    return list(range(MOST_PREFIX_TOKENS + 1))
+
+
+def _chosen(maps: Sequence[Found], size: tuple[int, int]) -> list[TapEntry]:
+    """One tap per stride, the last, from shallow to deep; of maps of one stride the last and the one two thirds down.
+
+    Raises NoTaps where fewer than two are left.
+    """
+    if not maps:
+        raise NoTaps("none of its modules gives a feature map")
+    by_stride = {stride_of(size[0], found.shape.height): found for found in maps}
+    if len(by_stride) > 1:
+        return [_entry(found, stride) for stride, found in sorted(by_stride.items())]
+    # What stands beside the blocks (a last norm, the sequence as a whole) is no deeper than the last block.
+    parents = Counter(found.module.rpartition(".")[0] for found in maps)
+    sequence = parents.most_common(1)[0][0]
+    blocks = [found for found in maps if found.module.rpartition(".")[0] == sequence]
+    if not sequence or len(blocks) < 2:
+        raise NoTaps("it gives a single feature map")
+    (stride,) = by_stride
+    return [_entry(found, stride) for found in (blocks[two_thirds_down(len(blocks))], blocks[-1])]
+
+
+def two_thirds_down(blocks: int) -> int:
+    """The index of the second tap among `blocks` of one resolution: block 8 of 12, and never the last."""
+    return min(math.ceil(blocks * 2 / 3), blocks - 1) - 1
+
+
+def _entry(found: Found, stride: int) -> TapEntry:
+    shape = found.shape
+    if shape.layout == "nchw":
+        return (found.module, shape.channels, stride)
+    return (found.module, shape.channels, stride, shape.layout)
 
 
 def _candidates(model: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
+    """Children and members of sequences. Other modules are not entered, for inside blocks maps are half made; but the
+    sequences of the model's own parts (an encoder, say) are."""
     for name, child in model.named_children():
         if not isinstance(child, NO_FEATURES):
             yield prefix + name, child
-        if isinstance(child, nn.Sequential | nn.ModuleList):
+        if isinstance(child, SEQUENCES):
             yield from _candidates(child, f"{prefix}{name}.")
+        elif not prefix:
+            for inner, part in child.named_children():
+                if isinstance(part, SEQUENCES):
+                    yield from _candidates(part, f"{name}.{inner}.")

@@ -33,7 +33,7 @@ def data_for(spec: TrainingSpec, data_root: Path | None, device: torch.device) -
 
 def teacher_for(model: str, weights: ArtifactReference, root: Path, data: ImageData) -> nn.Module:
     """The teacher with its weights, frozen, on the data's device. Raises ArtifactFault when they are broken."""
-    return _load_teacher(model, weights, root, data.card.classes, data.card.channels, data.device)
+    return _load_teacher(model, weights, root, data.card, data.device)
 
 
 def forget() -> None:
@@ -51,8 +51,8 @@ def _load_data(card: DatasetCard, data_root: Path | None, device: torch.device) 
 
 @functools.lru_cache(maxsize=TEACHERS)
 def _load_teacher(
-    model: str, weights: ArtifactReference, root: Path, classes: int, channels: int, device: torch.device
+    model: str, weights: ArtifactReference, root: Path, card: DatasetCard, device: torch.device
 ) -> nn.Module:
-    teacher = build_model(model, classes=classes, channels=channels, seed=0)
+    teacher = build_model(model, classes=card.classes, channels=card.channels, seed=0, side=card.side)
     load_weights(teacher, root, weights)
     return teacher.to(device).eval().requires_grad_(False)

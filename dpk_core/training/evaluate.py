@@ -8,9 +8,13 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from dpk_core.data.source import ImageData, Split
+from dpk_core.data.batches import in_order
+from dpk_core.data.split import ImageData, PictureSplit
 
 BATCH = 500
+"""Pictures at once; fewer where they are so large that a batch would hold more than `BATCH_PIXELS`."""
+
+BATCH_PIXELS = BATCH * 64**2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,17 +25,16 @@ class Evaluation:
     loss: float
 
 
-def evaluate(model: nn.Module, data: ImageData, split: Split) -> Evaluation:
+def evaluate(model: nn.Module, data: ImageData, split: PictureSplit) -> Evaluation:
     """Judges `model` in evaluation mode and puts it back into the mode it was in. One host synchronisation."""
     mode = model.training
+    batch_size = min(BATCH, max(1, BATCH_PIXELS // data.card.side**2))
     model.eval()
     right = torch.zeros((), dtype=torch.int64, device=data.device)
     loss = torch.zeros((), dtype=torch.float64, device=data.device)
     try:
         with torch.no_grad():
-            for pictures_BCHW, labels_B in zip(
-                torch.split(split.pictures, BATCH), torch.split(split.labels, BATCH), strict=True
-            ):
+            for pictures_BCHW, labels_B in in_order(split, batch_size):
                 logits_BC = model(data.normalise(pictures_BCHW))
                 right += (logits_BC.argmax(1) == labels_B).sum()
                 loss += F.cross_entropy(logits_BC, labels_B, reduction="sum")

@@ -11,8 +11,9 @@ import time
 from typing import Protocol
 
 import torch
+from torch import Tensor
 
-from dpk_core.data.batches import epoch_order, training_batch
+from dpk_core.data.batches import TrainingBatches
 from dpk_core.distill.method import StepContext
 from dpk_core.randomness import derive
 from dpk_core.training.evaluate import evaluate
@@ -42,18 +43,14 @@ def train(training: Training, stop_epoch: int, observer: Observer) -> bool:
     """
     training.enter_run(stop_epoch)
     devices = [training.data.device] if training.data.device.type == "cuda" else []
+    stop_step = stop_epoch * training.steps_per_epoch
+    batches = TrainingBatches(training.data, training.spec.recipe, training.spec.seed, stop_step)
     with torch.random.fork_rng(devices=devices):
-        order, order_epoch = None, -1
-        while training.step < stop_epoch * training.steps_per_epoch:
+        while training.step < stop_step:
             if observer.wants_stop():
                 return False
             began = time.monotonic()
-            if training.epoch != order_epoch:
-                order_epoch = training.epoch
-                recipe = training.spec.recipe
-                order = epoch_order(training.spec.seed, order_epoch, len(training.data.train), recipe.batch_size)
-            assert order is not None
-            _step(training, order[training.step % training.steps_per_epoch])
+            _step(training, *batches.at(training.step), batches.positions(training.step))
             values = _measure(training)
             training.seconds += time.monotonic() - began
             if values is not None:
@@ -62,13 +59,12 @@ def train(training: Training, stop_epoch: int, observer: Observer) -> bool:
     return True
 
 
-def _step(training: Training, positions_B: torch.Tensor) -> None:
+def _step(training: Training, pictures_BCHW: Tensor, labels_B: Tensor, positions_B: Tensor) -> None:
     seed, step = training.spec.seed, training.step
-    augmentation = training.spec.recipe.augmentation
-    pictures_BCHW, labels_B = training_batch(training.data, positions_B, augmentation, seed, step)
     # For networks with dropout, which draw from the global generator.
     torch.manual_seed(derive(seed, "dropout", step))
-    outcome = training.method(pictures_BCHW, labels_B, StepContext(seed=seed, step=step))
+    context = StepContext(seed=seed, step=step, total_steps=training.total_steps, positions_B=positions_B)
+    outcome = training.method(pictures_BCHW, labels_B, context)
     training.optimisers.update(outcome.loss, step)
     accuracy = (outcome.logits_BC.argmax(1) == labels_B).double().mean()
     training.averages.add({"train_loss": outcome.loss.detach(), "train_accuracy": accuracy, **outcome.parts})

@@ -45,6 +45,11 @@ class Training:
         return self.method.student
 
     @property
+    def total_steps(self) -> int:
+        """Steps of the whole training, also of the part after the present run."""
+        return self.spec.recipe.epochs * self.steps_per_epoch
+
+    @property
     def epoch(self) -> int:
         """Whole epochs finished."""
         return self.step // self.steps_per_epoch
@@ -96,7 +101,8 @@ def begin(spec: TrainingSpec, data: ImageData, teacher: nn.Module | None) -> Tra
     """
     card = data.card
     steps = steps_per_epoch(len(data.train), spec.recipe.batch_size)
-    student = build_model(spec.model, classes=card.classes, channels=card.channels, seed=derive(spec.seed, "student"))
+    seed = derive(spec.seed, "student")
+    student = build_model(spec.model, classes=card.classes, channels=card.channels, seed=seed, side=card.side)
     student.to(data.device)
     method = build_method(
         spec.method,
@@ -106,6 +112,7 @@ def begin(spec: TrainingSpec, data: ImageData, teacher: nn.Module | None) -> Tra
         teacher_name=None if spec.teacher is None else spec.teacher.model,
         picture_shape=(card.channels, card.side, card.side),
         seed=derive(spec.seed, "method"),
+        training_labels=data.train.labels,
     )
     return Training(
         spec=spec, data=data, method=method, steps_per_epoch=steps,

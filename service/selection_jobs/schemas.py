@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from dpk_core.spec import TaughtMethodName
 from service.schemas import Wire
 
 JobState = Literal["queued", "running", "finished", "failed", "cancelling", "cancelled"]
@@ -34,7 +35,7 @@ class SelectionJobRequest(Wire):
     student: str = Field(max_length=200, examples=["cifar/resnet8w4"])
     dataset: str = Field(max_length=200, examples=["digits"])
     teachers: list[str] = Field(min_length=1, max_length=32, examples=[["cifar/resnet8w8", "cifar/resnet20"]])
-    method: Literal["dpk", "kd"] = "dpk"
+    method: TaughtMethodName = "dpk"
     profile: Literal["probe", "paper"] = Field(default="probe", description="Sizes of DPK's modules.")
     seeds: int = Field(default=3, ge=1, le=20, description="Replicates of every student training.")
     recipe: str | None = Field(default=None, max_length=40, description="Recipe by name; default: the data set's own.")

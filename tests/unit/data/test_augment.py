@@ -18,7 +18,7 @@ def pictures(side: int) -> Tensor:
     return torch.randint(1, 256, (16, 3, side, side), dtype=torch.uint8, generator=generator(9))
 
 
-@pytest.mark.parametrize("kind", ["none", "shift", "crop_flip"])
+@pytest.mark.parametrize("kind", ["none", "shift", "crop_flip", "resized_crop_flip"])
 class TestEvery:
     def test_shape_and_type_stay(self, kind: Augmentation) -> None:
         assert augment(kind, pictures(8), generator()).shape == (16, 3, 8, 8)
@@ -54,4 +54,12 @@ def test_crop_flip_crops_and_mirrors_about_half() -> None:
     plain = [bool(offsets(old, new, 4)) for old, new in zip(before, after, strict=True)]
     mirrored = [bool(offsets(old, new.flip(-1), 4)) for old, new in zip(before, after, strict=True)]
     assert all(one != other for one, other in zip(plain, mirrored, strict=True))
+    assert 2 < sum(mirrored) < 14
+
+
+def test_pictures_that_come_as_crops_are_only_mirrored() -> None:
+    before = pictures(32)
+    after = augment("resized_crop_flip", before, generator())
+    mirrored = [torch.equal(old.flip(-1), new) for old, new in zip(before, after, strict=True)]
+    assert all(torch.equal(old, new) != other for old, new, other in zip(before, after, mirrored, strict=True))
     assert 2 < sum(mirrored) < 14

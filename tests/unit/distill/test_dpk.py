@@ -1,6 +1,7 @@
 """The whole DPK step: total loss, resized maps, the share that follows CKA."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,22 +10,31 @@ from torch import Tensor
 
 from dpk_core.distill.build import build_method
 from dpk_core.distill.cka import unbiased_cka
-from dpk_core.distill.dpk import Dpk, DpkOptions, resize_like
+from dpk_core.distill.dpk import Dpk
 from dpk_core.distill.losses import logit_loss
 from dpk_core.distill.method import StepContext, StepOutcome
+from dpk_core.distill.share import find_shares
+from dpk_core.distill.tapped import resize_like
+from dpk_core.dpk_settings import CIFAR_DPK, IMAGENET_DPK, DpkSettings, ShareSettings, StageSettings, TransformerSize
 from dpk_core.errors import InvalidRequest
 from dpk_core.models.build import build_model
 from dpk_core.models.taps import FeatureTaps
-from dpk_core.spec import MethodSpec, ProfileName
+from dpk_core.spec import DpkName, MethodSpec, ProfileName
 
-STEP = StepContext(seed=3, step=11)
+STEP = StepContext(seed=3, step=11, total_steps=20)
 
 
 def make(
-    student: str = "cifar/resnet8w4", teacher: str = "cifar/resnet8", side: int = 8, profile: ProfileName = "probe"
+    student: str = "cifar/resnet8w4",
+    teacher: str = "cifar/resnet8",
+    side: int = 8,
+    profile: ProfileName = "probe",
+    *,
+    settings: DpkSettings | None = None,
+    name: DpkName = "dpk",
 ) -> Dpk:
     method = build_method(
-        MethodSpec(name="dpk", profile=profile),
+        MethodSpec(name=name, profile=profile, dpk=settings),
         student=build_model(student, classes=10, channels=1, seed=0), student_name=student,
         teacher=build_model(teacher, classes=10, channels=1, seed=1), teacher_name=teacher,
         picture_shape=(1, side, side), seed=5,
@@ -46,10 +56,18 @@ def run(method: Dpk, side: int = 8, step: StepContext = STEP) -> StepOutcome:
 
 
 def test_defaults_are_the_authors_for_cifar_100() -> None:
-    options = DpkOptions()
-    assert (options.class_weight, options.logit_weight, options.feature_weight, options.temperature) == (1, 1, 0.3, 1)
-    assert options.stage_weights == {"last": 1.0, "second_last": 0.6}
-    assert (options.share.floor, options.share.fallback, options.share.least_cka) == (0.15, 0.9, 0.1)
+    chosen = make().settings
+    assert (chosen.class_weight, chosen.logit_weight, chosen.feature_weight, chosen.temperature) == (1, 1, 0.3, 1)
+    assert {stage.name: stage.weight for stage in chosen.stages} == {"last": 1.0, "second_last": 0.6}
+    assert (chosen.share.floor, chosen.share.fallback, chosen.share.least_cka) == (0.15, 0.9, 0.1)
+    assert (chosen.share.schedule, chosen.share.lag) == ("cka", False)
+
+
+def test_the_authors_choices_for_imagenet() -> None:
+    chosen = make(settings=IMAGENET_DPK).settings
+    assert (chosen.class_weight, chosen.logit_weight, chosen.feature_weight, chosen.temperature) == (0.8, 0.8, 0.2, 1)
+    assert {stage.name: stage.weight for stage in chosen.stages} == {"last": 1.0, "second_last": 1.0}
+    assert (chosen.share.floor, chosen.share.fallback) == (0.1, 0.8)
 
 
 def test_total_loss_is_the_weighted_sum_of_its_terms() -> None:
@@ -71,9 +89,10 @@ def test_stage_weights_weigh_the_stages() -> None:
     method = make()
     losses = {}
     for name in ("last", "second_last"):
-        method.options = DpkOptions(stage_weights={"last": 0.0, "second_last": 0.0, name: 1.0})
+        stages = tuple(replace(stage, weight=float(stage.name == name)) for stage in CIFAR_DPK.stages)
+        method.settings = replace(CIFAR_DPK, stages=stages)
         losses[name] = run(method).parts["loss_features"].item()
-    method.options = DpkOptions()
+    method.settings = CIFAR_DPK
     both = run(method).parts["loss_features"].item()
     assert both == pytest.approx(losses["last"] + 0.6 * losses["second_last"], rel=1e-5)
     assert losses["last"] != pytest.approx(losses["second_last"], rel=1e-2)
@@ -91,16 +110,15 @@ def test_cka_is_taken_on_the_stitched_maps_and_drives_the_share() -> None:
     for name, student_BCHW, teacher_BCHW in zip(("second_last", "last"), s.maps, t.maps, strict=True):
         cka = unbiased_cka(student_BCHW, teacher_BCHW)
         assert parts[f"cka.{name}"].item() == pytest.approx(cka.item(), abs=1e-6)
-        assert parts[f"share.{name}"].item() == method.options.share(cka)[0].item()
+        share, _ = find_shares(method.settings.share, cka, 0.0, torch.Generator())
+        assert parts[f"share.{name}"].item() == share.item()
 
 
 def test_the_share_says_how_many_tokens_the_teacher_gives(monkeypatch: pytest.MonkeyPatch) -> None:
     method = make()
     given: dict[str, list[int]] = {"last": [], "second_last": []}
     for name, stage in method.stages.items():
-        stage.module.register_forward_hook(
-            lambda _, __, done, name=name: given[name].append(done.split.given_BK.shape[1])  # type: ignore[misc]  # binds the name
-        )
+        stage.register_forward_hook(lambda _, __, done, name=name: given[name].append(done.split.given_BK.shape[1]))
     for cka, tokens in (
         (0.5, {"last": 2, "second_last": 8}),
         (0.99, {"last": 0, "second_last": 2}),
@@ -166,3 +184,158 @@ def test_building_leaves_models_as_they_were() -> None:
         picture_shape=(1, 8, 8), seed=5,
     )  # fmt: skip
     assert all(torch.equal(before[name], value) for name, value in student.state_dict().items())
+
+
+class TestSettings:
+    def test_every_weight_and_the_temperature_count(self) -> None:
+        settings = DpkSettings(class_weight=0.5, logit_weight=2.0, feature_weight=0.1, temperature=3.0)
+        method = make(settings=settings)
+        pictures, _ = batch()
+        assert method.teacher is not None
+        with torch.no_grad():
+            expected = logit_loss(method.student(pictures), method.teacher(pictures), 3.0)
+        done = run(method)
+        assert done.parts["loss_logits"].item() == pytest.approx(expected.item(), rel=1e-4)
+        total = 0.5 * done.parts["loss_class"] + 2.0 * done.parts["loss_logits"] + 0.1 * done.parts["loss_features"]
+        assert done.loss.item() == pytest.approx(total.item(), rel=1e-6)
+
+    def test_one_stage_alone_is_the_same_stage_as_among_others(self) -> None:
+        alone = make(settings=DpkSettings(stages=(StageSettings(name="last", weight=1.0),)))
+        done, both = run(alone), run(make())
+        assert {part.partition(".")[2] for part in done.parts} == {"", "last"}
+        assert torch.equal(done.parts["cka.last"], both.parts["cka.last"])
+        for name, value in make().stages["last"].state_dict().items():
+            assert torch.equal(value, alone.stages["last"].state_dict()[name])
+
+    def test_a_third_stage(self) -> None:
+        stages = tuple(StageSettings(name=name, weight=1.0) for name in ("last", "second_last", "third_last"))
+        method = make(settings=DpkSettings(stages=stages))
+        assert [method.stages[stage.name].grid for stage in stages] == [(2, 2), (4, 4), (8, 8)]
+        assert run(method).parts["share.third_last"].isfinite()
+
+    def test_a_stage_that_the_networks_do_not_have_is_refused(self) -> None:
+        settings = DpkSettings(stages=(StageSettings(name="fourth_last", weight=1.0),))
+        with pytest.raises(InvalidRequest, match="There is no stage fourth_last"):
+            make(settings=settings)
+
+    def test_sizes_and_patch_of_a_stage(self) -> None:
+        stage = StageSettings(
+            name="second_last", weight=1.0, patch=2,
+            encoder=TransformerSize(width=24, depth=2, heads=3), decoder=TransformerSize(width=20, depth=3, heads=2),
+        )  # fmt: skip
+        module = make(settings=DpkSettings(stages=(stage,))).stages["second_last"]
+        assert (module.patch, module.tokens) == (2, 4)
+        assert (module.to_decoder.in_features, module.to_decoder.out_features) == (24, 20)
+        assert (len(module.student_encoder.blocks), len(module.decoder.blocks)) == (2, 3)
+        assert module.teacher_encoder.blocks[0].attention.heads == 3
+        assert module.decoder.blocks[0].attention.heads == 2
+
+    def test_a_patch_that_does_not_tile_the_map_is_refused(self) -> None:
+        settings = DpkSettings(stages=(StageSettings(name="last", weight=1.0, patch=4),))
+        with pytest.raises(InvalidRequest, match="4x4 do not tile the map of 2x2 of stage last"):
+            make(settings=settings)
+
+    @pytest.mark.parametrize(
+        ("share", "expected"),
+        [
+            (ShareSettings(schedule="fixed", value=0.5), 0.5),
+            (ShareSettings(schedule="none"), 0.0),
+            (ShareSettings(schedule="exponential", start=0.8, end=0.2), 0.8 * 0.25 ** (11 / 19)),
+            (ShareSettings(schedule="step", start=0.9, end=0.3, levels=2), 0.3),
+        ],
+    )
+    def test_a_share_that_does_not_follow_cka(self, share: ShareSettings, expected: float) -> None:
+        done = run(make(settings=DpkSettings(share=share)))
+        for stage in ("last", "second_last"):
+            assert done.parts[f"share.{stage}"].item() == pytest.approx(expected)
+            assert done.parts[f"share_fallback.{stage}"].item() == 0
+            assert done.parts[f"cka.{stage}"].item() != 0
+
+    def test_a_random_share_is_drawn_from_seed_and_step(self) -> None:
+        method = make(settings=DpkSettings(share=ShareSettings(schedule="random")))
+        shares = [
+            run(method, step=StepContext(seed=seed, step=step)).parts["share.last"].item()
+            for seed, step in ((3, 11), (3, 11), (3, 12), (4, 11))
+        ]
+        assert shares[0] == shares[1]
+        assert len(set(shares)) == 3
+
+    def test_a_schedule_needs_the_length_of_the_training(self) -> None:
+        method = make(settings=DpkSettings(share=ShareSettings(schedule="cosine")))
+        with pytest.raises(ValueError, match="how many steps the training has"):
+            run(method, step=StepContext(seed=3, step=11))
+
+
+class TestLag:
+    LAGGED = DpkSettings(share=ShareSettings(lag=True))
+
+    def follow(self, method: Dpk, steps: range) -> list[dict[str, float]]:
+        """The parts of these steps; each has pictures of its own."""
+        seen = []
+        for step in steps:
+            pictures = torch.randn(8, 1, 8, 8, generator=torch.Generator().manual_seed(step)) * (1 + step)
+            done: StepOutcome = method(pictures, torch.arange(8), StepContext(seed=3, step=step))
+            seen.append({name: part.item() for name, part in done.parts.items()})
+        return seen
+
+    def test_each_step_takes_the_share_of_the_step_before(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        ckas = iter(2 * [0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8])
+        monkeypatch.setattr("dpk_core.distill.dpk.unbiased_cka", lambda *_: torch.tensor(next(ckas)).double())
+        lagged, prompt = (self.follow(make(settings=settings), range(4)) for settings in (self.LAGGED, CIFAR_DPK))
+        for stage in ("last", "second_last"):
+            shares = [parts[f"share.{stage}"] for parts in prompt]
+            assert len(set(shares)) == 4
+            assert [parts[f"share.{stage}"] for parts in lagged] == [shares[0], *shares[:-1]]
+            assert [p[f"cka.{stage}"] for p in lagged] == [p[f"cka.{stage}"] for p in prompt]
+
+    def test_the_memory_is_part_of_a_checkpoint(self) -> None:
+        expected = self.follow(make(settings=self.LAGGED), range(4))
+        assert expected[1]["share.second_last"] != expected[2]["share.second_last"]
+        stopped, resumed = make(settings=self.LAGGED), make(settings=self.LAGGED)
+        first = self.follow(stopped, range(2))
+        self.follow(resumed, range(1))  # a memory of its own, which loading must replace
+        resumed.load_state_dict(stopped.state_dict())
+        assert first + self.follow(resumed, range(2, 4)) == expected
+
+    def test_an_undefined_cka_falls_back_a_step_later(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        method = make(settings=self.LAGGED)
+        ckas = iter([0.5, 0.5, math.nan, math.nan, 0.5, 0.5])
+        monkeypatch.setattr("dpk_core.distill.dpk.unbiased_cka", lambda *_: torch.tensor(next(ckas)).double())
+        fallbacks = [parts["share_fallback.last"] for parts in self.follow(method, range(3))]
+        assert fallbacks == [0.0, 0.0, 1.0]
+
+
+class TestControlArms:
+    def test_no_teacher_tokens_is_the_schedule_none_under_a_name_that_settings_cannot_undo(self) -> None:
+        arm = make(name="dpk_no_teacher_tokens", settings=DpkSettings(share=ShareSettings(lag=True)))
+        plain = make(settings=DpkSettings(share=ShareSettings(schedule="none")))
+        one, other = run(arm), run(plain)
+        assert torch.equal(one.loss, other.loss)
+        assert one.parts["share.last"].item() == one.parts["share.second_last"].item() == 0
+
+    def test_no_teacher_tokens_has_the_modules_of_dpk(self) -> None:
+        arm, dpk = make(name="dpk_no_teacher_tokens"), make()
+        shapes = [{name: p.shape for name, p in method.extras.named_parameters()} for method in (arm, dpk)]
+        assert shapes[0] == shapes[1]
+
+    def test_no_teacher_tokens_hides_the_teacher_s_map_from_the_decoder(self) -> None:
+        method = make(name="dpk_no_teacher_tokens")
+        seen = []
+        for stage in method.stages.values():
+            stage.register_forward_hook(lambda _, __, done: seen.append(done.split.given_BK.shape[1]))
+        run(method)
+        assert seen == [0, 0]
+
+    def test_features_only_has_no_logit_term(self) -> None:
+        done, dpk = run(make(name="dpk_features_only")), run(make())
+        assert torch.equal(done.parts["loss_features"], dpk.parts["loss_features"])
+        assert done.loss.item() == pytest.approx(
+            (done.parts["loss_class"] + 0.3 * done.parts["loss_features"]).item(), rel=1e-6
+        )
+        assert done.parts["loss_logits"].item() > 0
+
+    @pytest.mark.parametrize("name", ["dpk_no_teacher_tokens", "dpk_features_only"])
+    def test_an_arm_keeps_all_other_settings(self, name: DpkName) -> None:
+        method = make(name=name, settings=replace(IMAGENET_DPK, temperature=2.0))
+        assert (method.settings.feature_weight, method.settings.temperature) == (0.2, 2.0)
+        assert method.settings.share.fallback == 0.8

@@ -33,7 +33,13 @@ def test_places_are_written_as_people_write_them(location: tuple[str | int, ...]
     [
         ({"teachers": ["t", 3]}, "teachers[1]", "This must be text.", None),
         ({"teachers": []}, "teachers", "This must have at least 1 entries.", None),
-        ({"method": "dkp"}, "method", "This must be one of 'dpk' or 'kd'.", "dpk"),
+        (
+            {"method": "fitnt"},
+            "method",
+            "This must be one of 'dpk', 'dpk_no_teacher_tokens', 'dpk_features_only', 'kd', 'fitnet', 'at', 'sp', "
+            "'rkd', 'crd', 'dkd', 'dist' or 'reviewkd'.",
+            "fitnet",
+        ),
         ({"profile": "papper"}, "profile", "This must be one of 'probe' or 'paper'.", "paper"),
         ({"seeds": 0}, "seeds", "This must be at least 1.", None),
         ({"seeds": 1.5}, "seeds", "This must be a whole number.", None),

@@ -1,0 +1,67 @@
+"""Data sets of picture files: decoded into memory once when they are small, read while training when they are large."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from dpk_core.catalogue.content import remembered, stamp
+from dpk_core.catalogue.datasets import IN_MEMORY_BYTES, DatasetCard, picture_fingerprint
+from dpk_core.catalogue.folders import FolderListing
+from dpk_core.catalogue.headers import check_header
+from dpk_core.catalogue.parquet import encoded_pictures
+from dpk_core.catalogue.pictures import Listing, list_pictures, picture_facts, picture_parts
+from dpk_core.catalogue.splitting import Part
+from dpk_core.data.encoded import Encoded, Files, Rows, lay_out
+from dpk_core.data.split import ImageData, PictureSplit, check_fingerprint, image_data
+from dpk_core.data.streamed import StreamedSplit, threads
+
+SAMPLED_PICTURES = 1024
+"""Training pictures, evenly spaced over the classes, that the statistics of large data are taken from."""
+
+
+def load_pictures(card: DatasetCard, data_root: Path, device: torch.device) -> ImageData:
+    """Loads what the card promises. Raises DataFault when the files are other ones, or one of them is broken."""
+    listing = list_pictures(card.name, data_root)
+    check_fingerprint(card, picture_fingerprint(picture_facts(listing)))
+    parts = picture_parts(listing)
+    large = card.decoded_bytes > IN_MEMORY_BYTES
+    if large and isinstance(listing, FolderListing):
+        remembered("checked", stamp(listing.folder, listing.all_files), lambda: _check_all(listing))
+
+    def split(part: Part) -> PictureSplit:
+        labels = torch.from_numpy(listing.labels[part.origin][part.positions]).to(device)
+        found = StreamedSplit(_encoded(listing, part.origin, large), part.positions, labels, card.channels, card.side)
+        return found if large else found.decoded()
+
+    train, validation = split(parts.train), split(parts.validation)
+    if not large:
+        # A broken test picture must not wait for the end of a long training to be found.
+        remembered("decoded", stamp(listing.folder, listing.all_files), lambda: {"test": len(split(parts.test))})
+    most = min(len(train), SAMPLED_PICTURES) if large else len(train)
+    positions = torch.from_numpy(np.linspace(0, len(train) - 1, most).astype(np.int64))
+    sample_BCHW = train.start_reading(positions)()
+    return image_data(
+        card, train=train, validation=validation, read_test=lambda: split(parts.test), sample_BCHW=sample_BCHW
+    )
+
+
+def _encoded(listing: Listing, origin: str, large: bool) -> Encoded:
+    if isinstance(listing, FolderListing):
+        return Files(listing.folder, listing.files[origin])
+    pictures = encoded_pictures(listing, origin)
+    if not large:
+        return Rows(tuple(pictures))
+    key = stamp(listing.folder, listing.files[origin])
+    return lay_out(f"{listing.folder.name}/{origin}", f"{key}-{origin}", pictures)
+
+
+def _check_all(listing: FolderListing) -> dict[str, int]:
+    """Looks at the header of every picture: the card has seen only a sample of those of large data."""
+    files = listing.all_files
+    names = [file.name for file in files]
+    for _ in threads().map(lambda name: check_header(f"{listing.folder.name}/{name}", listing.folder / name), names):
+        pass
+    return {"pictures": len(files)}

@@ -1,0 +1,73 @@
+"""Pictures that are decoded when they are wanted, by threads: Pillow lets go of the interpreter while it works.
+
+Nothing here depends on how many threads there are or which is first: a picture is a function of its bytes and its draw.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dpk_core.data.crops import Draws
+from dpk_core.data.decode import decode
+from dpk_core.data.encoded import Encoded
+from dpk_core.data.split import Reading, Split
+
+MOST_THREADS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class StreamedSplit:
+    """Pictures `members` of `encoded`, decoded to `channels` x `side` x `side`; `labels` (B) are on the device."""
+
+    encoded: Encoded
+    members: NDArray[np.int64]
+    labels: Tensor
+    channels: int
+    side: int
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def start_reading(self, positions_B: Tensor, crops_BA4: Draws | None = None) -> Reading:
+        """See `PictureSplit`. Random crops are cut from the whole pictures."""
+        members = self.members[positions_B.numpy()].tolist()
+        crops: Sequence[Draws | None] = [None] * len(members) if crops_BA4 is None else list(crops_BA4)
+        waiting = [threads().submit(self._decode, member, crop) for member, crop in zip(members, crops, strict=True)]
+
+        def wait() -> Tensor:
+            try:
+                pictures_BCHW = torch.from_numpy(np.stack([future.result() for future in waiting]))
+            finally:
+                for future in waiting:
+                    future.cancel()
+            if self.labels.device.type == "cuda":
+                return pictures_BCHW.pin_memory().to(self.labels.device, non_blocking=True)
+            return pictures_BCHW
+
+        return wait
+
+    def decoded(self) -> Split:
+        """The same pictures in memory on the device. Raises DataFault naming the first broken one."""
+        pictures_BCHW = torch.empty((len(self), self.channels, self.side, self.side), dtype=torch.uint8)
+        for positions_B in torch.split(torch.arange(len(self)), 256):
+            pictures_BCHW[positions_B] = self.start_reading(positions_B)().cpu()
+        return Split(pictures_BCHW.to(self.labels.device), self.labels)
+
+    def _decode(self, member: int, crop_A4: Draws | None) -> NDArray[np.uint8]:
+        name, content = self.encoded.read(member)
+        return decode(name, content, self.channels, self.side, crop_A4)
+
+
+@functools.cache
+def threads() -> ThreadPoolExecutor:
+    """This process's threads for reading pictures: one a core, at most `MOST_THREADS`."""
+    return ThreadPoolExecutor(min(MOST_THREADS, os.cpu_count() or 1), thread_name_prefix="pictures")

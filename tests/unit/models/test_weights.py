@@ -1,0 +1,138 @@
+"""Trained weights: from the libraries' caches and from local files, and what is said where they do not fit."""
+
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+
+import pytest
+import timm
+import torch
+import torchvision
+from safetensors.torch import save_file
+from torch import nn
+
+from dpk_core.errors import InvalidRequest
+from dpk_core.models.build import build_model
+from dpk_core.models.weights import WeightedModel, Weights, build_with_weights
+
+NAME = "cifar/resnet8w4"
+
+
+def built(weights: Weights, name: str = NAME, classes: int = 10, channels: int = 1, seed: int = 2) -> WeightedModel:
+    return build_with_weights(name, classes=classes, channels=channels, seed=seed, weights=weights)
+
+
+def saved(path: Path, name: str = NAME, classes: int = 10, channels: int = 1) -> nn.Module:
+    model = build_model(name, classes=classes, channels=channels, seed=1)
+    save_file(model.state_dict(), path)
+    return model
+
+
+def equal(one: nn.Module, other: nn.Module, but: tuple[str, ...] = ()) -> bool:
+    theirs = other.state_dict()
+    return all(torch.equal(tensor, theirs[key]) for key, tensor in one.state_dict().items() if key not in but)
+
+
+class TestLocalFile:
+    def test_every_weight_is_the_files(self, tmp_path: Path) -> None:
+        original = saved(tmp_path / "a.safetensors")
+        loaded = built(tmp_path / "a.safetensors")
+        assert equal(loaded.model, original)
+        assert (loaded.replaced, loaded.notes) == ((), ())
+
+    def test_a_head_for_other_classes_is_new_and_that_is_said(self, tmp_path: Path) -> None:
+        original = saved(tmp_path / "a.safetensors", classes=7)
+        loaded = built(tmp_path / "a.safetensors")
+        assert loaded.replaced == ("head.weight", "head.bias")
+        assert equal(loaded.model, original, but=loaded.replaced)
+        random_head = build_model(NAME, classes=10, channels=1, seed=2).get_submodule("head")
+        assert equal(loaded.model.get_submodule("head"), random_head)
+        assert "made for 7 classes, not 10" in loaded.notes[0]
+
+    def test_another_models_weights_are_refused(self, tmp_path: Path) -> None:
+        saved(tmp_path / "a.safetensors", name="cifar/resnet14w8")
+        with pytest.raises(InvalidRequest, match=r"the model has no place for 'stages.0.1.conv1.weight' and \d+ more"):
+            built(tmp_path / "a.safetensors")
+        saved(tmp_path / "a.safetensors")
+        with pytest.raises(InvalidRequest, match=r"they lack 'stages.0.1.conv1.weight' and \d+ more"):
+            built(tmp_path / "a.safetensors", name="cifar/resnet14w8")
+
+    def test_other_widths_are_refused_and_named(self, tmp_path: Path) -> None:
+        saved(tmp_path / "a.safetensors", name="cifar/resnet8w8")
+        with pytest.raises(InvalidRequest, match=r"'stem.0.weight' is \(8, 1, 3, 3\) there and \(4, 1, 3, 3\) in"):
+            built(tmp_path / "a.safetensors")
+
+    def test_a_layer_as_wide_as_the_classes_is_no_head(self, tmp_path: Path) -> None:
+        saved(tmp_path / "a.safetensors", name="cifar/resnet8w8", classes=4)
+        with pytest.raises(InvalidRequest, match="do not fit"):
+            built(tmp_path / "a.safetensors", classes=4)
+
+    @pytest.mark.parametrize("content", [None, b"no tensors here"])
+    def test_a_missing_or_broken_file_is_one_sentence(self, tmp_path: Path, content: bytes | None) -> None:
+        path = tmp_path / "a.safetensors"
+        if content is not None:
+            path.write_bytes(content)
+        with pytest.raises(InvalidRequest, match=r"a\.safetensors cannot be read as a safetensors file") as caught:
+            built(path)
+        assert caught.value.field == "weights"
+
+
+def test_random_weights_are_those_of_build_model() -> None:
+    assert equal(built("random").model, build_model(NAME, classes=10, channels=1, seed=2))
+
+
+class TestPublished:
+    @pytest.mark.parametrize("name", ["cifar/resnet20", "timm/coatnet_0_224"])
+    def test_where_none_are_published_that_is_said(self, name: str) -> None:
+        with pytest.raises(InvalidRequest, match=f"no published weights of {name}; take random weights or"):
+            built("pretrained", name=name)
+
+    @pytest.mark.parametrize(
+        ("library", "factory", "error"),
+        [("timm", (timm, "create_model"), ConnectionError()), ("torchvision", (torchvision.models, "get_model"), None)],
+    )
+    def test_no_network_is_one_sentence(
+        self, monkeypatch: pytest.MonkeyPatch, library: str, factory: tuple[Any, str], error: Exception | None
+    ) -> None:
+        original = getattr(*factory)
+
+        def offline(*names: str, **options: Any) -> Any:
+            if options.get("pretrained") or options.get("weights"):
+                raise error or URLError("no network")
+            return original(*names, **options)
+
+        monkeypatch.setattr(*factory, offline)
+        with pytest.raises(InvalidRequest, match="not in the hub cache and cannot be downloaded here") as caught:
+            built("pretrained", name=f"{library}/resnet18")
+        assert caught.value.field == "weights"
+
+    def test_torchvisions_come_from_its_cache(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        original = torchvision.models.squeezenet1_1()
+        url = torchvision.models.get_model_weights("squeezenet1_1").DEFAULT.url
+        (tmp_path / "hub" / "checkpoints").mkdir(parents=True)
+        torch.save(original.state_dict(), tmp_path / "hub" / "checkpoints" / url.rpartition("/")[2])
+        monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+        whole = built("pretrained", name="torchvision/squeezenet1_1", classes=1000)
+        assert equal(whole.model, original)
+        assert whole.replaced == ()
+        ten = built("pretrained", name="torchvision/squeezenet1_1")
+        assert ten.replaced == ("classifier.1.weight", "classifier.1.bias")
+        assert equal(ten.model, original, but=ten.replaced)
+
+    def test_timms_come_by_its_own_mechanism(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        original = saved(tmp_path / "a.safetensors", name="timm/resnet10t", classes=1000, channels=3)
+        create = timm.create_model
+
+        def cached(*names: str, **options: Any) -> Any:
+            return create(*names, **options, pretrained_cfg_overlay={"file": str(tmp_path / "a.safetensors")})
+
+        monkeypatch.setattr(timm, "create_model", cached)
+        whole = built("pretrained", name="timm/resnet10t", classes=1000, channels=3)
+        assert equal(whole.model, original)
+        assert (whole.replaced, whole.notes) == ((), ())
+        ten = built("pretrained", name="timm/resnet10t", channels=1)
+        assert ten.replaced == ("fc.weight", "fc.bias")
+        assert equal(ten.model, original, but=(*ten.replaced, "conv1.0.weight"))
+        assert [note.partition(" ")[0] for note in ten.notes] == ["Its", "The"]
+        again = built("pretrained", name="timm/resnet10t", channels=1)
+        assert equal(ten.model, again.model)
