@@ -8,7 +8,7 @@ COPY service service
 COPY worker worker
 COPY client client
 COPY migrations migrations
-RUN pip install --no-cache-dir --constraint constraints.txt .
+RUN pip install --no-cache-dir --constraint constraints.txt '.[parquet]'
 USER dpk
 WORKDIR /var/lib/dpk
 CMD ["python", "-m", "service"]

@@ -20,6 +20,10 @@ DpkName = Literal["dpk", "dpk_no_teacher_tokens", "dpk_features_only"]
 TaughtMethodName = Literal[DpkName, "kd", "fitnet", "at", "sp", "rkd", "crd", "dkd", "dist", "reviewkd"]
 """The methods that need a teacher."""
 MethodName = Literal["none", TaughtMethodName]
+DPK_METHODS: frozenset[str] = frozenset(get_args(DpkName))
+"""The methods that measure CKA, and so need four pictures in a batch."""
+LOGIT_METHODS: frozenset[str] = frozenset({"none", "kd", "dkd", "dist"})
+"""The methods that look at logits alone; every other one taps feature maps of student and teacher."""
 ProfileName = Literal["probe", "paper"]
 Augmentation = Literal["none", "shift", "crop_flip", "resized_crop_flip"]
 

@@ -110,7 +110,7 @@ def _create_runs() -> None:
         sa.Column("purpose", sa.String(length=8), nullable=False),
         sa.Column("spec", sa.JSON(none_as_null=True), nullable=False),
         sa.Column("dataset", sa.String(length=200), nullable=False),
-        sa.Column("method", sa.String(length=16), nullable=False),
+        sa.Column("method", sa.String(length=40), nullable=False),
         sa.Column("student", sa.String(length=200), nullable=False),
         sa.Column("teacher", sa.String(length=200), nullable=True),
         sa.Column("seed", sa.Integer(), nullable=False),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 
+from dpk_core.spec import TaughtMethodName
 from service.best_teacher import service
 from service.best_teacher.schemas import BestTeacher
 from service.database.dependencies import Reading
@@ -22,7 +23,7 @@ def best_teacher(
     session: Reading,
     student: Annotated[str, Query(max_length=200, examples=["cifar/resnet8w4"])],
     dataset: Annotated[str, Query(max_length=200, examples=["digits"])],
-    method: Annotated[Literal["dpk", "kd"], Query()] = "dpk",
+    method: Annotated[TaughtMethodName, Query()] = "dpk",
 ) -> BestTeacher:
     """Trains nothing: 404 says how to ask when no finished job answers this yet."""
     return service.best_teacher(session, student, dataset, method)

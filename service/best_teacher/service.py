@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy.orm import Session
 
-from dpk_core.catalogue.datasets import dataset_card
+from dpk_core.catalogue.datasets import check_dataset_name
 from dpk_core.catalogue.models import model_card
 from service.best_teacher.schemas import BestTeacher
 from service.problems import NotFound
@@ -16,7 +16,7 @@ from service.settings import settings
 def best_teacher(session: Session, student: str, dataset: str, method: str) -> BestTeacher:
     """What the newest finished job says. Raises InvalidRequest for an unknown name, NotFound without such a job."""
     model_card(student, "student")
-    dataset_card(dataset, settings().data_root, "dataset")
+    check_dataset_name(dataset, settings().data_root, "dataset")
     job = repository.newest_finished(session, student, dataset, method)
     if job is None:
         raise NotFound(

@@ -109,7 +109,7 @@ class Run(Base):
     spec: Mapped[Json]
     """`dpk_core.spec.RunSpec`."""
     dataset: Mapped[str] = mapped_column(String(200))
-    method: Mapped[str] = mapped_column(String(16))
+    method: Mapped[str] = mapped_column(String(40))
     student: Mapped[str] = mapped_column(String(200))
     """The model that trains; for purpose teacher, the teacher."""
     teacher: Mapped[str | None] = mapped_column(String(200))

@@ -12,6 +12,7 @@ from dpk_core.catalogue.datasets import DatasetCard, dataset_card
 from dpk_core.catalogue.models import ModelCard, common_taps, model_card
 from dpk_core.errors import DataFault, InvalidRequest
 from dpk_core.recipes import RECIPES
+from dpk_core.spec import DPK_METHODS, LOGIT_METHODS
 from service.problems import Rejected, field_error
 from service.schemas import FieldError
 from service.selection_jobs.plan import Plan, make_plan
@@ -63,7 +64,7 @@ def check(request: SelectionJobRequest, data_root: Path | None) -> Plan:
 
 
 def _taps(request: SelectionJobRequest, student: ModelCard, teacher: ModelCard, data: DatasetCard, field: str) -> None:
-    if request.method == "dpk":
+    if request.method not in LOGIT_METHODS:
         common_taps(student, teacher, data.side, field)
 
 
@@ -93,7 +94,7 @@ def _budget(request: SelectionJobRequest, plan: Plan) -> Iterator[FieldError]:
     if batch > pictures:
         message = f"A batch of {batch} is larger than the {pictures} training pictures of {plan.dataset}."
         yield FieldError(field="budget.batch_size", message=message, nearest=str(pictures))
-    elif request.method == "dpk" and batch < LEAST_CKA_PICTURES:
+    elif request.method in DPK_METHODS and batch < LEAST_CKA_PICTURES:
         message = f"DPK measures the feature gap on each batch and needs at least {LEAST_CKA_PICTURES} pictures in it."
         yield FieldError(field="budget.batch_size", message=message, nearest=str(LEAST_CKA_PICTURES))
     epochs = plan.student_recipe.epochs

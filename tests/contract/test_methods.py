@@ -11,8 +11,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from dpk_core.distill.build import METHODS, build_method
 from dpk_core.distill.method import Method, StepContext, StepOutcome
+from dpk_core.distill.tapped import TappedMethod
 from dpk_core.models.build import build_model
-from dpk_core.spec import MethodName, MethodSpec, ProfileName
+from dpk_core.spec import DPK_METHODS, LOGIT_METHODS, MethodName, MethodSpec, ProfileName
 
 PART = re.compile(r"loss_[a-z]+|(share|cka|share_fallback)\.[a-z_]+")
 """What a part may be called."""
@@ -67,6 +68,12 @@ def test_loss_is_a_finite_scalar_with_named_finite_parts(name: MethodName) -> No
     assert "loss_class" in done.parts
     assert all(PART.fullmatch(part) for part in done.parts)
     assert all(part.shape == () and part.isfinite() and not part.requires_grad for part in done.parts.values())
+
+
+def test_pre_flight_knows_what_it_needs(name: MethodName) -> None:
+    method = make(name)
+    assert isinstance(method, TappedMethod) == (name not in LOGIT_METHODS)
+    assert any(part.startswith("cka.") for part in run(method).parts) == (name in DPK_METHODS)
 
 
 def test_logits_are_the_student_s_and_detached(name: MethodName) -> None:

@@ -70,8 +70,11 @@ def test_one_thing_wrong(change: dict[str, Any], field: str, words: str, nearest
     assert words in error.message
 
 
-def test_distillation_of_logits_needs_no_four_pictures() -> None:
-    assert asked(method="kd", budget={"batch_size": 2}).student_recipe.batch_size == 2
+def test_only_methods_that_measure_the_gap_need_four_pictures() -> None:
+    for method in ("kd", "sp"):
+        assert asked(method=method, budget={"batch_size": 2}).student_recipe.batch_size == 2
+    for method in ("dpk", "dpk_features_only", "dpk_no_teacher_tokens"):
+        assert refused(method=method, budget={"batch_size": 2})[0].field == "budget.batch_size"
 
 
 def test_pictures_too_small_for_a_common_tap(tmp_path: Path) -> None:
@@ -79,7 +82,10 @@ def test_pictures_too_small_for_a_common_tap(tmp_path: Path) -> None:
     (error,) = refused(tmp_path, dataset="npz/tiny")
     assert error.field == "student"
     assert "No common tap" in error.message
-    assert asked(tmp_path, dataset="npz/tiny", method="kd").dataset == "npz/tiny"
+    for method in ("kd", "dkd", "dist"):
+        assert asked(tmp_path, dataset="npz/tiny", method=method).dataset == "npz/tiny"
+    for method in ("fitnet", "crd", "dpk_features_only"):
+        assert refused(tmp_path, dataset="npz/tiny", method=method) == (error,)
 
 
 def test_a_teacher_without_taps_is_named_by_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
