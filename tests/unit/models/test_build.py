@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from dpk_core.catalogue.models import CIFAR_RESNETS
+from dpk_core.catalogue.cifar_models import CIFAR_MODELS
 from dpk_core.errors import InvalidRequest
 from dpk_core.models.build import build_model, own_randomness, parameter_count
 
 SMALL = (
-    *(f"cifar/{name}" for name in CIFAR_RESNETS if name not in ("resnet110", "resnet32x4")),
+    *(f"cifar/{name}" for name in CIFAR_MODELS if name not in ("resnet110", "resnet32x4", "vgg13")),
     "timm/resnet10t", "torchvision/squeezenet1_1", "torchvision/mobilenet_v3_small",
 )  # fmt: skip
 
@@ -21,10 +21,24 @@ SMALL = (
         ("resnet110", 1.736564),
         ("resnet8x4", 1.23354),
         ("resnet32x4", 7.43386),
+        ("wrn_16_2", 0.703284),
+        ("wrn_40_1", 0.56978),
+        ("wrn_40_2", 2.255156),
+        ("vgg8", 3.965028),
+        ("vgg13", 9.46218),
+        ("mobilenetv2", 0.812836),
+        ("shufflenetv1", 0.949258),
+        ("shufflenetv2", 1.355528),
     ],
 )
-def test_cifar_resnets_have_the_sizes_of_the_literature(name: str, millions: float) -> None:
+def test_cifar_networks_have_the_sizes_of_the_literature(name: str, millions: float) -> None:
     assert parameter_count(build_model(f"cifar/{name}", classes=100, channels=3, seed=0)) == round(millions * 1e6)
+
+
+@pytest.mark.parametrize("layers", [2, 4, 6, 8, 10])
+def test_plain_networks_have_as_many_convolutions_as_their_name_says(layers: int) -> None:
+    model = build_model(f"cifar/plain{layers}", classes=100, channels=3, seed=0)
+    assert sum(isinstance(module, torch.nn.Conv2d) for module in model.modules()) == layers
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -84,3 +98,24 @@ def test_an_unknown_name_is_refused_with_the_nearest_one() -> None:
     with pytest.raises(InvalidRequest, match="cifar/resnet20") as caught:
         build_model("cifar/resnet20x", classes=7, channels=1, seed=1)
     assert caught.value.field == "model"
+
+
+@pytest.mark.parametrize("name", ["timm/vit_tiny_patch16_224", "torchvision/vit_b_16"])
+def test_a_model_that_must_be_told_is_built_for_its_pictures(name: str) -> None:
+    with torch.device("meta"):
+        small = build_model(name, classes=7, channels=3, seed=0, side=32).eval()
+        own = build_model(name, classes=7, channels=3, seed=0).eval()
+        assert small(torch.zeros(2, 3, 32, 32)).shape == (2, 7)
+        assert own(torch.zeros(2, 3, 224, 224)).shape == (2, 7)
+        with pytest.raises(AssertionError):
+            own(torch.zeros(2, 3, 32, 32))
+
+
+def test_a_model_for_any_pictures_is_the_same_whatever_side_is_named() -> None:
+    plain, told = (build_model("timm/resnet10t", classes=7, channels=1, seed=1, side=side) for side in (None, 64))
+    assert all(torch.equal(a, b) for a, b in zip(plain.parameters(), told.parameters(), strict=True))
+
+
+def test_pictures_that_the_model_cannot_take_are_refused() -> None:
+    with pytest.raises(InvalidRequest, match="multiple of 16, not 40x40"):
+        build_model("timm/vit_tiny_patch16_224", classes=7, channels=1, seed=1, side=40)

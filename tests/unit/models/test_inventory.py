@@ -6,18 +6,21 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
 import torchvision
 from torch import nn
 
 from dpk_core.catalogue.models import model_card, model_names
 from dpk_core.models.inventory import describe, library_names, write
-from dpk_core.models.trace import NoTaps, declared_taps, found_taps, stride_of
+from dpk_core.models.layout import stride_of
+from dpk_core.models.trace import NoTaps, TapEntry, declared_taps, found_taps, picture_sides, two_thirds_down
 
 FILE = json.loads(resources.files("dpk_core.catalogue").joinpath("library_models.json").read_text())
 SAMPLE = (
     "timm/resnet18", "timm/efficientnet_b0", "timm/convnext_tiny", "timm/vit_tiny_patch16_224", "timm/regnetx_002",
     "torchvision/resnet50", "torchvision/densenet121", "torchvision/vgg11_bn", "torchvision/mobilenet_v3_small",
-    "torchvision/swin_t",
+    "torchvision/swin_t", "torchvision/vit_b_16", "torchvision/inception_v3", "torchvision/maxvit_t",
+    "timm/swin_tiny_patch4_window7_224", "timm/mvitv2_tiny", "timm/tnt_s_patch16_224", "timm/cait_xxs24_224",
 )  # fmt: skip
 
 
@@ -35,9 +38,15 @@ def test_every_classifier_of_both_libraries_is_there() -> None:
 
 def test_most_models_can_be_tapped_and_the_others_say_why() -> None:
     entries = FILE["models"].values()
-    assert sum(len(entry["taps"]) >= 2 for entry in entries) > 700
-    assert all(entry["taps"] or entry["obstacle"] for entry in entries)
-    assert all(strides == sorted(set(strides)) for strides in ([tap[2] for tap in entry["taps"]] for entry in entries))
+    assert sum(len(entry["taps"]) >= 2 for entry in entries) > 1400
+    assert all(len(entry["taps"]) >= 2 or entry["obstacle"] for entry in entries)
+
+
+def test_there_is_one_tap_a_resolution_or_two_where_there_is_but_one() -> None:
+    for entry in FILE["models"].values():
+        strides = [tap[2] for tap in entry["taps"]]
+        assert strides == sorted(strides)
+        assert len(set(strides)) == len(strides) or (len(strides), len(set(strides))) == (2, 1)
 
 
 def test_resnet_taps_are_its_stages() -> None:
@@ -101,3 +110,56 @@ def test_declared_taps_must_be_maps_of_the_declared_channels() -> None:
 )
 def test_strides_are_powers_of_two_where_that_fits(picture: int, side: int, stride: int) -> None:
     assert stride_of(picture, side) == stride
+
+
+@pytest.mark.parametrize(("blocks", "index"), [(12, 7), (24, 15), (3, 1), (2, 0)])
+def test_the_second_tap_of_one_resolution_is_two_thirds_down(blocks: int, index: int) -> None:
+    assert two_thirds_down(blocks) == index
+
+
+class Blocks(nn.Module):
+    """Maps of one stride from a sequence inside a part, and a norm behind them; `side` is all it takes, unless None."""
+
+    def __init__(self, blocks: int, side: int | None = None) -> None:
+        super().__init__()
+        self.side = side
+        self.patches = nn.Conv2d(3, 6, 4, 4)
+        self.encoder = nn.Module()
+        self.encoder.layers = nn.Sequential(*(nn.ReLU() for _ in range(blocks)))
+        self.norm = nn.BatchNorm2d(6)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.side not in (None, x.shape[2]):
+            raise ValueError(x.shape)
+        x = self.norm(self.get_submodule("encoder.layers")(self.patches(x)))
+        return x.mean(dim=(2, 3))
+
+
+def blocks(count: int, side: int | None = None) -> nn.Module:
+    with torch.device("meta"):
+        return Blocks(count, side).eval()
+
+
+def test_of_one_resolution_two_blocks_are_tapped() -> None:
+    assert found_taps(blocks(6), (32, 32), classes=11) == [("encoder.layers.3", 6, 4), ("encoder.layers.5", 6, 4)]
+    with pytest.raises(NoTaps, match="a single feature map"):
+        found_taps(blocks(1), (32, 32), classes=11)
+
+
+def test_the_pictures_a_model_takes_are_tried() -> None:
+    taps: list[TapEntry] = [("encoder.layers.3", 6, 4), ("encoder.layers.5", 6, 4)]
+    assert picture_sides(blocks(6), 32, taps, None) == {"least": 8}
+    assert picture_sides(blocks(6, 32), 32, taps, None) == {"only": 32}
+    told = picture_sides(blocks(6, 32), 32, taps, lambda side: blocks(6, side))
+    assert told == {"least": 8, "step": 4, "told": True}
+    assert picture_sides(blocks(6, 32), 32, taps, lambda _: blocks(6, 32)) == {"only": 32}
+
+
+def test_maps_that_round_down_or_need_whole_patches_are_noticed() -> None:
+    taps: list[TapEntry] = [("encoder.layers.3", 6, 4), ("encoder.layers.5", 6, 4)]
+    model = blocks(6)
+    model.get_submodule("patches").register_forward_pre_hook(lambda _, x: F.pad(x[0], (0, -x[0].shape[3] % 4) * 2))
+    assert picture_sides(model, 32, taps, None) == {}
+    whole = blocks(6)
+    whole.register_forward_pre_hook(lambda _, x: x[0].unflatten(2, (-1, 4)).flatten(2, 3))
+    assert picture_sides(whole, 32, taps, None) == {"least": 8, "step": 4}

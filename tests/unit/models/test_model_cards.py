@@ -6,13 +6,14 @@ import sys
 import pytest
 import torch
 
-from dpk_core.catalogue.models import CIFAR_RESNETS, common_taps, model_card, model_names
+from dpk_core.catalogue.cifar_models import CIFAR_MODELS
+from dpk_core.catalogue.models import PictureSides, common_taps, model_card, model_names, takes_pictures
 from dpk_core.errors import InvalidRequest
 from dpk_core.models.build import build_model
 from dpk_core.models.taps import FeatureTaps
 
 
-@pytest.mark.parametrize("name", [f"cifar/{name}" for name in CIFAR_RESNETS])
+@pytest.mark.parametrize("name", [f"cifar/{name}" for name in CIFAR_MODELS])
 def test_cifar_cards_tell_the_maps_that_the_models_give(name: str) -> None:
     card = model_card(name, "student")
     with torch.device("meta"):
@@ -29,6 +30,14 @@ def test_names_are_sorted_and_carry_their_family() -> None:
     assert list(names) == sorted(names)
     assert {name.partition("/")[0] for name in names} == {"cifar", "timm", "torchvision"}
     assert len(names) > 1300
+
+
+@pytest.mark.parametrize(
+    ("name", "second_last", "last"),
+    [("resnet20", 16, 8), ("wrn_40_2", 16, 8), ("vgg13", 8, 4), ("mobilenetv2", 4, 2), ("shufflenetv1", 8, 4)],
+)
+def test_the_last_two_maps_of_cifar_pictures(name: str, second_last: int, last: int) -> None:
+    assert [tap.side(32) for tap in model_card(f"cifar/{name}", "student").taps[-2:]] == [second_last, last]
 
 
 @pytest.mark.parametrize(
@@ -55,9 +64,12 @@ def test_two_models_with_maps_have_common_taps() -> None:
 @pytest.mark.parametrize(
     ("student", "teacher", "side", "field", "reason"),
     [
-        ("cifar/resnet8", "timm/vit_base_patch16_224", 32, "teachers[0]", "has no feature maps to tap"),
-        ("timm/vit_base_patch16_224", "cifar/resnet8", 32, "student", "has no feature maps to tap"),
-        ("cifar/resnet8", "torchvision/swin_t", 64, "teachers[0]", "fewer than two feature maps"),
+        ("cifar/resnet8", "timm/tnt_s_patch16_224", 224, "teachers[0]", "has no feature maps to tap"),
+        ("timm/tnt_s_patch16_224", "cifar/resnet8", 224, "student", "has no feature maps to tap"),
+        ("cifar/resnet8", "torchvision/maxvit_t", 32, "teachers[0]", "takes only 224x224 pictures, not 32x32"),
+        ("timm/vit_base_patch16_224", "cifar/resnet8", 28, "student", "takes pictures from 32x32 up, not 28x28"),
+        ("cifar/resnet8", "timm/vit_base_patch16_224", 40, "teachers[0]", "side is a multiple of 16, not 40x40"),
+        ("cifar/resnet8", "torchvision/inception_v3", 64, "teachers[0]", "takes pictures from 135x135 up"),
         ("cifar/resnet8", "timm/resnet18", 32, "teachers[0]", "the last feature map of timm/resnet18 is 1x1"),
     ],
 )
@@ -65,6 +77,26 @@ def test_what_cannot_be_stitched_is_refused(student: str, teacher: str, side: in
     with pytest.raises(InvalidRequest, match=reason) as caught:
         common_taps(model_card(student, "student"), model_card(teacher, "teachers[0]"), side, "teachers[0]")
     assert caught.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("teacher", "side"),
+    [("timm/vit_base_patch16_224", 32), ("torchvision/maxvit_t", 224), ("timm/swin_tiny_patch4_window7_224", 64)],
+)
+def test_transformers_go_with_convolutional_networks_where_the_pictures_fit(teacher: str, side: int) -> None:
+    common_taps(model_card("cifar/resnet8", "student"), model_card(teacher, "teachers[0]"), side, "teachers[0]")
+
+
+def test_pictures_are_refused_whatever_the_method() -> None:
+    takes_pictures(model_card("cifar/resnet8", "student"), 9, "student")
+    with pytest.raises(InvalidRequest, match="maxvit_t takes only 224x224") as caught:
+        takes_pictures(model_card("torchvision/maxvit_t", "x"), 64, "teachers[3]")
+    assert caught.value.field == "teachers[3]"
+
+
+@pytest.mark.parametrize("sides", [PictureSides(), PictureSides(only=8), PictureSides(least=8, step=4)])
+def test_pictures_that_fit_are_not_refused(sides: PictureSides) -> None:
+    assert sides.refusal(8) is None
 
 
 def test_cards_are_read_without_torch() -> None:

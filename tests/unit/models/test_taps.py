@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from dpk_core.catalogue.models import model_card
 from dpk_core.errors import InvalidRequest
 from dpk_core.models.build import build_model
 from dpk_core.models.taps import FeatureTaps, two_taps
@@ -67,5 +68,43 @@ def test_two_taps_are_the_second_last_and_the_last() -> None:
 
 
 def test_a_model_without_maps_is_refused_with_its_reason() -> None:
-    with pytest.raises(InvalidRequest, match="token sequences"):
-        two_taps("timm/vit_base_patch16_224")
+    with pytest.raises(InvalidRequest, match="single feature map"):
+        two_taps("timm/tnt_s_patch16_224")
+
+
+TRANSFORMERS = {
+    "timm/vit_tiny_patch16_224": 32,  # a class token
+    "timm/deit_tiny_distilled_patch16_224": 32,  # and a distillation token
+    "timm/vit_small_patch14_reg4_dinov2": 28,  # and four registers
+    "torchvision/vit_b_16": 32,
+    "timm/swin_tiny_patch4_window7_224": 64,  # channels last
+    "torchvision/swin_t": 64,
+    "timm/mvitv2_tiny": 64,  # tokens beside their map's size
+    "timm/convnext_atto": 64,
+}
+
+
+@pytest.mark.parametrize("name", TRANSFORMERS)
+def test_tokens_and_channels_last_become_maps(name: str) -> None:
+    side = TRANSFORMERS[name]
+    taps_of_card = model_card(name, "student").taps[-2:]
+    with torch.device("meta"):
+        network = build_model(name, classes=10, channels=3, seed=0, side=side).eval()
+        with torch.no_grad(), FeatureTaps(network, taps_of_card) as taps:
+            network(torch.zeros(2, 3, side, side))
+    expected = [(2, tap.channels, tap.side(side), tap.side(side)) for tap in taps_of_card]
+    assert [tuple(m.shape) for m in taps.maps] == expected
+
+
+def test_a_vits_map_is_its_tokens_in_their_places_without_the_class_token() -> None:
+    name = "timm/vit_tiny_patch16_224"
+    network = build_model(name, classes=10, channels=1, seed=0, side=64).eval()
+    last = model_card(name, "student").taps[-1]
+    outputs: list[torch.Tensor] = []
+    network.get_submodule(last.module).register_forward_hook(lambda *call: outputs.append(call[2]))
+    with FeatureTaps(network, [last]) as taps:
+        network(torch.randn(2, 1, 64, 64, generator=torch.Generator().manual_seed(0)))
+    (map_BCHW,) = taps.maps
+    assert map_BCHW.shape == (2, 192, 4, 4)
+    assert torch.equal(map_BCHW[:, :, 1, 2], outputs[0][:, 1 + 4 + 2])
+    assert map_BCHW.requires_grad

@@ -1,0 +1,1 @@
+"""What the project claims by numbers: each module writes its measurements to `results/`."""
