@@ -103,7 +103,9 @@ def picture_sides(
     sides = [factor * deepest for factor in (LEAST_SIDE, 3, 4, 6, 7, 8) if factor * deepest < own]
     least = next((side for side in sides if _gives(model, side, taps)), None)
     if least is not None:
-        return {"least": least} if _gives(model, least + 1, taps) else {"least": least, "step": deepest}
+        if _gives(model, least + 1, taps):
+            return {"least": least}
+        return {"least": least, "step": deepest if _gives(model, least + deepest, taps) else least}
     if rebuilt is not None:
         least = next((side for side in sides if _gives_told(rebuilt, side, taps)), None)
         if least is not None and _gives_told(rebuilt, 2 * least, taps):
