@@ -53,10 +53,13 @@ format: $(VENV)/.dev ## mend what the linters can mend
 catalogue: $(VENV)/.run ## read timm's and torchvision's models again into the catalogue
 	@$(BIN)/python -m dpk_core.models.inventory
 
+bench-sweep: $(VENV)/.run ## one DPK step with every kind of vision model (goes on where it stopped)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.sweep_models
+
 constraints: ## pin what is installed now into constraints.txt
 	@$(BIN)/uv pip freeze --python $(BIN)/python --exclude-editable | grep -v -i -E '^(nvidia-|triton|cuda-|pip==|setuptools==|uv==)' > constraints.txt
 
 clean: ## remove the environment and everything the demo made
 	@rm -rf $(VENV) .dpk build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
-.PHONY: help setup demo serve test check format catalogue constraints clean
+.PHONY: help setup demo serve test check format catalogue bench-sweep constraints clean

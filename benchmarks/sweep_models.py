@@ -141,7 +141,9 @@ def _write(rows: list[dict[str, Any]], wanted: list[str]) -> None:
         "versions": _versions(),
         "partner": PARTNER,
         "batch": PICTURES,
-        "targets": wanted,
+        "seeds": [0],
+        "models": wanted,
+        "targets": [target for role in ROLES for target in _targets_met(rows, role, len(wanted))],
         "works": {role: sum(row["works"] for row in rows if row["role"] == role) for role in ROLES},
         "measured": {role: sum(row["role"] == role for row in rows) for role in ROLES},
         "rows": rows,
@@ -151,12 +153,28 @@ def _write(rows: list[dict[str, Any]], wanted: list[str]) -> None:
     partial.replace(RESULT)
 
 
+def _targets_met(rows: list[dict[str, Any]], role: Role, models: int) -> list[dict[str, Any]]:
+    """Every model is tried, and what does not work is refused by pre-flight, before any compute is spent."""
+    mine = [row for row in rows if row["role"] == role]
+    late = [row for row in mine if not row["works"] and not str(row["reason"]).startswith("pre-flight: ")]
+    return [
+        {
+            "name": f"tried as {role}",
+            "value": len(mine),
+            "target": models,
+            "unit": "models",
+            "met": len(mine) == models,
+        },
+        {"name": f"fails unforeseen as {role}", "value": len(late), "target": 0, "unit": "models", "met": not late},
+    ]
+
+
 def _earlier() -> tuple[list[dict[str, Any]], list[str]]:
-    """Rows and targets of a result by the same versions."""
+    """Rows and models of a result by the same versions."""
     if not RESULT.exists():
         return [], []
     result = json.loads(RESULT.read_text())
-    return (result["rows"], result["targets"]) if result["versions"] == _versions() else ([], [])
+    return (result["rows"], result["models"]) if result["versions"] == _versions() else ([], [])
 
 
 def main() -> None:

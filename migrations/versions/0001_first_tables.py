@@ -116,6 +116,7 @@ def _create_runs() -> None:
         sa.Column("seed", sa.Integer(), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("cancel_requested", sa.Boolean(), nullable=False),
+        sa.Column("withdrawn", sa.Boolean(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("fence", sa.Integer(), nullable=False),
         sa.Column("lease_owner", sa.String(length=100), nullable=True),
@@ -142,8 +143,8 @@ def _create_runs() -> None:
         "runs",
         ["content_key"],
         unique=True,
-        sqlite_where=sa.text("state NOT IN ('failed', 'cancelled')"),
-        postgresql_where=sa.text("state NOT IN ('failed', 'cancelled')"),
+        sqlite_where=sa.text("state NOT IN ('failed', 'cancelled') AND NOT withdrawn"),
+        postgresql_where=sa.text("state NOT IN ('failed', 'cancelled') AND NOT withdrawn"),
     )
     op.create_table(
         "job_runs",

@@ -91,13 +91,13 @@ class Run(Base):
 
     __tablename__ = "runs"
     __table_args__ = (
-        # Finished and waiting runs are unique by content; failed and cancelled ones make room for another try.
+        # Finished and waiting runs are unique by content; failed, cancelled and withdrawn ones make room for another.
         Index(
             "uq_runs_content_key",
             "content_key",
             unique=True,
-            sqlite_where=text("state NOT IN ('failed', 'cancelled')"),
-            postgresql_where=text("state NOT IN ('failed', 'cancelled')"),
+            sqlite_where=text("state NOT IN ('failed', 'cancelled') AND NOT withdrawn"),
+            postgresql_where=text("state NOT IN ('failed', 'cancelled') AND NOT withdrawn"),
         ),
     )
 
@@ -116,6 +116,8 @@ class Run(Base):
     seed: Mapped[int]
     state: Mapped[str] = mapped_column(String(16), index=True)
     cancel_requested: Mapped[bool] = mapped_column(Boolean, default=False)
+    withdrawn: Mapped[bool] = mapped_column(Boolean, default=False)
+    """Its files are lost or broken: it counts where it is linked already, but no other job gets it."""
     attempts: Mapped[int] = mapped_column(default=0)
     fence: Mapped[int] = mapped_column(default=0)
     """The fencing token: grows with every claim."""

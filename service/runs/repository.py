@@ -42,8 +42,8 @@ def find_or_create(session: Session, spec: RunSpec, purpose: str) -> tuple[Run, 
 
 
 def _by_content(session: Session, key: str) -> Run | None:
-    rows = select(Run).where(Run.content_key == key, Run.state.not_in(FAILED_STATES)).with_for_update()
-    return session.scalar(rows.execution_options(populate_existing=True))
+    rows = select(Run).where(Run.content_key == key, Run.state.not_in(FAILED_STATES), Run.withdrawn.is_(False))
+    return session.scalar(rows.with_for_update().execution_options(populate_existing=True))
 
 
 def _new(spec: RunSpec, key: str, purpose: str) -> Run:
@@ -134,8 +134,15 @@ def unheard(session: Session, seconds: float, limit: int) -> Sequence[Run]:
 
 
 def finished(session: Session, training_key: str) -> Sequence[Run]:
-    """The finished runs of one training."""
-    return session.scalars(select(Run).where(Run.training_key == training_key, Run.state == "finished")).all()
+    """The finished runs of one training whose files can be had."""
+    rows = select(Run).where(Run.training_key == training_key, Run.state == "finished", Run.withdrawn.is_(False))
+    return session.scalars(rows).all()
+
+
+def withdraw(session: Session, training_key: str) -> None:
+    """Keeps the finished runs of a training, whose files turned out lost or broken, from every later job."""
+    found = update(Run).where(Run.training_key == training_key, Run.state == "finished").values(withdrawn=True)
+    session.execute(found.execution_options(synchronize_session=False))
 
 
 def jobs_of(session: Session, run_id: str, states: Sequence[str]) -> Sequence[str]:

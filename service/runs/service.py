@@ -2,7 +2,7 @@
 
     queued → running → finished | failed | cancelled      a lost or stopped run goes back to queued
 
-A final row never changes: it is not running, so no fence opens it.
+A final row never changes, as no fence opens it; it can only be withdrawn from further use.
 """
 
 from __future__ import annotations
@@ -135,6 +135,10 @@ def fail(session: Session, claim: Claim, kind: FailureKind, message: str, *, max
         run.failure_kind, run.failure = kind, message
         _requeue(session, run)
     else:
+        if kind == "artifact" and claim.spec.training.teacher is not None:
+            # Its own checkpoint was left out after the first such failure, so it is the teacher's file. The next job
+            # that asks for this teacher trains it anew instead of failing for ever.
+            repository.withdraw(session, claim.spec.training.teacher.training_key)
         _end(session, run, "failed", kind=kind, message=message)
     return True
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from dpk_core.catalogue.datasets import DatasetCard, dataset_card
-from dpk_core.catalogue.models import ModelCard, common_taps, model_card
+from dpk_core.catalogue.models import ModelCard, common_taps, model_card, takes_pictures
 from dpk_core.errors import DataFault, InvalidRequest
 from dpk_core.recipes import RECIPES
 from dpk_core.spec import DPK_METHODS, LOGIT_METHODS
@@ -64,7 +64,10 @@ def check(request: SelectionJobRequest, data_root: Path | None) -> Plan:
 
 
 def _taps(request: SelectionJobRequest, student: ModelCard, teacher: ModelCard, data: DatasetCard, field: str) -> None:
-    if request.method not in LOGIT_METHODS:
+    if request.method in LOGIT_METHODS:
+        takes_pictures(student, data.side, "student")
+        takes_pictures(teacher, data.side, field)
+    else:
         common_taps(student, teacher, data.side, field)
 
 

@@ -223,6 +223,22 @@ class TestResume:
         student = run_spec(teacher=TeacherReference(model="cifar/resnet20", training_key=teacher.training.key()))
         assert claimed(create(student)).teacher_weights == reference("w.safetensors")
 
+    def test_a_teacher_whose_file_is_broken_is_trained_anew_for_the_next_job(self) -> None:
+        teacher = RunSpec(training=training(role="teacher"), stop_epoch=4)
+        first = create(teacher, "teacher")
+        finish(claimed(first), weights=reference("w.safetensors"))
+        taught_by = TeacherReference(model="cifar/resnet20", training_key=teacher.training.key())
+        student = create(run_spec(teacher=taught_by))
+        for attempt in (1, 2):
+            assert row(first).withdrawn is False, attempt
+            with transaction() as session:
+                service.fail(session, claimed(student), "artifact", "w.safetensors is missing.", max_attempts=2)
+        assert (row(student).state, row(first).state, row(first).withdrawn) == ("failed", "finished", True)
+        second = create(teacher, "teacher")
+        assert second != first
+        finish(claimed(second), weights=reference("again.safetensors"))
+        assert claimed(create(run_spec(teacher=taught_by))).teacher_weights == reference("again.safetensors")
+
     def test_student_without_its_teacher_fails_at_once(self) -> None:
         orphan = run_spec(teacher=TeacherReference(model="cifar/resnet20", training_key="0" * 64))
         run_id = create(orphan)

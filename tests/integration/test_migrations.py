@@ -63,6 +63,7 @@ class TestMigrations:
         commands.upgrade(engine=engine)
         insert_run(engine, "a", "failed")
         insert_run(engine, "b", "cancelled")
+        insert_run(engine, "w", "finished", withdrawn=True)
         insert_run(engine, "c", "finished")
         with pytest.raises(exc.IntegrityError):
             insert_run(engine, "d", "queued")
@@ -111,10 +112,11 @@ class TestCommand:
             main(["sideways"])
 
 
-def insert_run(engine: Engine, run_id: str, state: str) -> None:
+def insert_run(engine: Engine, run_id: str, state: str, *, withdrawn: bool = False) -> None:
     columns = {
         "id": run_id, "content_key": "same", "training_key": "t", "purpose": "full", "spec": "{}", "dataset": "digits",
-        "method": "none", "student": "s", "seed": 0, "state": state, "cancel_requested": False, "attempts": 0,
+        "method": "none", "student": "s", "seed": 0, "state": state, "cancel_requested": False,
+        "withdrawn": withdrawn, "attempts": 0,
         "fence": 0, "created_at": "2026-01-01 00:00:00", "step": 0, "total_steps": 0, "seconds": 0.0,
         "wasted_seconds": 0.0,
     }  # fmt: skip

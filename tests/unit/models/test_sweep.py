@@ -82,6 +82,9 @@ def test_it_goes_on_where_it_stopped(
         (f"{library}/{name}", role) for library in ("timm", "torchvision") for name in "ab" for role in ROLES
     ]
     result = json.loads((tmp_path / "sweep.json").read_text())
-    assert result["targets"] == ["timm/a", "timm/b", "torchvision/a", "torchvision/b"]
+    assert result["models"] == ["timm/a", "timm/b", "torchvision/a", "torchvision/b"]
+    assert [(target["value"], target["target"], target["met"]) for target in result["targets"]] == [
+        (4, 4, True), (0, 0, True), (4, 4, True), (4, 0, False),
+    ]  # fmt: skip
     assert (result["measured"], result["works"]) == ({"student": 4, "teacher": 4}, {"student": 4, "teacher": 0})
     assert len(capsys.readouterr().out.splitlines()) == 8
