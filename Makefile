@@ -53,6 +53,9 @@ format: $(VENV)/.dev ## mend what the linters can mend
 catalogue: $(VENV)/.run ## read timm's and torchvision's models again into the catalogue
 	@$(BIN)/python -m dpk_core.models.inventory
 
+bench-core: $(VENV)/.run ## what a training step costs under each method (milliseconds, memory)
+	@$(BIN)/python -m benchmarks.core_steps
+
 bench-sweep: $(VENV)/.run ## one DPK step with every kind of vision model (goes on where it stopped)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.sweep_models
 
@@ -62,4 +65,4 @@ constraints: ## pin what is installed now into constraints.txt
 clean: ## remove the environment and everything the demo made
 	@rm -rf $(VENV) .dpk build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
-.PHONY: help setup demo serve test check format catalogue bench-sweep constraints clean
+.PHONY: help setup demo serve test check format catalogue bench-core bench-sweep constraints clean

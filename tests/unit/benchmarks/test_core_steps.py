@@ -1,0 +1,31 @@
+"""The benchmark of step costs, on a pair small enough for a test."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmarks import core_steps, record
+
+
+def test_every_method_takes_its_steps_on_the_pair(monkeypatch: pytest.MonkeyPatch) -> None:
+    pair = core_steps.Pair("cifar/resnet8", "cifar/resnet8w4", 16, 10, {"cpu": 8})
+    monkeypatch.setattr(core_steps, "memory", lambda *_: 7)
+    rows = core_steps.measure(pair, torch.device("cpu"), rounds=2)
+    assert [row["method"] for row in rows] == list(core_steps.METHODS)
+    assert all(row["milliseconds"] > 0 and row["memory_mib"] == 7 for row in rows)
+    assert [row["times_kd"] for row in rows if row["method"] == "kd"] == [1.0]
+
+
+def test_a_result_says_how_it_stands_to_its_targets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record, "RESULTS", tmp_path / "results")
+    path = record.write(
+        "x", {"targets": [record.target("step", 1.50001, 1.5, "KD steps"), record.target("b", 1, 2, "s")]}
+    )
+    assert [(each["name"], each["met"]) for each in json.loads(path.read_text())["targets"]] == [
+        ("step", False), ("b", True),
+    ]  # fmt: skip
+    assert [path.name for path in path.parent.iterdir()] == ["x.json"]
