@@ -16,6 +16,9 @@ from importlib import resources
 from dpk_core.catalogue.cifar_models import CIFAR_MODELS, stage_maps
 from dpk_core.errors import InvalidRequest
 
+PLAIN_CHOICE = "cifar/resnet20"
+"""Offered where no name is like the one asked for, or no feature map can be had: it works on most data."""
+
 LEAST_TOKENS = 4
 """A feature map with fewer positions leaves nothing to share between teacher and student."""
 
@@ -95,7 +98,7 @@ def takes_pictures(card: ModelCard, picture_side: int, field: str) -> None:
     """Raises InvalidRequest on `field` where the model cannot run on square pictures of this side at all."""
     refusal = card.sides.refusal(picture_side)
     if refusal is not None:
-        raise InvalidRequest(field, f"{card.name} {refusal}.", "cifar/resnet20")
+        raise InvalidRequest(field, f"{card.name} {refusal}.", PLAIN_CHOICE)
 
 
 def common_taps(student: ModelCard, teacher: ModelCard, picture_side: int, field: str) -> None:
@@ -105,9 +108,9 @@ def common_taps(student: ModelCard, teacher: ModelCard, picture_side: int, field
     """
     for card, place in ((student, "student"), (teacher, field)):
         if card.obstacle is not None:
-            raise InvalidRequest(place, f"{card.name} has no feature maps to tap: {card.obstacle}.", "cifar/resnet20")
+            raise InvalidRequest(place, f"{card.name} has no feature maps to tap: {card.obstacle}.", PLAIN_CHOICE)
         if len(card.taps) < 2:
-            raise InvalidRequest(place, f"{card.name} has fewer than two feature maps to tap.", "cifar/resnet20")
+            raise InvalidRequest(place, f"{card.name} has fewer than two feature maps to tap.", PLAIN_CHOICE)
         takes_pictures(card, picture_side, place)
         side = card.taps[-1].side(picture_side)
         if side * side < LEAST_TOKENS:
@@ -115,15 +118,15 @@ def common_taps(student: ModelCard, teacher: ModelCard, picture_side: int, field
                 place,
                 f"No common tap: on {picture_side}x{picture_side} pictures the last feature map of {card.name} is "
                 f"{side}x{side}, and DPK needs at least 2x2.",
-                "cifar/resnet20",
+                PLAIN_CHOICE,
             )
 
 
 def _nearest(name: str) -> str:
-    """The same model in another family (`resnet20` → `cifar/resnet20`), else the name most like it."""
+    """The same model in another family (`resnet20` → `cifar/resnet20`), else the name most like it, if any is."""
     member = name.rpartition("/")[2]
-    same = (known for known in model_names() if known.rpartition("/")[2] == member)
-    return next(same, None) or difflib.get_close_matches(name, model_names(), n=1, cutoff=0.0)[0]
+    same = [known for known in model_names() if known.rpartition("/")[2] == member]
+    return [*same, *difflib.get_close_matches(name, model_names(), n=1), PLAIN_CHOICE][0]
 
 
 @functools.cache

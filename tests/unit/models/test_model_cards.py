@@ -104,3 +104,9 @@ def test_cards_are_read_without_torch() -> None:
         "import sys; from dpk_core.catalogue.models import model_names; model_names(); sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def test_a_name_like_no_other_gets_a_plain_choice() -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        model_card("qqqq", "student")
+    assert refused.value.nearest == "cifar/resnet20"
