@@ -29,7 +29,7 @@ JOB = {
     "dataset": "digits",
     "teachers": ["cifar/resnet8w8", "cifar/resnet14w8"],
     "seeds": 2,
-    "budget": {"epochs": 3, "probe_epochs": 1, "promote": 1, "teacher_epochs": 2, "batch_size": 32},
+    "budget": {"epochs": 3, "probe_epochs": 1, "promote": 1, "teacher_epochs": 6, "batch_size": 32},
 }
 """Small, and yet every stage has runs long enough to be interrupted."""
 
@@ -86,7 +86,10 @@ class System:
         return self.call("GET", f"/selection-jobs/{job_id}/leaderboard")
 
     def catch(self, worker: psutil.Process, *conditions: ColumnElement[bool]) -> tuple[str, psutil.Process]:
-        """A run in the middle of its training, with a checkpoint behind it, and its runner, suspended right there."""
+        """A run with a checkpoint behind it and half of its training before it, and its runner, suspended right there.
+
+        With less before it, it might end before it is reached by what the test does next.
+        """
         middle = (Run.state == "running", Run.step > 0, Run.checkpoint.is_not(None), *conditions)
         caught: list[tuple[str, psutil.Process]] = []
 
@@ -95,7 +98,8 @@ class System:
                 for runner in runners_of(worker):
                     runner.suspend()
                     time.sleep(1.0)  # the worker reads what the runner had said before
-                    if self.run(run_id).state == "running":
+                    run = self.run(run_id)
+                    if run.state == "running" and 2 * run.step < run.total_steps:
                         caught.append((run_id, runner))
                         return True
                     runner.resume()
