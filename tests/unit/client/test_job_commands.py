@@ -50,8 +50,8 @@ class TestSubmit:
             (["--student", "a/s", "--dataset", "d"], "teachers: This is required.\n"),
             (["--student", "a/s"], "  dataset: This is required.\n  teachers: This is required.\n"),
             (["--student", "a/s", "--dataset", "d", "--teacher", "t", "--method", "dkp"],
-             "method: This must be one of 'dpk', 'dpk_no_teacher_tokens', 'dpk_features_only', 'kd', 'fitnet', 'at', 'sp', "
-             "'rkd', 'crd', 'dkd', 'dist' or 'reviewkd'. Nearest valid choice: dpk.\n"),
+             "method: This must be one of 'dpk', 'dpk_no_teacher_tokens', 'dpk_features_only', 'kd', 'fitnet', 'at', "
+             "'sp', 'rkd', 'crd', 'dkd', 'dist' or 'reviewkd'. Nearest valid choice: dpk.\n"),
             (["--file", "missing.json"], "missing.json cannot be read"),
             (["--file", "missing.json", "--student", "a/s"], "Give either --file or single options"),
             (["--student", "a/s", "--dataset", "d", "--teacher", "t", "--seeds", "99"],
