@@ -104,13 +104,11 @@ def _outlook(state: State) -> str:
 
 
 def _no_help(best: Arm, gain: Estimate) -> str:
-    return (
-        f"Take no teacher: the best one, {best.label}, changes the student by {_points(gain.value)} points "
-        f"({_span(gain)}), which is within noise of nothing."
-        if gain.high > 0
-        else f"Take no teacher: even the best one, {best.label}, changes the student by {_points(gain.value)} "
-        f"points ({_span(gain)}): it does harm."
-    )
+    change = f"changes the student by {_points(gain.value)} points ({_span(gain)})"
+    if gain.high < 0:
+        return f"Take no teacher: even the best one, {best.label}, {change}: it does harm."
+    meaning = "is too little to matter" if gain.low > 0 else "is within noise of nothing"
+    return f"Take no teacher: the best one, {best.label}, {change}, which {meaning}."
 
 
 def _praise(state: State, best: Arm, gain: Estimate, tied: tuple[Arm, ...], order: list[Arm], baseline: Arm) -> str:

@@ -144,6 +144,14 @@ class TestVerdict:
         assert verdict.kind == "no_teacher"
         assert "it does harm" in verdict.sentence
 
+    @pytest.mark.parametrize(("gain", "meaning"), [(0.0, "within noise of nothing"), (0.002, "too little to matter")])
+    def test_a_gain_of_no_use_is_no_harm(self, gain: float, meaning: str) -> None:
+        base = around(0.9)
+        taught = {seed: value + gain for seed, value in base.items()}
+        verdict = decide(state(Arm(teacher="cifar/a", full=taught), Arm(teacher=None, full=base)), final=True)
+        assert verdict.kind == "no_teacher"
+        assert verdict.sentence.endswith(f"which is {meaning}.")
+
     def test_one_seed_decides_nothing(self) -> None:
         one = State(
             arms=(Arm(teacher="cifar/a", full={0: 0.9}), Arm(teacher=None, full={0: 0.6})),
