@@ -48,12 +48,20 @@ class Recipe:
     augmentation: Augmentation = "none"
     module_learning_rate: float = 1e-4
     """Peak rate of the modules that train beside a student (DPK's); it falls to a tenth of this."""
+    label_smoothing: float = 0.0
+    """Part of each label that is spread evenly over all classes; 0: none."""
+    mixup: float = 0.0
+    """α of the Beta distribution that pictures and labels are mixed in pairs by; 0: no mixing."""
 
     def __post_init__(self) -> None:
         if self.epochs < 1:
             raise ValueError(f"epochs must be at least 1, not {self.epochs}")
         if self.batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, not {self.batch_size}")
+        if not 0 <= self.label_smoothing < 1:
+            raise ValueError(f"label_smoothing must be at least 0 and below 1, not {self.label_smoothing}")
+        if self.mixup < 0:
+            raise ValueError(f"mixup must be at least 0, not {self.mixup}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from dpk_core.data.batches import TrainingBatches
 from dpk_core.distill.method import StepContext
 from dpk_core.randomness import derive
 from dpk_core.training.evaluate import evaluate
+from dpk_core.training.targets import make_targets
 from dpk_core.training.training import Training
 
 CHECK_STEPS = 50
@@ -60,11 +61,14 @@ def train(training: Training, stop_epoch: int, observer: Observer) -> bool:
 
 
 def _step(training: Training, pictures_BCHW: Tensor, labels_B: Tensor, positions_B: Tensor) -> None:
-    seed, step = training.spec.seed, training.step
+    spec, step = training.spec, training.step
+    pictures_BCHW, targets_B = make_targets(
+        spec.recipe, pictures_BCHW, labels_B, training.data.card.classes, spec.seed, step
+    )
     # For networks with dropout, which draw from the global generator.
-    torch.manual_seed(derive(seed, "dropout", step))
-    context = StepContext(seed=seed, step=step, total_steps=training.total_steps, positions_B=positions_B)
-    outcome = training.method(pictures_BCHW, labels_B, context)
+    torch.manual_seed(derive(spec.seed, "dropout", step))
+    context = StepContext(seed=spec.seed, step=step, total_steps=training.total_steps, positions_B=positions_B)
+    outcome = training.method(pictures_BCHW, targets_B, context)
     training.optimisers.update(outcome.loss, step)
     accuracy = (outcome.logits_BC.argmax(1) == labels_B).double().mean()
     training.averages.add({"train_loss": outcome.loss.detach(), "train_accuracy": accuracy, **outcome.parts})
