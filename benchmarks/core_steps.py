@@ -89,9 +89,11 @@ def make_step(pair: Pair, method: str, device: torch.device) -> Callable[[int], 
 
     def step(number: int) -> None:
         context = StepContext(seed=0, step=number, total_steps=24_000, positions_B=positions_B)
+        optimisers.prepare(number)
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda"):
             loss = taught(pictures_BCHW, labels_B, context).loss
-        optimisers.update(loss, number)
+        optimisers.add_gradients(loss)
+        optimisers.update()
         if device.type == "cuda":
             torch.cuda.synchronize(device)
 

@@ -52,12 +52,19 @@ class Recipe:
     """Part of each label that is spread evenly over all classes; 0: none."""
     mixup: float = 0.0
     """α of the Beta distribution that pictures and labels are mixed in pairs by; 0: no mixing."""
+    optimiser: Literal["sgd", "adamw"] = "sgd"
+    """What trains the network; `momentum` is SGD's alone. Modules beside a student always have AdamW."""
+    accumulation: int = 1
+    """Parts in which the `batch_size` pictures of an update go through the networks, their gradients added up. What is
+    computed over a batch (batch normalisation, CKA, relations between pictures) is computed over a part."""
 
     def __post_init__(self) -> None:
         if self.epochs < 1:
             raise ValueError(f"epochs must be at least 1, not {self.epochs}")
         if self.batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, not {self.batch_size}")
+        if not 1 <= self.accumulation <= self.batch_size:
+            raise ValueError(f"accumulation must be in 1 … {self.batch_size}, the batch size, not {self.accumulation}")
         if not 0 <= self.label_smoothing < 1:
             raise ValueError(f"label_smoothing must be at least 0 and below 1, not {self.label_smoothing}")
         if self.mixup < 0:

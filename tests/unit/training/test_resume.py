@@ -67,6 +67,8 @@ class TestEveryMethod:
 
 SWITCHES: dict[str, dict[str, Any]] = {
     "softened and mixed labels": {"label_smoothing": 0.1, "mixup": 0.2},
+    "AdamW": {"optimiser": "adamw", "learning_rate": 1e-3},
+    "accumulation": {"accumulation": 3},
 }
 """Choices of a recipe whose state, if any, must survive."""
 
