@@ -57,6 +57,10 @@ class Recipe:
     accumulation: int = 1
     """Parts in which the `batch_size` pictures of an update go through the networks, their gradients added up. What is
     computed over a batch (batch normalisation, CKA, relations between pictures) is computed over a part."""
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Of the arithmetic of networks and modules while training; weights, losses and evaluation stay in float32."""
+    channels_last: bool = False
+    """Whether pictures and the network's weights lie in memory channel by channel last, which tensor cores like."""
 
     def __post_init__(self) -> None:
         if self.epochs < 1:

@@ -67,6 +67,8 @@ def train(training: Training, stop_epoch: int, observer: Observer) -> bool:
 def _step(training: Training, pictures_BCHW: Tensor, labels_B: Tensor, positions_B: Tensor) -> None:
     recipe, seed, step = training.spec.recipe, training.spec.seed, training.step
     pictures_BCHW, targets_B = make_targets(recipe, pictures_BCHW, labels_B, training.data.card.classes, seed, step)
+    if recipe.channels_last:
+        pictures_BCHW = pictures_BCHW.contiguous(memory_format=torch.channels_last)
     training.optimisers.prepare(step)
     split = (values.tensor_split(recipe.accumulation) for values in (pictures_BCHW, targets_B, labels_B, positions_B))
     parts = [_part(training, number, *inputs) for number, inputs in enumerate(zip(*split, strict=True))]
@@ -96,7 +98,10 @@ def _part(
     torch.manual_seed(derive(seed, "dropout", step))
     total_steps = training.total_steps * recipe.accumulation
     context = StepContext(seed=seed, step=step, total_steps=total_steps, positions_B=positions_B)
-    outcome = training.method(pictures_BCHW, targets_B, context)
+    with torch.autocast(
+        pictures_BCHW.device.type, getattr(torch, recipe.precision), enabled=recipe.precision != "float32"
+    ):
+        outcome = training.method(pictures_BCHW, targets_B, context)
     training.optimisers.add_gradients(outcome.loss * share)
     accuracy = (outcome.logits_BC.argmax(1) == labels_B).double().mean()
     return _Part(share, {"train_loss": outcome.loss.detach(), "train_accuracy": accuracy, **outcome.parts})

@@ -104,6 +104,9 @@ def begin(spec: TrainingSpec, data: ImageData, teacher: nn.Module | None) -> Tra
     seed = derive(spec.seed, "student")
     student = build_model(spec.model, classes=card.classes, channels=card.channels, seed=seed, side=card.side)
     student.to(data.device)
+    if spec.recipe.channels_last:
+        # The teacher is lent and stays as it is: its convolutions follow the layout of the pictures.
+        student.to(memory_format=torch.channels_last)
     method = build_method(
         spec.method,
         student=student,

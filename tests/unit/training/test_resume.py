@@ -69,6 +69,9 @@ SWITCHES: dict[str, dict[str, Any]] = {
     "softened and mixed labels": {"label_smoothing": 0.1, "mixup": 0.2},
     "AdamW": {"optimiser": "adamw", "learning_rate": 1e-3},
     "accumulation": {"accumulation": 3},
+    "bfloat16": {"precision": "bfloat16"},
+    "float16": {"precision": "float16"},
+    "channels last": {"channels_last": True},
 }
 """Choices of a recipe whose state, if any, must survive."""
 
