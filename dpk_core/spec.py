@@ -61,6 +61,9 @@ class Recipe:
     """Of the arithmetic of networks and modules while training; weights, losses and evaluation stay in float32."""
     channels_last: bool = False
     """Whether pictures and the network's weights lie in memory channel by channel last, which tensor cores like."""
+    ema_decay: float | None = None
+    """What the running average of the weights keeps of itself in each step. Where there is one, it is what is evaluated
+    and kept; None: the weights themselves are."""
 
     def __post_init__(self) -> None:
         if self.epochs < 1:
@@ -71,6 +74,8 @@ class Recipe:
             raise ValueError(f"accumulation must be in 1 … {self.batch_size}, the batch size, not {self.accumulation}")
         if not 0 <= self.label_smoothing < 1:
             raise ValueError(f"label_smoothing must be at least 0 and below 1, not {self.label_smoothing}")
+        if self.ema_decay is not None and not 0 <= self.ema_decay < 1:
+            raise ValueError(f"ema_decay must be at least 0 and below 1, not {self.ema_decay}")
         if self.mixup < 0:
             raise ValueError(f"mixup must be at least 0, not {self.mixup}")
 

@@ -73,6 +73,8 @@ def _step(training: Training, pictures_BCHW: Tensor, labels_B: Tensor, positions
     split = (values.tensor_split(recipe.accumulation) for values in (pictures_BCHW, targets_B, labels_B, positions_B))
     parts = [_part(training, number, *inputs) for number, inputs in enumerate(zip(*split, strict=True))]
     training.optimisers.update()
+    if training.average is not None:
+        training.average.update_parameters(training.model)
     training.averages.add(_together(parts))
     training.step += 1
     if training.step % CHECK_STEPS == 0:
@@ -120,7 +122,7 @@ def _measure(training: Training) -> dict[str, float] | None:
     if training.step % training.steps_per_epoch:
         return None
     training.averages.check(training.step)
-    validation = evaluate(training.model, training.data, training.data.validation)
+    validation = evaluate(training.judged, training.data, training.data.validation)
     values = {
         **training.averages.means(),
         "validation_accuracy": validation.accuracy,

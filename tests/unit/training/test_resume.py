@@ -71,6 +71,7 @@ SWITCHES: dict[str, dict[str, Any]] = {
     "accumulation": {"accumulation": 3},
     "bfloat16": {"precision": "bfloat16"},
     "float16": {"precision": "float16"},
+    "average of the weights": {"ema_decay": 0.9},
     "channels last": {"channels_last": True},
 }
 """Choices of a recipe whose state, if any, must survive."""
