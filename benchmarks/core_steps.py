@@ -81,7 +81,7 @@ def make_step(pair: Pair, method: str, device: torch.device) -> Callable[[int], 
         teacher_name=None if teacher is None else pair.teacher, picture_shape=(3, pair.side, pair.side), seed=0,
         training_labels=torch.arange(batch * STEPS_PER_EPOCH, device=device) % pair.classes,
     )  # fmt: skip
-    optimisers = make_optimisers(taught, recipe("cifar100"), STEPS_PER_EPOCH)
+    optimisers = make_optimisers(taught, recipe("cifar100_paper"), STEPS_PER_EPOCH)
     generator = torch.Generator().manual_seed(0)
     pictures_BCHW = torch.randn(batch, 3, pair.side, pair.side, generator=generator).to(device)
     positions_B = torch.arange(batch, device=device)
@@ -89,9 +89,11 @@ def make_step(pair: Pair, method: str, device: torch.device) -> Callable[[int], 
 
     def step(number: int) -> None:
         context = StepContext(seed=0, step=number, total_steps=24_000, positions_B=positions_B)
+        optimisers.prepare(number)
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda"):
             loss = taught(pictures_BCHW, labels_B, context).loss
-        optimisers.update(loss, number)
+        optimisers.add_gradients(loss)
+        optimisers.update()
         if device.type == "cuda":
             torch.cuda.synchronize(device)
 

@@ -48,12 +48,36 @@ class Recipe:
     augmentation: Augmentation = "none"
     module_learning_rate: float = 1e-4
     """Peak rate of the modules that train beside a student (DPK's); it falls to a tenth of this."""
+    label_smoothing: float = 0.0
+    """Part of each label that is spread evenly over all classes; 0: none."""
+    mixup: float = 0.0
+    """α of the Beta distribution that pictures and labels are mixed in pairs by; 0: no mixing."""
+    optimiser: Literal["sgd", "adamw"] = "sgd"
+    """What trains the network; `momentum` is SGD's alone. Modules beside a student always have AdamW."""
+    accumulation: int = 1
+    """Parts in which the `batch_size` pictures of an update go through the networks, their gradients added up. What is
+    computed over a batch (batch normalisation, CKA, relations between pictures) is computed over a part."""
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Of the arithmetic of networks and modules while training; weights, losses and evaluation stay in float32."""
+    channels_last: bool = False
+    """Whether pictures and the network's weights lie in memory channel by channel last, which tensor cores like."""
+    ema_decay: float | None = None
+    """What the running average of the weights keeps of itself in each step. Where there is one, it is what is evaluated
+    and kept; None: the weights themselves are."""
 
     def __post_init__(self) -> None:
         if self.epochs < 1:
             raise ValueError(f"epochs must be at least 1, not {self.epochs}")
         if self.batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, not {self.batch_size}")
+        if not 1 <= self.accumulation <= self.batch_size:
+            raise ValueError(f"accumulation must be in 1 … {self.batch_size}, the batch size, not {self.accumulation}")
+        if not 0 <= self.label_smoothing < 1:
+            raise ValueError(f"label_smoothing must be at least 0 and below 1, not {self.label_smoothing}")
+        if self.ema_decay is not None and not 0 <= self.ema_decay < 1:
+            raise ValueError(f"ema_decay must be at least 0 and below 1, not {self.ema_decay}")
+        if self.mixup < 0:
+            raise ValueError(f"mixup must be at least 0, not {self.mixup}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dpk_core.distill.inputs import MethodInputs
-from dpk_core.distill.method import Method, StepContext, StepOutcome, outcome
+from dpk_core.distill.method import Method, StepContext, StepOutcome, class_numbers, outcome
 from dpk_core.distill.precision import full_precision
 from dpk_core.distill.warm_up import warm_up
 
@@ -42,7 +42,9 @@ class Dkd(Method):
         teacher_logits_BC = self.ask_teacher(pictures_BCHW)
         logits_BC = self.student(pictures_BCHW)
         loss_class = F.cross_entropy(logits_BC, labels_B)
-        loss_target, loss_others = decoupled_losses(logits_BC, teacher_logits_BC, labels_B, self.options.temperature)
+        loss_target, loss_others = decoupled_losses(
+            logits_BC, teacher_logits_BC, class_numbers(labels_B), self.options.temperature
+        )
         taught = self.options.target_weight * loss_target + self.options.other_weight * loss_others
         total = self.options.class_weight * loss_class + warm_up(step) * taught
         parts = {"loss_class": loss_class, "loss_target": loss_target, "loss_others": loss_others}

@@ -64,7 +64,11 @@ class Method(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, pictures_BCHW: Tensor, labels_B: Tensor, step: StepContext) -> StepOutcome:
-        """One training step up to its loss: runs student and teacher; the caller goes backward."""
+        """One training step up to its loss: runs student and teacher; the caller goes backward.
+
+        `labels_B`: class numbers, or, where the recipe softens or mixes labels, each class's share, B x C and floating;
+        cross-entropy takes both, and `class_numbers` gives the first from either.
+        """
 
     def train(self, mode: bool = True) -> Self:
         """Sets student and extras to training or evaluation mode; the teacher stays in evaluation mode."""
@@ -83,6 +87,11 @@ class Method(nn.Module, ABC):
         with torch.no_grad():
             logits_BC: Tensor = self.teacher(pictures_BCHW)
         return logits_BC
+
+
+def class_numbers(labels_B: Tensor) -> Tensor:
+    """Each picture's main class, from class numbers (B) or from shares of classes (B x C)."""
+    return labels_B if labels_B.ndim == 1 else labels_B.argmax(1)
 
 
 def outcome(total: Tensor, logits_BC: Tensor, parts: dict[str, Tensor]) -> StepOutcome:

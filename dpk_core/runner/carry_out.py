@@ -127,10 +127,10 @@ def _prepare(command: RunCommand, root: Path, device: torch.device) -> Training:
 def _result(command: RunCommand, training: Training, root: Path, device: torch.device, device_name: str) -> RunResult:
     spec, data = command.spec, training.data
     # The only place that reads the test split, and only when the training is over.
-    test = evaluate(training.model, data, data.read_test()) if spec.is_full else None
+    test = evaluate(training.judged, data, data.read_test()) if spec.is_full else None
     weights = None
     if spec.is_full and spec.training.role == "teacher":
-        weights = save_weights(training.model, root, command.weights_path)
+        weights = save_weights(training.judged, root, command.weights_path)
     return RunResult(
         epochs=training.epoch,
         validation_accuracy=training.last_measured["validation_accuracy"],

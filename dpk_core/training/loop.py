@@ -3,11 +3,15 @@
 All chance in a step is derived from (seed, purpose, step), never from what happened before, so a training resumed at
 any step goes on as if it had never stopped, and two students with the same seed see the same pictures in the same
 order whatever their teachers (common random numbers).
+
+A step is one update of the weights. Where the recipe accumulates gradients it has several parts, each a step of its own
+to the method.
 """
 
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -17,6 +21,7 @@ from dpk_core.data.batches import TrainingBatches
 from dpk_core.distill.method import StepContext
 from dpk_core.randomness import derive
 from dpk_core.training.evaluate import evaluate
+from dpk_core.training.targets import make_targets
 from dpk_core.training.training import Training
 
 CHECK_STEPS = 50
@@ -60,17 +65,56 @@ def train(training: Training, stop_epoch: int, observer: Observer) -> bool:
 
 
 def _step(training: Training, pictures_BCHW: Tensor, labels_B: Tensor, positions_B: Tensor) -> None:
-    seed, step = training.spec.seed, training.step
-    # For networks with dropout, which draw from the global generator.
-    torch.manual_seed(derive(seed, "dropout", step))
-    context = StepContext(seed=seed, step=step, total_steps=training.total_steps, positions_B=positions_B)
-    outcome = training.method(pictures_BCHW, labels_B, context)
-    training.optimisers.update(outcome.loss, step)
-    accuracy = (outcome.logits_BC.argmax(1) == labels_B).double().mean()
-    training.averages.add({"train_loss": outcome.loss.detach(), "train_accuracy": accuracy, **outcome.parts})
+    recipe, seed, step = training.spec.recipe, training.spec.seed, training.step
+    pictures_BCHW, targets_B = make_targets(recipe, pictures_BCHW, labels_B, training.data.card.classes, seed, step)
+    if recipe.channels_last:
+        pictures_BCHW = pictures_BCHW.contiguous(memory_format=torch.channels_last)
+    training.optimisers.prepare(step)
+    split = (values.tensor_split(recipe.accumulation) for values in (pictures_BCHW, targets_B, labels_B, positions_B))
+    parts = [_part(training, number, *inputs) for number, inputs in enumerate(zip(*split, strict=True))]
+    training.optimisers.update()
+    if training.average is not None:
+        training.average.update_parameters(training.model)
+    training.averages.add(_together(parts))
     training.step += 1
     if training.step % CHECK_STEPS == 0:
         training.averages.check(training.step)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What one part of an update measured, and which share of the update's pictures it had."""
+
+    share: float
+    values: dict[str, Tensor]
+
+
+def _part(
+    training: Training, number: int, pictures_BCHW: Tensor, targets_B: Tensor, labels_B: Tensor, positions_B: Tensor
+) -> _Part:
+    """Adds the gradients of one part. To the method each part is a step, with chance of its own."""
+    recipe, seed = training.spec.recipe, training.spec.seed
+    step = training.step * recipe.accumulation + number
+    share = len(labels_B) / recipe.batch_size
+    # For networks with dropout, which draw from the global generator.
+    torch.manual_seed(derive(seed, "dropout", step))
+    total_steps = training.total_steps * recipe.accumulation
+    context = StepContext(seed=seed, step=step, total_steps=total_steps, positions_B=positions_B)
+    with torch.autocast(
+        pictures_BCHW.device.type, getattr(torch, recipe.precision), enabled=recipe.precision != "float32"
+    ):
+        outcome = training.method(pictures_BCHW, targets_B, context)
+    training.optimisers.add_gradients(outcome.loss * share)
+    accuracy = (outcome.logits_BC.argmax(1) == labels_B).double().mean()
+    return _Part(share, {"train_loss": outcome.loss.detach(), "train_accuracy": accuracy, **outcome.parts})
+
+
+def _together(parts: list[_Part]) -> dict[str, Tensor]:
+    """Means over the pictures of all parts."""
+    first, *others = parts
+    if not others:
+        return first.values
+    return {name: torch.stack([part.values[name] * part.share for part in parts]).sum() for name in first.values}
 
 
 def _measure(training: Training) -> dict[str, float] | None:
@@ -78,7 +122,7 @@ def _measure(training: Training) -> dict[str, float] | None:
     if training.step % training.steps_per_epoch:
         return None
     training.averages.check(training.step)
-    validation = evaluate(training.model, training.data, training.data.validation)
+    validation = evaluate(training.judged, training.data, training.data.validation)
     values = {
         **training.averages.means(),
         "validation_accuracy": validation.accuracy,

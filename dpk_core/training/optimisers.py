@@ -1,4 +1,4 @@
-"""The two optimisers of a training: SGD for the network, AdamW for the modules that train beside it."""
+"""The two optimisers of a training: the recipe's for the network, AdamW for the modules that train beside it."""
 
 from __future__ import annotations
 
@@ -19,33 +19,48 @@ MODULE_WEIGHT_DECAY = 1e-4
 
 @dataclass(frozen=True, slots=True)
 class Optimisers:
-    """Steps both optimisers together. `modules` is None for a method that trains nothing beside the student."""
+    """Steps both optimisers together. `modules` is None for a method that trains nothing beside the student.
+
+    `scaler` keeps the small gradients of float16 from vanishing and leaves an update out where one overflowed; it does
+    nothing in other precisions.
+    """
 
     recipe: Recipe
     steps_per_epoch: int
     parameters: tuple[nn.Parameter, ...]
-    student: torch.optim.SGD
+    student: torch.optim.SGD | torch.optim.AdamW
     modules: torch.optim.AdamW | None
+    scaler: torch.amp.GradScaler
 
-    def update(self, loss: torch.Tensor, step: int) -> None:
-        """Goes backward from `loss` and changes the weights with the rates of `step`."""
+    def prepare(self, step: int) -> None:
+        """Forgets the gradients and sets the rates of `step`."""
         self.student.zero_grad(set_to_none=True)
         _set_rate(self.student, student_rate(self.recipe, step, self.steps_per_epoch))
         if self.modules is not None:
             self.modules.zero_grad(set_to_none=True)
             _set_rate(self.modules, module_rate(self.recipe, step, self.steps_per_epoch))
-        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it without annotations
+
+    def add_gradients(self, loss: torch.Tensor) -> None:
+        """Goes backward from `loss`; gradients add up until the next `prepare`."""
+        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]  # torch leaves it without annotations
+
+    def update(self) -> None:
+        """Changes the weights by the gradients."""
+        optimisers = [self.student] if self.modules is None else [self.student, self.modules]
         if self.recipe.clip_norm is not None:
+            for optimiser in optimisers:
+                self.scaler.unscale_(optimiser)
             nn.utils.clip_grad_norm_(self.parameters, self.recipe.clip_norm)
-        self.student.step()
-        if self.modules is not None:
-            self.modules.step()
+        for optimiser in optimisers:
+            self.scaler.step(optimiser)
+        self.scaler.update()
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint holds of the optimisers."""
         return {
             "student": self.student.state_dict(),
             "modules": None if self.modules is None else self.modules.state_dict(),
+            "scaler": self.scaler.state_dict(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -53,22 +68,30 @@ class Optimisers:
         self.student.load_state_dict(state["student"])
         if self.modules is not None:
             self.modules.load_state_dict(state["modules"])
+        if self.scaler.is_enabled():
+            self.scaler.load_state_dict(state["scaler"])
 
 
 def make_optimisers(method: Method, recipe: Recipe, steps_per_epoch: int) -> Optimisers:
     """Optimisers over the method's student and, where it has them, its distillation modules."""
     student = tuple(method.student.parameters())
     extras = tuple(method.distillation_parameters())
-    sgd = torch.optim.SGD(
-        student, lr=recipe.learning_rate, momentum=recipe.momentum, nesterov=recipe.momentum > 0,
-        weight_decay=recipe.weight_decay,
-    )  # fmt: skip
     adamw = None
     if extras:
         adamw = torch.optim.AdamW(
             extras, lr=recipe.module_learning_rate, betas=MODULE_BETAS, weight_decay=MODULE_WEIGHT_DECAY, fused=True
         )  # fused: a hundred small tensors cost more in calls than in arithmetic
-    return Optimisers(recipe, steps_per_epoch, student + extras, sgd, adamw)
+    scaler = torch.amp.GradScaler(student[0].device.type, enabled=recipe.precision == "float16")
+    return Optimisers(recipe, steps_per_epoch, student + extras, _student_optimiser(student, recipe), adamw, scaler)
+
+
+def _student_optimiser(parameters: tuple[nn.Parameter, ...], recipe: Recipe) -> torch.optim.SGD | torch.optim.AdamW:
+    if recipe.optimiser == "adamw":
+        return torch.optim.AdamW(parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True)
+    return torch.optim.SGD(
+        parameters, lr=recipe.learning_rate, momentum=recipe.momentum, nesterov=recipe.momentum > 0,
+        weight_decay=recipe.weight_decay,
+    )  # fmt: skip
 
 
 def _set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from dpk_core.data.batches import steps_per_epoch
 from dpk_core.data.source import ImageData
@@ -28,6 +29,8 @@ class Training:
     data: ImageData
     method: Method
     optimisers: Optimisers
+    average: AveragedModel | None = None
+    """The running average of the network's weights and buffers, where the recipe asks for one."""
     steps_per_epoch: int
     step: int = 0
     seconds: float = 0.0
@@ -43,6 +46,11 @@ class Training:
     def model(self) -> nn.Module:
         """The network being trained."""
         return self.method.student
+
+    @property
+    def judged(self) -> nn.Module:
+        """The network that is evaluated and kept: the average of the weights where there is one."""
+        return self.model if self.average is None else self.average.module
 
     @property
     def total_steps(self) -> int:
@@ -72,6 +80,7 @@ class Training:
             "seconds": self.seconds,
             "student": self.method.student.state_dict(),
             "extras": self.method.extras.state_dict(),
+            "average": None if self.average is None else self.average.state_dict(),
             "optimisers": self.optimisers.state(),
             "epoch_steps": self.averages.steps,
             "epoch_sums": self.averages.sums,
@@ -86,6 +95,8 @@ class Training:
             raise ArtifactFault("The checkpoint belongs to another training.")
         self.method.student.load_state_dict(state["student"])
         self.method.extras.load_state_dict(state["extras"])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
         self.optimisers.restore(state["optimisers"])
         self.step, self.seconds = state["step"], state["seconds"]
         self.averages.steps = state["epoch_steps"]
@@ -104,6 +115,13 @@ def begin(spec: TrainingSpec, data: ImageData, teacher: nn.Module | None) -> Tra
     seed = derive(spec.seed, "student")
     student = build_model(spec.model, classes=card.classes, channels=card.channels, seed=seed, side=card.side)
     student.to(data.device)
+    if spec.recipe.channels_last:
+        # The teacher is lent and stays as it is: its convolutions follow the layout of the pictures.
+        student.to(memory_format=torch.channels_last)
+    average = None
+    if spec.recipe.ema_decay is not None:
+        averaging = get_ema_multi_avg_fn(spec.recipe.ema_decay)  # type: ignore[no-untyped-call]  # torch's lack of them
+        average = AveragedModel(student, multi_avg_fn=averaging, use_buffers=True)
     method = build_method(
         spec.method,
         student=student,
@@ -115,7 +133,7 @@ def begin(spec: TrainingSpec, data: ImageData, teacher: nn.Module | None) -> Tra
         training_labels=data.train.labels,
     )
     return Training(
-        spec=spec, data=data, method=method, steps_per_epoch=steps,
+        spec=spec, data=data, method=method, steps_per_epoch=steps, average=average,
         optimisers=make_optimisers(method, spec.recipe, steps),
     )  # fmt: skip
 

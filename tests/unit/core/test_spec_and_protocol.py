@@ -89,6 +89,18 @@ class TestRecipes:
     def test_one_epoch_is_possible(self, name: str) -> None:
         assert recipe(name, epochs=1).warmup_epochs == 0
 
+    def test_the_literatures_recipe_has_none_of_the_authors_switches(self) -> None:
+        plain, authors = recipe("cifar100"), recipe("cifar100_paper")
+        assert (plain.clip_norm, plain.label_smoothing, plain.mixup) == (None, 0.0, 0.0)
+        assert authors == replace(plain, name="cifar100_paper", clip_norm=1.0, label_smoothing=0.1, mixup=0.2)
+
+    @pytest.mark.parametrize(("batch_size", "parts"), [(None, 2), (64, 2), (8, 2), (7, 1), (1, 1)])
+    def test_parts_of_a_batch_stay_large_enough_for_cka(self, batch_size: int | None, parts: int) -> None:
+        assert recipe("imagenet", batch_size=batch_size).accumulation == parts
+
+    def test_each_name_is_its_recipes_own(self) -> None:
+        assert all(entry.name == name for name, entry in RECIPES.items())
+
 
 class TestCodec:
     def test_there_and_back(self, training: TrainingSpec) -> None:

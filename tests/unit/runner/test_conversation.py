@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import safetensors.torch
+import torch
 
 from dpk_core.catalogue.datasets import DIGITS, dataset_card
 from dpk_core.protocol import (
@@ -72,6 +74,15 @@ class TestFinished:
         assert result.weights.bytes == (artifacts / "weights" / "teacher.safetensors").stat().st_size
         assert result.test_accuracy is not None
         assert (result.epochs, result.validation_pictures, result.test_pictures) == (2, 539, 360)
+
+    def test_an_average_of_the_weights_is_what_is_judged_and_kept(self, runner: Runner, artifacts: Path) -> None:
+        averaged = replace(RECIPE, ema_decay=0.5)
+        events = runner.run(command(artifacts, "averaged", role="teacher", recipe=averaged))
+        checkpoint = of_kind(events, Checkpointed)[-1].checkpoint
+        state = torch.load(artifacts / checkpoint.file.path, weights_only=True)
+        weights = safetensors.torch.load_file(artifacts / "weights" / "averaged.safetensors")
+        assert all(torch.equal(value, state["average"][f"module.{name}"]) for name, value in weights.items())
+        assert not all(torch.equal(value, state["student"][name]) for name, value in weights.items())
 
     def test_a_probe_reads_no_test_and_leaves_no_weights(self, runner: Runner, artifacts: Path) -> None:
         events = runner.run(command(artifacts, "probe", stop_epoch=1))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 
 from dpk_core.catalogue.datasets import dataset_card
 from dpk_core.data import picture_files
@@ -21,9 +22,9 @@ from tests.unit.catalogue.picture_sets import write_folder
 from tests.unit.training.tiny import STUDENT, Watcher, assert_equal_states
 
 
-def begun(data: ImageData, augmentation: Augmentation) -> Training:
+def begun(data: ImageData, augmentation: Augmentation, *, channels_last: bool = False) -> Training:
     """The student's training before its first step."""
-    tiny = replace(recipe("small", epochs=2, batch_size=5), augmentation=augmentation)
+    tiny = replace(recipe("small", epochs=2, batch_size=5), augmentation=augmentation, channels_last=channels_last)
     spec = TrainingSpec(
         role="student", model=STUDENT, dataset=data.card.name, data_fingerprint=data.card.fingerprint,
         method=MethodSpec(name="none"), teacher=None, recipe=tiny, seed=0,
@@ -68,3 +69,17 @@ def test_where_the_pictures_are_changes_nothing(tmp_path: Path, monkeypatch: pyt
     assert_equal_states(*trained)
     one, other = (evaluate(training.model, training.data, training.data.read_test()) for training in trained)
     assert one == other
+
+
+@pytest.mark.parametrize("channels_last", [True, False])
+def test_pictures_and_weights_lie_as_the_recipe_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, channels_last: bool
+) -> None:
+    write_folder(tmp_path)
+    training = begun(load(tmp_path, monkeypatch, 0), "crop_flip", channels_last=channels_last)
+    seen: list[Tensor] = []
+    training.method.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    assert not train(training, 1, Watcher(stop_at=1))
+    kernels = [weight for weight in training.model.parameters() if weight.ndim == 4 and weight.shape[2] > 1]
+    for values in (*seen, *kernels):
+        assert values.is_contiguous(memory_format=torch.channels_last) == channels_last

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,7 +12,7 @@ from dpk_core.spec import MethodName
 from dpk_core.training.checkpoint import CheckpointWriter, resume
 from dpk_core.training.loop import train
 from dpk_core.training.training import Training
-from tests.unit.training.tiny import METHODS, STEPS, Watcher, assert_equal_states, spec, start
+from tests.unit.training.tiny import METHODS, RECIPE, STEPS, Watcher, assert_equal_states, spec, start
 
 
 def uninterrupted(method: MethodName) -> tuple[Training, Watcher]:
@@ -61,6 +63,32 @@ class TestEveryMethod:
         # What differs is which run the last steps belong to.
         full.stop_epoch = whole.stop_epoch
         assert_equal_states(whole, full)
+
+
+SWITCHES: dict[str, dict[str, Any]] = {
+    "softened and mixed labels": {"label_smoothing": 0.1, "mixup": 0.2},
+    "AdamW": {"optimiser": "adamw", "learning_rate": 1e-3},
+    "accumulation": {"accumulation": 3},
+    "bfloat16": {"precision": "bfloat16"},
+    "float16": {"precision": "float16"},
+    "average of the weights": {"ema_decay": 0.9},
+    "channels last": {"channels_last": True},
+}
+"""Choices of a recipe whose state, if any, must survive."""
+
+
+@pytest.mark.parametrize("switches", SWITCHES.values(), ids=SWITCHES)
+@pytest.mark.parametrize("stop_at", [0, 1, STEPS + 3])
+def test_every_switch_of_a_recipe(switches: dict[str, Any], stop_at: int, tmp_path: Path) -> None:
+    chosen = spec("dpk", recipe=replace(RECIPE, **switches))
+    whole, expected = start(chosen), Watcher()
+    train(whole, 2, expected)
+    training, before, after = start(chosen), Watcher(stop_at=stop_at), Watcher()
+    train(training, 2, before)
+    fresh = reborn(training, tmp_path)
+    assert train(fresh, 2, after)
+    assert before.epochs + after.epochs == expected.epochs
+    assert_equal_states(whole, fresh)
 
 
 class TestSecondsOfARun:

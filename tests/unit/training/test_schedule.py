@@ -27,6 +27,10 @@ class TestStudent:
         by_epoch = [student_rate(cifar, epoch * 100, 100) for epoch in (0, 149, 150, 179, 180, 209, 210, 239)]
         assert by_epoch == pytest.approx([0.05, 0.05, 0.005, 0.005, 0.0005, 0.0005, 0.00005, 0.00005])
 
+    def test_halves_on_imagenet(self) -> None:
+        rates = [student_rate(RECIPES["imagenet"], epoch * 10, 10) for epoch in (0, 24, 25, 50, 75, 99)]
+        assert rates == pytest.approx([0.1, 0.1, 0.05, 0.025, 0.0125, 0.0125])
+
     def test_milestones_scale_with_the_epochs(self) -> None:
         short = recipe("cifar100", epochs=24)
         assert short.milestones == (15, 18, 21)
