@@ -29,9 +29,9 @@ JOB = {
     "dataset": "digits",
     "teachers": ["cifar/resnet8w8", "cifar/resnet14w8"],
     "seeds": 2,
-    "budget": {"epochs": 3, "probe_epochs": 1, "promote": 1, "teacher_epochs": 6, "batch_size": 32},
+    "budget": {"epochs": 3, "probe_epochs": 1, "promote": 1, "teacher_epochs": 16, "batch_size": 32},
 }
-"""Small, and yet every stage has runs long enough to be interrupted."""
+"""Small, and yet its teachers are trained long enough to be interrupted at leisure."""
 
 SHORT = {
     "DPK_SLOTS": "1",
