@@ -17,6 +17,7 @@ def upgrade() -> None:
     """Makes every table."""
     _create_jobs()
     _create_runs()
+    _create_what_refers_to_runs()
     _create_queue()
 
 
@@ -146,6 +147,9 @@ def _create_runs() -> None:
         sqlite_where=sa.text("state NOT IN ('failed', 'cancelled') AND NOT withdrawn"),
         postgresql_where=sa.text("state NOT IN ('failed', 'cancelled') AND NOT withdrawn"),
     )
+
+
+def _create_what_refers_to_runs() -> None:
     op.create_table(
         "job_runs",
         sa.Column("job_id", sa.String(length=32), nullable=False),

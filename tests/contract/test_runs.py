@@ -257,7 +257,7 @@ class TestEnds:
         for attempt in range(1, attempts + 1):
             held = claimed(run_id)
             with transaction() as session:
-                assert service.fail(session, held, kind, "it broke", max_attempts=3)  # type: ignore[arg-type]
+                assert service.fail(session, held, kind, "it broke", max_attempts=3)  # type: ignore[arg-type]  # a literal
             assert row(run_id).state == ("failed" if attempt == attempts else "queued")
         assert (row(run_id).failure_kind, row(run_id).failure) == (kind, "it broke")
 
@@ -346,7 +346,7 @@ def values(run_id: str) -> dict[str, object]:
 def together(work: object, arguments: int | str) -> None:
     """Runs `work` in several threads, each with its own connection, and waits for all."""
     many = [()] * arguments if isinstance(arguments, int) else [(argument,) for argument in arguments]
-    threads = [threading.Thread(target=work, args=one) for one in many]  # type: ignore[arg-type]
+    threads = [threading.Thread(target=work, args=one) for one in many]  # type: ignore[arg-type]  # any work
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -77,7 +77,7 @@ def play(scene: str, command: RunCommand) -> None:
             time.sleep(0.3)
             os.kill(os.getpid(), signal.SIGKILL)
         case ("fail", _, kind):
-            say(Failed(run_id=command.run_id, kind=kind, message="It broke."))  # type: ignore[arg-type]
+            say(Failed(run_id=command.run_id, kind=kind, message="It broke."))  # type: ignore[arg-type]  # a kind
         case ("garbage", _, _):
             sys.stdout.write("Epoch 1: 100%\n")
             sys.stdout.flush()
