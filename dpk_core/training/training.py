@@ -10,11 +10,13 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from dpk_core.data.batches import steps_per_epoch
+from dpk_core.data.rows import own_rows
 from dpk_core.data.source import ImageData
 from dpk_core.distill.build import build_method
 from dpk_core.distill.method import Method
 from dpk_core.errors import ArtifactFault
 from dpk_core.models.build import build_model
+from dpk_core.parallel.world import ALONE, World
 from dpk_core.randomness import derive
 from dpk_core.spec import TrainingSpec
 from dpk_core.training.averages import Averages
@@ -29,6 +31,7 @@ class Training:
     data: ImageData
     method: Method
     optimisers: Optimisers
+    world: World = ALONE
     average: AveragedModel | None = None
     """The running average of the network's weights and buffers, where the recipe asks for one."""
     steps_per_epoch: int
@@ -105,13 +108,15 @@ class Training:
         self.stop_epoch, self.run_began = state["stop_epoch"], state["run_began"]
 
 
-def begin(spec: TrainingSpec, data: ImageData, teacher: nn.Module | None) -> Training:
+def begin(spec: TrainingSpec, data: ImageData, teacher: nn.Module | None, world: World = ALONE) -> Training:
     """A training before its first step, on the device of `data`. The student's weights depend on the seed alone.
 
-    Raises InvalidRequest when there are fewer pictures than a batch needs.
+    `world`: the ranks that share it, each of which begins it for itself. Raises InvalidRequest when there are fewer
+    pictures than a batch needs or they cannot be shared evenly.
     """
     card = data.card
     steps = steps_per_epoch(len(data.train), spec.recipe.batch_size)
+    own_rows(spec.recipe, world)  # raises before anything is built
     seed = derive(spec.seed, "student")
     student = build_model(spec.model, classes=card.classes, channels=card.channels, seed=seed, side=card.side)
     student.to(data.device)
@@ -133,7 +138,7 @@ def begin(spec: TrainingSpec, data: ImageData, teacher: nn.Module | None) -> Tra
         training_labels=data.train.labels,
     )
     return Training(
-        spec=spec, data=data, method=method, steps_per_epoch=steps, average=average,
+        spec=spec, data=data, method=method, steps_per_epoch=steps, average=average, world=world,
         optimisers=make_optimisers(method, spec.recipe, steps),
     )  # fmt: skip
 
