@@ -10,6 +10,7 @@ import hashlib
 import json
 import types
 import typing
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -17,11 +18,16 @@ T = TypeVar("T")
 Json = Any
 """What `json.loads` returns."""
 
+OMITTED_AT_DEFAULT = MappingProxyType({"omitted_at_default": True})
+"""Metadata of a field that is left out where it has its default. For fields that come later: what was written before
+keeps its form, and with it its content key."""
+
 
 def to_json(value: object) -> Json:
     """Turns a dataclass (or tuple, mapping, scalar) into JSON-able values; tuples become lists."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: to_json(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        present = (field for field in dataclasses.fields(value) if not _omitted(field, value))
+        return {field.name: to_json(getattr(value, field.name)) for field in present}
     if isinstance(value, tuple | list):
         return [to_json(item) for item in value]
     if isinstance(value, dict):
@@ -42,6 +48,10 @@ def content_key(value: object) -> str:
     """SHA-256 of the canonical JSON form, as 64 hex digits: equal content, equal key, on every machine."""
     text = json.dumps(to_json(value), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _omitted(field: dataclasses.Field[Any], value: object) -> bool:
+    return bool(field.metadata.get("omitted_at_default")) and getattr(value, field.name) == field.default
 
 
 def _decode(kind: Any, value: Json, where: str) -> Any:

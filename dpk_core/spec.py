@@ -6,10 +6,10 @@ and the full run after it are two runs of the same training, so the full run con
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from dpk_core.codec import content_key
+from dpk_core.codec import OMITTED_AT_DEFAULT, content_key
 from dpk_core.dpk_settings import DpkSettings
 
 TRAINING_VERSION = 1
@@ -64,6 +64,10 @@ class Recipe:
     ema_decay: float | None = None
     """What the running average of the weights keeps of itself in each step. Where there is one, it is what is evaluated
     and kept; None: the weights themselves are."""
+    randaugment: int | None = field(default=None, metadata=OMITTED_AT_DEFAULT)
+    """Magnitude, 0 … 30, of the two operations that each picture goes through after `augmentation`; None: none."""
+    erasing: float = field(default=0.0, metadata=OMITTED_AT_DEFAULT)
+    """Probability that a rectangle of a picture is covered with the mean colour."""
 
     def __post_init__(self) -> None:
         if self.epochs < 1:
@@ -78,6 +82,10 @@ class Recipe:
             raise ValueError(f"ema_decay must be at least 0 and below 1, not {self.ema_decay}")
         if self.mixup < 0:
             raise ValueError(f"mixup must be at least 0, not {self.mixup}")
+        if self.randaugment is not None and not 0 <= self.randaugment <= 30:
+            raise ValueError(f"randaugment must be in 0 … 30, not {self.randaugment}")
+        if not 0 <= self.erasing <= 1:
+            raise ValueError(f"erasing must be in 0 … 1, not {self.erasing}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

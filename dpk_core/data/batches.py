@@ -9,6 +9,8 @@ from torch import Tensor
 
 from dpk_core.data.augment import CROPPING, augment
 from dpk_core.data.crops import draw_crops
+from dpk_core.data.erasing import erase
+from dpk_core.data.randaugment import randaugment
 from dpk_core.data.rows import BatchRows, own_rows, whole_batch
 from dpk_core.data.split import ImageData, PictureSplit, Reading
 from dpk_core.errors import InvalidRequest
@@ -110,4 +112,9 @@ def _finished(
 ) -> tuple[Tensor, Tensor]:
     generator = torch.Generator().manual_seed(derive(seed, "augment", step))
     pictures_BCHW = augment(recipe.augmentation, reading(), generator, rows)
-    return data.normalise(pictures_BCHW), data.train.labels[positions_B.to(data.device)]
+    if recipe.randaugment is not None:
+        pictures_BCHW = randaugment(pictures_BCHW, recipe.randaugment, seed, step, rows)
+    pictures_BCHW = data.normalise(pictures_BCHW)
+    if recipe.erasing:
+        pictures_BCHW = erase(pictures_BCHW, recipe.erasing, seed, step, rows)
+    return pictures_BCHW, data.train.labels[positions_B.to(data.device)]

@@ -37,6 +37,7 @@ SWITCHES: dict[str, dict[str, Any]] = {
     "channels last": {"channels_last": True},
     "crop and flip": {"augmentation": "crop_flip"},
     "resized crops": {"augmentation": "resized_crop_flip"},
+    "RandAugment and erasing": {"randaugment": 9, "erasing": 0.5},
 }
 
 

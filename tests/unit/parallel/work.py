@@ -86,7 +86,7 @@ def normalised(world: World, norm: nn.Module, whole_BCHW: Tensor, asked_BCHW: Te
     return {
         "result": result_BCHW.detach(),
         "gradient": own_BCHW.grad,
-        "weights": torch.cat([gradient for gradient in weight_gradients if gradient is not None]),
+        "weights": torch.cat([gradient.flatten() for gradient in weight_gradients if gradient is not None]),
         "running": torch.cat([torch.zeros(1), *(buffer.double().flatten() for buffer in norm.buffers())]),
     }
 
