@@ -40,9 +40,7 @@ def epoch_order(seed: int, epoch: int, pictures: int, batch_size: int) -> Tensor
     return order[: steps_per_epoch(pictures, batch_size) * batch_size].view(-1, batch_size)
 
 
-def training_batch(
-    data: ImageData, positions_B: Tensor, recipe: Recipe, seed: int, step: int
-) -> tuple[Tensor, Tensor]:
+def training_batch(data: ImageData, positions_B: Tensor, recipe: Recipe, seed: int, step: int) -> tuple[Tensor, Tensor]:
     """The pictures of a step, augmented and normalised (B x C x H x W, float32), and their labels (B)."""
     rows = whole_batch(len(positions_B))
     reading = _reading(data, positions_B, recipe, seed, step, rows)
@@ -98,9 +96,7 @@ def in_order(split: PictureSplit, batch_size: int, world: World = ALONE) -> Iter
         yield reading(), split.labels[positions_B.to(split.labels.device)]
 
 
-def _reading(
-    data: ImageData, positions_B: Tensor, recipe: Recipe, seed: int, step: int, rows: BatchRows
-) -> Reading:
+def _reading(data: ImageData, positions_B: Tensor, recipe: Recipe, seed: int, step: int, rows: BatchRows) -> Reading:
     crops = None
     if recipe.augmentation in CROPPING:
         crops = draw_crops(seed, step, rows.total)[rows.places_B.numpy()]

@@ -56,7 +56,8 @@ def boxes_within(
     widths_B, heights_B = widths_BA[which_B], heights_BA[which_B]
     left_B = np.floor(draws_BA4[which_B][:, 3] * (width - widths_B + 1)).astype(np.int64)
     top_B = np.floor(draws_BA4[which_B][:, 2] * (height - heights_B + 1)).astype(np.int64)
-    return np.stack([left_B, top_B, widths_B, heights_B], 1), fits_BA.any(1)
+    boxes_B4: Boxes = np.stack([left_B, top_B, widths_B, heights_B], 1)
+    return boxes_B4, fits_BA[which_B]
 
 
 def resized_crops(pictures_BCHW: Tensor, boxes_B4: Boxes) -> Tensor:

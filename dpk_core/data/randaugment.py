@@ -1,7 +1,9 @@
 """RandAugment (Cubuk et al., 1909.13719) for whole batches: torchvision's operations, magnitudes and two rounds.
 
 torchvision draws and applies in one call, for one picture, from the global generator. Here the draws come first, from
-seed and step; then pictures with the same draw go through the operation together, on their device. B pictures, R rounds.
+seed and step; then pictures with the same draw go through the operation together, on their device.
+
+Legend: B pictures, K of them with one draw, R rounds.
 """
 
 from __future__ import annotations

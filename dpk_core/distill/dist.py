@@ -41,8 +41,8 @@ class Dist(Method):
         teacher_logits_BC = self.ask_teacher(pictures_BCHW)
         logits_BC = self.student(pictures_BCHW)
         loss_class = F.cross_entropy(logits_BC, labels_B)
-        of_all = step.world.gather_all(logits_BC, teacher_logits_BC)
-        loss_inter, loss_intra = relation_losses(*of_all, self.options.temperature)
+        every_BC, every_teacher_BC = step.world.gather_all(logits_BC, teacher_logits_BC)
+        loss_inter, loss_intra = relation_losses(every_BC, every_teacher_BC, self.options.temperature)
         total = (
             self.options.class_weight * loss_class
             + self.options.inter_weight * loss_inter

@@ -59,7 +59,7 @@ class _SharedStatistics(TorchFunctionMode):
         if running_mean is not None and running_var is not None:
             running_mean.lerp_(mean_C.to(running_mean.dtype), momentum)
             running_var.lerp_((var_C * (count / (count - 1))).to(running_var.dtype), momentum)
-        normal = _Normalised.apply(input, mean_C, (var_C + eps).rsqrt(), count)  # type: ignore[no-untyped-call]  # torch's lack
+        normal = _Normalised.apply(input, mean_C, (var_C + eps).rsqrt(), count)
         if weight is not None and bias is not None:
             normal = normal * _along(weight, input) + _along(bias, input)
         return normal.to(input.dtype)  # type: ignore[no-any-return]  # what torch leaves untyped

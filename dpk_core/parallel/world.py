@@ -39,7 +39,7 @@ class World:
         """The rows of all ranks in their order; the gradient of a row is the sum of what all ranks ask of it."""
         if self.size == 1:
             return own_B
-        whole_B: Tensor = _Gathered.apply(own_B, self.rank, self.size)  # type: ignore[no-untyped-call]  # torch's lack
+        whole_B: Tensor = _Gathered.apply(own_B, self.rank, self.size)
         return whole_B
 
     def gather_all(self, *own_B: Tensor) -> list[Tensor]:
@@ -70,7 +70,7 @@ class World:
             return
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
         mean = self.mean(torch.cat([gradient.flatten() for gradient in gradients]))
-        pieces = mean.split([gradient.numel() for gradient in gradients])
+        pieces = torch.split(mean, [gradient.numel() for gradient in gradients])
         for gradient, piece in zip(gradients, pieces, strict=True):
             gradient.copy_(piece.view(gradient.shape))
 

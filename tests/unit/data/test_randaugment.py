@@ -21,7 +21,7 @@ def pictures(count: int, channels: int = 3) -> Tensor:
 
 def test_the_operations_are_the_librarys() -> None:
     assert list(OPERATIONS) == list(LIBRARY._AUGMENTATION_SPACE)
-    assert (ROUNDS, GREATEST + 1) == (LIBRARY().num_ops, LIBRARY().num_magnitude_bins)
+    assert (LIBRARY().num_ops, LIBRARY().num_magnitude_bins) == (ROUNDS, GREATEST + 1)
 
 
 @pytest.mark.parametrize("name", OPERATIONS)

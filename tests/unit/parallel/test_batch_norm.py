@@ -18,7 +18,9 @@ SHAPE = (8, 3, 5, 4)
 NORMS: dict[str, Callable[[], nn.Module]] = {
     "torch's": lambda: nn.BatchNorm2d(3),
     "without weights": lambda: nn.Sequential(nn.BatchNorm2d(3, affine=False), nn.Conv2d(3, 3, 1)),
-    "without running statistics": lambda: nn.Sequential(nn.BatchNorm2d(3, track_running_stats=False), nn.BatchNorm2d(3)),
+    "without running statistics": lambda: nn.Sequential(
+        nn.BatchNorm2d(3, track_running_stats=False), nn.BatchNorm2d(3)
+    ),
     "by count": lambda: nn.BatchNorm2d(3, momentum=None),
     "with timm's activation": lambda: timm.layers.BatchNormAct2d(3),
     "at rest": lambda: nn.BatchNorm2d(3).eval(),

@@ -88,9 +88,7 @@ def test_low_precision_stays_near(ranks: Ranks, precision: str) -> None:
 class TestResuming:
     @pytest.mark.parametrize("method", ["none", "dpk", "crd"])
     @pytest.mark.parametrize("stop_at", [0, STEPS + 3])
-    def test_stopped_as_never_stopped(
-        self, ranks: Ranks, method: MethodName, stop_at: int, tmp_path: Path
-    ) -> None:
+    def test_stopped_as_never_stopped(self, ranks: Ranks, method: MethodName, stop_at: int, tmp_path: Path) -> None:
         whole = ranks.do(finished, gentle(method), None, tmp_path)
         checkpoint, nothing = ranks.do(stopped, gentle(method), stop_at, tmp_path)
         assert nothing is None

@@ -37,12 +37,12 @@ def curve(world: World, spec: TrainingSpec) -> Curve:
 
 
 def first_gradient(world: World, spec: TrainingSpec) -> Tensor:
-    """What the first update goes by."""
+    """What the first update goes by, of the parameters that have any."""
     training, seen = begun(world, spec), []
 
     def keep(*_: Any) -> None:
-        # Before it clips, `update` has the ranks' mean already.
-        seen.extend(parameter.grad.flatten().clone() for parameter in training.optimisers.parameters)
+        gradients = [parameter.grad for parameter in training.optimisers.parameters]
+        seen.extend(gradient.flatten().clone() for gradient in gradients if gradient is not None)
 
     training.optimisers.student.register_step_pre_hook(keep)
     train(training, 1, Watcher(stop_at=1))
@@ -69,7 +69,7 @@ def finished(world: World, spec: TrainingSpec, checkpoint: Checkpoint | None, ro
 def judged(world: World, spec: TrainingSpec, pictures: int) -> Evaluation:
     """An untrained student's evaluation on that many pictures: batches of 500, shared by the ranks."""
     split = split_of_arrays(
-        digits().train.pictures[:pictures, 0].repeat(1, 1, 1).numpy(), digits().train.labels[:pictures].numpy(),
+        digits().train.pictures[:pictures, 0].numpy(), digits().train.labels[:pictures].numpy(),
         torch.device("cpu"),
     )  # fmt: skip
     return evaluate(begun(world, spec).model, digits(), split, world)
