@@ -68,6 +68,8 @@ class Recipe:
     """Magnitude, 0 … 30, of the two operations that each picture goes through after `augmentation`; None: none."""
     erasing: float = field(default=0.0, metadata=OMITTED_AT_DEFAULT)
     """Probability that a rectangle of a picture is covered with the mean colour."""
+    compiled: bool = field(default=False, metadata=OMITTED_AT_DEFAULT)
+    """Whether the network trains through torch's compiler, which is faster on a GPU and rounds differently."""
 
     def __post_init__(self) -> None:
         if self.epochs < 1:

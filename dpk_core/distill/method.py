@@ -87,6 +87,20 @@ class Method(nn.Module, ABC):
         """The trainable parameters beside the student's."""
         return self.extras.parameters()
 
+    def compile_student(self) -> None:
+        """From now on the student trains through torch's compiler, which fuses operations and so rounds differently.
+
+        It is judged as everybody will run it.
+        """
+        student, eager = self.student, self.student.forward
+        compiled = torch.compile(eager, dynamic=False)
+
+        def forward(pictures_BCHW: Tensor) -> Tensor:
+            logits_BC: Tensor = (compiled if student.training else eager)(pictures_BCHW)
+            return logits_BC
+
+        student.forward = forward
+
     def ask_teacher(self, pictures_BCHW: Tensor) -> Tensor:
         """The teacher's logits, without gradient."""
         assert self.teacher is not None

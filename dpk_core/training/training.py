@@ -137,6 +137,10 @@ def begin(spec: TrainingSpec, data: ImageData, teacher: nn.Module | None, world:
         seed=derive(spec.seed, "method"),
         training_labels=data.train.labels,
     )
+    if spec.recipe.compiled:
+        # What was compiled for trainings before counts towards a limit beyond which torch would quietly not compile.
+        torch.compiler.reset()
+        method.compile_student()
     return Training(
         spec=spec, data=data, method=method, steps_per_epoch=steps, average=average, world=world,
         optimisers=make_optimisers(method, spec.recipe, steps),

