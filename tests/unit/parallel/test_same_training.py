@@ -5,6 +5,7 @@ Sums are taken in another order, so numbers agree to rounding; a low learning ra
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,13 @@ def test_every_share_gives_the_same_curve(ranks: Ranks, choice: MethodSpec) -> N
 def test_every_switch_gives_the_same_curve(ranks: Ranks, switches: dict[str, Any]) -> None:
     chosen = gentle("kd", **switches)
     assert_near(ranks.do(curve, chosen)[0], curve(ALONE, chosen))
+
+
+@pytest.mark.skipif(shutil.which("c++") is None and shutil.which("g++") is None, reason="no C++ compiler")
+@pytest.mark.parametrize("method", ["none", "sp"])
+def test_a_compiled_student_gives_the_same_curve(ranks: Ranks, method: MethodName) -> None:
+    both = ranks.do(curve, gentle(method, compiled=True))
+    assert_near(both[0], curve(ALONE, gentle(method)))
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
