@@ -85,9 +85,9 @@ def clock(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%-d %b %Y, %H:%M UTC")
 
 
-def short(name: str) -> str:
-    """A model's name without its family."""
-    return name.rpartition("/")[2]
+def short(name: object) -> str:
+    """A model's name, with its weights if it has any of its own, without its family."""
+    return str(name).partition("/")[2] or str(name)
 
 
 def headline(board: Leaderboard) -> str:

@@ -39,7 +39,9 @@ def _timm(member: str) -> Published | None:
         return None
     if config.hf_hub_id is not None:
         return Published(name=f"{member}.{config.tag}", classes=config.num_classes, hub=config.hf_hub_id)
-    return Published(name=config.url.rpartition("/")[2], classes=config.num_classes) if config.url else None
+    if not isinstance(config.url, str):
+        return None
+    return Published(name=config.url.rpartition("/")[2], classes=config.num_classes)
 
 
 def _torchvision(member: str) -> Published:

@@ -51,10 +51,7 @@ def train(training: Training, stop_epoch: int, observer: Observer) -> bool:
     devices = [training.data.device] if training.data.device.type == "cuda" else []
     stop_step = stop_epoch * training.steps_per_epoch
     if stop_step == 0:
-        began = time.monotonic()
-        validation = _judge(training)
-        training.seconds += time.monotonic() - began
-        observer.measured(training, training.last_measured, validation)
+        _measure_untrained(training, observer)
         return True
     batches = TrainingBatches(training.data, training.spec.recipe, training.spec.seed, stop_step)
     with torch.random.fork_rng(devices=devices):
@@ -69,6 +66,13 @@ def train(training: Training, stop_epoch: int, observer: Observer) -> bool:
                 observer.measured(training, training.last_measured, validation)
             observer.stepped(training)
     return True
+
+
+def _measure_untrained(training: Training, observer: Observer) -> None:
+    began = time.monotonic()
+    validation = _judge(training)
+    training.seconds += time.monotonic() - began
+    observer.measured(training, training.last_measured, validation)
 
 
 def _step(training: Training, pictures_BCHW: Tensor, labels_B: Tensor, positions_B: Tensor) -> None:

@@ -108,9 +108,7 @@ class Training:
         self.stop_epoch, self.run_began = state["stop_epoch"], state["run_began"]
 
 
-def begin(
-    spec: TrainingSpec, data: ImageData, teacher: nn.Module | None, weights_root: Path | None = None
-) -> Training:
+def begin(spec: TrainingSpec, data: ImageData, teacher: nn.Module | None, weights_root: Path | None = None) -> Training:
     """A training before its first step, on the device of `data`. The student's weights depend on the seed and on what
     it starts from alone.
 

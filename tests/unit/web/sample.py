@@ -19,12 +19,14 @@ from service.selection_jobs.schemas import (
     Leaderboard,
     Ledger,
     Links,
+    PreparedTeacher,
     Row,
     SeedResult,
     SelectionJobRequest,
     Setup,
     Stage,
     StageProgress,
+    StartingWeights,
     Summary,
     Verdict,
 )
@@ -108,6 +110,7 @@ def leaderboard(progress: Progress = "finished", *, state: JobState | None = Non
     return Leaderboard(
         job=job(state, progress, verdict=sentence, seeds=seeds),
         setup=Setup(
+            student_weights=StartingWeights(weights="random", identity=None),
             recipe="digits",
             learning_rate=0.05,
             batch_size=64,
@@ -166,6 +169,7 @@ def _row(index: int, arm: str | None, progress: Progress, seeds: int) -> Row:
         teacher_accuracy=accuracy if at >= 2 else None,
         teacher_test_accuracy=None if accuracy is None or at < 2 else accuracy - 0.004,
         teacher_parameters=parameters,
+        preparation=None if arm is None else _preparation(at),
         probe=None if probes is None else _summary(probes),
         full=None if full is None else _summary(full),
         test=None if full is None else _summary([value - 0.007 for value in full]),
@@ -198,6 +202,11 @@ def _status(arm: str | None, progress: Progress, probed: bool) -> CandidateStatu
     if progress == "training":
         return "promoted" if _is_full(arm, "finished") else "not_promoted"
     return "finished" if _is_full(arm, progress) else "not_promoted"
+
+
+def _preparation(at: int) -> PreparedTeacher:
+    seconds = 12.2 if at > 1 else None
+    return PreparedTeacher(weights="random", identity=None, kind="train", epochs=8, seconds=seconds)
 
 
 def _verdict(progress: Progress) -> Verdict | None:
