@@ -28,40 +28,49 @@ MOST_PICTURE_PASSES = 10**10
 T = TypeVar("T")
 
 
+class _Findings:
+    """What is wrong, in the order in which it was found, each thing once."""
+
+    def __init__(self) -> None:
+        self.errors: list[FieldError] = []
+
+    def ask(self, question: Callable[[], T]) -> T | None:
+        """The answer; None where the question found something wrong."""
+        try:
+            return question()
+        except InvalidRequest as error:
+            if (wrong := field_error(error)) not in self.errors:
+                self.errors.append(wrong)
+        except DataFault as error:
+            self.errors.append(FieldError(field="dataset", message=str(error)))
+        return None
+
+
 def check(request: SelectionJobRequest, data_root: Path | None, weights_root: Path | None = None) -> Plan:
     """The plan of a request that can work. Raises Rejected naming everything that is wrong, not only the first thing.
 
     The student may be among the teachers: what it learns from its own kind is a fair question.
     """
-    errors: list[FieldError] = []
+    findings, found = _Findings(), dict[str, FoundWeights]()
+    errors = findings.errors
 
-    def collect(question: Callable[[], T]) -> T | None:
-        try:
-            return question()
-        except InvalidRequest as error:
-            if (wrong := field_error(error)) not in errors:
-                errors.append(wrong)
-        except DataFault as error:
-            errors.append(FieldError(field="dataset", message=str(error)))
-        return None
+    def look_up(choice: ModelChoice, field: str) -> ModelCard | None:
+        """The model's card; what its weights are goes into `found`."""
+        card = findings.ask(lambda: model_card(choice.model, field))
+        if card is not None:
+            place = f"{field}.weights"
+            weights = findings.ask(lambda: find_weights(choice.model, choice.weights, weights_root, place))
+            if weights is not None:
+                found[choice.label] = weights
+        return card
 
-    def weights(choice: ModelChoice, field: str) -> None:
-        place = f"{field}.weights"
-        if (weights := collect(lambda: find_weights(choice.model, choice.weights, weights_root, place))) is not None:
-            found[choice.label] = weights
-
-    found: dict[str, FoundWeights] = {}
-    student = collect(lambda: model_card(request.student.model, "student"))
-    data = collect(lambda: dataset_card(request.dataset, data_root, "dataset"))
-    if student is not None:
-        weights(request.student, "student")
+    student = look_up(request.student, "student")
+    data = findings.ask(lambda: dataset_card(request.dataset, data_root, "dataset"))
     for index, choice in enumerate(request.teachers):
         field = f"teachers[{index}]"
-        teacher = collect(lambda: model_card(choice.model, field))  # noqa: B023 - called at once
-        if teacher is not None:
-            weights(choice, field)
+        teacher = look_up(choice, field)
         if student is not None and teacher is not None and data is not None:
-            collect(lambda: _taps(request, student, teacher, data, field))  # noqa: B023 - called at once
+            findings.ask(lambda: _taps(request, student, teacher, data, field))  # noqa: B023 - called at once
         if data is not None:
             errors.extend(_preparation(choice, found.get(choice.label), data, field))
     errors.extend(_duplicates(request))
