@@ -15,6 +15,7 @@ from tests.acceptance.system import System
 
 TEACHER = "cifar/resnet8w8"
 KEPT, SEVEN = f"{TEACHER}@file:mine/kept.safetensors", f"{TEACHER}@file:seven.safetensors"
+COLOUR = "cifar/resnet14w8@file:colour.safetensors"
 JOB: dict[str, Any] = {
     "student": "cifar/resnet8w4",
     "dataset": "digits",
@@ -28,8 +29,9 @@ JOB: dict[str, Any] = {
 def test_a_teacher_taken_as_it_is_teaches_like_the_one_it_was(system: Callable[..., System], tmp_path: Path) -> None:
     root = tmp_path / "weights"
     (root / "mine").mkdir(parents=True)
-    student = build_model("cifar/resnet8w4", classes=10, channels=1, seed=5)
-    safetensors.torch.save_file(student.state_dict(), root / "student.safetensors")
+    for name, model, channels in (("student", "cifar/resnet8w4", 1), ("colour", "cifar/resnet14w8", 3)):
+        network = build_model(model, classes=10, channels=channels, seed=5)
+        safetensors.torch.save_file(network.state_dict(), root / f"{name}.safetensors")
     whole = system()
     whole.environment["DPK_WEIGHTS_ROOT"] = str(root)
     whole.start_api()
@@ -43,15 +45,17 @@ def test_a_teacher_taken_as_it_is_teaches_like_the_one_it_was(system: Callable[.
     seven = {name: value[:7].clone() if name.startswith("head.") else value for name, value in state.items()}
     safetensors.torch.save_file(seven, root / "seven.safetensors")
 
-    teachers = [TEACHER, KEPT, {"model": TEACHER, "weights": "file:seven.safetensors", "epochs": 2}]
+    teachers = [TEACHER, KEPT, {"model": TEACHER, "weights": "file:seven.safetensors", "epochs": 2}, COLOUR]
     second = whole.submit({**JOB, "teachers": teachers, "budget": {**JOB["budget"], "promote": 3}})
     whole.wait_until(second, "finished")
     rows = {row["teacher"]: row for row in whole.leaderboard(second)["rows"]}
-    assert set(rows) == {TEACHER, KEPT, SEVEN, None}
+    assert set(rows) == {TEACHER, KEPT, SEVEN, COLOUR, None}
+    assert rows[COLOUR]["status"] == "failed", "grey pictures are seen by no check before the network is built"
+    assert "'stem.0.weight' is (8, 3, 3, 3) there" in rows[COLOUR]["reason"]
     said = {
         label: (rows[label]["preparation"]["kind"], rows[label]["preparation"]["epochs"]) for label in rows if label
     }
-    assert said == {TEACHER: ("train", 3), KEPT: ("as_is", 0), SEVEN: ("head", 2)}
+    assert said == {TEACHER: ("train", 3), KEPT: ("as_is", 0), SEVEN: ("head", 2), COLOUR: ("as_is", 0)}
     for part in ("teacher_accuracy", "teacher_test_accuracy", "full", "test"):
         assert rows[KEPT][part] == rows[TEACHER][part]
     assert rows[SEVEN]["teacher_accuracy"] > 0.3, "a new head learns on a body that stays"

@@ -135,7 +135,8 @@ class TestJobPage:
     def test_names_are_escaped_everywhere(self) -> None:
         board = sample.leaderboard("finished")
         request = board.job.request.model_copy(update={"student": HOSTILE, "dataset": HOSTILE, "teachers": [HOSTILE]})
-        rows = [row.model_copy(update={"label": HOSTILE, "reason": HOSTILE}) for row in board.rows]
+        hostile = {"label": HOSTILE, "reason": HOSTILE, "teacher": HOSTILE}
+        rows = [row.model_copy(update=hostile) for row in board.rows if row.teacher is not None]
         curves = [curve.model_copy(update={"label": HOSTILE}) for curve in board.curves]
         assert board.verdict is not None
         board = board.model_copy(
