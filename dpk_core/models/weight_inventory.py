@@ -61,7 +61,7 @@ def describe_weights(name: str) -> WeightsEntry:
 
 
 def main() -> None:
-    """Describes every model that can be tapped or told apart by its logits, and tells how it went."""
+    """Describes every known model and tells how it went on standard error."""
     warnings.simplefilter("ignore")  # deprecations inside the libraries' own models
     logging.disable(logging.WARNING)
     lines = []
