@@ -6,10 +6,10 @@ and the full run after it are two runs of the same training, so the full run con
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from dpk_core.codec import content_key
+from dpk_core.codec import LATER, content_key
 from dpk_core.dpk_settings import DpkSettings
 
 TRAINING_VERSION = 1
@@ -66,8 +66,8 @@ class Recipe:
     and kept; None: the weights themselves are."""
 
     def __post_init__(self) -> None:
-        if self.epochs < 1:
-            raise ValueError(f"epochs must be at least 1, not {self.epochs}")
+        if self.epochs < 0:
+            raise ValueError(f"epochs must not be negative, as {self.epochs} is")
         if self.batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, not {self.batch_size}")
         if not 1 <= self.accumulation <= self.batch_size:
@@ -105,8 +105,26 @@ class TeacherReference:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """Trained weights that a training starts from, and what they are known by.
+
+    | source | name | identity |
+    |---|---|---|
+    | `pretrained` | what the library publishes (`resnet18.a1_in1k`, `resnet18-f37072fd.pth`) | library and version |
+    | `file` | a safetensors file's path under the weights root, `/` as separator | `sha256:` and 64 hex digits |
+    """
+
+    source: Literal["pretrained", "file"]
+    name: str
+    identity: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingSpec:
-    """One training from start to finish. A teacher's own training has method `none` and no teacher."""
+    """One training from start to finish. A teacher's own training has method `none` and no teacher.
+
+    Without epochs, the weights that it starts from are judged as they are.
+    """
 
     role: Role
     model: str
@@ -117,12 +135,20 @@ class TrainingSpec:
     recipe: Recipe
     seed: int
     version: int = TRAINING_VERSION
+    start: Start | None = field(default=None, metadata=LATER)
+    """None: random weights, drawn from the seed."""
+    trains: Literal["all", "head"] = field(default="all", metadata=LATER)
+    """`head`: the layer that gives the class scores alone; the rest stays as it starts, in evaluation mode."""
 
     def __post_init__(self) -> None:
         if (self.teacher is None) != (self.method.name == "none"):
             raise ValueError(f"method {self.method.name!r} {'needs a' if self.teacher is None else 'takes no'} teacher")
         if self.role == "teacher" and self.teacher is not None:
             raise ValueError("a teacher's own training takes no teacher")
+        if self.start is None and (self.trains == "head" or self.recipe.epochs == 0):
+            raise ValueError("random weights are no use without a training of all of them")
+        if self.role == "student" and (self.trains == "head" or self.recipe.epochs == 0):
+            raise ValueError("a student trains as a whole, for an epoch at least")
 
     def key(self) -> str:
         """Content key of the training: names its checkpoints and its weights."""
@@ -131,14 +157,15 @@ class TrainingSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSpec:
-    """A training carried up to and including epoch `stop_epoch` (1 … recipe.epochs)."""
+    """A training carried up to and including epoch `stop_epoch` (1 … recipe.epochs; 0 where it has no epochs)."""
 
     training: TrainingSpec
     stop_epoch: int
 
     def __post_init__(self) -> None:
-        if not 1 <= self.stop_epoch <= self.training.recipe.epochs:
-            raise ValueError(f"stop_epoch must be in 1 … {self.training.recipe.epochs}, not {self.stop_epoch}")
+        epochs = self.training.recipe.epochs
+        if not min(1, epochs) <= self.stop_epoch <= epochs:
+            raise ValueError(f"stop_epoch must be in {min(1, epochs)} … {epochs}, not {self.stop_epoch}")
 
     @property
     def is_full(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,11 +15,11 @@ from dpk_core.data.source import ImageData
 from dpk_core.distill.build import build_method
 from dpk_core.distill.method import Method
 from dpk_core.errors import ArtifactFault
-from dpk_core.models.build import build_model
 from dpk_core.randomness import derive
 from dpk_core.spec import TrainingSpec
 from dpk_core.training.averages import Averages
 from dpk_core.training.optimisers import Optimisers, make_optimisers
+from dpk_core.training.start import starting_model
 
 
 @dataclass(slots=True, kw_only=True)
@@ -32,6 +33,8 @@ class Training:
     average: AveragedModel | None = None
     """The running average of the network's weights and buffers, where the recipe asks for one."""
     steps_per_epoch: int
+    notes: tuple[str, ...] = ()
+    """What a reader of the result must know of the weights it started from, one sentence each."""
     step: int = 0
     seconds: float = 0.0
     averages: Averages = field(default_factory=Averages)
@@ -105,16 +108,16 @@ class Training:
         self.stop_epoch, self.run_began = state["stop_epoch"], state["run_began"]
 
 
-def begin(spec: TrainingSpec, data: ImageData, teacher: nn.Module | None) -> Training:
-    """A training before its first step, on the device of `data`. The student's weights depend on the seed alone.
+def begin(spec: TrainingSpec, data: ImageData, teacher: nn.Module | None, weights_root: Path | None = None) -> Training:
+    """A training before its first step, on the device of `data`. The student's weights depend on the seed and on what
+    it starts from alone.
 
-    Raises InvalidRequest when there are fewer pictures than a batch needs.
+    Raises InvalidRequest when there are fewer pictures than a batch needs, and as `starting_model` does.
     """
     card = data.card
     steps = steps_per_epoch(len(data.train), spec.recipe.batch_size)
-    seed = derive(spec.seed, "student")
-    student = build_model(spec.model, classes=card.classes, channels=card.channels, seed=seed, side=card.side)
-    student.to(data.device)
+    started = starting_model(spec, card, weights_root)
+    student = started.model.to(data.device)
     if spec.recipe.channels_last:
         # The teacher is lent and stays as it is: its convolutions follow the layout of the pictures.
         student.to(memory_format=torch.channels_last)
@@ -132,9 +135,11 @@ def begin(spec: TrainingSpec, data: ImageData, teacher: nn.Module | None) -> Tra
         seed=derive(spec.seed, "method"),
         training_labels=data.train.labels,
     )
+    if spec.trains == "head":
+        student.eval()  # the body is to stay what it is, its running statistics too
     return Training(
         spec=spec, data=data, method=method, steps_per_epoch=steps, average=average,
-        optimisers=make_optimisers(method, spec.recipe, steps),
+        optimisers=make_optimisers(method, spec.recipe, steps), notes=started.notes,
     )  # fmt: skip
 
 
