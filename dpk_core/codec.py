@@ -17,11 +17,15 @@ T = TypeVar("T")
 Json = Any
 """What `json.loads` returns."""
 
+ADDED_LATER = {"added later": True}
+"""Metadata of a field that is left out while it has its default, so that content keys from before it stay the same."""
+
 
 def to_json(value: object) -> Json:
     """Turns a dataclass (or tuple, mapping, scalar) into JSON-able values; tuples become lists."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: to_json(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        told = {field.name: getattr(value, field.name) for field in dataclasses.fields(value) if _is_told(field, value)}
+        return {name: to_json(item) for name, item in told.items()}
     if isinstance(value, tuple | list):
         return [to_json(item) for item in value]
     if isinstance(value, dict):
@@ -42,6 +46,10 @@ def content_key(value: object) -> str:
     """SHA-256 of the canonical JSON form, as 64 hex digits: equal content, equal key, on every machine."""
     text = json.dumps(to_json(value), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _is_told(field: dataclasses.Field[Any], value: object) -> bool:
+    return field.metadata != ADDED_LATER or getattr(value, field.name) != field.default
 
 
 def _decode(kind: Any, value: Json, where: str) -> Any:
