@@ -33,7 +33,7 @@ def attend(qkv_BN3hd: Tensor) -> Tensor:
 
     Can be differentiated once. Needs a token.
     """
-    attended_BNhd: Tensor = _Attend.apply(qkv_BN3hd)  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    attended_BNhd: Tensor = _Attend.apply(qkv_BN3hd)
     return attended_BNhd
 
 
@@ -65,7 +65,7 @@ class _Attend(torch.autograd.Function):
         return attended_BNhd
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]  # torch leaves it untyped
+    @once_differentiable
     def backward(ctx: Any, gradient_BNhd: Tensor) -> Tensor:
         qkv_BN3hd, attended_BNhd, log_sums_BhN = ctx.saved_tensors
         h, d = qkv_BN3hd.shape[3:]
