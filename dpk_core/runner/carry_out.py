@@ -25,7 +25,7 @@ from dpk_core.runner import warm
 from dpk_core.runner.inbox import Assignment
 from dpk_core.runner.life import Channel
 from dpk_core.training.checkpoint import CheckpointWriter, resume, save_weights
-from dpk_core.training.evaluate import evaluate
+from dpk_core.training.evaluate import Evaluation, evaluate
 from dpk_core.training.loop import train
 from dpk_core.training.training import Training, begin
 
@@ -48,7 +48,7 @@ class Reporter:
         """Whether the worker has asked for an end."""
         return self._assignment.stop.is_set()
 
-    def measured(self, training: Training, values: dict[str, float]) -> None:
+    def measured(self, training: Training, values: dict[str, float], validation: Evaluation) -> None:  # noqa: ARG002  (an observer's signature)
         """Sends the epoch's values, and once per stage a notice when its share could not follow CKA."""
         self._channel.send(Measured(run_id=self._run_id, step=training.step, epoch=training.epoch, values=values))
         for name, part in values.items():

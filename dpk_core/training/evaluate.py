@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dpk_core.data.batches import in_order
@@ -19,25 +19,28 @@ BATCH_PIXELS = BATCH * 64**2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """`accuracy`: fraction of pictures told right; `loss`: mean cross-entropy in nats."""
+    """`accuracy`: fraction of pictures told right; `loss`: mean cross-entropy in nats; `right`: each picture's verdict
+    in the split's order (N, bool, on the CPU), from which two networks can be compared picture by picture."""
 
     accuracy: float
     loss: float
+    right: Tensor
 
 
 def evaluate(model: nn.Module, data: ImageData, split: PictureSplit) -> Evaluation:
-    """Judges `model` in evaluation mode and puts it back into the mode it was in. One host synchronisation."""
+    """Judges `model` in evaluation mode and puts it back into the mode it was in. Two host synchronisations."""
     mode = model.training
     batch_size = min(BATCH, max(1, BATCH_PIXELS // data.card.side**2))
     model.eval()
-    right = torch.zeros((), dtype=torch.int64, device=data.device)
+    right: list[Tensor] = []
     loss = torch.zeros((), dtype=torch.float64, device=data.device)
     try:
         with torch.no_grad():
             for pictures_BCHW, labels_B in in_order(split, batch_size):
                 logits_BC = model(data.normalise(pictures_BCHW))
-                right += (logits_BC.argmax(1) == labels_B).sum()
+                right.append(logits_BC.argmax(1) == labels_B)
                 loss += F.cross_entropy(logits_BC, labels_B, reduction="sum")
     finally:
         model.train(mode)
-    return Evaluation(accuracy=right.item() / len(split), loss=loss.item() / len(split))
+    right_N = torch.cat(right).cpu()
+    return Evaluation(accuracy=int(right_N.sum()) / len(split), loss=loss.item() / len(split), right=right_N)

@@ -20,7 +20,7 @@ from torch import Tensor
 from dpk_core.data.batches import TrainingBatches
 from dpk_core.distill.method import StepContext
 from dpk_core.randomness import derive
-from dpk_core.training.evaluate import evaluate
+from dpk_core.training.evaluate import Evaluation, evaluate
 from dpk_core.training.targets import make_targets
 from dpk_core.training.training import Training
 
@@ -37,8 +37,8 @@ class Observer(Protocol):
     def stepped(self, training: Training) -> None:
         """A step is done and, if it was the last of its epoch, measured."""
 
-    def measured(self, training: Training, values: dict[str, float]) -> None:
-        """An epoch is over; `values` as in the protocol's `Measured`."""
+    def measured(self, training: Training, values: dict[str, float], validation: Evaluation) -> None:
+        """An epoch is over; `values` as in the protocol's `Measured`, two of them from `validation`."""
 
 
 def train(training: Training, stop_epoch: int, observer: Observer) -> bool:
@@ -56,10 +56,10 @@ def train(training: Training, stop_epoch: int, observer: Observer) -> bool:
                 return False
             began = time.monotonic()
             _step(training, *batches.at(training.step), batches.positions(training.step))
-            values = _measure(training)
+            validation = _measure(training)
             training.seconds += time.monotonic() - began
-            if values is not None:
-                observer.measured(training, values)
+            if validation is not None:
+                observer.measured(training, training.last_measured, validation)
             observer.stepped(training)
     return True
 
@@ -117,17 +117,16 @@ def _together(parts: list[_Part]) -> dict[str, Tensor]:
     return {name: torch.stack([part.values[name] * part.share for part in parts]).sum() for name in first.values}
 
 
-def _measure(training: Training) -> dict[str, float] | None:
-    """The epoch's values when the last step ended it, else None."""
+def _measure(training: Training) -> Evaluation | None:
+    """Keeps the epoch's values when the last step ended it, and gives the judgement on the validation split."""
     if training.step % training.steps_per_epoch:
         return None
     training.averages.check(training.step)
     validation = evaluate(training.judged, training.data, training.data.validation)
-    values = {
+    training.last_measured = {
         **training.averages.means(),
         "validation_accuracy": validation.accuracy,
         "validation_loss": validation.loss,
     }
     training.averages.reset()
-    training.last_measured = values
-    return values
+    return validation

@@ -19,7 +19,9 @@ def test_accuracy_and_loss_against_a_direct_count() -> None:
     with torch.no_grad():
         logits_BC = model.eval()(data.normalise(data.validation.pictures))
     labels_B = data.validation.labels
-    assert found.accuracy == (logits_BC.argmax(1) == labels_B).double().mean().item()
+    right_B = logits_BC.argmax(1) == labels_B
+    assert torch.equal(found.right, right_B)
+    assert found.accuracy == right_B.double().mean().item()
     assert found.loss == pytest.approx(F.cross_entropy(logits_BC, labels_B).item(), rel=1e-5)
 
 

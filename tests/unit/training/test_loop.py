@@ -79,6 +79,14 @@ class TestMeasurements:
         assert not training.method.teacher.training
 
 
+def test_the_observer_is_shown_every_validation_picture() -> None:
+    training, watcher = start(spec("none")), Watcher()
+    train(training, 2, watcher)
+    assert [len(judgement.right) for judgement in watcher.judgements] == [len(digits().validation)] * 2
+    shares = [judgement.right.double().mean().item() for judgement in watcher.judgements]
+    assert shares == [values["validation_accuracy"] for values in watcher.epochs]
+
+
 def test_the_teacher_stays_as_it_is() -> None:
     before = {name: value.clone() for name, value in teacher().state_dict().items()}
     train(start(spec("dpk")), 1, Watcher())

@@ -16,6 +16,7 @@ from dpk_core.data.source import ImageData, load_dataset
 from dpk_core.models.build import build_model
 from dpk_core.recipes import recipe
 from dpk_core.spec import MethodName, MethodSpec, Recipe, TeacherReference, TrainingSpec
+from dpk_core.training.evaluate import Evaluation
 from dpk_core.training.training import Training, begin, make_deterministic
 
 STUDENT, TEACHER = "cifar/resnet8w4", "cifar/resnet8w8"
@@ -74,6 +75,7 @@ class Watcher:
     stop_at: int | None = None
     steps: int = 0
     epochs: list[dict[str, float]] = field(default_factory=list)
+    judgements: list[Evaluation] = field(default_factory=list)
 
     def wants_stop(self) -> bool:
         return self.steps == self.stop_at
@@ -81,8 +83,14 @@ class Watcher:
     def stepped(self, training: Training) -> None:
         self.steps = training.step
 
-    def measured(self, training: Training, values: dict[str, float]) -> None:  # noqa: ARG002  (an observer's signature)
+    def measured(
+        self,
+        training: Training,  # noqa: ARG002  (an observer's signature)
+        values: dict[str, float],
+        validation: Evaluation,
+    ) -> None:
         self.epochs.append(values)
+        self.judgements.append(validation)
 
 
 def flat(state: Any, name: str = "") -> dict[str, Any]:

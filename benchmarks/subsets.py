@@ -1,0 +1,92 @@
+"""Real data in sizes that two CPU cores can train on: stratified subsets, cut from larger `.npz` files.
+
+A subset is a function of its source and of what is written here, byte for byte, so its fingerprint is the same for
+everybody. It is an ordinary data set of the product: a validation part is held out of its training pictures.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dpk_core.catalogue.splits import stratified
+from dpk_core.errors import InvalidRequest
+
+WORK = Path(os.environ.get("DPK_BENCHMARK_WORK", ".dpk/benchmarks"))
+"""Where benchmarks keep what they can make again: subsets, weights, single trials."""
+
+EPOCH_OF_ZIP = (1980, 1, 1, 0, 0, 0)
+"""The time that every member is said to be from: the real one would change the fingerprint."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subset:
+    """`train` pictures of `source`, class-balanced, with all its test pictures.
+
+    `halved`: how often pictures are made half as large (2x2 means); `coarse`: superclasses instead of classes.
+    """
+
+    name: str
+    source: str
+    train: int
+    halved: int = 0
+    coarse: bool = False
+
+
+FASHION = Subset(name="fashion_7k", source="fashion_mnist", train=7_500)
+FASHION_14 = Subset(name="fashion_14px_2k", source="fashion_mnist", train=2_500, halved=1)
+CIFAR = Subset(name="cifar100_coarse_16px", source="cifar100_20k", train=12_500, halved=1, coarse=True)
+
+
+def source_root() -> Path:
+    """The folder of the source files. Raises InvalidRequest where `DPK_DATA_ROOT` is not set."""
+    root = os.environ.get("DPK_DATA_ROOT")
+    if root is None:
+        raise InvalidRequest("DPK_DATA_ROOT", "Set DPK_DATA_ROOT to the folder with fashion_mnist.npz and the others.")
+    return Path(root)
+
+
+def make(subset: Subset) -> Path:
+    """The folder that holds `<subset>.npz`, a data root; the file is made where it is not there yet."""
+    folder = WORK / "data"
+    path = folder / f"{subset.name}.npz"
+    if path.exists():
+        return folder
+    with np.load(source_root() / f"{subset.source}.npz", allow_pickle=False) as arrays:
+        found = {name: arrays[name] for name in arrays.files}
+    labels = found["y_train"].astype(np.int64)
+    chosen, _ = stratified(labels, [subset.train / len(labels)])
+    classes, of_class = found["classes"], np.arange(len(found["classes"]))
+    if subset.coarse:
+        classes, of_class = found["coarse_classes"], found["coarse_of_fine"].astype(np.int64)
+    made = {
+        "x_train": _halve(found["x_train"][chosen], subset.halved),
+        "y_train": of_class[labels[chosen]].astype(np.uint8),
+        "x_test": _halve(found["x_test"], subset.halved),
+        "y_test": of_class[found["y_test"].astype(np.int64)].astype(np.uint8),
+        "classes": classes,
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(f".{os.getpid()}.partial")
+    with zipfile.ZipFile(partial, "w") as archive:
+        for name, values in made.items():
+            content = io.BytesIO()
+            np.save(content, values, allow_pickle=False)
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy", EPOCH_OF_ZIP), content.getvalue())
+    partial.replace(path)
+    return folder
+
+
+def _halve(pictures: NDArray[np.uint8], times: int) -> NDArray[np.uint8]:
+    """Means of 2x2 pixels, rounded half up."""
+    for _ in range(times):
+        wide = pictures.astype(np.uint16)
+        total = wide[:, ::2, ::2] + wide[:, 1::2, ::2] + wide[:, ::2, 1::2] + wide[:, 1::2, 1::2]
+        pictures = ((total + 2) // 4).astype(np.uint8)
+    return pictures

@@ -1,0 +1,217 @@
+"""Full trainings by the project's own loop, kept one by one with every curve and every picture's verdict.
+
+A trial is a training from start to finish. It is kept under its content key, so a benchmark that is stopped goes on
+where it was, and benchmarks that share a training share its trial. Costs are seconds of CPU time on one thread, which
+other load on the machine changes little; seconds on the clock are kept beside them.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import time
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.torch
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from benchmarks import subsets
+from benchmarks.subsets import Subset
+from dpk_core.catalogue.datasets import DatasetCard, dataset_card
+from dpk_core.codec import to_json
+from dpk_core.data.source import ImageData, load_dataset
+from dpk_core.errors import TrainingDiverged
+from dpk_core.models.build import build_model, parameter_count
+from dpk_core.spec import MethodSpec, Recipe, TeacherReference, TrainingSpec
+from dpk_core.training.evaluate import Evaluation, evaluate
+from dpk_core.training.loop import train
+from dpk_core.training.training import Training, begin, make_deterministic
+
+Bits = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """A finished training. E epochs, V validation and N test pictures.
+
+    `values`: measurements of each epoch; `seconds`: CPU seconds of each epoch, its evaluation included;
+    `diverged`: why the training ended early, after which the missing epochs are worth chance.
+    """
+
+    key: str
+    values: tuple[dict[str, float], ...]
+    seconds: tuple[float, ...]
+    clock_seconds: float
+    parameters: int
+    validation_right_EV: Bits
+    test_right_N: Bits
+    diverged: str | None
+
+    @property
+    def test_accuracy(self) -> float:
+        """As a fraction."""
+        return float(self.test_right_N.mean())
+
+
+def card(subset: Subset) -> DatasetCard:
+    """The card of a subset, which is made where it is not there yet."""
+    return dataset_card(f"npz/{subset.name}", subsets.make(subset), "dataset")
+
+
+def teacher_spec(subset: Subset, model: str, recipe: Recipe, seed: int = 0) -> TrainingSpec:
+    """A teacher's own training."""
+    found = card(subset)
+    return TrainingSpec(
+        role="teacher", model=model, dataset=found.name, data_fingerprint=found.fingerprint,
+        method=MethodSpec(name="none"), teacher=None, recipe=recipe, seed=seed,
+    )  # fmt: skip
+
+
+def student_spec(
+    subset: Subset, model: str, recipe: Recipe, seed: int, method: MethodSpec, teacher: TrainingSpec | None
+) -> TrainingSpec:
+    """A student's training under `teacher`, whose own training it names."""
+    found = card(subset)
+    reference = None if teacher is None else TeacherReference(model=teacher.model, training_key=teacher.key())
+    return TrainingSpec(
+        role="student", model=model, dataset=found.name, data_fingerprint=found.fingerprint,
+        method=method, teacher=reference, recipe=recipe, seed=seed,
+    )  # fmt: skip
+
+
+def load(spec: TrainingSpec) -> Trial | None:
+    """The trial of a training; None where it was not carried out yet."""
+    path = _path(spec.key())
+    if not path.exists():
+        return None
+    with np.load(path, allow_pickle=False) as arrays:
+        told: dict[str, Any] = json.loads(str(arrays["told"]))
+        return Trial(
+            key=spec.key(), values=tuple(told["values"]), seconds=tuple(told["seconds"]),
+            clock_seconds=told["clock_seconds"], parameters=told["parameters"], diverged=told["diverged"],
+            validation_right_EV=_unpack(arrays["validation_right"], told["validation_pictures"]),
+            test_right_N=_unpack(arrays["test_right"], told["test_pictures"]),
+        )  # fmt: skip
+
+
+def carry_out_all(specs: Iterable[tuple[Subset, TrainingSpec]], processes: int) -> None:
+    """Carries out what is missing, teachers first, `processes` at a time; prints a line for each."""
+    wanted = {spec.key(): (subset, spec) for subset, spec in specs}
+    for role in ("teacher", "student"):
+        missing = [each for key, each in wanted.items() if each[1].role == role and not _path(key).exists()]
+        context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
+        with ProcessPoolExecutor(processes, context, _enter, max_tasks_per_child=50) as pool:
+            under_way = [pool.submit(carry_out, subset, spec) for subset, spec in missing]
+            for done, future in enumerate(as_completed(under_way), 1):
+                print(f"[{role} {done}/{len(missing)}] {future.result()}", flush=True)
+
+
+def carry_out(subset: Subset, spec: TrainingSpec) -> str:
+    """One training from start to finish, kept; a line about it for people."""
+    root = subsets.make(subset)
+    data = load_dataset(dataset_card(spec.dataset, root, "dataset"), root, torch.device("cpu"))
+    began = time.monotonic()
+    training = begin(spec, data, None if spec.teacher is None else _teacher(spec.teacher, data))
+    watcher, diverged = _Watcher(), None
+    try:
+        train(training, spec.recipe.epochs, watcher)
+    except TrainingDiverged as error:
+        diverged = str(error)
+    test = evaluate(training.judged, data, data.read_test())
+    if spec.role == "teacher":
+        _write_weights(training.judged, spec.key())
+    validation_right_EV = np.zeros((spec.recipe.epochs, len(data.validation)), np.bool_)
+    for epoch, right_V in enumerate(watcher.right):
+        validation_right_EV[epoch] = right_V
+    told = {
+        "spec": to_json(spec), "values": watcher.values, "seconds": watcher.seconds, "diverged": diverged,
+        "clock_seconds": time.monotonic() - began, "parameters": parameter_count(training.model),
+        "validation_pictures": len(data.validation), "test_pictures": len(test.right),
+    }  # fmt: skip
+    _write(spec.key(), told, validation_right_EV, test.right.numpy())
+    teacher = "" if spec.teacher is None else f" from {spec.teacher.model}"
+    return (
+        f"{spec.dataset} {spec.model} {spec.method.name}/{spec.method.profile}{teacher}, seed {spec.seed}: "
+        f"{100 * test.accuracy:.2f}% in {sum(watcher.seconds):.0f} s of CPU time {diverged or ''}"
+    )
+
+
+@dataclass(slots=True)
+class _Watcher:
+    """The loop's observer: keeps what each epoch gave and cost."""
+
+    values: list[dict[str, float]] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    right: list[Bits] = field(default_factory=list)
+    _since: float = field(default_factory=time.process_time)
+
+    def wants_stop(self) -> bool:
+        return False
+
+    def stepped(self, training: Training) -> None:
+        pass
+
+    def measured(self, training: Training, values: dict[str, float], validation: Evaluation) -> None:  # noqa: ARG002  (an observer's signature)
+        now = time.process_time()
+        self.values.append({name: round(value, 6) for name, value in values.items()})
+        self.seconds.append(round(now - self._since, 3))
+        self.right.append(validation.right.numpy())
+        self._since = now
+
+
+def _enter() -> None:
+    make_deterministic(threads=1)
+
+
+def _teacher(reference: TeacherReference, data: ImageData) -> nn.Module:
+    found = data.card
+    teacher = build_model(reference.model, classes=found.classes, channels=found.channels, seed=0, side=found.side)
+    teacher.load_state_dict(safetensors.torch.load_file(_weights_path(reference.training_key)))
+    return teacher.eval().requires_grad_(False)
+
+
+def teacher_network(subset: Subset, spec: TrainingSpec) -> tuple[nn.Module, ImageData]:
+    """A trained teacher, frozen, with the data it was trained on."""
+    root = subsets.make(subset)
+    data = load_dataset(dataset_card(spec.dataset, root, "dataset"), root, torch.device("cpu"))
+    return _teacher(TeacherReference(model=spec.model, training_key=spec.key()), data), data
+
+
+def _path(key: str) -> Path:
+    return subsets.WORK / "trials" / f"{key}.npz"
+
+
+def _weights_path(key: str) -> Path:
+    return subsets.WORK / "weights" / f"{key}.safetensors"
+
+
+def _write_weights(model: nn.Module, key: str) -> None:
+    path = _weights_path(key)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(f".{os.getpid()}.partial")
+    safetensors.torch.save_file({name: value.contiguous() for name, value in model.state_dict().items()}, partial)
+    partial.replace(path)
+
+
+def _write(key: str, told: dict[str, Any], validation_right_EV: Bits, test_right_N: Bits) -> None:
+    path = _path(key)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(f".{os.getpid()}.partial")
+    with partial.open("wb") as file:
+        np.savez_compressed(
+            file, told=np.array(json.dumps(told)),
+            validation_right=np.packbits(validation_right_EV, axis=-1), test_right=np.packbits(test_right_N),
+        )  # fmt: skip
+    partial.replace(path)
+
+
+def _unpack(packed: NDArray[np.uint8], pictures: int) -> Bits:
+    return np.unpackbits(packed, axis=-1, count=pictures).astype(np.bool_)
