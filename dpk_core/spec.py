@@ -6,6 +6,7 @@ and the full run after it are two runs of the same training, so the full run con
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -64,20 +65,41 @@ class Recipe:
     ema_decay: float | None = None
     """What the running average of the weights keeps of itself in each step. Where there is one, it is what is evaluated
     and kept; None: the weights themselves are."""
+    randaugment: int | None = field(default=None, metadata=LATER)
+    """Magnitude, 0 … 30, of the two operations that each picture goes through after `augmentation`; None: none."""
+    erasing: float = field(default=0.0, metadata=LATER)
+    """Probability that a rectangle of a picture is covered with the mean colour."""
+    compiled: bool = field(default=False, metadata=LATER)
+    """Whether the network trains through torch's compiler, which is faster on a GPU and rounds differently."""
 
     def __post_init__(self) -> None:
-        if self.epochs < 0:
-            raise ValueError(f"epochs must not be negative, as {self.epochs} is")
-        if self.batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, not {self.batch_size}")
+        for name, (possible, words) in _LIMITS.items():
+            value = getattr(self, name)
+            if value is not None and not possible(value):
+                raise ValueError(f"{name} must be {words}, not {value}")
         if not 1 <= self.accumulation <= self.batch_size:
             raise ValueError(f"accumulation must be in 1 … {self.batch_size}, the batch size, not {self.accumulation}")
-        if not 0 <= self.label_smoothing < 1:
-            raise ValueError(f"label_smoothing must be at least 0 and below 1, not {self.label_smoothing}")
-        if self.ema_decay is not None and not 0 <= self.ema_decay < 1:
-            raise ValueError(f"ema_decay must be at least 0 and below 1, not {self.ema_decay}")
-        if self.mixup < 0:
-            raise ValueError(f"mixup must be at least 0, not {self.mixup}")
+        longest = max(0, self.epochs - 1)
+        if not 0 <= self.warmup_epochs <= longest:
+            raise ValueError(f"warmup_epochs must be in 0 … {longest}, not {self.warmup_epochs}")
+
+
+_LIMITS: dict[str, tuple[Callable[[float], bool], str]] = {
+    "epochs": (lambda value: value >= 0, "at least 0"),
+    "batch_size": (lambda value: value >= 1, "at least 1"),
+    "learning_rate": (lambda value: value > 0, "above 0"),
+    "momentum": (lambda value: 0 <= value < 1, "at least 0 and below 1"),
+    "weight_decay": (lambda value: value >= 0, "at least 0"),
+    "decay": (lambda value: value > 0, "above 0"),
+    "clip_norm": (lambda value: value > 0, "above 0"),
+    "module_learning_rate": (lambda value: value > 0, "above 0"),
+    "label_smoothing": (lambda value: 0 <= value < 1, "at least 0 and below 1"),
+    "mixup": (lambda value: value >= 0, "at least 0"),
+    "ema_decay": (lambda value: 0 <= value < 1, "at least 0 and below 1"),
+    "randaugment": (lambda value: 0 <= value <= 30, "in 0 … 30"),
+    "erasing": (lambda value: 0 <= value <= 1, "in 0 … 1"),
+}
+"""What the numbers of a recipe may be, where they are there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

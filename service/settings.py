@@ -42,7 +42,8 @@ class Settings(BaseSettings):
     slots: int = Field(default=2, ge=1)
     """Runs one worker carries out at the same time, each in its own runner process."""
     device: str = "auto"
-    """`auto`: the first CUDA device if there is one, else the CPU; or a torch device name."""
+    """`auto`: the first CUDA device if there is one, else the CPU; or a torch device name; or several by commas
+    (`cuda:0,cuda:1`), which share each run. They give the same numbers as one, to rounding."""
     threads: int = Field(default=1, ge=1)
     """CPU threads per runner. Results are bit-identical only between runs with the same number."""
     max_attempts: int = Field(default=5, ge=1)

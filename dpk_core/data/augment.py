@@ -12,37 +12,46 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from dpk_core.data.rows import BatchRows, whole_batch
 from dpk_core.spec import Augmentation
 
 
-def augment(kind: Augmentation, pictures_BCHW: Tensor, generator: torch.Generator) -> Tensor:
-    """A batch of the same shape and type. `generator` lives on the CPU, so every device sees the same draws."""
-    return _KINDS[kind](pictures_BCHW, generator)
+def augment(
+    kind: Augmentation, pictures_BCHW: Tensor, generator: torch.Generator, rows: BatchRows | None = None
+) -> Tensor:
+    """A batch of the same shape and type. `generator` lives on the CPU, so every device sees the same draws.
+
+    `rows`: which of a batch's pictures these are; None: all of it.
+    """
+    return _KINDS[kind](pictures_BCHW, generator, rows or whole_batch(len(pictures_BCHW)))
 
 
-def _none(pictures_BCHW: Tensor, generator: torch.Generator) -> Tensor:  # noqa: ARG001  (one signature for all kinds)
+def _none(pictures_BCHW: Tensor, _: torch.Generator, __: BatchRows) -> Tensor:
     return pictures_BCHW
 
 
-def _shift(pictures_BCHW: Tensor, generator: torch.Generator) -> Tensor:
+def _shift(pictures_BCHW: Tensor, generator: torch.Generator, rows: BatchRows) -> Tensor:
     """Moves each picture by up to a sixteenth of its side: one pixel at 8, two at 32."""
-    return _random_crop(pictures_BCHW, max(1, pictures_BCHW.shape[-1] // 16), generator)
+    return _random_crop(pictures_BCHW, max(1, pictures_BCHW.shape[-1] // 16), generator, rows)
 
 
-def _crop_flip(pictures_BCHW: Tensor, generator: torch.Generator) -> Tensor:
+def _crop_flip(pictures_BCHW: Tensor, generator: torch.Generator, rows: BatchRows) -> Tensor:
     """Crops out of a border of an eighth of the side (4 at 32) and mirrors half of the pictures, as usual on CIFAR."""
-    return _flip(_random_crop(pictures_BCHW, max(1, pictures_BCHW.shape[-1] // 8), generator), generator)
+    cropped_BCHW = _random_crop(pictures_BCHW, max(1, pictures_BCHW.shape[-1] // 8), generator, rows)
+    return _flip(cropped_BCHW, generator, rows)
 
 
-def _flip(pictures_BCHW: Tensor, generator: torch.Generator) -> Tensor:
+def _flip(pictures_BCHW: Tensor, generator: torch.Generator, rows: BatchRows) -> Tensor:
     """Mirrors half of the pictures."""
-    flipped_B = (torch.rand(len(pictures_BCHW), generator=generator) < 0.5).to(pictures_BCHW.device)
+    drawn_B = torch.rand(rows.total, generator=generator)[rows.places_B]
+    flipped_B = (drawn_B < 0.5).to(pictures_BCHW.device)
     return torch.where(flipped_B[:, None, None, None], pictures_BCHW.flip(-1), pictures_BCHW)
 
 
-def _random_crop(pictures_BCHW: Tensor, border: int, generator: torch.Generator) -> Tensor:
+def _random_crop(pictures_BCHW: Tensor, border: int, generator: torch.Generator, rows: BatchRows) -> Tensor:
     count, _, height, width = pictures_BCHW.shape
-    offsets_2B = torch.randint(0, 2 * border + 1, (2, count), generator=generator).to(pictures_BCHW.device)
+    drawn_2B = torch.randint(0, 2 * border + 1, (2, rows.total), generator=generator)[:, rows.places_B]
+    offsets_2B = drawn_2B.to(pictures_BCHW.device)
     rows_BH = offsets_2B[0, :, None] + torch.arange(height, device=pictures_BCHW.device)
     columns_BW = offsets_2B[1, :, None] + torch.arange(width, device=pictures_BCHW.device)
     padded_BHWC = F.pad(pictures_BCHW, (border,) * 4).permute(0, 2, 3, 1)
@@ -51,7 +60,7 @@ def _random_crop(pictures_BCHW: Tensor, border: int, generator: torch.Generator)
     return cropped_BHWC.permute(0, 3, 1, 2).contiguous()
 
 
-_KINDS: dict[Augmentation, Callable[[Tensor, torch.Generator], Tensor]] = {
+_KINDS: dict[Augmentation, Callable[[Tensor, torch.Generator, BatchRows], Tensor]] = {
     "none": _none,
     "shift": _shift,
     "crop_flip": _crop_flip,

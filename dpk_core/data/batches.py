@@ -9,10 +9,14 @@ from torch import Tensor
 
 from dpk_core.data.augment import CROPPING, augment
 from dpk_core.data.crops import draw_crops
+from dpk_core.data.erasing import erase
+from dpk_core.data.randaugment import randaugment
+from dpk_core.data.rows import BatchRows, own_rows, whole_batch
 from dpk_core.data.split import ImageData, PictureSplit, Reading
 from dpk_core.errors import InvalidRequest
+from dpk_core.parallel.world import ALONE, World
 from dpk_core.randomness import derive
-from dpk_core.spec import Augmentation, Recipe
+from dpk_core.spec import Recipe
 
 AHEAD = 2
 """Batches that are being read while one is used."""
@@ -36,31 +40,35 @@ def epoch_order(seed: int, epoch: int, pictures: int, batch_size: int) -> Tensor
     return order[: steps_per_epoch(pictures, batch_size) * batch_size].view(-1, batch_size)
 
 
-def training_batch(
-    data: ImageData, positions_B: Tensor, augmentation: Augmentation, seed: int, step: int
-) -> tuple[Tensor, Tensor]:
+def training_batch(data: ImageData, positions_B: Tensor, recipe: Recipe, seed: int, step: int) -> tuple[Tensor, Tensor]:
     """The pictures of a step, augmented and normalised (B x C x H x W, float32), and their labels (B)."""
-    return _finished(data, _reading(data, positions_B, augmentation, seed, step), positions_B, augmentation, seed, step)
+    rows = whole_batch(len(positions_B))
+    reading = _reading(data, positions_B, recipe, seed, step, rows)
+    return _finished(data, reading, positions_B, recipe, seed, step, rows)
 
 
 class TrainingBatches:
-    """The batches of a training by step. Those to come are read ahead, which changes when, never what, is read."""
+    """The batches of a training by step. Those to come are read ahead, which changes when, never what, is read.
 
-    def __init__(self, data: ImageData, recipe: Recipe, seed: int, stop_step: int) -> None:
+    In a world of several ranks, the rows of this one, see `own_rows`, which may raise InvalidRequest.
+    """
+
+    def __init__(self, data: ImageData, recipe: Recipe, seed: int, stop_step: int, world: World = ALONE) -> None:
         self._data, self._recipe, self._seed, self._stop_step = data, recipe, seed, stop_step
+        self._rows = own_rows(recipe, world)
         self._steps = steps_per_epoch(len(data.train), recipe.batch_size)
         self._orders: dict[int, Tensor] = {}
         self._readings: dict[int, Reading] = {}
 
     def at(self, step: int) -> tuple[Tensor, Tensor]:
         """The batch of a step, as `training_batch`. Raises DataFault naming a picture that cannot be read."""
-        augmentation = self._recipe.augmentation
+        recipe, seed, rows = self._recipe, self._seed, self._rows
         for coming in range(step, min(step + 1 + AHEAD, self._stop_step)):
             if coming not in self._readings:
                 positions_B = self.positions(coming)
-                self._readings[coming] = _reading(self._data, positions_B, augmentation, self._seed, coming)
+                self._readings[coming] = _reading(self._data, positions_B, recipe, seed, coming, rows)
         reading = self._readings.pop(step)
-        return _finished(self._data, reading, self.positions(step), augmentation, self._seed, step)
+        return _finished(self._data, reading, self.positions(step), recipe, seed, step, rows)
 
     def positions(self, step: int) -> Tensor:
         """Places of a step's pictures in the training split, B."""
@@ -69,12 +77,17 @@ class TrainingBatches:
             # Reading ahead looks into the next epoch; older ones are done with.
             self._orders = {past: order for past, order in self._orders.items() if past == epoch - 1}
             self._orders[epoch] = epoch_order(self._seed, epoch, len(self._data.train), self._recipe.batch_size)
-        return self._orders[epoch][place]
+        return self._orders[epoch][place][self._rows.places_B]
 
 
-def in_order(split: PictureSplit, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """All pictures (B x C x H x W, uint8) with their labels (B), the incomplete last batch too; one is read ahead."""
-    batches = torch.split(torch.arange(len(split)), batch_size)
+def in_order(split: PictureSplit, batch_size: int, world: World = ALONE) -> Iterator[tuple[Tensor, Tensor]]:
+    """All pictures (B x C x H x W, uint8) with their labels (B), the incomplete last batch too; one is read ahead.
+
+    In a world of several ranks, every so manieth batch.
+    """
+    batches = torch.split(torch.arange(len(split)), batch_size)[world.rank :: world.size]
+    if not batches:
+        return
     coming = split.start_reading(batches[0])
     for positions_B, after_B in zip(batches, (*batches[1:], None), strict=True):
         reading = coming
@@ -83,14 +96,21 @@ def in_order(split: PictureSplit, batch_size: int) -> Iterator[tuple[Tensor, Ten
         yield reading(), split.labels[positions_B.to(split.labels.device)]
 
 
-def _reading(data: ImageData, positions_B: Tensor, augmentation: Augmentation, seed: int, step: int) -> Reading:
-    crops = draw_crops(seed, step, len(positions_B)) if augmentation in CROPPING else None
+def _reading(data: ImageData, positions_B: Tensor, recipe: Recipe, seed: int, step: int, rows: BatchRows) -> Reading:
+    crops = None
+    if recipe.augmentation in CROPPING:
+        crops = draw_crops(seed, step, rows.total)[rows.places_B.numpy()]
     return data.train.start_reading(positions_B, crops)
 
 
 def _finished(
-    data: ImageData, reading: Reading, positions_B: Tensor, augmentation: Augmentation, seed: int, step: int
+    data: ImageData, reading: Reading, positions_B: Tensor, recipe: Recipe, seed: int, step: int, rows: BatchRows
 ) -> tuple[Tensor, Tensor]:
     generator = torch.Generator().manual_seed(derive(seed, "augment", step))
-    pictures_BCHW = augment(augmentation, reading(), generator)
-    return data.normalise(pictures_BCHW), data.train.labels[positions_B.to(data.device)]
+    pictures_BCHW = augment(recipe.augmentation, reading(), generator, rows)
+    if recipe.randaugment is not None:
+        pictures_BCHW = randaugment(pictures_BCHW, recipe.randaugment, seed, step, rows)
+    pictures_BCHW = data.normalise(pictures_BCHW)
+    if recipe.erasing:
+        pictures_BCHW = erase(pictures_BCHW, recipe.erasing, seed, step, rows)
+    return pictures_BCHW, data.train.labels[positions_B.to(data.device)]

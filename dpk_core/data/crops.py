@@ -37,8 +37,17 @@ def crop_boxes(draws_BA4: Draws, height: int, width: int) -> Boxes:
 
     Where none fits, the largest box in the middle whose aspect ratio is allowed.
     """
-    area_BA = (AREA[0] + (AREA[1] - AREA[0]) * draws_BA4[..., 0]) * height * width
-    low, high = math.log(RATIO[0]), math.log(RATIO[1])
+    boxes_B4, fits_B = boxes_within(draws_BA4, height, width, AREA, RATIO)
+    boxes_B4[~fits_B] = _middle(height, width)
+    return boxes_B4
+
+
+def boxes_within(
+    draws_BA4: Draws, height: int, width: int, area: tuple[float, float], ratio: tuple[float, float]
+) -> tuple[Boxes, NDArray[np.bool_]]:
+    """Boxes as of `crop_boxes` and which of them fit: those of pictures of which no attempt does mean nothing."""
+    area_BA = (area[0] + (area[1] - area[0]) * draws_BA4[..., 0]) * height * width
+    low, high = math.log(ratio[0]), math.log(ratio[1])
     ratio_BA = np.exp(low + (high - low) * draws_BA4[..., 1])
     widths_BA = np.rint(np.sqrt(area_BA * ratio_BA)).astype(np.int64)
     heights_BA = np.rint(np.sqrt(area_BA / ratio_BA)).astype(np.int64)
@@ -47,9 +56,8 @@ def crop_boxes(draws_BA4: Draws, height: int, width: int) -> Boxes:
     widths_B, heights_B = widths_BA[which_B], heights_BA[which_B]
     left_B = np.floor(draws_BA4[which_B][:, 3] * (width - widths_B + 1)).astype(np.int64)
     top_B = np.floor(draws_BA4[which_B][:, 2] * (height - heights_B + 1)).astype(np.int64)
-    boxes_B4 = np.stack([left_B, top_B, widths_B, heights_B], 1)
-    boxes_B4[~fits_BA.any(1)] = _middle(height, width)
-    return boxes_B4
+    boxes_B4: Boxes = np.stack([left_B, top_B, widths_B, heights_B], 1)
+    return boxes_B4, fits_BA[which_B]
 
 
 def resized_crops(pictures_BCHW: Tensor, boxes_B4: Boxes) -> Tensor:

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dpk_core.distill.precision import full_precision
+from dpk_core.parallel.world import ALONE, World
 
 EPS = 1e-7
 """Keeps the logarithms finite, as in the authors' code."""
@@ -43,13 +44,15 @@ class Bank(nn.Module):
             self.register_buffer(name, torch.empty(pictures, width).uniform_(-bound, bound))
         self.register_buffer("scales", torch.zeros(2))
 
-    def contrast(self, student_BE: Tensor, teacher_BE: Tensor, contrasted_BP: Tensor, temperature: float) -> Tensor:
+    def contrast(
+        self, student_BE: Tensor, teacher_BE: Tensor, contrasted_BP: Tensor, temperature: float, world: World = ALONE
+    ) -> Tensor:
         """The loss of the student against the teacher's bank, and of the teacher against the student's."""
         pairs = ((student_BE, self.teacher_NE), (teacher_BE, self.student_NE))
         # Copies, because the backward pass needs the banks as they are now, and `keep` moves them before it.
         likenesses = [likeness(one_BE, bank_NE.clone(), contrasted_BP, temperature) for one_BE, bank_NE in pairs]
         with torch.no_grad():
-            first = torch.stack([likeness_BP.mean() for likeness_BP in likenesses]) * self.pictures
+            first = world.mean(torch.stack([likeness_BP.mean() for likeness_BP in likenesses])) * self.pictures
             self.scales.copy_(torch.where(self.scales > 0, self.scales, first))
         student, teacher = (
             contrast_loss(likeness_BP, scale, self.pictures)

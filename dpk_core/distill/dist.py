@@ -37,12 +37,13 @@ class Dist(Method):
         super().__init__(student, teacher)
         self.options = options or DistOptions()
 
-    def forward(self, pictures_BCHW: Tensor, labels_B: Tensor, step: StepContext) -> StepOutcome:  # noqa: ARG002 - no chance
+    def forward(self, pictures_BCHW: Tensor, labels_B: Tensor, step: StepContext) -> StepOutcome:
         """Parts: `loss_class`, `loss_inter`, `loss_intra`, before their weights."""
         teacher_logits_BC = self.ask_teacher(pictures_BCHW)
         logits_BC = self.student(pictures_BCHW)
         loss_class = F.cross_entropy(logits_BC, labels_B)
-        loss_inter, loss_intra = relation_losses(logits_BC, teacher_logits_BC, self.options.temperature)
+        every_BC, every_teacher_BC = step.world.gather_all(logits_BC, teacher_logits_BC)
+        loss_inter, loss_intra = relation_losses(every_BC, every_teacher_BC, self.options.temperature)
         total = (
             self.options.class_weight * loss_class
             + self.options.inter_weight * loss_inter

@@ -87,7 +87,8 @@ class Dpk(TappedMethod):
         self, maps: Mapping[str, tuple[Tensor, Tensor]], step: StepContext
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Σ wᵢ·MSEᵢ and the parts of each stage."""
-        ckas = torch.stack([unbiased_cka(student, teacher) for student, teacher in maps.values()])
+        of_all = (step.world.gather_all(student.detach(), teacher) for student, teacher in maps.values())
+        ckas = torch.stack([unbiased_cka(student, teacher) for student, teacher in of_all])
         shares, fallbacks = self._shares(ckas, step)
         parts: dict[str, Tensor] = {}
         losses = []
@@ -99,10 +100,11 @@ class Dpk(TappedMethod):
             student_BCHW, teacher_BCHW = maps[stage.name]
             module = self.stages[stage.name]
             noise_BN = draw_noise(
-                len(student_BCHW), module.tokens,
+                len(student_BCHW) * step.world.size, module.tokens,
                 seed=step.seed, step=step.step, stage=stage.name, device=student_BCHW.device,
             )  # fmt: skip
-            done = module(student_BCHW, teacher_BCHW, noise_BN, given_tokens(host_shares[index], module.tokens))
+            given = given_tokens(host_shares[index], module.tokens)
+            done = module(student_BCHW, teacher_BCHW, step.world.own(noise_BN), given)
             losses.append(stage.weight * done.loss)
             parts[f"share.{stage.name}"] = shares[index]
             parts[f"cka.{stage.name}"] = ckas[index].nan_to_num(0.0)

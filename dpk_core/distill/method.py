@@ -10,18 +10,24 @@ from typing import ClassVar, Self
 import torch
 from torch import Tensor, nn
 
+from dpk_core.parallel.world import ALONE, World
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepContext:
     """Where in a training a step stands. Chance in a step is drawn from `seed` and `step` alone, so a resumed run
     needs no generator state. `step` counts from 0 over the whole training, which has `total_steps`; `positions_B` are
     the pictures' places in the training split. A method that needs one of these and gets None raises ValueError.
+
+    In a `world` of several ranks a method sees its rank's pictures. What is a mean over pictures is taken over those;
+    what is drawn for a batch or relates its pictures to each other is drawn for or taken over those of all ranks.
     """
 
     seed: int
     step: int
     total_steps: int | None = None
     positions_B: Tensor | None = None
+    world: World = ALONE
 
     @property
     def fraction(self) -> float:
@@ -80,6 +86,20 @@ class Method(nn.Module, ABC):
     def distillation_parameters(self) -> Iterator[nn.Parameter]:
         """The trainable parameters beside the student's."""
         return self.extras.parameters()
+
+    def compile_student(self) -> None:
+        """From now on the student trains through torch's compiler, which fuses operations and so rounds differently.
+
+        It is judged as everybody will run it.
+        """
+        student, eager = self.student, self.student.forward
+        compiled = torch.compile(eager, dynamic=False)
+
+        def forward(pictures_BCHW: Tensor) -> Tensor:
+            logits_BC: Tensor = (compiled if student.training else eager)(pictures_BCHW)
+            return logits_BC
+
+        student.forward = forward
 
     def ask_teacher(self, pictures_BCHW: Tensor) -> Tensor:
         """The teacher's logits, without gradient."""

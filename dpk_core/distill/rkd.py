@@ -37,12 +37,12 @@ class Rkd(TappedMethod):
         super().__init__(student, teacher, taps)
         self.options = options
 
-    def forward(self, pictures_BCHW: Tensor, labels_B: Tensor, step: StepContext) -> StepOutcome:  # noqa: ARG002 - no chance
+    def forward(self, pictures_BCHW: Tensor, labels_B: Tensor, step: StepContext) -> StepOutcome:
         """Parts: `loss_class`, `loss_distance`, `loss_angle`, before their weights."""
         seen = self.look(pictures_BCHW)
         loss_class = F.cross_entropy(seen.logits_BC, labels_B)
-        loss_distance = distance_loss(seen.student_maps[0], seen.teacher_maps[0])
-        loss_angle = angle_loss(seen.student_maps[0], seen.teacher_maps[0])
+        maps = step.world.gather_all(seen.student_maps[0], seen.teacher_maps[0])
+        loss_distance, loss_angle = distance_loss(*maps), angle_loss(*maps)
         total = (
             self.options.class_weight * loss_class
             + self.options.distance_weight * loss_distance

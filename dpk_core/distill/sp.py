@@ -32,11 +32,11 @@ class Sp(TappedMethod):
         super().__init__(student, teacher, taps)
         self.options = options
 
-    def forward(self, pictures_BCHW: Tensor, labels_B: Tensor, step: StepContext) -> StepOutcome:  # noqa: ARG002 - no chance
+    def forward(self, pictures_BCHW: Tensor, labels_B: Tensor, step: StepContext) -> StepOutcome:
         """Parts: `loss_class`, `loss_features`, before their weights."""
         seen = self.look(pictures_BCHW)
         loss_class = F.cross_entropy(seen.logits_BC, labels_B)
-        loss_features = similarity_loss(seen.student_maps[0], seen.teacher_maps[0])
+        loss_features = similarity_loss(*step.world.gather_all(seen.student_maps[0], seen.teacher_maps[0]))
         total = self.options.class_weight * loss_class + self.options.feature_weight * loss_features
         return outcome(total, seen.logits_BC, {"loss_class": loss_class, "loss_features": loss_features})
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -30,20 +32,35 @@ class TappedMethod(Method):
     def __init__(self, student: nn.Module, teacher: nn.Module, taps: Taps) -> None:
         super().__init__(student, teacher)
         self.taps = taps
+        self._see_student: Callable[[Tensor], tuple[Tensor, list[Tensor]]] = self._see_eagerly
 
     def look(self, pictures_BCHW: Tensor) -> Seen:
-        """Runs teacher and student; the hooks are gone afterwards."""
+        """Runs teacher and student; the hooks are gone afterwards, save those of a compiled student."""
         assert self.teacher is not None
         with FeatureTaps(self.teacher, self.taps.teacher) as teacher_taps:
             teacher_logits_BC = self.ask_teacher(pictures_BCHW)
-        with FeatureTaps(self.student, self.taps.student) as student_taps:
-            logits_BC = self.student(pictures_BCHW)
+        logits_BC, student_maps = self._see_student(pictures_BCHW)
         return Seen(
             logits_BC=logits_BC,
             teacher_logits_BC=teacher_logits_BC,
-            student_maps=student_taps.maps,
+            student_maps=student_maps,
             teacher_maps=teacher_taps.maps,
         )
+
+    def compile_student(self) -> None:
+        """See `Method`. The student's hooks stay: ones that came anew in each step would be compiled anew."""
+        taps = FeatureTaps(self.student, self.taps.student)
+        taps.open()
+
+        def see(pictures_BCHW: Tensor) -> tuple[Tensor, list[Tensor]]:
+            # Left where they are, they would make the next step another case to compile.
+            return self.student(pictures_BCHW), taps.take()
+
+        self._see_student = torch.compile(see, dynamic=False)
+
+    def _see_eagerly(self, pictures_BCHW: Tensor) -> tuple[Tensor, list[Tensor]]:
+        with FeatureTaps(self.student, self.taps.student) as taps:
+            return self.student(pictures_BCHW), taps.maps
 
 
 def resize_like(student_BCHW: Tensor, teacher_BCHW: Tensor) -> Tensor:

@@ -28,14 +28,24 @@ class FeatureTaps:
         self._handles: list[RemovableHandle] = []
 
     def __enter__(self) -> Self:
+        self.open()
+        return self
+
+    def open(self) -> None:
+        """Begins to collect, for good unless a `with` block ends it."""
         tapped = [self._model.get_submodule(name) for name in self._modules]
         for name, module in zip(self._modules, tapped, strict=True):
             self._handles.append(module.register_forward_hook(self._keeper(name)))
-        return self
 
     def __exit__(self, *_: object) -> None:
         while self._handles:
             self._handles.pop().remove()
+
+    def take(self) -> list[Tensor]:
+        """The maps, which are kept no longer."""
+        found = self.maps
+        self._outputs.clear()
+        return found
 
     @property
     def maps(self) -> list[Tensor]:

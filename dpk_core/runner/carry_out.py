@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from dpk_core.errors import ArtifactFault
 from dpk_core.models.build import parameter_count
+from dpk_core.parallel.world import ALONE, World
 from dpk_core.protocol import (
     Checkpointed,
     Event,
@@ -97,14 +99,30 @@ class Reporter:
         self._channel.send(Checkpointed(run_id=self._run_id, checkpoint=checkpoint))
 
 
-def carry_out(assignment: Assignment, channel: Channel, device: torch.device, device_name: str) -> Event:
+class Follower:
+    """The observer of a rank that does not lead: the leading one hears, speaks and writes for all."""
+
+    def wants_stop(self) -> bool:
+        """Never by itself."""
+        return False
+
+    def _keep_quiet(self, *_: Any, **__: Any) -> None:
+        pass
+
+    began = measured = stepped = progress = checkpoint = _keep_quiet
+
+
+def carry_out(
+    assignment: Assignment, channel: Channel, device: torch.device, device_name: str, world: World = ALONE
+) -> Event:
     """Trains as the assignment says, sending events on the way. Returns the last event, which the caller sends.
 
+    In a `world` of several ranks each carries out the same assignment, and the one that leads writes the files.
     Raises what can go wrong with data, artifacts, memory or the training itself; see `failures`.
     """
     command = assignment.command
     root = Path(command.artifact_root)
-    training = _prepare(command, root, device)
+    training = _prepare(command, root, device, world)
     total_steps = command.spec.stop_epoch * training.steps_per_epoch
     channel.send(
         Started(
@@ -112,9 +130,10 @@ def carry_out(assignment: Assignment, channel: Channel, device: torch.device, de
             steps_per_epoch=training.steps_per_epoch, parameters=parameter_count(training.model),
         )
     )  # fmt: skip
-    reporter = Reporter(
-        assignment, channel, CheckpointWriter(root, command.checkpoint_prefix, command.resume), total_steps
-    )
+    reporter: Reporter | Follower = Follower()
+    if world.leads:
+        writer = CheckpointWriter(root, command.checkpoint_prefix, command.resume)
+        reporter = Reporter(assignment, channel, writer, total_steps)
     reporter.began(training)
     reached = train(training, command.spec.stop_epoch, reporter)
     reporter.progress(training)
@@ -128,7 +147,7 @@ def carry_out(assignment: Assignment, channel: Channel, device: torch.device, de
     return Finished(run_id=command.run_id, result=result)
 
 
-def _prepare(command: RunCommand, root: Path, device: torch.device) -> Training:
+def _prepare(command: RunCommand, root: Path, device: torch.device, world: World) -> Training:
     spec = command.spec.training
     data = warm.data_for(spec, None if command.data_root is None else Path(command.data_root), device)
     teacher = None
@@ -136,7 +155,8 @@ def _prepare(command: RunCommand, root: Path, device: torch.device) -> Training:
         if command.teacher_weights is None:
             raise ArtifactFault(f"The run needs the weights of its teacher {spec.teacher.model}, and none were named.")
         teacher = warm.teacher_for(spec.teacher.model, command.teacher_weights, root, data)
-    training = begin(spec, data, teacher, None if command.weights_root is None else Path(command.weights_root))
+    weights_root = None if command.weights_root is None else Path(command.weights_root)
+    training = begin(spec, data, teacher, weights_root=weights_root, world=world)
     if command.resume is not None:
         resume(training, root, command.resume)
     return training
@@ -145,9 +165,9 @@ def _prepare(command: RunCommand, root: Path, device: torch.device) -> Training:
 def _result(command: RunCommand, training: Training, root: Path, device: torch.device, device_name: str) -> RunResult:
     spec, data = command.spec, training.data
     # The only place that reads the test split, and only when the training is over.
-    test = evaluate(training.judged, data, data.read_test()) if spec.is_full else None
+    test = evaluate(training.judged, data, data.read_test(), training.world) if spec.is_full else None
     weights = None
-    if spec.is_full and spec.training.role == "teacher":
+    if spec.is_full and spec.training.role == "teacher" and training.world.leads:
         weights = save_weights(training.judged, root, command.weights_path)
     return RunResult(
         epochs=training.epoch,

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from dpk_core.data.batches import in_order
 from dpk_core.data.split import ImageData, PictureSplit
+from dpk_core.parallel.world import ALONE, World
 
 BATCH = 500
 """Pictures at once; fewer where they are so large that a batch would hold more than `BATCH_PIXELS`."""
@@ -27,20 +28,25 @@ class Evaluation:
     right: Tensor
 
 
-def evaluate(model: nn.Module, data: ImageData, split: PictureSplit) -> Evaluation:
-    """Judges `model` in evaluation mode and puts it back into the mode it was in. Two host synchronisations."""
+def evaluate(model: nn.Module, data: ImageData, split: PictureSplit, world: World = ALONE) -> Evaluation:
+    """Judges `model` in evaluation mode and puts it back into the mode it was in. Two host synchronisations.
+
+    The ranks of a world share the batches, and each learns the result of all.
+    """
     mode = model.training
     batch_size = min(BATCH, max(1, BATCH_PIXELS // data.card.side**2))
     model.eval()
-    right: list[Tensor] = []
+    right_N = torch.zeros(len(split), dtype=torch.uint8, device=data.device)
     loss = torch.zeros((), dtype=torch.float64, device=data.device)
     try:
         with torch.no_grad():
-            for pictures_BCHW, labels_B in in_order(split, batch_size):
+            for number, (pictures_BCHW, labels_B) in enumerate(in_order(split, batch_size, world)):
                 logits_BC = model(data.normalise(pictures_BCHW))
-                right.append(logits_BC.argmax(1) == labels_B)
+                first = (number * world.size + world.rank) * batch_size
+                right_N[first : first + len(labels_B)] = logits_BC.argmax(1) == labels_B
                 loss += F.cross_entropy(logits_BC, labels_B, reduction="sum")
     finally:
         model.train(mode)
-    right_N = torch.cat(right).cpu()
+    right_N = world.total(right_N).bool().cpu()
+    loss = world.total(loss)
     return Evaluation(accuracy=int(right_N.sum()) / len(split), loss=loss.item() / len(split), right=right_N)

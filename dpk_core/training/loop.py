@@ -4,6 +4,9 @@ All chance in a step is derived from (seed, purpose, step), never from what happ
 any step goes on as if it had never stopped, and two students with the same seed see the same pictures in the same
 order whatever their teachers (common random numbers).
 
+Where several ranks share a training, each goes through this loop with its part of every batch. What they compute
+together is the same for all of them: gradients, what is measured, whether to stop.
+
 A step is one update of the weights. Where the recipe accumulates gradients it has several parts, each a step of its own
 to the method.
 """
@@ -19,6 +22,7 @@ from torch import Tensor
 
 from dpk_core.data.batches import TrainingBatches
 from dpk_core.distill.method import StepContext
+from dpk_core.parallel.batch_norm import shared_batch_norm
 from dpk_core.randomness import derive
 from dpk_core.training.evaluate import Evaluation, evaluate
 from dpk_core.training.targets import make_targets
@@ -53,10 +57,10 @@ def train(training: Training, stop_epoch: int, observer: Observer) -> bool:
     if stop_step == 0:
         _measure_untrained(training, observer)
         return True
-    batches = TrainingBatches(training.data, training.spec.recipe, training.spec.seed, stop_step)
+    batches = TrainingBatches(training.data, training.spec.recipe, training.spec.seed, stop_step, training.world)
     with torch.random.fork_rng(devices=devices):
         while training.step < stop_step:
-            if observer.wants_stop():
+            if training.world.any_of(observer.wants_stop()):
                 return False
             began = time.monotonic()
             _step(training, *batches.at(training.step), batches.positions(training.step))
@@ -77,16 +81,20 @@ def _measure_untrained(training: Training, observer: Observer) -> None:
 
 def _step(training: Training, pictures_BCHW: Tensor, labels_B: Tensor, positions_B: Tensor) -> None:
     recipe, seed, step = training.spec.recipe, training.spec.seed, training.step
-    pictures_BCHW, targets_B = make_targets(recipe, pictures_BCHW, labels_B, training.data.card.classes, seed, step)
+    pictures_BCHW, targets_B = make_targets(
+        recipe, pictures_BCHW, labels_B, training.data.card.classes, seed, step, training.world
+    )
+    labels_B, positions_B = labels_B[: len(targets_B)], positions_B[: len(targets_B)]  # without mixed-in partners
     if recipe.channels_last:
         pictures_BCHW = pictures_BCHW.contiguous(memory_format=torch.channels_last)
     training.optimisers.prepare(step)
     split = (values.tensor_split(recipe.accumulation) for values in (pictures_BCHW, targets_B, labels_B, positions_B))
     parts = [_part(training, number, *inputs) for number, inputs in enumerate(zip(*split, strict=True))]
+    training.world.average_gradients(training.optimisers.parameters)
     training.optimisers.update()
     if training.average is not None:
         training.average.update_parameters(training.model)
-    training.averages.add(_together(parts))
+    training.averages.add(training.world.means(_together(parts)))
     training.step += 1
     if training.step % CHECK_STEPS == 0:
         training.averages.check(training.step)
@@ -106,14 +114,16 @@ def _part(
     """Adds the gradients of one part. To the method each part is a step, with chance of its own."""
     recipe, seed = training.spec.recipe, training.spec.seed
     step = training.step * recipe.accumulation + number
-    share = len(labels_B) / recipe.batch_size
-    # For networks with dropout, which draw from the global generator.
-    torch.manual_seed(derive(seed, "dropout", step))
+    world = training.world
+    share = len(labels_B) * world.size / recipe.batch_size
+    # For networks with dropout, which draw from the global generator, and so from one of its own in each rank.
+    torch.manual_seed(derive(seed, "dropout", step, *([world.rank] if world.rank else [])))
     total_steps = training.total_steps * recipe.accumulation
-    context = StepContext(seed=seed, step=step, total_steps=total_steps, positions_B=positions_B)
-    with torch.autocast(
+    context = StepContext(seed=seed, step=step, total_steps=total_steps, positions_B=positions_B, world=world)
+    low_precision = torch.autocast(
         pictures_BCHW.device.type, getattr(torch, recipe.precision), enabled=recipe.precision != "float32"
-    ):
+    )
+    with low_precision, shared_batch_norm(world):
         outcome = training.method(pictures_BCHW, targets_B, context)
     training.optimisers.add_gradients(outcome.loss * share)
     accuracy = (outcome.logits_BC.argmax(1) == labels_B).double().mean()
@@ -140,7 +150,7 @@ def _measure(training: Training) -> Evaluation | None:
 
 def _judge(training: Training) -> Evaluation:
     """The network on the validation split; what is measured is kept beside the means of the epoch's steps, if any."""
-    validation = evaluate(training.judged, training.data, training.data.validation)
+    validation = evaluate(training.judged, training.data, training.data.validation, training.world)
     training.last_measured = {
         **training.averages.means(),
         "validation_accuracy": validation.accuracy,

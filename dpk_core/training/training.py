@@ -11,10 +11,12 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from dpk_core.data.batches import steps_per_epoch
+from dpk_core.data.rows import own_rows
 from dpk_core.data.source import ImageData
 from dpk_core.distill.build import build_method
 from dpk_core.distill.method import Method
 from dpk_core.errors import ArtifactFault
+from dpk_core.parallel.world import ALONE, World
 from dpk_core.randomness import derive
 from dpk_core.spec import TrainingSpec
 from dpk_core.training.averages import Averages
@@ -30,6 +32,7 @@ class Training:
     data: ImageData
     method: Method
     optimisers: Optimisers
+    world: World = ALONE
     average: AveragedModel | None = None
     """The running average of the network's weights and buffers, where the recipe asks for one."""
     steps_per_epoch: int
@@ -108,14 +111,23 @@ class Training:
         self.stop_epoch, self.run_began = state["stop_epoch"], state["run_began"]
 
 
-def begin(spec: TrainingSpec, data: ImageData, teacher: nn.Module | None, weights_root: Path | None = None) -> Training:
+def begin(
+    spec: TrainingSpec,
+    data: ImageData,
+    teacher: nn.Module | None,
+    *,
+    weights_root: Path | None = None,
+    world: World = ALONE,
+) -> Training:
     """A training before its first step, on the device of `data`. The student's weights depend on the seed and on what
     it starts from alone.
 
-    Raises InvalidRequest when there are fewer pictures than a batch needs, and as `starting_model` does.
+    `world`: the ranks that share it, each of which begins it for itself. Raises InvalidRequest when there are fewer
+    pictures than a batch needs or they cannot be shared evenly, and as `starting_model` does.
     """
     card = data.card
     steps = steps_per_epoch(len(data.train), spec.recipe.batch_size)
+    own_rows(spec.recipe, world)  # raises before anything is built
     started = starting_model(spec, card, weights_root)
     student = started.model.to(data.device)
     if spec.recipe.channels_last:
@@ -137,8 +149,12 @@ def begin(spec: TrainingSpec, data: ImageData, teacher: nn.Module | None, weight
     )
     if spec.trains == "head":
         student.eval()  # the body is to stay what it is, its running statistics too
+    if spec.recipe.compiled:
+        # What was compiled for trainings before counts towards a limit beyond which torch would quietly not compile.
+        torch.compiler.reset()
+        method.compile_student()
     return Training(
-        spec=spec, data=data, method=method, steps_per_epoch=steps, average=average,
+        spec=spec, data=data, method=method, steps_per_epoch=steps, average=average, world=world,
         optimisers=make_optimisers(method, spec.recipe, steps), notes=started.notes,
     )  # fmt: skip
 

@@ -65,6 +65,16 @@ class TestSpec:
         ]
         assert len({each.key() for each in [training, *others]}) == 1 + len(others)
 
+    def test_fields_that_came_later_keep_the_keys_of_what_was_there(self, training: TrainingSpec) -> None:
+        # Recorded before them. A change here makes every stored run be trained anew; see TRAINING_VERSION.
+        assert training.key() == "9c35eb5a33dfdf311199521924baff6dfc063234d40bef7820bffd73c7acb78b"
+        later = {"randaugment": 9, "erasing": 0.25, "compiled": True}
+        assert later.keys().isdisjoint(to_json(training.recipe))
+        for name, value in later.items():
+            chosen = replace(training, recipe=replace(training.recipe, **{name: value}))
+            assert chosen.key() != training.key()
+            assert from_json(TrainingSpec, json.loads(json.dumps(to_json(chosen)))) == chosen
+
     def test_the_key_is_pinned(self) -> None:
         # Another form would forget every stored run; that is what raising TRAINING_VERSION is for.
         canonical = b'{"a":null,"b":[1,2.5]}'
@@ -101,6 +111,25 @@ class TestSpec:
 
 
 class TestRecipes:
+    @pytest.mark.parametrize(
+        ("field", "value", "words"),
+        [
+            ("epochs", 0, "at least 1, not 0"),
+            ("learning_rate", 0.0, "above 0"),
+            ("momentum", 1.0, "at least 0 and below 1"),
+            ("weight_decay", -1e-4, "at least 0"),
+            ("clip_norm", 0.0, "above 0"),
+            ("warmup_epochs", 24, "in 0 … 23"),
+            ("accumulation", 65, "in 1 … 64, the batch size"),
+            ("randaugment", 31, "in 0 … 30"),
+            ("randaugment", -1, "in 0 … 30"),
+            ("erasing", 1.1, "in 0 … 1"),
+        ],
+    )
+    def test_what_cannot_be_is_refused(self, field: str, value: float, words: str) -> None:
+        with pytest.raises(ValueError, match=f"^{field} must be {words}"):
+            replace(recipe("digits"), **{field: value})
+
     def test_milestones_keep_their_places(self) -> None:
         assert recipe("cifar100").milestones == (150, 180, 210)
         assert recipe("cifar100", epochs=24).milestones == (15, 18, 21)

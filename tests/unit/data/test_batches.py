@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -9,6 +11,7 @@ from dpk_core.catalogue.datasets import DIGITS
 from dpk_core.data.batches import epoch_order, steps_per_epoch, training_batch
 from dpk_core.data.source import load_dataset
 from dpk_core.errors import InvalidRequest
+from dpk_core.recipes import DIGITS as DIGITS_RECIPE
 
 
 def test_the_incomplete_last_batch_is_dropped() -> None:
@@ -37,7 +40,7 @@ def test_order_follows_seed_and_epoch() -> None:
 def test_a_batch_holds_the_pictures_of_its_positions() -> None:
     data = load_dataset(DIGITS, None, torch.device("cpu"))
     positions = torch.tensor([5, 1, 7])
-    pictures, labels = training_batch(data, positions, "none", seed=0, step=0)
+    pictures, labels = training_batch(data, positions, replace(DIGITS_RECIPE, augmentation="none"), seed=0, step=0)
     assert torch.equal(labels, data.train.labels[positions])
     assert torch.equal(pictures, data.normalise(data.train.pictures[positions]))
 
@@ -45,10 +48,10 @@ def test_a_batch_holds_the_pictures_of_its_positions() -> None:
 def test_augmentation_differs_by_step_and_seed() -> None:
     data = load_dataset(DIGITS, None, torch.device("cpu"))
     drawn = {
-        (seed, step): training_batch(data, torch.arange(32), "shift", seed, step)[0]
+        (seed, step): training_batch(data, torch.arange(32), DIGITS_RECIPE, seed, step)[0]
         for seed in (0, 1)
         for step in (0, 1)
     }
-    assert torch.equal(drawn[0, 0], training_batch(data, torch.arange(32), "shift", 0, 0)[0])
+    assert torch.equal(drawn[0, 0], training_batch(data, torch.arange(32), DIGITS_RECIPE, 0, 0)[0])
     assert not torch.equal(drawn[0, 0], drawn[0, 1])
     assert not torch.equal(drawn[0, 0], drawn[1, 0])

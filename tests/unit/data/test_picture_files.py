@@ -218,13 +218,13 @@ class TestTrainingBatches:
             for step in range(first, 9):
                 assert torch.equal(resumed.at(step)[0], batches[step][0])
                 assert torch.equal(resumed.positions(step), epoch_order(7, step // 4, 18, 4)[step % 4])
-        alone = training_batch(data, epoch_order(7, 1, 18, 4)[2], kind, 7, 6)
+        alone = training_batch(data, epoch_order(7, 1, 18, 4)[2], wanted, 7, 6)
         assert torch.equal(alone[0], batches[6][0])
         assert torch.equal(alone[1], batches[6][1])
 
     def test_each_picture_of_a_batch_gets_a_crop_of_its_own(self, data: ImageData) -> None:
         positions = torch.zeros(16, dtype=torch.int64)
-        pictures, labels = training_batch(data, positions, "resized_crop_flip", 0, 0)
+        pictures, labels = training_batch(data, positions, RECIPE, 0, 0)
         assert pictures.shape == (16, 3, 30, 30)
         assert labels.tolist() == [0] * 16
         assert len({tuple(picture.flatten().tolist()) for picture in pictures}) == 16

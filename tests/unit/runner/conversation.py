@@ -78,11 +78,16 @@ class Runner:
 
 
 @contextmanager
-def running() -> Iterator[Runner]:
+def running(device: str = "cpu") -> Iterator[Runner]:
     """A runner for the block."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     with subprocess.Popen(
-        COMMAND, cwd=ROOT, env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        (*COMMAND, "--device", device),
+        cwd=ROOT,
+        env=environment,
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
     ) as process:
         try:
             yield Runner(process)

@@ -73,6 +73,7 @@ SWITCHES: dict[str, dict[str, Any]] = {
     "float16": {"precision": "float16"},
     "average of the weights": {"ema_decay": 0.9},
     "channels last": {"channels_last": True},
+    "RandAugment and erasing": {"randaugment": 9, "erasing": 0.5},
 }
 """Choices of a recipe whose state, if any, must survive."""
 

@@ -36,7 +36,7 @@ def teacher_spec(start: Start, **changes: Any) -> TrainingSpec:
 
 
 def begun(training_spec: TrainingSpec, root: Path) -> Training:
-    return begin(training_spec, digits(), None, root)
+    return begin(training_spec, digits(), None, weights_root=root)
 
 
 def test_every_weight_is_the_files(tmp_path: Path) -> None:
