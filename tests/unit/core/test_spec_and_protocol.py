@@ -114,7 +114,7 @@ class TestRecipes:
     @pytest.mark.parametrize(
         ("field", "value", "words"),
         [
-            ("epochs", 0, "at least 1, not 0"),
+            ("epochs", -1, "at least 0, not -1"),
             ("learning_rate", 0.0, "above 0"),
             ("momentum", 1.0, "at least 0 and below 1"),
             ("weight_decay", -1e-4, "at least 0"),
