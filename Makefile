@@ -59,10 +59,16 @@ bench-core: $(VENV)/.run ## what a training step costs under each method (millis
 bench-sweep: $(VENV)/.run ## one DPK step with every kind of vision model (goes on where it stopped)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.sweep_models
 
+bench-ablation: $(VENV)/.dev ## what each part of DPK is worth (needs DPK_DATA_ROOT; hours; goes on where it stopped)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.ablation
+
+bench-profiles: $(VENV)/.dev ## does the light profile rank teachers as the paper's sizes do (as above)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.profiles
+
 constraints: ## pin what is installed now into constraints.txt
 	@$(BIN)/uv pip freeze --python $(BIN)/python --exclude-editable | grep -v -i -E '^(nvidia-|triton|cuda-|pip==|setuptools==|uv==)' > constraints.txt
 
 clean: ## remove the environment and everything the demo made
 	@rm -rf $(VENV) .dpk build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
-.PHONY: help setup demo serve test check format catalogue bench-core bench-sweep constraints clean
+.PHONY: help setup demo serve test check format catalogue bench-core bench-sweep bench-ablation bench-profiles constraints clean

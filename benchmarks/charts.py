@@ -23,7 +23,12 @@ def share_curves(rows: list[dict[str, Any]], folder: Path) -> Path | None:
         return None
     encoding = {
         "x": {"field": "epoch", "type": "quantitative", "axis": {"tickMinStep": 1}, "title": "epoch"},
-        "y": {"field": "share", "type": "quantitative", "scale": {"domain": [0, 1]}, "title": "share given by the teacher"},
+        "y": {
+            "field": "share",
+            "type": "quantitative",
+            "scale": {"domain": [0, 1]},
+            "title": "share given by the teacher",
+        },
         "color": {"field": "stage", "type": "nominal", "title": None, "legend": {"orient": "top"}},
     }
     chart = {
