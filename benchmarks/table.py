@@ -4,7 +4,7 @@ One `.npz` file a table and method under `benchmarks/tables/`, plain arrays only
 
 | array | shape | what |
 |---|---|---|
-| `told` | text | JSON: data set, student, method, recipe, seeds, arms (teacher, its accuracies and costs), command, machine |
+| `told` | text | JSON: data set, student, method, recipe, seeds, arms (teacher and its own accuracies), command |
 | `validation_right` | A x S x E x ⌈V/8⌉ | packed bits: was validation picture v right after epoch e (`np.unpackbits`) |
 | `test_right` | A x S x ⌈N/8⌉ | packed bits of the test pictures after the last epoch |
 | `seconds` | A x S x E | CPU seconds of each epoch on one thread |
@@ -49,7 +49,7 @@ class Table:
     @property
     def truth_A(self) -> NDArray[np.float64]:
         """Each arm's mean test accuracy over all seeds."""
-        return self.test_right_ASN.mean((1, 2))
+        return np.asarray(self.test_right_ASN.mean((1, 2)))
 
     @property
     def truth_error_A(self) -> NDArray[np.float64]:

@@ -68,7 +68,9 @@ class Knowledge:
         if not self.rungs or self.rungs[-1] != 1 or list(self.rungs) != sorted(set(self.rungs)) or self.rungs[0] <= 0:
             raise ValueError(f"rungs must rise to 1, not {self.rungs}")
         if not len(self.rungs) == len(self.prior.mismatch) == len(self.prior.seed_spread):
-            raise ValueError(f"the prior must have one mismatch and one seed spread for each of {len(self.rungs)} rungs")
+            raise ValueError(
+                f"the prior must have one mismatch and one seed spread for each of {len(self.rungs)} rungs"
+            )
         if len({arm.teacher for arm in self.arms}) != len(self.arms):
             raise ValueError("each teacher must be there once")
 

@@ -119,7 +119,7 @@ class Model:
             (prior.baseline_spread if arm.teacher is None else prior.teacher_spread) ** 2 for arm in self.arms
         ])  # fmt: skip
         along_line = prior.slope_spread**2 * np.outer(self._x_A[one], self._x_A[other])
-        return FLAT**2 + along_line + np.equal.outer(one, other) * own_A[one][:, None]
+        return np.asarray(FLAT**2 + along_line + np.equal.outer(one, other) * own_A[one][:, None])
 
     def _arms_with(self, results: _Places) -> Matrix:
         """Covariance of every arm's y with results."""
@@ -135,7 +135,8 @@ class Model:
         luck = np.outer(seed_R[one.rung], seed_R[other.rung]) * prior.persistence**apart
         gain = FLAT**2 * (apart == 0) * (later < last)
         own = mismatch_R[later] ** 2 + prior.picture_spread**2 + same_seed * luck
-        return self._between_arms(one.arm, other.arm) + gain + same_seed * prior.common_spread**2 + same_arm * own
+        shared = self._between_arms(one.arm, other.arm) + gain + same_seed * prior.common_spread**2
+        return np.asarray(shared + same_arm * own)
 
 
 def _seed_variance(knowledge: Knowledge) -> Matrix:
@@ -149,14 +150,14 @@ def _seed_variance(knowledge: Knowledge) -> Matrix:
         rows = [
             {seed: curve[rung] for seed, curve in arm.curves.items() if len(curve) > rung} for arm in knowledge.ranked
         ]
-        seeds = sorted(set.intersection(*(set(row) for row in rows if len(row) > 1))) if any(len(r) > 1 for r in rows) else []
-        several = [[row[seed] for seed in seeds] for row in rows if len(row) > 1]
-        if len(seeds) < 2 or len(several) < 2:
+        rows = [row for row in rows if len(row) > 1]
+        seeds = sorted(set.intersection(*map(set, rows))) if rows else []
+        if len(seeds) < 2 or len(rows) < 2:
             continue
-        table = np.array(several)
+        table = np.array([[row[seed] for seed in seeds] for row in rows])
         residual = table - table.mean(1, keepdims=True) - table.mean(0, keepdims=True) + table.mean()
         # Rungs of one run tell partly the same, so each counts for its share only.
         weight = 1 / len(knowledge.rungs)
         total += weight * float((residual**2).sum()) / prior_R[rung]
-        freedom += weight * (len(several) - 1) * (len(seeds) - 1)
+        freedom += weight * (len(rows) - 1) * (len(seeds) - 1)
     return np.asarray(prior_R * total / freedom)

@@ -18,9 +18,7 @@ class Exhaustive:
         last = len(knowledge.rungs) - 1
         for seed in knowledge.seeds:
             steps = [
-                Step(teacher=arm.teacher, seed=seed, rung=last)
-                for arm in knowledge.ranked
-                if arm.reached(seed) <= last
+                Step(teacher=arm.teacher, seed=seed, rung=last) for arm in knowledge.ranked if arm.reached(seed) <= last
             ]
             if steps:
                 return within(knowledge, steps, limits, f"Seed {seed} is trained fully for every arm.")

@@ -28,7 +28,7 @@ class Halving:
             if missing:
                 reason = f"{len(surviving)} of {len(knowledge.ranked)} arms train up to rung {rung + 1}."
                 return within(knowledge, missing, limits, reason)
-            order = sorted(surviving, key=lambda arm: (-_at(arm, rung, knowledge.seeds), by_name(arm)))  # noqa: B023  (used at once)
+            order = sorted(surviving, key=lambda arm: (-_at(arm, rung, knowledge.seeds), by_name(arm)))
             surviving = tuple(order[: max(1, math.ceil(len(order) / 2))])
         return within(knowledge, [], limits, "")
 

@@ -24,6 +24,8 @@ class ByPosterior:
 
     def next(self, knowledge: Knowledge, limits: Limits) -> Plan:
         """The best set within the limits; stops when the answer is sure enough or no set is worth anything."""
+        if not knowledge.ranked:
+            return Plan(steps=(), reason="Every arm has failed.")
         model = Model(knowledge)
         view = outlook(model.posterior)
         if limits.chance is not None and any(arm.curves for arm in knowledge.ranked):
