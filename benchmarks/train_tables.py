@@ -8,6 +8,7 @@ Goes on where it stopped; trainings that the ablation has are not repeated. A ta
 from __future__ import annotations
 
 import argparse
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,10 @@ from benchmarks.subsets import CIFAR, FASHION, Subset
 from benchmarks.table import Table
 from benchmarks.trials import Trial
 from dpk_core.codec import to_json
+from dpk_core.distill.survey import cka_gap, survey
+from dpk_core.models.build import build_model
+from dpk_core.randomness import derive
+from dpk_core.selection.rivals import h_score, leep, logme
 from dpk_core.spec import MethodName, MethodSpec, TrainingSpec
 
 SEEDS = (0, 1, 2, 3, 4)
@@ -111,7 +116,26 @@ def _arm(definition: Definition, teacher: str | None) -> dict[str, Any]:
         "teacher": teacher, "validation_accuracy": round(float(trial.validation_right_EV[-1].mean()), 5),
         "test_accuracy": round(trial.test_accuracy, 5), "parameters": trial.parameters,
         "training_cpu_seconds": round(sum(trial.seconds), 1), "training_key": trial.key,
+        **_rivals(definition, teacher),
     }  # fmt: skip
+
+
+@functools.cache
+def _rivals(definition: Definition, teacher: str) -> dict[str, float]:
+    """What rivals say of the teacher; higher is said to be better (of the gap, its negative)."""
+    network, data = trials.teacher_network(definition.subset, definition.teacher(teacher))
+    seen = survey(network, teacher, data)
+    features_ND, labels_N = seen.features_ND.double().numpy(), seen.labels_N.numpy()
+    card = data.card
+    student = build_model(
+        definition.student, classes=card.classes, channels=card.channels, seed=derive(0, "student"), side=card.side
+    )
+    gap = cka_gap(student, definition.student, network, teacher, data)
+    scores = {
+        "logme": logme(features_ND, labels_N), "h_score": h_score(features_ND, labels_N),
+        "leep": leep(seen.logits_NC.double().numpy(), labels_N), "cka_gap": -gap,
+    }  # fmt: skip
+    return {name: round(value, 6) for name, value in scores.items()}
 
 
 def _padded(values: tuple[float, ...] | list[float], epochs: int) -> list[float]:
