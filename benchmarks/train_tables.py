@@ -2,7 +2,7 @@
 
     DPK_DATA_ROOT=… python -m benchmarks.train_tables [--processes N] [TABLE …]
 
-Goes on where it stopped; trainings that the ablation has are not repeated. A table is written when it is whole.
+Goes on where it stopped. A table is written when it is whole.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import torch
 
 from benchmarks import record, table, trials
 from benchmarks.ablation import STUDENT_RECIPE, TEACHER_RECIPE
-from benchmarks.subsets import CIFAR, FASHION, Subset
+from benchmarks.subsets import CIFAR_TABLE, FASHION_TABLE, Subset
 from benchmarks.table import Table
 from benchmarks.trials import Trial
 from dpk_core.codec import to_json
@@ -52,17 +52,14 @@ class Definition:
         return trials.student_spec(self.subset, self.student, STUDENT_RECIPE, seed, taught, own)
 
 
-FASHION_TEACHERS = (
-    "cifar/resnet20", "cifar/wrn_16_2", "cifar/vgg8", "cifar/shufflenetv2", "cifar/mobilenetv2", "cifar/plain8",
-)  # fmt: skip
-CIFAR_TEACHERS = (
-    "cifar/resnet20", "cifar/resnet56", "cifar/wrn_16_2", "cifar/vgg8", "cifar/shufflenetv2", "cifar/plain8",
+TEACHERS = (
+    "cifar/resnet20", "cifar/resnet56", "cifar/wrn_16_2", "cifar/vgg8", "cifar/shufflenetv2", "cifar/plain6",
 )  # fmt: skip
 DEFINITIONS = (
-    Definition(name="fashion-resnet8w8", subset=FASHION, student="cifar/resnet8w8", teachers=FASHION_TEACHERS),
-    Definition(name="cifar-resnet8", subset=CIFAR, student="cifar/resnet8", teachers=CIFAR_TEACHERS),
-    Definition(name="fashion-plain2", subset=FASHION, student="cifar/plain2", teachers=FASHION_TEACHERS),
-    Definition(name="cifar-plain4", subset=CIFAR, student="cifar/plain4", teachers=CIFAR_TEACHERS),
+    Definition(name="fashion-resnet8w8", subset=FASHION_TABLE, student="cifar/resnet8w8", teachers=TEACHERS),
+    Definition(name="cifar-resnet8", subset=CIFAR_TABLE, student="cifar/resnet8", teachers=TEACHERS),
+    Definition(name="fashion-plain2", subset=FASHION_TABLE, student="cifar/plain2", teachers=TEACHERS),
+    Definition(name="cifar-plain4", subset=CIFAR_TABLE, student="cifar/plain4", teachers=TEACHERS),
 )
 
 
