@@ -52,6 +52,7 @@ format: $(VENV)/.dev ## mend what the linters can mend
 
 catalogue: $(VENV)/.run ## read timm's and torchvision's models again into the catalogue
 	@$(BIN)/python -m dpk_core.models.inventory
+	@$(BIN)/python -m dpk_core.models.weight_inventory
 
 bench-core: $(VENV)/.run ## what a training step costs under each method (milliseconds, memory)
 	@$(BIN)/python -m benchmarks.core_steps

@@ -15,15 +15,21 @@ from client.options import SERVER_DEFAULT, AsJson, JobId, Server, console, print
 from client.progress import follow
 from client.sdk import Client
 from client.terminal import print_leaderboard, say
+from dpk_core.catalogue.weights import split_weights
 from service.selection_jobs.schemas import Job, SelectionJobRequest
 from service.validation import field_errors
 from service.wording import bounds, percent, point_bounds, points
 
+TEACHER_HELP = (
+    "A candidate teacher, as family/name[@weights][,preparation[=epochs]]; give it once per teacher. Weights: random, "
+    "pretrained or file:name.safetensors. Preparation: auto, train, as_is, head or fine_tune."
+)
+
 
 def submit(
-    student: Annotated[str | None, typer.Option(help="The student, as family/name.")] = None,
+    student: Annotated[str | None, typer.Option(help="The student, as family/name[@weights].")] = None,
     dataset: Annotated[str | None, typer.Option(help="The data set.")] = None,
-    teacher: Annotated[list[str] | None, typer.Option(help="A candidate teacher; give it once per teacher.")] = None,
+    teacher: Annotated[list[str] | None, typer.Option(help=TEACHER_HELP)] = None,
     file: Annotated[Path | None, typer.Option(help="The whole request as JSON; - for standard input.")] = None,
     method: Annotated[str | None, typer.Option(help="dpk or kd.")] = None,
     profile: Annotated[str | None, typer.Option(help="Sizes of DPK's modules: probe or paper.")] = None,
@@ -42,7 +48,8 @@ def submit(
     """Ask which teacher a student should learn from."""
     budget = {"epochs": epochs, "probe_epochs": probe_epochs, "teacher_epochs": teacher_epochs}
     budget |= {"batch_size": batch_size, "promote": promote}
-    typed: dict[str, Any] = {"student": student, "dataset": dataset, "teachers": teacher, "method": method}
+    teachers = None if teacher is None else [_teacher(text) for text in teacher]
+    typed: dict[str, Any] = {"student": student, "dataset": dataset, "teachers": teachers, "method": method}
     typed |= {"profile": profile, "seeds": seeds, "recipe": recipe, "classes": classes}
     typed["budget"] = {name: value for name, value in budget.items() if value is not None} or None
     request = _request(file, {name: value for name, value in typed.items() if value is not None})
@@ -134,6 +141,15 @@ def _request(file: Path | None, typed: dict[str, Any]) -> SelectionJobRequest:
         return SelectionJobRequest.model_validate(document)
     except ValidationError as error:
         raise InputFault.because(field_errors(dict(finding) for finding in error.errors())) from None
+
+
+def _teacher(text: str) -> str | dict[str, Any]:
+    """What follows the last comma is the preparation; a file whose name has one is for --file."""
+    name, comma, preparation = text.rpartition(",")
+    if not comma:
+        return text
+    (model, weights), (kind, _, epochs) = split_weights(name), preparation.partition("=")
+    return {"model": model, "weights": weights, "preparation": kind, "epochs": epochs or None}
 
 
 def _read(file: Path) -> object:

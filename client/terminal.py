@@ -17,6 +17,7 @@ from service.wording import (
     percent,
     point_bounds,
     points,
+    preparation_sentence,
 )
 
 WIDE = 120
@@ -33,6 +34,8 @@ def print_leaderboard(console: Console, board: Leaderboard) -> None:
     console.print(Text(headline(board), style="bold"))
     for sentence in correlation_sentences(board.correlations):
         say(console, sentence)
+    if prepared := preparation_sentence(board.rows):
+        say(console, prepared)
     say(console, ledger_sentence(board.ledger))
 
 

@@ -10,7 +10,7 @@ import hashlib
 import json
 import types
 import typing
-from types import MappingProxyType
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -18,16 +18,19 @@ T = TypeVar("T")
 Json = Any
 """What `json.loads` returns."""
 
-OMITTED_AT_DEFAULT = MappingProxyType({"omitted_at_default": True})
-"""Metadata of a field that is left out where it has its default. For fields that come later: what was written before
-keeps its form, and with it its content key."""
+
+LATER: Mapping[str, bool] = types.MappingProxyType({"later": True})
+"""Metadata of a field that joined its dataclass after values of it were stored: `field(default=…, metadata=LATER)`.
+
+At its default it is left out of the JSON, so that the content keys of what could be said before stay what they are.
+"""
 
 
 def to_json(value: object) -> Json:
     """Turns a dataclass (or tuple, mapping, scalar) into JSON-able values; tuples become lists."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        present = (field for field in dataclasses.fields(value) if not _omitted(field, value))
-        return {field.name: to_json(getattr(value, field.name)) for field in present}
+        told = (field for field in dataclasses.fields(value) if not _is_silent(field, getattr(value, field.name)))
+        return {field.name: to_json(getattr(value, field.name)) for field in told}
     if isinstance(value, tuple | list):
         return [to_json(item) for item in value]
     if isinstance(value, dict):
@@ -50,8 +53,8 @@ def content_key(value: object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _omitted(field: dataclasses.Field[Any], value: object) -> bool:
-    return bool(field.metadata.get("omitted_at_default")) and getattr(value, field.name) == field.default
+def _is_silent(field: dataclasses.Field[Any], value: object) -> bool:
+    return "later" in field.metadata and bool(value == field.default)
 
 
 def _decode(kind: Any, value: Json, where: str) -> Any:

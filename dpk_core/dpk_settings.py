@@ -5,11 +5,16 @@ The defaults are the authors' for CIFAR-100; `IMAGENET_DPK` holds theirs for Ima
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+import math
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from dpk_core.codec import LATER
 
 ShareSchedule = Literal["cka", "sigmoid_cka", "fixed", "random", "step", "exponential", "cosine", "none"]
 StageName = Literal["last", "second_last", "third_last", "fourth_last"]
+ExtraName = Literal["at", "sp", "rkd", "dkd", "dist"]
+"""The rivals that are plain functions of logits or of tapped maps, and so can be terms of DPK's loss."""
 
 FOLLOWS_CKA: frozenset[ShareSchedule] = frozenset({"cka", "sigmoid_cka"})
 """The schedules that ask the networks."""
@@ -88,8 +93,23 @@ IMAGENET_STAGES = (StageSettings(name="last", weight=1.0), StageSettings(name="s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExtraLoss:
+    """A rival's loss as one more term. Weight 1 is the rival's own strength: all that it adds to its cross-entropy."""
+
+    name: ExtraName
+    weight: float
+
+    def __post_init__(self) -> None:
+        if self.name not in get_args(ExtraName):
+            raise ValueError(f"{self.name!r} is not one of the extra losses {', '.join(get_args(ExtraName))}")
+        if not 0 <= self.weight < math.inf:
+            raise ValueError(f"the weight of the extra loss {self.name} must be 0 or more, not {self.weight}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DpkSettings:
-    """`L = γ·CE + α·T²·KL(teacher ‖ student) + β·Σ wᵢ·MSEᵢ`: γ, α, β and T, the stages with their wᵢ, and the share."""
+    """`L = γ·CE + α·T²·KL(teacher ‖ student) + β·Σ wᵢ·MSEᵢ`: γ, α, β and T, the stages with their wᵢ, and the share;
+    and what is added to it, nothing in the paper."""
 
     class_weight: float = 1.0
     logit_weight: float = 1.0
@@ -97,6 +117,7 @@ class DpkSettings:
     temperature: float = 1.0
     stages: tuple[StageSettings, ...] = CIFAR_STAGES
     share: ShareSettings = ShareSettings()
+    extra_losses: tuple[ExtraLoss, ...] = field(default=(), metadata=LATER)
 
     def __post_init__(self) -> None:
         for name in ("class_weight", "logit_weight", "feature_weight"):
@@ -107,6 +128,9 @@ class DpkSettings:
         names = [stage.name for stage in self.stages]
         if not names or len(set(names)) != len(names):
             raise ValueError(f"stages must be one or more different ones, not {names}")
+        extra = [loss.name for loss in self.extra_losses]
+        if len(set(extra)) != len(extra):
+            raise ValueError(f"extra losses must be different ones, not {extra}")
 
 
 CIFAR_SHARE = ShareSettings()

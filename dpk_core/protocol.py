@@ -54,6 +54,8 @@ class RunCommand:
     teacher_weights: ArtifactReference | None
     resume: Checkpoint | None
     data_root: str | None
+    weights_root: str | None = None
+    """Folder of the weights files that trainings may start from."""
     checkpoint_seconds: float = 30.0
     """Least time between two checkpoints; the end of a run always writes one."""
     type: Literal["run"] = "run"

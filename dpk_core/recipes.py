@@ -34,11 +34,24 @@ DIGITS = Recipe(
 SMALL = replace(DIGITS, name="small", epochs=30, batch_size=128)
 """A short budget for small real data sets on a CPU."""
 
+FINE_TUNING_RATE = 0.1
+"""Part of a recipe's learning rate by which trained weights are trained on; the whole of it would undo them."""
+
+AS_IS = Recipe(
+    name="as_is", epochs=0, batch_size=1, learning_rate=0.0, momentum=0.0, weight_decay=0.0, schedule="cosine",
+)  # fmt: skip
+"""No training. The same whatever the job's recipe, so that weights are judged on a data set once."""
+
 LEAST_PART = 4
 """Pictures that a part of an accumulated batch keeps: unbiased CKA divides by n - 3 (method sheet, section 4)."""
 
 RECIPES: dict[str, Recipe] = {entry.name: entry for entry in (DIGITS, CIFAR100, CIFAR100_PAPER, IMAGENET, SMALL)}
 """Every recipe by name."""
+
+
+def fine_tuning(base: Recipe) -> Recipe:
+    """The recipe by which trained weights are trained on."""
+    return replace(base, name=f"{base.name}_fine_tuning", learning_rate=FINE_TUNING_RATE * base.learning_rate)
 
 
 def recipe(name: str, *, epochs: int | None = None, batch_size: int | None = None) -> Recipe:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from dpk_core.codec import OMITTED_AT_DEFAULT, content_key
+from dpk_core.codec import LATER, content_key
 from dpk_core.dpk_settings import DpkSettings
 
 TRAINING_VERSION = 1
@@ -65,11 +65,11 @@ class Recipe:
     ema_decay: float | None = None
     """What the running average of the weights keeps of itself in each step. Where there is one, it is what is evaluated
     and kept; None: the weights themselves are."""
-    randaugment: int | None = field(default=None, metadata=OMITTED_AT_DEFAULT)
+    randaugment: int | None = field(default=None, metadata=LATER)
     """Magnitude, 0 … 30, of the two operations that each picture goes through after `augmentation`; None: none."""
-    erasing: float = field(default=0.0, metadata=OMITTED_AT_DEFAULT)
+    erasing: float = field(default=0.0, metadata=LATER)
     """Probability that a rectangle of a picture is covered with the mean colour."""
-    compiled: bool = field(default=False, metadata=OMITTED_AT_DEFAULT)
+    compiled: bool = field(default=False, metadata=LATER)
     """Whether the network trains through torch's compiler, which is faster on a GPU and rounds differently."""
 
     def __post_init__(self) -> None:
@@ -79,12 +79,14 @@ class Recipe:
                 raise ValueError(f"{name} must be {words}, not {value}")
         if not 1 <= self.accumulation <= self.batch_size:
             raise ValueError(f"accumulation must be in 1 … {self.batch_size}, the batch size, not {self.accumulation}")
+        if self.epochs and not self.learning_rate:
+            raise ValueError("learning_rate must be above 0 where there are epochs")
 
 
 _LIMITS: dict[str, tuple[Callable[[float], bool], str]] = {
-    "epochs": (lambda value: value >= 1, "at least 1"),
+    "epochs": (lambda value: value >= 0, "at least 0"),
     "batch_size": (lambda value: value >= 1, "at least 1"),
-    "learning_rate": (lambda value: value > 0, "above 0"),
+    "learning_rate": (lambda value: value >= 0, "at least 0"),
     "momentum": (lambda value: 0 <= value < 1, "at least 0 and below 1"),
     "weight_decay": (lambda value: value >= 0, "at least 0"),
     "warmup_epochs": (lambda value: value >= 0, "at least 0"),
@@ -125,8 +127,26 @@ class TeacherReference:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """Trained weights that a training starts from, and what they are known by.
+
+    | source | name | identity |
+    |---|---|---|
+    | `pretrained` | what the library publishes (`resnet18.a1_in1k`, `resnet18-f37072fd.pth`) | library and version |
+    | `file` | a safetensors file's path under the weights root, `/` as separator | `sha256:` and 64 hex digits |
+    """
+
+    source: Literal["pretrained", "file"]
+    name: str
+    identity: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingSpec:
-    """One training from start to finish. A teacher's own training has method `none` and no teacher."""
+    """One training from start to finish. A teacher's own training has method `none` and no teacher.
+
+    Without epochs, the weights that it starts from are judged as they are.
+    """
 
     role: Role
     model: str
@@ -137,12 +157,20 @@ class TrainingSpec:
     recipe: Recipe
     seed: int
     version: int = TRAINING_VERSION
+    start: Start | None = field(default=None, metadata=LATER)
+    """None: random weights, drawn from the seed."""
+    trains: Literal["all", "head"] = field(default="all", metadata=LATER)
+    """`head`: the layer that gives the class scores alone; the rest stays as it starts, in evaluation mode."""
 
     def __post_init__(self) -> None:
         if (self.teacher is None) != (self.method.name == "none"):
             raise ValueError(f"method {self.method.name!r} {'needs a' if self.teacher is None else 'takes no'} teacher")
         if self.role == "teacher" and self.teacher is not None:
             raise ValueError("a teacher's own training takes no teacher")
+        if self.start is None and (self.trains == "head" or self.recipe.epochs == 0):
+            raise ValueError("random weights are no use without a training of all of them")
+        if self.role == "student" and (self.trains == "head" or self.recipe.epochs == 0):
+            raise ValueError("a student trains as a whole, for an epoch at least")
 
     def key(self) -> str:
         """Content key of the training: names its checkpoints and its weights."""
@@ -151,14 +179,15 @@ class TrainingSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSpec:
-    """A training carried up to and including epoch `stop_epoch` (1 … recipe.epochs)."""
+    """A training carried up to and including epoch `stop_epoch` (1 … recipe.epochs; 0 where it has no epochs)."""
 
     training: TrainingSpec
     stop_epoch: int
 
     def __post_init__(self) -> None:
-        if not 1 <= self.stop_epoch <= self.training.recipe.epochs:
-            raise ValueError(f"stop_epoch must be in 1 … {self.training.recipe.epochs}, not {self.stop_epoch}")
+        epochs = self.training.recipe.epochs
+        if not min(1, epochs) <= self.stop_epoch <= epochs:
+            raise ValueError(f"stop_epoch must be in {min(1, epochs)} … {epochs}, not {self.stop_epoch}")
 
     @property
     def is_full(self) -> bool:

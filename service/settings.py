@@ -24,6 +24,8 @@ class Settings(BaseSettings):
     """Checkpoints and weights; None: under `home`. All workers and machines must see the same files."""
     data_root: Path | None = None
     """Folder of data sets (`.npz` files, picture folders, Parquet, CIFAR); None: only `digits`."""
+    weights_root: Path | None = None
+    """Folder of safetensors files that teachers and students may start from; None: there are none."""
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
     lease_seconds: float = Field(default=30.0, gt=0)

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from service.selection_jobs.schemas import Correlation, Interval, Leaderboard, Ledger, Stage, Summary
+from service.selection_jobs.choices import PreparationKind
+from service.selection_jobs.schemas import (
+    Correlation,
+    Interval,
+    Leaderboard,
+    Ledger,
+    PreparedTeacher,
+    Row,
+    Stage,
+    Summary,
+)
 
 MINUS = "\N{MINUS SIGN}"
 NOTHING = "\N{EN DASH}"
@@ -16,6 +26,13 @@ _NOW: dict[Stage, str] = {
     "probing": "the student is being probed under each teacher",
     "training": "the promoted teachers train the student fully",
     "deciding": "the results are being weighed",
+}
+
+_PREPARED: dict[PreparationKind, str] = {
+    "train": "training",
+    "as_is": "taken as it is",
+    "head": "training a new head",
+    "fine_tune": "fine-tuning",
 }
 
 
@@ -85,9 +102,25 @@ def clock(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%-d %b %Y, %H:%M UTC")
 
 
-def short(name: str) -> str:
-    """A model's name without its family."""
-    return name.rpartition("/")[2]
+def short(name: object) -> str:
+    """A model's name, with its weights if it has any of its own, without its family."""
+    return str(name).partition("/")[2] or str(name)
+
+
+def preparation(prepared: PreparedTeacher) -> str:
+    """How a teacher comes to its weights, and the seconds once they are known: `5 epochs of fine-tuning, 12 s`."""
+    way = _PREPARED[prepared.kind]
+    if prepared.epochs:
+        way = f"{prepared.epochs} epoch{'' if prepared.epochs == 1 else 's'} of {way}"
+    return way if prepared.seconds is None else f"{way}, {duration(prepared.seconds)}"
+
+
+def preparation_sentence(rows: Sequence[Row]) -> str:
+    """How each teacher was prepared; empty where all of them were trained from random weights, as usual."""
+    prepared = [(row.label, row.preparation) for row in rows if row.preparation is not None]
+    if all(each.kind == "train" for _, each in prepared):
+        return ""
+    return f"Teachers: {'; '.join(f'{label}, {preparation(each)}' for label, each in prepared)}."
 
 
 def headline(board: Leaderboard) -> str:

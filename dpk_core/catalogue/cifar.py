@@ -6,17 +6,14 @@ The files are Python pickles, so only these very files are ever opened: one with
 from __future__ import annotations
 
 import hashlib
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dpk_core.catalogue.downloads import DOWNLOAD, download_allowed
 from dpk_core.errors import DataFault
-
-DOWNLOAD = "DPK_DOWNLOAD"
-"""Set to 1 in the environment, it lets the runner fetch missing official files into the data root."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,11 +61,6 @@ OFFICIAL = {
         ),
     ),
 }
-
-
-def download_allowed() -> bool:
-    """Whether this process may fetch official files that are missing."""
-    return os.environ.get(DOWNLOAD) == "1"
 
 
 def check_present(name: str, data_root: Path | None) -> None:

@@ -71,6 +71,8 @@ ANY_SIDE = PictureSides()
 class ModelCard:
     """A model by name. `taps` from shallow to deep; `obstacle`: why there are none, else None.
 
+    `classifies`: whether it gives one score for each class, without which nothing can be learned from it.
+
     One tap per resolution. Where all maps of a model have one resolution (ViT), two of them: the last, and the one two
     thirds down.
     """
@@ -79,6 +81,7 @@ class ModelCard:
     taps: tuple[Tap, ...]
     sides: PictureSides = ANY_SIDE
     obstacle: str | None = None
+    classifies: bool = True
 
 
 def model_names() -> tuple[str, ...]:
@@ -95,7 +98,9 @@ def model_card(name: str, field: str) -> ModelCard:
 
 
 def takes_pictures(card: ModelCard, picture_side: int, field: str) -> None:
-    """Raises InvalidRequest on `field` where the model cannot run on square pictures of this side at all."""
+    """Raises InvalidRequest on `field` where the model cannot classify square pictures of this side at all."""
+    if not card.classifies:
+        raise InvalidRequest(field, f"{card.name} is no classifier: {card.obstacle}.", PLAIN_CHOICE)
     refusal = card.sides.refusal(picture_side)
     if refusal is not None:
         raise InvalidRequest(field, f"{card.name} {refusal}.", PLAIN_CHOICE)
@@ -107,11 +112,11 @@ def common_taps(student: ModelCard, teacher: ModelCard, picture_side: int, field
     Raises InvalidRequest on `field` (the teacher's) or on `student`, whichever lacks them.
     """
     for card, place in ((student, "student"), (teacher, field)):
+        takes_pictures(card, picture_side, place)
         if card.obstacle is not None:
             raise InvalidRequest(place, f"{card.name} has no feature maps to tap: {card.obstacle}.", PLAIN_CHOICE)
         if len(card.taps) < 2:
             raise InvalidRequest(place, f"{card.name} has fewer than two feature maps to tap.", PLAIN_CHOICE)
-        takes_pictures(card, picture_side, place)
         side = card.taps[-1].side(picture_side)
         if side * side < LEAST_TOKENS:
             raise InvalidRequest(
@@ -139,6 +144,7 @@ def _cards() -> dict[str, ModelCard]:
             taps=tuple(_tap(*tap) for tap in entry["taps"]),
             sides=PictureSides(**entry["sides"]) if "sides" in entry else ANY_SIDE,
             obstacle=entry.get("obstacle"),
+            classifies=entry.get("classifies", True),
         )
     return cards
 

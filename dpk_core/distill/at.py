@@ -13,7 +13,7 @@ from dpk_core.distill.inputs import MethodInputs, Taps, deepest_taps
 from dpk_core.distill.method import Method, StepContext, StepOutcome, outcome
 from dpk_core.distill.pooling import average_pool
 from dpk_core.distill.precision import full_precision
-from dpk_core.distill.tapped import TappedMethod
+from dpk_core.distill.tapped import Seen, TappedMethod
 
 MOST_STAGES = 4
 """All stages of the literature's networks: three on CIFAR, four on ImageNet."""
@@ -40,10 +40,15 @@ class At(TappedMethod):
         """Parts: `loss_class`, `loss_features`, before their weights."""
         seen = self.look(pictures_BCHW)
         loss_class = F.cross_entropy(seen.logits_BC, labels_B)
-        pairs = zip(seen.student_maps, seen.teacher_maps, strict=True)
-        loss_features = torch.stack([attention_loss(student, teacher) for student, teacher in pairs]).sum()
+        loss_features = attention_losses(seen)
         total = self.options.class_weight * loss_class + self.options.feature_weight * loss_features
         return outcome(total, seen.logits_BC, {"loss_class": loss_class, "loss_features": loss_features})
+
+
+def attention_losses(seen: Seen) -> Tensor:
+    """The sum over all tapped maps."""
+    pairs = zip(seen.student_maps, seen.teacher_maps, strict=True)
+    return torch.stack([attention_loss(student, teacher) for student, teacher in pairs]).sum()
 
 
 @full_precision

@@ -13,12 +13,13 @@ from dpk_core.distill.method import Method, StepContext, StepOutcome, outcome
 from dpk_core.distill.precision import full_precision
 
 EPS = 1e-8
-"""Least product of two norms, as in the authors' code."""
+"""Least norm. The paper's correlation has none; the authors' code adds 1e-8 to the product of the norms."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DistOptions:
-    """Weights of the terms and the temperature: the authors' for CIFAR-100 (on ImageNet they take T = 1)."""
+    """Weights of the terms and the temperature, as reimplementations have them for CIFAR-100. The authors' published
+    code takes any temperature and has 1 for all three by default."""
 
     class_weight: float = 1.0
     inter_weight: float = 2.0
@@ -54,7 +55,10 @@ class Dist(Method):
 
 @full_precision
 def relation_losses(student_logits_BC: Tensor, teacher_logits_BC: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
-    """T² · (1 − mean correlation) of the softened probabilities: within each picture, and within each class."""
+    """T² · (1 − mean correlation) of the softened probabilities: within each picture, and within each class.
+
+    T² as in the authors' code; the pseudo-code in their appendix is without.
+    """
     student_BC, teacher_BC = ((z / temperature).softmax(dim=1) for z in (student_logits_BC, teacher_logits_BC))
     inter = 1 - _correlation(student_BC, teacher_BC).mean()
     intra = 1 - _correlation(student_BC.T, teacher_BC.T).mean()

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dpk_core.distill.cka import unbiased_cka
+from dpk_core.distill.extra_losses import EXTRA_LOSSES
 from dpk_core.distill.inputs import Taps
 from dpk_core.distill.lag import LaggedCka
 from dpk_core.distill.losses import logit_loss
@@ -50,10 +51,12 @@ class Dpk(TappedMethod):
             self.extras["lagged_cka"] = self.lagged
 
     def forward(self, pictures_BCHW: Tensor, labels_B: Tensor, step: StepContext) -> StepOutcome:
-        """Parts: `loss_class`, `loss_logits`, `loss_features` (before γ, α and β) and for each stage `share.<stage>`,
-        `cka.<stage>` (of this step) and `share_fallback.<stage>` (1 where the rule's fallback was taken).
+        """Parts: `loss_class`, `loss_logits`, `loss_features` (before γ, α and β), `loss_extra.<name>` (before its
+        weight) and for each stage `share.<stage>`, `cka.<stage>` (of this step) and `share_fallback.<stage>` (1 where
+        the rule's fallback was taken).
 
-        An undefined CKA is reported as 0. Raises ValueError below 4 pictures.
+        An undefined CKA is reported as 0. Raises ValueError below 4 pictures, and where an extra loss or a schedule
+        needs the length of the training and the step does not know it.
         """
         settings = self.settings
         seen = self.look(pictures_BCHW)
@@ -66,6 +69,9 @@ class Dpk(TappedMethod):
             + settings.feature_weight * loss_features
         )
         losses = {"loss_class": loss_class, "loss_logits": loss_logits, "loss_features": loss_features}
+        for extra in settings.extra_losses:
+            loss = losses[f"loss_extra.{extra.name}"] = EXTRA_LOSSES[extra.name](seen, labels_B, step)
+            total = total + extra.weight * loss
         return outcome(total, seen.logits_BC, losses | parts)
 
     def _pairs(self, seen: Seen) -> dict[str, tuple[Tensor, Tensor]]:

@@ -7,7 +7,7 @@ others as the settings have them:
   seed; what differs is that the name says so, that no settings can hand it a token, and that a share that lags is
   no contradiction. It has exactly the modules of `dpk`; the teacher's encoder gets no token and so does not learn.
   It tells prior knowledge from mere extra parameters.
-- `dpk_features_only` pins α = 0: no logit term; `loss_logits` is still measured.
+- `dpk_features_only` pins α = 0: no logit term of DPK's own; `loss_logits` is still measured.
 """
 
 from __future__ import annotations

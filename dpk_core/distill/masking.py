@@ -13,19 +13,20 @@ from dpk_core.randomness import derive
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenSplit:
-    """A split of each picture's token positions between teacher (`given_BK`) and student (`kept_BN_K`).
+    """A split of each picture's token positions between teacher and student.
 
-    `restore_BN` undoes the split: entry j of a picture says where position j stands in (given, kept) put end to end.
+    `order_BN`: the positions, first the `given` ones of the teacher. `restore_BN` undoes it: entry j of a picture says
+    where position j stands in that order.
     """
 
-    given_BK: Tensor
-    kept_BN_K: Tensor
+    order_BN: Tensor
     restore_BN: Tensor
+    given: int
 
     @property
     def mask_BN(self) -> Tensor:
         """M: True where the token is the teacher's."""
-        return self.restore_BN < self.given_BK.shape[1]
+        return self.restore_BN < self.given
 
 
 def draw_noise(pictures: int, tokens: int, *, seed: int, step: int, stage: str, device: torch.device) -> Tensor:
@@ -40,4 +41,6 @@ def draw_noise(pictures: int, tokens: int, *, seed: int, step: int, stage: str, 
 def split_tokens(noise_BN: Tensor, given: int) -> TokenSplit:
     """Gives the teacher the `given` positions of least noise in each picture, 0 … N of them."""
     order_BN = noise_BN.argsort(dim=1, stable=True)
-    return TokenSplit(given_BK=order_BN[:, :given], kept_BN_K=order_BN[:, given:], restore_BN=order_BN.argsort(dim=1))
+    places_BN = torch.arange(noise_BN.shape[1], device=noise_BN.device).expand_as(order_BN)
+    restore_BN = torch.empty_like(order_BN).scatter_(1, order_BN, places_BN)
+    return TokenSplit(order_BN=order_BN, restore_BN=restore_BN, given=given)

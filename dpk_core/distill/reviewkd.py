@@ -57,15 +57,18 @@ class Fusion(nn.Module):
             nn.init.kaiming_uniform_(convolution.weight, a=1)  # type: ignore[arg-type]  # a convolution's is a tensor
 
     def forward(self, student_BCHW: Tensor, below_BMHW: Tensor | None, side: tuple[int, int]) -> tuple[Tensor, Tensor]:
-        """The map to compare with the teacher's, of height and width `side`, and the fused map for the level above."""
+        """The map to compare with the teacher's and the fused map for the level above, both of height and width `side`.
+
+        As in the authors' code the fused map is resized before its last convolution.
+        """
         fused_BMHW: Tensor = self.enter(student_BCHW)
         if self.attention is not None:
             assert below_BMHW is not None
             below_BMHW = F.interpolate(below_BMHW, size=fused_BMHW.shape[-2:], mode="nearest")
             weights_B2HW = self.attention(torch.cat((fused_BMHW, below_BMHW), dim=1)).sigmoid()
             fused_BMHW = fused_BMHW * weights_B2HW[:, :1] + below_BMHW * weights_B2HW[:, 1:]
-        reviewed_BCHW: Tensor = self.leave(fused_BMHW)
-        return F.interpolate(reviewed_BCHW, size=side, mode="nearest"), fused_BMHW
+        fused_BMHW = F.interpolate(fused_BMHW, size=side, mode="nearest")
+        return self.leave(fused_BMHW), fused_BMHW
 
 
 class ReviewKd(TappedMethod):

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dpk_core.distill.masking import TokenSplit, split_tokens
-from dpk_core.distill.stitching import stitch, take
+from dpk_core.distill.stitching import stitch, take_given, take_kept
 from dpk_core.distill.vit import PatchEmbedding, Transformer, from_patches, initialise, position_table
 
 
@@ -87,8 +87,8 @@ class PriorStage(nn.Module):
 
     def encode(self, student_BND: Tensor, teacher_BND: Tensor, split: TokenSplit) -> tuple[Tensor, Tensor]:
         """Each encoder sees only its side's tokens: the student's Bx(N-K)xD at ~M, the teacher's BxKxD at M."""
-        student_BN_KD = self.student_encoder(take(student_BND, split.kept_BN_K))
-        teacher_BKD = self.teacher_encoder(take(teacher_BND, split.given_BK))
+        student_BN_KD = self.student_encoder(take_kept(student_BND, split))
+        teacher_BKD = self.teacher_encoder(take_given(teacher_BND, split))
         return student_BN_KD, teacher_BKD
 
     def stitch(self, student_BN_KD: Tensor, teacher_BKD: Tensor, split: TokenSplit) -> Tensor:

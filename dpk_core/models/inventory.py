@@ -22,11 +22,13 @@ import torchvision
 from torch import nn
 
 from dpk_core.models.build import FAMILIES
-from dpk_core.models.trace import Entry, NoTaps, TapEntry, declared_taps, found_taps, picture_sides
+from dpk_core.models.trace import Entry, NoTaps, TapEntry, declared_taps, found_taps, gives_scores, picture_sides
 
 TARGET = Path(__file__).parent.parent / "catalogue" / "library_models.json"
 CLASSES = 1009
 """An odd number, so that a map of class scores is told from a feature map by its channels."""
+
+NO_SCORES = "its output is not one score for each class"
 
 OWN_SIDE = 224
 """The picture side that torchvision's models are made for."""
@@ -42,11 +44,13 @@ def describe(name: str) -> Entry:
     """Taps of one model and the pictures it takes, or the obstacle."""
     family, _, member = name.partition("/")
     try:
-        model = _build(family, member, None)
+        model = build_on_meta(family, member, None)
         with torch.device("meta"), torch.no_grad():
             size = _own_size(model)
             taps = _taps(model, size)
-            sides = picture_sides(model, max(size), taps, lambda side: _build(family, member, side))
+            if not gives_scores(model, size, CLASSES):
+                return {"taps": [], "obstacle": NO_SCORES, "classifies": False}
+            sides = picture_sides(model, max(size), taps, lambda side: build_on_meta(family, member, side))
     except NoTaps as reason:
         return {"taps": [], "obstacle": str(reason)}
     except Exception as error:  # whatever a library's model raises, the sweep goes on and the file says so
@@ -81,7 +85,7 @@ def main() -> None:
     sys.stderr.write(f"{usable} of {len(names)} models have two feature maps or more\n")
 
 
-def _build(family: str, member: str, side: int | None) -> nn.Module:
+def build_on_meta(family: str, member: str, side: int | None) -> nn.Module:
     try:
         with torch.device("meta"):
             return FAMILIES[family](member, CLASSES, 3, side).eval()

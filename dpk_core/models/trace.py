@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, NotRequired, TypedDict
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from dpk_core.models.layout import MOST_PREFIX_TOKENS, MapShape, first_tensor, map_shape, stride_of
 
@@ -35,11 +35,15 @@ class SidesEntry(TypedDict, total=False):
 
 
 class Entry(TypedDict):
-    """One model in the file. `sides`: where not every picture is taken; `obstacle`: why there are no taps."""
+    """One model in the file. `sides`: where not every picture is taken; `obstacle`: why there are no taps.
+
+    `classifies`: False where the model gives no class scores at all.
+    """
 
     taps: list[TapEntry]
     sides: NotRequired[SidesEntry]
     obstacle: NotRequired[str]
+    classifies: NotRequired[bool]
 
 
 class NoTaps(Exception):
@@ -87,6 +91,12 @@ def found_taps(model: nn.Module, size: tuple[int, int], classes: int) -> list[Ta
         if shape is not None and shape.channels != classes:
             maps.append(Found(name, shape))
     return _chosen(maps, size)
+
+
+def gives_scores(model: nn.Module, size: tuple[int, int], classes: int) -> bool:
+    """Whether the model's output is B x classes; a feature encoder's, say, is not."""
+    output = model(torch.empty(_pictures(*size), device="meta"))
+    return isinstance(output, Tensor) and output.shape == (_pictures(*size)[0], classes)
 
 
 def picture_sides(

@@ -11,8 +11,13 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+from dpk_core.catalogue.downloads import download_allowed
+
 # cuBLAS reads this when CUDA starts; without it, it refuses to be deterministic.
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+if not download_allowed():
+    # The Hugging Face client reads this when it is imported; without it, it asks the hub about files it has already.
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import torch
 

@@ -33,6 +33,14 @@ from dpk_core.training.training import Training, begin
 
 PROGRESS_SECONDS = 1.0
 
+CHANCE_MARGIN = 1.5
+"""Weights taken as they are that are right less often than this times chance were hardly made for these classes."""
+
+AT_CHANCE = (
+    "The weights tell these classes hardly better than chance: were they made for classes in another order, or for "
+    "pictures scaled in another way?"
+)
+
 FALLBACK = "share_fallback."
 """Beginning of the measurements that say how often a stage's share took its fallback value."""
 
@@ -71,6 +79,12 @@ class Reporter:
         if now - self._progressed >= PROGRESS_SECONDS:
             self.progress(training)
 
+    def began(self, training: Training) -> None:
+        """Says once what a reader of the result must know of the weights it starts from."""
+        if self._assignment.command.resume is None:
+            for note in training.notes:
+                self._channel.send(Noticed(run_id=self._run_id, level="info", message=note))
+
     def progress(self, training: Training) -> None:
         """Sends how far the training is."""
         self._progressed = time.monotonic()
@@ -95,7 +109,7 @@ class Follower:
     def _keep_quiet(self, *_: Any, **__: Any) -> None:
         pass
 
-    measured = stepped = progress = checkpoint = _keep_quiet
+    began = measured = stepped = progress = checkpoint = _keep_quiet
 
 
 def carry_out(
@@ -120,12 +134,16 @@ def carry_out(
     if world.leads:
         writer = CheckpointWriter(root, command.checkpoint_prefix, command.resume)
         reporter = Reporter(assignment, channel, writer, total_steps)
+    reporter.began(training)
     reached = train(training, command.spec.stop_epoch, reporter)
     reporter.progress(training)
-    reporter.checkpoint(training)
+    if total_steps > 0:
+        reporter.checkpoint(training)
     if not reached:
         return Stopped(run_id=command.run_id, step=training.step)
     result = _result(command, training, root, device, device_name)
+    if total_steps == 0 and result.validation_accuracy < CHANCE_MARGIN / training.data.card.classes:
+        channel.send(Noticed(run_id=command.run_id, level="warning", message=AT_CHANCE))
     return Finished(run_id=command.run_id, result=result)
 
 
@@ -137,7 +155,8 @@ def _prepare(command: RunCommand, root: Path, device: torch.device, world: World
         if command.teacher_weights is None:
             raise ArtifactFault(f"The run needs the weights of its teacher {spec.teacher.model}, and none were named.")
         teacher = warm.teacher_for(spec.teacher.model, command.teacher_weights, root, data)
-    training = begin(spec, data, teacher, world)
+    weights_root = None if command.weights_root is None else Path(command.weights_root)
+    training = begin(spec, data, teacher, weights_root=weights_root, world=world)
     if command.resume is not None:
         resume(training, root, command.resume)
     return training

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arm:
-    """A teacher (or, `teacher` None, no teacher) with its validation results by seed, as fractions in 0 … 1.
+    """A teacher by its label `family/name[@weights]` (None: no teacher) with its validation results by seed, as
+    fractions in 0 … 1.
 
     `failed`: no further result will come; what is there still counts for curves, but the arm is not ranked.
     """
@@ -21,7 +22,7 @@ class Arm:
     @property
     def label(self) -> str:
         """The name people see: the teacher without its family, or `no teacher`."""
-        return "no teacher" if self.teacher is None else self.teacher.rpartition("/")[2]
+        return "no teacher" if self.teacher is None else self.teacher.partition("/")[2] or self.teacher
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -48,11 +48,15 @@ class Observer(Protocol):
 def train(training: Training, stop_epoch: int, observer: Observer) -> bool:
     """Carries `training` up to the end of epoch `stop_epoch` (1-based). Returns False when the observer stopped it.
 
-    Raises TrainingDiverged when the loss is no longer finite. The global random state is left as it was.
+    At `stop_epoch` 0 the network is only measured. Raises TrainingDiverged when the loss is no longer finite.
+    The global random state is left as it was.
     """
     training.enter_run(stop_epoch)
     devices = [training.data.device] if training.data.device.type == "cuda" else []
     stop_step = stop_epoch * training.steps_per_epoch
+    if stop_step == 0:
+        _measure_untrained(training, observer)
+        return True
     batches = TrainingBatches(training.data, training.spec.recipe, training.spec.seed, stop_step, training.world)
     with torch.random.fork_rng(devices=devices):
         while training.step < stop_step:
@@ -66,6 +70,13 @@ def train(training: Training, stop_epoch: int, observer: Observer) -> bool:
                 observer.measured(training, training.last_measured, validation)
             observer.stepped(training)
     return True
+
+
+def _measure_untrained(training: Training, observer: Observer) -> None:
+    began = time.monotonic()
+    validation = _judge(training)
+    training.seconds += time.monotonic() - began
+    observer.measured(training, training.last_measured, validation)
 
 
 def _step(training: Training, pictures_BCHW: Tensor, labels_B: Tensor, positions_B: Tensor) -> None:
@@ -132,11 +143,17 @@ def _measure(training: Training) -> Evaluation | None:
     if training.step % training.steps_per_epoch:
         return None
     training.averages.check(training.step)
+    validation = _judge(training)
+    training.averages.reset()
+    return validation
+
+
+def _judge(training: Training) -> Evaluation:
+    """The network on the validation split; what is measured is kept beside the means of the epoch's steps, if any."""
     validation = evaluate(training.judged, training.data, training.data.validation, training.world)
     training.last_measured = {
         **training.averages.means(),
         "validation_accuracy": validation.accuracy,
         "validation_loss": validation.loss,
     }
-    training.averages.reset()
     return validation

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,12 +16,12 @@ from dpk_core.data.source import ImageData
 from dpk_core.distill.build import build_method
 from dpk_core.distill.method import Method
 from dpk_core.errors import ArtifactFault
-from dpk_core.models.build import build_model
 from dpk_core.parallel.world import ALONE, World
 from dpk_core.randomness import derive
 from dpk_core.spec import TrainingSpec
 from dpk_core.training.averages import Averages
 from dpk_core.training.optimisers import Optimisers, make_optimisers
+from dpk_core.training.start import starting_model
 
 
 @dataclass(slots=True, kw_only=True)
@@ -35,6 +36,8 @@ class Training:
     average: AveragedModel | None = None
     """The running average of the network's weights and buffers, where the recipe asks for one."""
     steps_per_epoch: int
+    notes: tuple[str, ...] = ()
+    """What a reader of the result must know of the weights it started from, one sentence each."""
     step: int = 0
     seconds: float = 0.0
     averages: Averages = field(default_factory=Averages)
@@ -108,18 +111,25 @@ class Training:
         self.stop_epoch, self.run_began = state["stop_epoch"], state["run_began"]
 
 
-def begin(spec: TrainingSpec, data: ImageData, teacher: nn.Module | None, world: World = ALONE) -> Training:
-    """A training before its first step, on the device of `data`. The student's weights depend on the seed alone.
+def begin(
+    spec: TrainingSpec,
+    data: ImageData,
+    teacher: nn.Module | None,
+    *,
+    weights_root: Path | None = None,
+    world: World = ALONE,
+) -> Training:
+    """A training before its first step, on the device of `data`. The student's weights depend on the seed and on what
+    it starts from alone.
 
     `world`: the ranks that share it, each of which begins it for itself. Raises InvalidRequest when there are fewer
-    pictures than a batch needs or they cannot be shared evenly.
+    pictures than a batch needs or they cannot be shared evenly, and as `starting_model` does.
     """
     card = data.card
     steps = steps_per_epoch(len(data.train), spec.recipe.batch_size)
     own_rows(spec.recipe, world)  # raises before anything is built
-    seed = derive(spec.seed, "student")
-    student = build_model(spec.model, classes=card.classes, channels=card.channels, seed=seed, side=card.side)
-    student.to(data.device)
+    started = starting_model(spec, card, weights_root)
+    student = started.model.to(data.device)
     if spec.recipe.channels_last:
         # The teacher is lent and stays as it is: its convolutions follow the layout of the pictures.
         student.to(memory_format=torch.channels_last)
@@ -137,13 +147,15 @@ def begin(spec: TrainingSpec, data: ImageData, teacher: nn.Module | None, world:
         seed=derive(spec.seed, "method"),
         training_labels=data.train.labels,
     )
+    if spec.trains == "head":
+        student.eval()  # the body is to stay what it is, its running statistics too
     if spec.recipe.compiled:
         # What was compiled for trainings before counts towards a limit beyond which torch would quietly not compile.
         torch.compiler.reset()
         method.compile_student()
     return Training(
         spec=spec, data=data, method=method, steps_per_epoch=steps, average=average, world=world,
-        optimisers=make_optimisers(method, spec.recipe, steps),
+        optimisers=make_optimisers(method, spec.recipe, steps), notes=started.notes,
     )  # fmt: skip
 
 

@@ -21,7 +21,7 @@ router = APIRouter(tags=["best teacher"])
 )  # fmt: skip
 def best_teacher(
     session: Reading,
-    student: Annotated[str, Query(max_length=200, examples=["cifar/resnet8w4"])],
+    student: Annotated[str, Query(max_length=400, examples=["cifar/resnet8w4"], description="`model[@weights]`.")],
     dataset: Annotated[str, Query(max_length=200, examples=["digits"])],
     method: Annotated[TaughtMethodName, Query()] = "dpk",
 ) -> BestTeacher:

@@ -6,6 +6,7 @@ from sqlalchemy.orm import Session
 
 from dpk_core.catalogue.datasets import check_dataset_name
 from dpk_core.catalogue.models import model_card
+from dpk_core.catalogue.weights import join_weights, split_weights
 from service.best_teacher.schemas import BestTeacher
 from service.problems import NotFound
 from service.selection_jobs import repository
@@ -14,8 +15,13 @@ from service.settings import settings
 
 
 def best_teacher(session: Session, student: str, dataset: str, method: str) -> BestTeacher:
-    """What the newest finished job says. Raises InvalidRequest for an unknown name, NotFound without such a job."""
-    model_card(student, "student")
+    """What the newest finished job says about `student` (`model[@weights]`).
+
+    Raises InvalidRequest for an unknown name, NotFound without such a job.
+    """
+    model, weights = split_weights(student)
+    model_card(model, "student")
+    student = join_weights(model, weights)
     check_dataset_name(dataset, settings().data_root, "dataset")
     job = repository.newest_finished(session, student, dataset, method)
     if job is None:

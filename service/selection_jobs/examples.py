@@ -26,6 +26,23 @@ REQUESTS: dict[str, Example] = {
         "value": {key: _REQUEST[key] for key in ("student", "dataset", "teachers")},
     },
     "budgeted": {"summary": "With a budget", "value": _REQUEST},
+    "weighted": {
+        "summary": "Teachers that bring their weights",
+        "value": {
+            "student": "timm/resnet18",
+            "dataset": "folder/flowers",
+            "teachers": [
+                "timm/resnet50",
+                "timm/resnet50@pretrained",
+                {
+                    "model": "timm/resnet101",
+                    "weights": "file:mine.safetensors",
+                    "preparation": "fine_tune",
+                    "epochs": 5,
+                },
+            ],
+        },
+    },
 }
 
 JOB: dict[str, Any] = {
@@ -63,6 +80,7 @@ JOB_LIST: dict[str, Any] = {"jobs": [JOB], "next_before": None}
 LEADERBOARD: dict[str, Any] = {
     "job": JOB,
     "setup": {
+        "student_weights": {"weights": "random", "identity": None},
         "recipe": "digits",
         "learning_rate": 0.05,
         "batch_size": 64,
@@ -86,6 +104,7 @@ LEADERBOARD: dict[str, Any] = {
             "teacher_accuracy": 0.978,
             "teacher_test_accuracy": 0.969,
             "teacher_parameters": 272186,
+            "preparation": {"weights": "random", "identity": None, "kind": "train", "epochs": 24, "seconds": 7.1},
             "probe": {"mean": 0.871, "sd": 0.012, "seeds": 3},
             "full": None,
             "test": None,

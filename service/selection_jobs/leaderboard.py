@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from statistics import fmean, stdev
 
+from dpk_core.catalogue.weights import FILE, PRETRAINED, RANDOM
 from dpk_core.codec import to_json
 from dpk_core.selection.expectation import expected_accuracies, ranking
 from dpk_core.selection.fidelity import correlations
 from dpk_core.selection.state import Pair, State
 from dpk_core.selection.statistics import Estimate
 from dpk_core.selection.verdict import gains
-from dpk_core.spec import TRAINING_VERSION
+from dpk_core.spec import TRAINING_VERSION, Start
 from service.database.tables import Run
 from service.selection_jobs import schemas
 from service.selection_jobs.curves import Measurements, curves
@@ -42,6 +43,7 @@ def leaderboard(
 
 def _setup(plan: Plan) -> schemas.Setup:
     return schemas.Setup(
+        student_weights=_weights(plan.student_start),
         recipe=plan.student_recipe.name,
         learning_rate=plan.student_recipe.learning_rate,
         batch_size=plan.student_recipe.batch_size,
@@ -84,6 +86,7 @@ def _row(
         teacher_accuracy=teacher.get("validation_accuracy"),
         teacher_test_accuracy=teacher.get("test_accuracy"),
         teacher_parameters=teacher.get("parameters"),
+        preparation=None if candidate.teacher is None else _preparation(snapshot.plan, candidate.teacher, arm.teacher),
         probe=_summary(known.probe),
         full=_summary(known.full),
         test=_summary(tests),
@@ -98,6 +101,22 @@ def _row(
             for seed in snapshot.plan.seeds
         ],
     )  # fmt: skip
+
+
+def _preparation(plan: Plan, teacher: str, run: Run | None) -> schemas.PreparedTeacher:
+    found = plan.preparation(teacher)
+    return schemas.PreparedTeacher(
+        **_weights(found.start).model_dump(), kind=found.kind, epochs=found.recipe.epochs,
+        seconds=None if run is None or run.state != "finished" else run.seconds,
+    )  # fmt: skip
+
+
+def _weights(start: Start | None) -> schemas.StartingWeights:
+    if start is None:
+        return schemas.StartingWeights(weights=RANDOM, identity=None)
+    if start.source == "file":
+        return schemas.StartingWeights(weights=f"{FILE}{start.name}", identity=start.identity)
+    return schemas.StartingWeights(weights=PRETRAINED, identity=f"{start.name}, {start.identity}")
 
 
 def _tests(runs: Mapping[int, Run]) -> dict[int, float]:

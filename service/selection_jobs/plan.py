@@ -2,20 +2,40 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from dpk_core.catalogue.datasets import DatasetCard
-from dpk_core.recipes import recipe
-from dpk_core.spec import MethodSpec, Recipe, RunSpec, TeacherReference, TrainingSpec
+from dpk_core.catalogue.weights import FoundWeights
+from dpk_core.recipes import AS_IS, fine_tuning, recipe
+from dpk_core.spec import MethodSpec, Recipe, RunSpec, Start, TeacherReference, TrainingSpec
+from service.selection_jobs.choices import PreparationKind, TeacherChoice
 from service.selection_jobs.schemas import SelectionJobRequest
 
 TEACHER_SEED = 0
 """Every job trains a teacher with the same seed, so that its weights are found again by content."""
 
 
+NOTHING: Mapping[str, FoundWeights] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preparation:
+    """How a teacher comes to its weights: what it starts from (None: random) and how it is trained from there."""
+
+    model: str
+    start: Start | None
+    kind: PreparationKind
+    recipe: Recipe
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """A job's resolved request. `arms`: the teachers in the request's order, then None for no teacher."""
+    """A job's resolved request. `arms`: the teachers' labels in the request's order, then None for no teacher.
+
+    `preparations`: by label, of the teachers that are not simply trained from random weights by `teacher_recipe`.
+    """
 
     student: str
     dataset: str
@@ -28,51 +48,90 @@ class Plan:
     probe_epochs: int
     promote: int
     train_pictures: int
+    student_start: Start | None = None
+    preparations: dict[str, Preparation] = field(default_factory=dict)
 
     @property
     def steps_per_epoch(self) -> int:
         """Whole batches only: an incomplete last batch is left out, so every CKA step sees `batch_size` pictures."""
         return self.train_pictures // self.student_recipe.batch_size
 
+    def preparation(self, teacher: str) -> Preparation:
+        """How the arm `teacher` comes to its teacher's weights."""
+        plain = Preparation(model=teacher, start=None, kind="train", recipe=self.teacher_recipe)
+        return self.preparations.get(teacher, plain)
+
     def teacher_run(self, teacher: str) -> RunSpec:
         """The preparation of a teacher."""
+        preparation = self.preparation(teacher)
         training = TrainingSpec(
-            role="teacher", model=teacher, dataset=self.dataset, data_fingerprint=self.data_fingerprint,
-            method=MethodSpec(name="none"), teacher=None, recipe=self.teacher_recipe, seed=TEACHER_SEED,
+            role="teacher", model=preparation.model, dataset=self.dataset, data_fingerprint=self.data_fingerprint,
+            method=MethodSpec(name="none"), teacher=None, recipe=preparation.recipe, seed=TEACHER_SEED,
+            start=preparation.start, trains="head" if preparation.kind == "head" else "all",
         )  # fmt: skip
-        return RunSpec(training=training, stop_epoch=self.teacher_recipe.epochs)
+        return RunSpec(training=training, stop_epoch=preparation.recipe.epochs)
 
     def student_run(self, teacher: str | None, seed: int, *, full: bool) -> RunSpec:
         """The student's probe or full training under `teacher`; None: without a teacher, at equal budget."""
         reference = None
         if teacher is not None:
-            reference = TeacherReference(model=teacher, training_key=self.teacher_run(teacher).training.key())
+            prepared = self.teacher_run(teacher).training
+            reference = TeacherReference(model=prepared.model, training_key=prepared.key())
         training = TrainingSpec(
             role="student", model=self.student, dataset=self.dataset, data_fingerprint=self.data_fingerprint,
             method=MethodSpec(name="none") if teacher is None else self.method, teacher=reference,
-            recipe=self.student_recipe, seed=seed,
+            recipe=self.student_recipe, seed=seed, start=self.student_start,
         )  # fmt: skip
         return RunSpec(training=training, stop_epoch=self.student_recipe.epochs if full else self.probe_epochs)
 
 
-def make_plan(request: SelectionJobRequest, data: DatasetCard) -> Plan:
-    """Fills in the defaults. Expects a request that pre-flight has passed."""
+def make_plan(request: SelectionJobRequest, data: DatasetCard, found: Mapping[str, FoundWeights] = NOTHING) -> Plan:
+    """Fills in the defaults. Expects a request that pre-flight has passed; `found`: trained weights by label."""
     name = request.recipe or data.default_recipe
     budget = request.budget
     student_recipe = recipe(name, epochs=budget.epochs, batch_size=budget.batch_size)
+    teacher_recipe = recipe(name, epochs=budget.teacher_epochs, batch_size=budget.batch_size)
+    start = found.get(request.student.label)
     return Plan(
-        student=request.student,
+        student=request.student.model,
         dataset=data.name,
         data_fingerprint=data.fingerprint,
         method=MethodSpec(name=request.method, profile=request.profile),
-        arms=(*request.teachers, None),
+        arms=(*(teacher.label for teacher in request.teachers), None),
         seeds=tuple(range(request.seeds)),
         student_recipe=student_recipe,
-        teacher_recipe=recipe(name, epochs=budget.teacher_epochs, batch_size=budget.batch_size),
+        teacher_recipe=teacher_recipe,
         probe_epochs=budget.probe_epochs or default_probe_epochs(student_recipe.epochs),
         promote=min(budget.promote, len(request.teachers)),
         train_pictures=data.train_pictures,
-    )
+        student_start=None if start is None else start.start,
+        preparations={
+            teacher.label: _preparation(
+                teacher, found.get(teacher.label), data,
+                recipe(name, epochs=teacher.epochs or budget.teacher_epochs, batch_size=budget.batch_size),
+            )
+            for teacher in request.teachers
+            if teacher.label in found or teacher.epochs is not None
+        },
+    )  # fmt: skip
+
+
+def preparation_kind(teacher: TeacherChoice, found: FoundWeights | None, data: DatasetCard) -> PreparationKind:
+    """What `auto` comes to: a random teacher is trained; of others the head where it is for other classes."""
+    if found is None:
+        return "train"
+    if teacher.preparation != "auto":
+        return teacher.preparation
+    return "as_is" if found.classes == data.classes else "head"
+
+
+def _preparation(teacher: TeacherChoice, found: FoundWeights | None, data: DatasetCard, base: Recipe) -> Preparation:
+    kind = preparation_kind(teacher, found, data)
+    recipes: dict[PreparationKind, Recipe] = {
+        "train": base, "as_is": AS_IS, "head": base, "fine_tune": fine_tuning(base)
+    }  # fmt: skip
+    start = None if found is None else found.start
+    return Preparation(model=teacher.model, start=start, kind=kind, recipe=recipes[kind])
 
 
 def default_probe_epochs(epochs: int) -> int:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import difflib
-from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
 from dpk_core.catalogue.datasets import DatasetCard, dataset_card
 from dpk_core.catalogue.models import ModelCard, common_taps, model_card, takes_pictures
+from dpk_core.catalogue.weights import RANDOM, FoundWeights, find_weights
 from dpk_core.errors import DataFault, InvalidRequest
 from dpk_core.recipes import RECIPES
 from dpk_core.spec import DPK_METHODS, LOGIT_METHODS
 from service.problems import Rejected, field_error
 from service.schemas import FieldError
+from service.selection_jobs.choices import ModelChoice, TeacherChoice
 from service.selection_jobs.plan import Plan, make_plan
 from service.selection_jobs.schemas import SelectionJobRequest
 
@@ -27,40 +28,61 @@ MOST_PICTURE_PASSES = 10**10
 T = TypeVar("T")
 
 
-def check(request: SelectionJobRequest, data_root: Path | None) -> Plan:
+class _Findings:
+    """What is wrong, in the order in which it was found, each thing once."""
+
+    def __init__(self) -> None:
+        self.errors: list[FieldError] = []
+
+    def ask(self, question: Callable[[], T]) -> T | None:
+        """The answer; None where the question found something wrong."""
+        try:
+            return question()
+        except InvalidRequest as error:
+            if (wrong := field_error(error)) not in self.errors:
+                self.errors.append(wrong)
+        except DataFault as error:
+            self.errors.append(FieldError(field="dataset", message=str(error)))
+        return None
+
+
+def check(request: SelectionJobRequest, data_root: Path | None, weights_root: Path | None = None) -> Plan:
     """The plan of a request that can work. Raises Rejected naming everything that is wrong, not only the first thing.
 
     The student may be among the teachers: what it learns from its own kind is a fair question.
     """
-    errors: list[FieldError] = []
+    findings, found = _Findings(), dict[str, FoundWeights]()
+    errors = findings.errors
 
-    def collect(question: Callable[[], T]) -> T | None:
-        try:
-            return question()
-        except InvalidRequest as error:
-            if (found := field_error(error)) not in errors:
-                errors.append(found)
-        except DataFault as error:
-            errors.append(FieldError(field="dataset", message=str(error)))
-        return None
+    def look_up(choice: ModelChoice, field: str) -> ModelCard | None:
+        """The model's card; what its weights are goes into `found`."""
+        card = findings.ask(lambda: model_card(choice.model, field))
+        if card is not None:
+            place = f"{field}.weights"
+            weights = findings.ask(lambda: find_weights(choice.model, choice.weights, weights_root, place))
+            if weights is not None:
+                found[choice.label] = weights
+        return card
 
-    student = collect(lambda: model_card(request.student, "student"))
-    data = collect(lambda: dataset_card(request.dataset, data_root, "dataset"))
-    for index, name in enumerate(request.teachers):
+    student = look_up(request.student, "student")
+    data = findings.ask(lambda: dataset_card(request.dataset, data_root, "dataset"))
+    for index, choice in enumerate(request.teachers):
         field = f"teachers[{index}]"
-        teacher = collect(lambda: model_card(name, field))  # noqa: B023 - called at once
+        teacher = look_up(choice, field)
         if student is not None and teacher is not None and data is not None:
-            collect(lambda: _taps(request, student, teacher, data, field))  # noqa: B023 - called at once
+            findings.ask(lambda: _taps(request, student, teacher, data, field))  # noqa: B023 - called at once
+        if data is not None:
+            errors.extend(_preparation(choice, found.get(choice.label), data, field))
     errors.extend(_duplicates(request))
     errors.extend(_unknown_recipe(request))
     if data is not None:
         errors.extend(_classes(request, data))
         if request.recipe is None or request.recipe in RECIPES:
-            errors.extend(_budget(request, make_plan(request, data)))
+            errors.extend(_budget(request, make_plan(request, data, found)))
     if errors:
         raise Rejected.because(errors)
     assert data is not None
-    return make_plan(request, data)
+    return make_plan(request, data, found)
 
 
 def _taps(request: SelectionJobRequest, student: ModelCard, teacher: ModelCard, data: DatasetCard, field: str) -> None:
@@ -71,13 +93,33 @@ def _taps(request: SelectionJobRequest, student: ModelCard, teacher: ModelCard, 
         common_taps(student, teacher, data.side, field)
 
 
+def _preparation(
+    teacher: TeacherChoice, found: FoundWeights | None, data: DatasetCard, field: str
+) -> Iterator[FieldError]:
+    """What cannot be done with these weights."""
+    wanted, place = teacher.preparation, f"{field}.preparation"
+    if teacher.weights == RANDOM and wanted not in ("auto", "train"):
+        message = f"Random weights can only be trained; to prepare {teacher.model} in this way, name its weights."
+        yield FieldError(field=place, message=message, nearest="train")
+    elif teacher.weights != RANDOM and wanted == "train":
+        message = "This would throw the weights away and begin with random ones; to train them on, take fine_tune."
+        yield FieldError(field=place, message=message, nearest="fine_tune")
+    elif wanted == "as_is" and found is not None and found.classes != data.classes:
+        made_for = f"were made for {found.classes} classes" if found.classes else "come without a head"
+        message = f"The weights of {teacher.label} {made_for}, and {data.name} has {data.classes}."
+        yield FieldError(field=place, message=message, nearest="head")
+    if wanted == "as_is" and teacher.epochs is not None:
+        message = "Weights that are taken as they are take no epochs."
+        yield FieldError(field=f"{field}.epochs", message=message)
+
+
 def _duplicates(request: SelectionJobRequest) -> Iterator[FieldError]:
-    seen: Counter[str] = Counter()
-    for index, name in enumerate(request.teachers):
-        if seen[name]:
-            first = request.teachers.index(name)
-            yield FieldError(field=f"teachers[{index}]", message=f"{name} is listed already, as teachers[{first}].")
-        seen[name] += 1
+    first: dict[str, int] = {}
+    for index, teacher in enumerate(request.teachers):
+        earlier = first.setdefault(teacher.label, index)
+        if earlier != index:
+            message = f"{teacher.label} is listed already, as teachers[{earlier}]."
+            yield FieldError(field=f"teachers[{index}]", message=message)
 
 
 def _unknown_recipe(request: SelectionJobRequest) -> Iterator[FieldError]:
@@ -120,6 +162,6 @@ def _budget(request: SelectionJobRequest, plan: Plan) -> Iterator[FieldError]:
 
 def picture_passes(plan: Plan) -> int:
     """Pictures times epochs, were every arm trained fully with every seed."""
-    teachers = len(plan.arms) - 1
+    teachers = sum(plan.preparation(arm).recipe.epochs for arm in plan.arms if arm is not None)
     students = len(plan.arms) * len(plan.seeds)
-    return plan.train_pictures * (teachers * plan.teacher_recipe.epochs + students * plan.student_recipe.epochs)
+    return plan.train_pictures * (teachers + students * plan.student_recipe.epochs)

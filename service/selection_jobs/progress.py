@@ -13,7 +13,8 @@ from service.selection_jobs.schemas import Stage, StageProgress
 from service.selection_jobs.snapshot import Snapshot
 from service.selection_jobs.standing import STAGES
 
-Kind = Literal["teacher", "taught", "alone"]
+Kind = Literal["teacher", "judged", "taught", "alone"]
+"""`judged`: a teacher that is taken as it is."""
 
 TITLES: dict[Stage, str] = {
     "preparing_teachers": "Teachers prepared",
@@ -66,10 +67,11 @@ def _tasks_of(snapshot: Snapshot, place: int, *, full: bool) -> Iterator[Task]:
     steps, alone = plan.steps_per_epoch, arm.candidate.teacher is None
     kind: Kind = "alone" if alone else "taught"
     probe, end = steps * plan.probe_epochs, steps * plan.student_recipe.epochs
-    if not alone:
+    if arm.candidate.teacher is not None:
+        epochs = plan.preparation(arm.candidate.teacher).recipe.epochs
         yield Task(
-            stage="preparing_teachers", arm=place, kind="teacher", first_step=0,
-            last_step=steps * plan.teacher_recipe.epochs, run=arm.teacher,
+            stage="preparing_teachers", arm=place, kind="teacher" if epochs else "judged", first_step=0,
+            last_step=steps * epochs or 1, run=arm.teacher,
         )  # fmt: skip
     for seed in plan.seeds:
         run = arm.probes.get(seed)

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from dpk_core.spec import TaughtMethodName
 from service.schemas import Wire
+from service.selection_jobs.choices import PreparationKind, Student, Teacher
 
 JobState = Literal["queued", "running", "finished", "failed", "cancelling", "cancelled"]
 Stage = Literal["preparing_teachers", "probing", "training", "deciding"]
@@ -32,9 +33,12 @@ class Budget(Wire):
 class SelectionJobRequest(Wire):
     """One question: which of these teachers should this student learn from, on this data?"""
 
-    student: str = Field(max_length=200, examples=["cifar/resnet8w4"])
+    student: Student = Field(examples=["cifar/resnet8w4"], description="`model` or `model@weights`, or an object.")
     dataset: str = Field(max_length=200, examples=["digits"])
-    teachers: list[str] = Field(min_length=1, max_length=32, examples=[["cifar/resnet8w8", "cifar/resnet20"]])
+    teachers: list[Teacher] = Field(
+        min_length=1, max_length=32, examples=[["cifar/resnet8w8", "cifar/resnet20"]],
+        description="Each as `model`, `model@weights` or an object that says more.",
+    )  # fmt: skip
     method: TaughtMethodName = "dpk"
     profile: Literal["probe", "paper"] = Field(default="probe", description="Sizes of DPK's modules.")
     seeds: int = Field(default=3, ge=1, le=20, description="Replicates of every student training.")
@@ -117,6 +121,21 @@ class SeedResult(Wire):
     test_accuracy: float | None
 
 
+class StartingWeights(Wire):
+    """Where weights come from: `random`, `pretrained` or `file:<name>`. `identity`: what they are known by."""
+
+    weights: str
+    identity: str | None
+
+
+class PreparedTeacher(StartingWeights):
+    """How a teacher came to the weights it teaches with. `seconds`: of preparation, also where it was reused."""
+
+    kind: PreparationKind
+    epochs: int
+    seconds: float | None
+
+
 class Row(Wire):
     """A candidate on the leaderboard; `teacher` None is the arm without a teacher."""
 
@@ -129,6 +148,7 @@ class Row(Wire):
     teacher_accuracy: float | None
     teacher_test_accuracy: float | None
     teacher_parameters: int | None
+    preparation: PreparedTeacher | None
     probe: Summary | None
     full: Summary | None
     test: Summary | None
@@ -197,6 +217,7 @@ class Curve(Wire):
 class Setup(Wire):
     """What the request came to when every default was filled in: all it takes to repeat the job."""
 
+    student_weights: StartingWeights
     recipe: str
     learning_rate: float
     batch_size: int

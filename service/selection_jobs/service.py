@@ -37,7 +37,7 @@ def submit(request: schemas.SelectionJobRequest, key: str | None) -> schemas.Job
         with reading() as session:
             if (job := _replayed(session, key, request_hash)) is not None:
                 return job
-    plan = check(request, settings().data_root)
+    plan = check(request, settings().data_root, settings().weights_root)
     try:
         with transaction() as session:
             return get(session, _create(session, request, plan, key, request_hash))

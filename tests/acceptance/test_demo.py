@@ -30,7 +30,7 @@ def test_the_demo_answers_with_everything_it_promises(tmp_path: Path) -> None:
     assert "Traceback" not in done.stdout + done.stderr
 
     board = Leaderboard.model_validate_json(report.read_text())
-    assert {row.teacher for row in board.rows} == {*DEMO_JOB.teachers, None}
+    assert {row.teacher for row in board.rows} == {*map(str, DEMO_JOB.teachers), None}
     assert len(DEMO_JOB.teachers) >= 5
     assert board.verdict is not None
     assert board.verdict.final

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dpk_core.distill.build import METHODS
-from dpk_core.dpk_settings import DpkSettings, ShareSettings
+from dpk_core.dpk_settings import DpkSettings, ExtraLoss, ShareSettings
 from dpk_core.spec import MethodSpec, TrainingSpec
 from dpk_core.training.checkpoint import CheckpointWriter, resume
 from dpk_core.training.loop import train
@@ -21,6 +21,8 @@ CHOICES: dict[str, MethodSpec] = {
     **{name: MethodSpec(name=name) for name in METHODS},
     "dpk, lagging share": MethodSpec(name="dpk", dpk=DpkSettings(share=ShareSettings(lag=True, least_cka=0.0))),
     "dpk, random share": MethodSpec(name="dpk", dpk=DpkSettings(share=ShareSettings(schedule="random"))),
+    "dpk, narrow heads": MethodSpec(name="dpk", profile="paper"),
+    "dpk, extra losses": MethodSpec(name="dpk", dpk=DpkSettings(extra_losses=(ExtraLoss(name="dkd", weight=0.5),))),
     "dpk, cosine share": MethodSpec(name="dpk", dpk=DpkSettings(share=ShareSettings(schedule="cosine"))),
 }
 

@@ -17,6 +17,7 @@ from service.database.tables import IdempotencyKey, OutboxMessage, SelectionJob
 from service.health.service import readiness
 from service.problems import Conflict, NotFound, Rejected
 from service.selection_jobs import service
+from service.selection_jobs.choices import ModelChoice
 from tests.contract import job_driver as drive
 from tests.contract.job_driver import TEACHERS, Failure, Outcome, by_skill
 
@@ -314,7 +315,7 @@ class TestReuse:
 
     def test_another_student_reuses_the_teachers_only(self) -> None:
         drive.run_to_end(drive.submit())
-        other = drive.submit(drive.request().model_copy(update={"student": "cifar/resnet8"}))
+        other = drive.submit(drive.request().model_copy(update={"student": ModelChoice(model="cifar/resnet8")}))
         drive.advance(other)
         assert {run.state for run in drive.runs_of(other, purpose="teacher")} == {"finished"}
         assert {run.state for run in drive.runs_of(other, purpose="probe")} == {"queued"}
@@ -322,7 +323,7 @@ class TestReuse:
     def test_the_store_informs_later_jobs_about_other_students_only(self) -> None:
         first = drive.submit()
         drive.run_to_end(first)
-        other = drive.submit(drive.request().model_copy(update={"student": "cifar/resnet8"}))
+        other = drive.submit(drive.request().model_copy(update={"student": ModelChoice(model="cifar/resnet8")}))
         drive.run_to_end(other)
         before = drive.board(first)
         store = {found.scope: found for found in drive.board(other).correlations if found.name == "teacher_full"}

@@ -35,6 +35,19 @@ class TestSubmit:
             "budget": {"promote": 1, "probe_epochs": 3},
         }  # fmt: skip
 
+    def test_a_teacher_may_bring_its_weights(self, server: FakeServer, dpk: Dpk) -> None:
+        server.answer("POST /selection-jobs", sample.job(), status=202)
+        teachers = ["a/t@pretrained", "a/t@file:w.safetensors,head=5", "a/u,auto=3"]
+        named = [word for teacher in teachers for word in ("--teacher", teacher)]
+        assert dpk("submit", "--student", "a/s@pretrained", "--dataset", "d", *named).code == 0
+        sent = json.loads(server.asked[0].body)
+        assert sent["student"] == "a/s@pretrained"
+        assert sent["teachers"] == [
+            "a/t@pretrained",
+            {"model": "a/t", "weights": "file:w.safetensors", "preparation": "head", "epochs": 5},
+            {"model": "a/u", "epochs": 3},
+        ]
+
     def test_takes_a_file(self, server: FakeServer, dpk: Dpk, tmp_path: Path) -> None:
         server.answer("POST /selection-jobs", sample.job(), status=202)
         request = {"student": "a/s", "dataset": "digits", "teachers": ["a/t"]}
@@ -54,6 +67,9 @@ class TestSubmit:
              "'sp', 'rkd', 'crd', 'dkd', 'dist' or 'reviewkd'. Nearest valid choice: dpk.\n"),
             (["--file", "missing.json"], "missing.json cannot be read"),
             (["--file", "missing.json", "--student", "a/s"], "Give either --file or single options"),
+            (["--student", "a/s", "--dataset", "d", "--teacher", "t,haed"],
+             "teachers[0].preparation: This must be one of 'auto', 'train', 'as_is', 'head' or 'fine_tune'. Nearest "
+             "valid choice: head.\n"),
             (["--student", "a/s", "--dataset", "d", "--teacher", "t", "--seeds", "99"],
              "seeds: This must be at most 20.\n"),
         ],
@@ -131,6 +147,13 @@ class TestLeaderboard:
         (line,) = [line for line in out.splitlines() if f" {row.label} " in line]
         assert f"({100 * row.expected.value:.1f})" in line
         assert "in brackets where it was not trained" in out
+
+    def test_teachers_that_brought_weights_say_how_they_were_prepared(self, server: FakeServer, dpk: Dpk) -> None:
+        board = sample.with_weights()
+        server.answer(f"GET {JOB}/leaderboard", board)
+        out = dpk("leaderboard", sample.JOB_ID).out
+        assert "resnet20@file:mine/t.safetensors, taken as it is, 0.4 s" in out
+        assert "resnet14, 8 epochs of training, 12 s" in out
 
     def test_json_is_the_whole_document(self, server: FakeServer, dpk: Dpk) -> None:
         server.answer(f"GET {JOB}/leaderboard", sample.leaderboard())

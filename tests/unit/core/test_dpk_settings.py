@@ -1,12 +1,13 @@
 """The choices of DPK as they are stored with a run."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from dpk_core.codec import content_key, from_json, to_json
-from dpk_core.dpk_settings import IMAGENET_DPK, DpkSettings, ShareSettings, StageSettings, TransformerSize
+from dpk_core.dpk_settings import IMAGENET_DPK, DpkSettings, ExtraLoss, ShareSettings, StageSettings, TransformerSize
 from dpk_core.spec import MethodSpec
 
 
@@ -14,6 +15,7 @@ def test_settings_survive_json() -> None:
     stage = StageSettings(name="third_last", weight=0.5, patch=2, encoder=TransformerSize(width=64, depth=2, heads=4))
     share = ShareSettings(schedule="cosine", start=0.8, end=0.2)
     spec = MethodSpec(name="dpk", profile="paper", dpk=DpkSettings(stages=(stage,), share=share, temperature=2.0))
+    spec = replace(spec, dpk=replace(spec.dpk or DpkSettings(), extra_losses=(ExtraLoss(name="at", weight=0.5),)))
     assert from_json(MethodSpec, json.loads(json.dumps(to_json(spec)))) == spec
 
 
@@ -26,8 +28,16 @@ def test_every_choice_decides_the_content_key() -> None:
         None, DpkSettings(), IMAGENET_DPK, DpkSettings(temperature=2.0), DpkSettings(share=ShareSettings(lag=True)),
         DpkSettings(share=ShareSettings(schedule="random")),
         DpkSettings(stages=(StageSettings(name="last", weight=1.0),)),
+        DpkSettings(extra_losses=(ExtraLoss(name="at", weight=0.5),)),
+        DpkSettings(extra_losses=(ExtraLoss(name="sp", weight=0.5),)),
+        DpkSettings(extra_losses=(ExtraLoss(name="at", weight=1.0),)),
     ]  # fmt: skip
     assert len({content_key(MethodSpec(name="dpk", dpk=settings)) for settings in specs}) == len(specs)
+
+
+def test_settings_from_before_extra_losses_keep_their_content_key() -> None:
+    assert "extra_losses" not in to_json(DpkSettings())
+    assert from_json(DpkSettings, to_json(DpkSettings())) == DpkSettings()
 
 
 @pytest.mark.parametrize(
@@ -47,6 +57,14 @@ def test_every_choice_decides_the_content_key() -> None:
         (DpkSettings, {"temperature": 0.0}, "temperature must be above 0"),
         (DpkSettings, {"stages": ()}, "stages must be one or more different ones"),
         (DpkSettings, {"stages": (StageSettings(name="last", weight=1.0),) * 2}, "different ones"),
+        (
+            ExtraLoss,
+            {"name": "fitnet", "weight": 1.0},
+            "'fitnet' is not one of the extra losses at, sp, rkd, dkd",
+        ),
+        (ExtraLoss, {"name": "at", "weight": -0.1}, "weight of the extra loss at must be 0 or more, not -0.1"),
+        (ExtraLoss, {"name": "at", "weight": float("nan")}, "must be 0 or more, not nan"),
+        (DpkSettings, {"extra_losses": (ExtraLoss(name="at", weight=1.0),) * 2}, "extra losses must be different ones"),
     ],
 )
 def test_a_choice_that_cannot_be_is_refused(kind: type[Any], values: dict[str, Any], message: str) -> None:

@@ -22,8 +22,10 @@ from dpk_core.protocol import (
     decode_event,
     encode,
 )
-from dpk_core.recipes import RECIPES, recipe
-from dpk_core.spec import MethodSpec, RunSpec, TeacherReference, TrainingSpec
+from dpk_core.recipes import AS_IS, RECIPES, fine_tuning, recipe
+from dpk_core.spec import MethodSpec, RunSpec, Start, TeacherReference, TrainingSpec
+
+START = Start(source="file", name="a", identity="sha256:0")
 
 
 @pytest.fixture
@@ -58,6 +60,8 @@ class TestSpec:
             replace(training, recipe=recipe("digits", epochs=9)),
             replace(training, seed=4),
             replace(training, version=training.version + 1),
+            replace(training, start=START),
+            replace(training, start=replace(START, identity="sha256:1")),
         ]
         assert len({each.key() for each in [training, *others]}) == 1 + len(others)
 
@@ -75,6 +79,22 @@ class TestSpec:
         # Another form would forget every stored run; that is what raising TRAINING_VERSION is for.
         canonical = b'{"a":null,"b":[1,2.5]}'
         assert content_key({"b": (1, 2.5), "a": None}) == hashlib.sha256(canonical).hexdigest()
+
+    def test_a_field_that_came_later_changes_no_older_key(self, training: TrainingSpec) -> None:
+        assert {"start", "trains"}.isdisjoint(to_json(training))
+        started = replace(training, role="teacher", method=MethodSpec(name="none"), teacher=None, start=START)
+        head = replace(started, trains="head")
+        assert (to_json(head)["start"]["name"], to_json(head)["trains"]) == ("a", "head")
+        assert from_json(TrainingSpec, to_json(head)) == head
+        assert from_json(TrainingSpec, to_json(training)) == training
+
+    def test_weights_taken_as_they_are_are_a_run_of_no_epochs(self, training: TrainingSpec) -> None:
+        judged = replace(
+            training, role="teacher", method=MethodSpec(name="none"), teacher=None, start=START, recipe=AS_IS
+        )
+        assert RunSpec(training=judged, stop_epoch=0).is_full
+        with pytest.raises(ValueError, match="stop_epoch must be in 0 … 0, not 1"):
+            RunSpec(training=judged, stop_epoch=1)
 
     def test_a_method_needs_its_teacher(self, training: TrainingSpec) -> None:
         with pytest.raises(ValueError, match="needs a teacher"):
@@ -94,7 +114,7 @@ class TestRecipes:
     @pytest.mark.parametrize(
         ("field", "value", "words"),
         [
-            ("epochs", 0, "at least 1, not 0"),
+            ("epochs", -1, "at least 0, not -1"),
             ("learning_rate", 0.0, "above 0"),
             ("momentum", 1.0, "at least 0 and below 1"),
             ("weight_decay", -1e-4, "at least 0"),
@@ -126,6 +146,12 @@ class TestRecipes:
     @pytest.mark.parametrize(("batch_size", "parts"), [(None, 2), (64, 2), (8, 2), (7, 1), (1, 1)])
     def test_parts_of_a_batch_stay_large_enough_for_cka(self, batch_size: int | None, parts: int) -> None:
         assert recipe("imagenet", batch_size=batch_size).accumulation == parts
+
+    def test_fine_tuning_goes_in_smaller_steps(self) -> None:
+        base = recipe("digits", epochs=3)
+        tuned = fine_tuning(base)
+        assert (tuned.name, tuned.learning_rate) == ("digits_fine_tuning", pytest.approx(base.learning_rate / 10))
+        assert replace(tuned, name=base.name, learning_rate=base.learning_rate) == base
 
     def test_each_name_is_its_recipes_own(self) -> None:
         assert all(entry.name == name for name, entry in RECIPES.items())

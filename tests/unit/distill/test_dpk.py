@@ -118,7 +118,7 @@ def test_the_share_says_how_many_tokens_the_teacher_gives(monkeypatch: pytest.Mo
     method = make()
     given: dict[str, list[int]] = {"last": [], "second_last": []}
     for name, stage in method.stages.items():
-        stage.register_forward_hook(lambda _, __, done, name=name: given[name].append(done.split.given_BK.shape[1]))
+        stage.register_forward_hook(lambda _, __, done, name=name: given[name].append(done.split.given))
     for cka, tokens in (
         (0.5, {"last": 2, "second_last": 8}),
         (0.99, {"last": 0, "second_last": 2}),
@@ -322,7 +322,7 @@ class TestControlArms:
         method = make(name="dpk_no_teacher_tokens")
         seen = []
         for stage in method.stages.values():
-            stage.register_forward_hook(lambda _, __, done: seen.append(done.split.given_BK.shape[1]))
+            stage.register_forward_hook(lambda _, __, done: seen.append(done.split.given))
         run(method)
         assert seen == [0, 0]
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dpk_core.distill.masking import draw_noise, split_tokens
-from dpk_core.distill.stitching import stitch, take
+from dpk_core.distill.stitching import stitch, take_given, take_kept
 
 CPU = torch.device("cpu")
 
@@ -29,9 +29,24 @@ def test_each_position_holds_its_own_token_from_the_right_side(case: tuple[int, 
     pictures, tokens, count, seed = case
     split = split_tokens(draw_noise(pictures, tokens, seed=seed, step=0, stage="last", device=CPU), count)
     student, teacher = tagged(0, pictures, tokens), tagged(1, pictures, tokens)
-    hybrid = stitch(take(teacher, split.given_BK), take(student, split.kept_BN_K), split)
+    hybrid = stitch(take_given(teacher, split), take_kept(student, split), split)
     assert torch.equal(hybrid, torch.where(split.mask_BN[:, :, None], teacher, student))
     assert torch.equal(split.mask_BN.sum(dim=1), torch.full((pictures,), count))
+
+
+@settings(max_examples=20, deadline=None)
+@given(case=splits())
+def test_a_gradient_goes_back_to_the_token_it_came_from(case: tuple[int, int, int, int]) -> None:
+    pictures, tokens, count, seed = case
+    split = split_tokens(draw_noise(pictures, tokens, seed=seed, step=0, stage="last", device=CPU), count)
+    student, teacher = (torch.zeros(pictures, tokens, 3, requires_grad=True) for _ in range(2))
+    pulled = tagged(7, pictures, tokens)
+    stitch(take_given(teacher, split), take_kept(student, split), split).backward(pulled)
+    mask_BN1 = split.mask_BN[:, :, None]
+    assert teacher.grad is not None
+    assert student.grad is not None
+    assert torch.equal(teacher.grad, torch.where(mask_BN1, pulled, 0.0))
+    assert torch.equal(student.grad, torch.where(mask_BN1, 0.0, pulled))
 
 
 def noise(seed: int = 1, step: int = 2, stage: str = "last") -> torch.Tensor:

@@ -13,7 +13,15 @@ from torch import nn
 from dpk_core.catalogue.models import model_card, model_names
 from dpk_core.models.inventory import describe, library_names, write
 from dpk_core.models.layout import stride_of
-from dpk_core.models.trace import NoTaps, TapEntry, declared_taps, found_taps, picture_sides, two_thirds_down
+from dpk_core.models.trace import (
+    NoTaps,
+    TapEntry,
+    declared_taps,
+    found_taps,
+    gives_scores,
+    picture_sides,
+    two_thirds_down,
+)
 
 FILE = json.loads(resources.files("dpk_core.catalogue").joinpath("library_models.json").read_text())
 SAMPLE = (
@@ -144,6 +152,14 @@ def test_of_one_resolution_two_blocks_are_tapped() -> None:
     assert found_taps(blocks(6), (32, 32), classes=11) == [("encoder.layers.3", 6, 4), ("encoder.layers.5", 6, 4)]
     with pytest.raises(NoTaps, match="a single feature map"):
         found_taps(blocks(1), (32, 32), classes=11)
+
+
+def test_scores_are_one_for_each_class() -> None:
+    assert gives_scores(blocks(6), (32, 32), classes=6)
+    assert not gives_scores(blocks(6), (32, 32), classes=11)
+    assert not gives_scores(plain(), (32, 32), classes=11)
+    assert describe("timm/gemma4_vit_167m_enc") == FILE["models"]["timm/gemma4_vit_167m_enc"]
+    assert not model_card("timm/gemma4_vit_167m_enc", "student").classifies
 
 
 def test_the_pictures_a_model_takes_are_tried() -> None:

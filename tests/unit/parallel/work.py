@@ -26,7 +26,7 @@ Curve = list[dict[str, float]]
 def begun(world: World, spec: TrainingSpec, data: ImageData | None = None) -> Training:
     """The training before its first step."""
     reference = spec.teacher
-    return begin(spec, data or digits(), None if reference is None else teacher(reference.model), world)
+    return begin(spec, data or digits(), None if reference is None else teacher(reference.model), world=world)
 
 
 def curve(world: World, spec: TrainingSpec) -> Curve:

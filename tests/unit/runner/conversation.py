@@ -28,7 +28,7 @@ from dpk_core.protocol import (
     encode,
 )
 from dpk_core.recipes import recipe
-from dpk_core.spec import MethodName, MethodSpec, Recipe, Role, RunSpec, TeacherReference, TrainingSpec
+from dpk_core.spec import MethodName, MethodSpec, Recipe, Role, RunSpec, Start, TeacherReference, TrainingSpec
 
 E = TypeVar("E", bound=Event)
 
@@ -110,18 +110,21 @@ def command(
     fingerprint: str = DIGITS.fingerprint,
     data_root: Path | None = None,
     dataset: str = "digits",
+    start: Start | None = None,
+    weights_root: Path | None = None,
 ) -> RunCommand:
     """A small run."""
     reference = None if method == "none" else TeacherReference(model="cifar/resnet8w8", training_key="key")
     training = TrainingSpec(
         role=role, model=model, dataset=dataset, data_fingerprint=fingerprint,
-        method=MethodSpec(name=method), teacher=reference, recipe=recipe, seed=0,
+        method=MethodSpec(name=method), teacher=reference, recipe=recipe, seed=0, start=start,
     )  # fmt: skip
     return RunCommand(
-        run_id=run_id, spec=RunSpec(training=training, stop_epoch=stop_epoch or recipe.epochs),
+        run_id=run_id, spec=RunSpec(training=training, stop_epoch=recipe.epochs if stop_epoch is None else stop_epoch),
         artifact_root=str(artifacts), checkpoint_prefix=f"checkpoints/{run_id}",
         weights_path=f"weights/{run_id}.safetensors", teacher_weights=teacher, resume=resume,
-        data_root=None if data_root is None else str(data_root), checkpoint_seconds=checkpoint_seconds,
+        data_root=None if data_root is None else str(data_root),
+        weights_root=None if weights_root is None else str(weights_root), checkpoint_seconds=checkpoint_seconds,
     )  # fmt: skip
 
 

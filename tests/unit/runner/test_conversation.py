@@ -13,10 +13,13 @@ import safetensors.torch
 import torch
 
 from dpk_core.catalogue.datasets import DIGITS, dataset_card
+from dpk_core.catalogue.weights import file_identity
+from dpk_core.models.build import build_model
 from dpk_core.protocol import (
     Checkpointed,
     Failed,
     Finished,
+    Measured,
     Noticed,
     Progressed,
     ShutdownCommand,
@@ -25,7 +28,8 @@ from dpk_core.protocol import (
     Stopped,
     encode,
 )
-from dpk_core.spec import MethodName
+from dpk_core.recipes import AS_IS
+from dpk_core.spec import MethodName, Start
 from tests.unit.catalogue.npz_files import write_npz
 from tests.unit.runner.conversation import RECIPE, Runner, command, measurements, of_kind, running
 
@@ -83,6 +87,31 @@ class TestFinished:
         weights = safetensors.torch.load_file(artifacts / "weights" / "averaged.safetensors")
         assert all(torch.equal(value, state["average"][f"module.{name}"]) for name, value in weights.items())
         assert not all(torch.equal(value, state["student"][name]) for name, value in weights.items())
+
+    def test_weights_are_taken_as_they_are(self, runner: Runner, artifacts: Path, teacher: Finished) -> None:
+        assert teacher.result.weights is not None
+        kept = teacher.result.weights
+        start = Start(source="file", name=kept.path, identity=f"sha256:{kept.sha256}")
+        given: dict[str, Any] = {"model": "cifar/resnet8w8", "role": "teacher", "recipe": AS_IS, "start": start}
+        events = runner.run(command(artifacts, "as_is", weights_root=artifacts, **given))
+        last = events[-1]
+        assert isinstance(last, Finished)
+        assert last.result.weights is not None
+        assert (last.result.epochs, last.result.weights.sha256) == (0, kept.sha256)
+        assert last.result.validation_accuracy == teacher.result.validation_accuracy
+        assert last.result.test_accuracy == teacher.result.test_accuracy
+        assert of_kind(events, Checkpointed) == []
+        assert [event.epoch for event in of_kind(events, Measured)] == [0]
+
+    def test_weights_that_tell_nothing_apart_are_warned_of(self, runner: Runner, artifacts: Path) -> None:
+        network = build_model("cifar/resnet8w8", classes=10, channels=1, seed=3)
+        safetensors.torch.save_file(network.state_dict(), artifacts / "blind.safetensors")
+        start = Start(source="file", name="blind.safetensors", identity=file_identity(artifacts / "blind.safetensors"))
+        given: dict[str, Any] = {"model": "cifar/resnet8w8", "role": "teacher", "recipe": AS_IS, "start": start}
+        events = runner.run(command(artifacts, "blind", weights_root=artifacts, **given))
+        (notice,) = of_kind(events, Noticed)
+        assert notice.level == "warning"
+        assert "hardly better than chance" in notice.message
 
     def test_a_probe_reads_no_test_and_leaves_no_weights(self, runner: Runner, artifacts: Path) -> None:
         events = runner.run(command(artifacts, "probe", stop_epoch=1))

@@ -78,7 +78,7 @@ class TestProblems:
     def test_every_wrong_field_is_named(self, client: TestClient) -> None:
         found = problem(client.post("/selection-jobs", json={**REQUEST, "seeds": 0, "teachers": ["a", 2]}), 422)
         assert [error["field"] for error in found["errors"]] == ["teachers[1]", "seeds"]
-        assert found["detail"] == "teachers[1]: This must be text. There is 1 more."
+        assert found["detail"] == "teachers[1]: This must be a model's name or an object. There is 1 more."
 
     def test_a_defect_is_told_without_its_insides(self, client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
         def broken(*_arguments: object) -> None:

@@ -7,14 +7,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.torch import save_file
 
 from dpk_core.catalogue import models
+from dpk_core.models.build import build_model
 from service.problems import Rejected
 from service.schemas import FieldError
 from service.selection_jobs.plan import Plan
 from service.selection_jobs.preflight import check
 from service.selection_jobs.schemas import SelectionJobRequest
 
+MODEL = "cifar/resnet8w8"
 RIGHT: dict[str, Any] = {
     "student": "cifar/resnet8w4", "dataset": "digits", "teachers": ["cifar/resnet8w8", "cifar/resnet20"],
 }  # fmt: skip
@@ -113,6 +116,101 @@ def test_everything_wrong_is_told_at_once() -> None:
     assert [error.field for error in errors] == [
         "student", "teachers[1]", "classes", "budget.batch_size", "budget.probe_epochs", "budget.promote",
     ]  # fmt: skip
+
+
+class TestWeights:
+    @pytest.fixture
+    def root(self, tmp_path: Path) -> Path:
+        for classes in (10, 7):
+            write_weights(tmp_path / f"{classes}.safetensors", classes)
+        return tmp_path
+
+    def asked(self, root: Path | None, *teachers: object, **change: Any) -> Plan:
+        request = {**RIGHT, "teachers": teachers, "budget": {"promote": 1}, **change}
+        return check(SelectionJobRequest.model_validate(request), None, root)
+
+    def refused(self, root: Path | None, *teachers: object, **change: Any) -> list[tuple[str, str, str | None]]:
+        with pytest.raises(Rejected) as raised:
+            self.asked(root, *teachers, **change)
+        return [(error.field, error.message, error.nearest) for error in raised.value.errors]
+
+    def test_one_model_with_other_weights_is_another_arm(self, root: Path) -> None:
+        ten, seven = f"{MODEL}@file:10.safetensors", f"{MODEL}@file:7.safetensors"
+        plan = self.asked(root, MODEL, ten, {"model": MODEL, "weights": "file:7.safetensors", "epochs": 5})
+        assert plan.arms == (MODEL, ten, seven, None)
+        found = [plan.preparation(arm) for arm in plan.arms if arm]
+        assert [(each.kind, each.recipe.epochs, each.start is None) for each in found] == [
+            ("train", 24, True), ("as_is", 0, False), ("head", 5, False),
+        ]  # fmt: skip
+        runs = [plan.teacher_run(arm).training for arm in plan.arms if arm]
+        assert [(run.model, run.trains) for run in runs] == [(MODEL, "all"), (MODEL, "all"), (MODEL, "head")]
+        students = {plan.student_run(arm, 0, full=True).training.key() for arm in plan.arms}
+        assert len(students) == 4
+
+    def test_how_it_is_prepared_may_be_said(self, root: Path) -> None:
+        tuned = {"model": MODEL, "weights": "file:10.safetensors", "preparation": "fine_tune", "epochs": 2}
+        plan = self.asked(root, tuned, {"model": "cifar/resnet20", "epochs": 3})
+        found = plan.preparation(f"{MODEL}@file:10.safetensors")
+        assert (found.kind, found.recipe.name, found.recipe.epochs) == ("fine_tune", "digits_fine_tuning", 2)
+        assert plan.teacher_run(f"{MODEL}@file:10.safetensors").training.trains == "all"
+        assert plan.teacher_run("cifar/resnet20").stop_epoch == 3
+
+    def test_a_plan_without_weights_says_nothing_of_them(self) -> None:
+        plan = asked()
+        assert (plan.preparations, plan.student_start) == ({}, None)
+
+    def test_a_student_may_start_from_weights(self, root: Path) -> None:
+        plan = self.asked(root, "cifar/resnet20", student={"model": MODEL, "weights": "file:7.safetensors"})
+        assert plan.student == MODEL
+        assert plan.student_start is not None
+        for arm in plan.arms:
+            assert plan.student_run(arm, 0, full=True).training.start == plan.student_start
+        assert plan.teacher_run("cifar/resnet20").training.start is None
+
+    @pytest.mark.parametrize(
+        ("teacher", "field", "words", "nearest"),
+        [
+            (f"{MODEL}@file:no.safetensors", "weights", "There are no weights no.safetensors", None),
+            (f"{MODEL}@pretrained", "weights", "no published weights", "random"),
+            (f"{MODEL}@imagenet", "weights", "not 'imagenet'", "random"),
+            ("cifar/resnet20@file:10.safetensors", "weights", "not those of cifar/resnet20", None),
+            ({"model": MODEL, "weights": "file:7.safetensors", "preparation": "as_is"}, "preparation",
+             "were made for 7 classes, and digits has 10", "head"),
+            ({"model": MODEL, "weights": "file:7.safetensors", "preparation": "train"}, "preparation",
+             "throw the weights away", "fine_tune"),
+            ({"model": MODEL, "preparation": "head"}, "preparation", "Random weights can only be trained", "train"),
+            ({"model": MODEL, "weights": "file:10.safetensors", "preparation": "as_is", "epochs": 2}, "epochs",
+             "take no epochs", None),
+        ],
+    )  # fmt: skip
+    def test_what_cannot_be_is_told_before_anything_runs(
+        self, root: Path, teacher: object, field: str, words: str, nearest: str | None
+    ) -> None:
+        ((place, message, offered),) = self.refused(root, "cifar/resnet14", teacher)
+        assert (place, offered) == (f"teachers[1].{field}", nearest)
+        assert words in message
+
+    def test_the_students_weights_are_checked_too(self, root: Path) -> None:
+        ((place, message, _),) = self.refused(root, "cifar/resnet20", student=f"{MODEL}@file:../x")
+        assert place == "student.weights"
+        assert "outside the weights root" in message
+
+    def test_the_same_weights_twice_are_one_arm(self, root: Path) -> None:
+        name = f"{MODEL}@file:10.safetensors"
+        again = {"model": MODEL, "weights": "file:10.safetensors", "preparation": "fine_tune"}
+        assert self.refused(root, name, again)[0][:2] == ("teachers[1]", f"{name} is listed already, as teachers[0].")
+
+    def test_a_feature_encoder_is_no_teacher(self, tmp_path: Path) -> None:
+        write_data(tmp_path, "large", pictures=400, side=48)
+        for method in ("kd", "dpk"):
+            teachers = ["timm/gemma4_vit_167m_enc"]
+            (error,) = refused(tmp_path, dataset="npz/large", method=method, teachers=teachers)
+            assert error.field == "teachers[0]"
+            assert "is no classifier: its output is not one score for each class" in error.message
+
+
+def write_weights(path: Path, classes: int) -> None:
+    save_file(build_model(MODEL, classes=classes, channels=1, seed=0).state_dict(), path)
 
 
 def write_data(folder: Path, name: str, *, pictures: int, side: int) -> None:

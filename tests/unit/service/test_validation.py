@@ -31,7 +31,7 @@ def test_places_are_written_as_people_write_them(location: tuple[str | int, ...]
 @pytest.mark.parametrize(
     ("change", "field", "message", "nearest"),
     [
-        ({"teachers": ["t", 3]}, "teachers[1]", "This must be text.", None),
+        ({"teachers": ["t", 3]}, "teachers[1]", "This must be a model's name or an object.", None),
         ({"teachers": []}, "teachers", "This must have at least 1 entries.", None),
         (
             {"method": "fitnt"},
@@ -46,7 +46,7 @@ def test_places_are_written_as_people_write_them(location: tuple[str | int, ...]
         ({"budget": {"epochs": 1}}, "budget.epochs", "This must be at least 2.", None),
         ({"budget": 3}, "budget", "This must be an object.", None),
         ({"budgte": {}}, "budgte", "There is no such field.", None),
-        ({"student": "s" * 201}, "student", "This must have at most 200 characters.", None),
+        ({"student": "s" * 201}, "student.model", "This must have at most 200 characters.", None),
     ],
 )
 def test_sentences_name_what_to_do(change: dict[str, Any], field: str, message: str, nearest: str | None) -> None:

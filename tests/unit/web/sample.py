@@ -19,12 +19,14 @@ from service.selection_jobs.schemas import (
     Leaderboard,
     Ledger,
     Links,
+    PreparedTeacher,
     Row,
     SeedResult,
     SelectionJobRequest,
     Setup,
     Stage,
     StageProgress,
+    StartingWeights,
     Summary,
     Verdict,
 )
@@ -108,6 +110,7 @@ def leaderboard(progress: Progress = "finished", *, state: JobState | None = Non
     return Leaderboard(
         job=job(state, progress, verdict=sentence, seeds=seeds),
         setup=Setup(
+            student_weights=StartingWeights(weights="random", identity=None),
             recipe="digits",
             learning_rate=0.05,
             batch_size=64,
@@ -126,6 +129,24 @@ def leaderboard(progress: Progress = "finished", *, state: JobState | None = Non
         ledger=_ledger(progress),
         curves=[curve for index, arm in enumerate(arms) for curve in _curves(index, arm, progress, seeds)],
     )
+
+
+def with_weights() -> Leaderboard:
+    """The finished job's leaderboard, were one teacher's weights a file's and the student's published ones."""
+    board = leaderboard()
+    given = PreparedTeacher(
+        weights="file:mine/t.safetensors", identity="sha256:12ab", kind="as_is", epochs=0, seconds=0.4
+    )
+    label = "resnet20@file:mine/t.safetensors"
+    rows = [
+        row.model_copy(update={"teacher": f"cifar/{label}", "label": label, "preparation": given})
+        if row.teacher == "cifar/resnet20"
+        else row
+        for row in board.rows
+    ]
+    started = StartingWeights(weights="pretrained", identity="resnet18.a1_in1k, timm 1.0.31")
+    setup = board.setup.model_copy(update={"student_weights": started})
+    return board.model_copy(update={"rows": rows, "setup": setup})
 
 
 def _standing(row: Row) -> float:
@@ -166,6 +187,7 @@ def _row(index: int, arm: str | None, progress: Progress, seeds: int) -> Row:
         teacher_accuracy=accuracy if at >= 2 else None,
         teacher_test_accuracy=None if accuracy is None or at < 2 else accuracy - 0.004,
         teacher_parameters=parameters,
+        preparation=None if arm is None else _preparation(at),
         probe=None if probes is None else _summary(probes),
         full=None if full is None else _summary(full),
         test=None if full is None else _summary([value - 0.007 for value in full]),
@@ -198,6 +220,11 @@ def _status(arm: str | None, progress: Progress, probed: bool) -> CandidateStatu
     if progress == "training":
         return "promoted" if _is_full(arm, "finished") else "not_promoted"
     return "finished" if _is_full(arm, progress) else "not_promoted"
+
+
+def _preparation(at: int) -> PreparedTeacher:
+    seconds = 12.2 if at > 1 else None
+    return PreparedTeacher(weights="random", identity=None, kind="train", epochs=8, seconds=seconds)
 
 
 def _verdict(progress: Progress) -> Verdict | None:

@@ -81,8 +81,15 @@ class TestJobPage:
 
     def test_the_table_shows_every_number_with_its_spread(self) -> None:
         text = re.sub(r"\s+", " ", _page(sample.leaderboard("finished")).text)
-        assert "resnet20 272k parameters 96.9% 84.65% ± 0.54 95.65% ± 0.54 95.6% 94.4 to 96.8% +2.50" in text
+        assert "resnet20 272k parameters 8 epochs of training, 12 s 96.9% 84.65% ± 0.54" in text
+        assert "84.65% ± 0.54 95.65% ± 0.54 95.6% 94.4 to 96.8% +2.50" in text
         assert "Behind the two best after the probe by more than the noise." in text
+
+    def test_where_weights_came_from_is_said(self) -> None:
+        text = re.sub(r"\s+", " ", _page(sample.with_weights()).text)
+        assert "resnet20@file:mine/t.safetensors 272k parameters taken as it is, 0.4 s" in text
+        assert "cifar/resnet20@file:mine/t.safetensors (sha256:12ab), taken as it is, 0.4 s" in text
+        assert "cifar/resnet8w4 (resnet18.a1_in1k, timm 1.0.31)" in text
 
     def test_charts_are_there_with_descriptions(self) -> None:
         page = _page(sample.leaderboard("finished"))
@@ -128,7 +135,8 @@ class TestJobPage:
     def test_names_are_escaped_everywhere(self) -> None:
         board = sample.leaderboard("finished")
         request = board.job.request.model_copy(update={"student": HOSTILE, "dataset": HOSTILE, "teachers": [HOSTILE]})
-        rows = [row.model_copy(update={"label": HOSTILE, "reason": HOSTILE}) for row in board.rows]
+        hostile = {"label": HOSTILE, "reason": HOSTILE, "teacher": HOSTILE}
+        rows = [row.model_copy(update=hostile) for row in board.rows if row.teacher is not None]
         curves = [curve.model_copy(update={"label": HOSTILE}) for curve in board.curves]
         assert board.verdict is not None
         board = board.model_copy(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from service import wording
-from service.selection_jobs.schemas import Correlation, Interval, Ledger, Summary
+from service.selection_jobs.choices import PreparationKind
+from service.selection_jobs.schemas import Correlation, Interval, Ledger, PreparedTeacher, Summary
 from tests.unit.web import sample
 
 
@@ -52,6 +53,24 @@ def test_correlations_tell_value_interval_and_pairs_and_once_why_there_is_none()
         "Teacher and student: −0.50, 90% interval −0.90 to 0.20 (from 6 pairs).",
         "It takes 4 teachers: teacher and student; probe and full.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "epochs", "seconds", "text"),
+    [
+        ("train", 8, None, "8 epochs of training"), ("as_is", 0, 0.4, "taken as it is, 0.4 s"),
+        ("head", 1, 3.0, "1 epoch of training a new head, 3.0 s"),
+        ("fine_tune", 5, 61, "5 epochs of fine-tuning, 1 min 01 s"),
+    ],
+)  # fmt: skip
+def test_how_a_teacher_was_prepared(kind: PreparationKind, epochs: int, seconds: float | None, text: str) -> None:
+    prepared = PreparedTeacher(weights="pretrained", identity="x", kind=kind, epochs=epochs, seconds=seconds)
+    assert wording.preparation(prepared) == text
+
+
+def test_nothing_is_said_of_teachers_that_were_trained_as_usual() -> None:
+    assert wording.preparation_sentence(sample.leaderboard().rows) == ""
+    assert wording.preparation_sentence(sample.with_weights().rows).startswith("Teachers: ")
 
 
 def test_the_ledger_says_what_was_spent_saved_and_reused() -> None:

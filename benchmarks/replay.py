@@ -1,0 +1,186 @@
+"""One resampled job out of a table, and what different ways of choosing a teacher make of it.
+
+A job draws three of the table's seeds and a bootstrap of its validation pictures. Truth is each teacher's mean test
+accuracy over all seeds of the table; nothing that chooses sees it. Costs are the measured seconds of training that a
+way of choosing caused, as a share of what all teachers on the job's three seeds cost. The arm without a teacher is left
+out: whether any teacher helps is another question than which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import optuna
+from numpy.typing import NDArray
+
+from benchmarks.table import Table
+from dpk_core.selection.experience import picture_spread
+from dpk_core.selection.knowledge import Arm, Knowledge, Prior
+from dpk_core.selection.outlook import Outlook, outlook
+from dpk_core.selection.policies.policy import Limits, Policy
+from dpk_core.selection.posterior import Model
+
+SEEDS = 3
+RUNGS = (0.125, 0.25, 0.5, 1.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """T teachers, three seeds, E epochs. `cost_TSE`: seconds up to and including each epoch."""
+
+    teachers: tuple[str, ...]
+    teacher_accuracy_T: NDArray[np.float64]
+    accuracy_TSE: NDArray[np.float64]
+    cost_TSE: NDArray[np.float64]
+    truth_T: NDArray[np.float64]
+    prior: Prior
+
+    @property
+    def exhaustive_cost(self) -> float:
+        """Seconds of everything."""
+        return float(self.cost_TSE[..., -1].sum())
+
+    def regret(self, teacher: str) -> float:
+        """Accuracy lost by taking `teacher`, as a fraction."""
+        return float(self.truth_T.max() - self.truth_T[self.teachers.index(teacher)])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a way of choosing chose and what it cost, as a share of everything; `view` where it has a belief."""
+
+    teacher: str
+    share: float
+    view: Outlook | None = None
+
+
+def draw(table: Table, prior: Prior, chance: np.random.Generator) -> Job:
+    """A resampled job."""
+    arms = np.flatnonzero([teacher is not None for teacher in table.teachers])
+    told = [table.told["arms"][index] for index in arms]
+    seeds = chance.permutation(len(table.told["seeds"]))[:SEEDS]
+    pictures = table.validation_right_ASEV.shape[-1]
+    counts_V = np.bincount(chance.integers(0, pictures, pictures), minlength=pictures).astype(np.float32)
+    right_TSEV = table.validation_right_ASEV[np.ix_(arms, seeds)]
+    return Job(
+        teachers=tuple(each["teacher"] for each in told),
+        teacher_accuracy_T=np.array([each["validation_accuracy"] for each in told]),
+        accuracy_TSE=(right_TSEV.astype(np.float32) @ counts_V).astype(np.float64) / pictures,
+        cost_TSE=table.seconds_ASE[np.ix_(arms, seeds)].astype(np.float64).cumsum(-1),
+        truth_T=table.truth_A[arms], prior=prior,
+    )  # fmt: skip
+
+
+def knowledge(job: Job, reached: Mapping[tuple[int, int], int]) -> Knowledge:
+    """What a policy knows when the training of teacher t on seed s reached so many rungs."""
+    epochs = rung_epochs(job.accuracy_TSE.shape[-1])
+    arms = tuple(
+        Arm(
+            teacher=teacher,
+            teacher_accuracy=float(job.teacher_accuracy_T[index]),
+            cost=float(job.cost_TSE[index, :, -1].mean()),
+            curves={
+                seed: tuple(float(job.accuracy_TSE[index, seed, epoch]) for epoch in epochs[:count])
+                for (other, seed), count in reached.items()
+                if other == index
+            },
+        )
+        for index, teacher in enumerate(job.teachers)
+    )
+    return Knowledge(arms=arms, rungs=RUNGS, seeds=tuple(range(SEEDS)), prior=job.prior)
+
+
+def rung_epochs(epochs: int) -> list[int]:
+    """The last epoch (0-based) of each rung."""
+    return [max(1, round(rung * epochs)) - 1 for rung in RUNGS]
+
+
+def follow(policy: Policy, job: Job, budget: float) -> Outcome:
+    """Plays a policy with a share of everything as its budget, to its own end."""
+    epochs, reached = rung_epochs(job.accuracy_TSE.shape[-1]), dict[tuple[int, int], int]()
+    spent = 0.0
+    while True:
+        known = knowledge(job, reached)
+        plan = policy.next(known, Limits(cost=budget * job.exhaustive_cost * (1 + 1e-9) - spent))
+        if not plan.steps:
+            view = outlook(Model(known).posterior)
+            assert view.choice is not None
+            return Outcome(teacher=view.choice, share=spent / job.exhaustive_cost, view=view)
+        for step in plan.steps:
+            assert step.teacher is not None
+            place = (job.teachers.index(step.teacher), step.seed)
+            before = job.cost_TSE[place][epochs[reached[place] - 1]] if place in reached else 0.0
+            spent += float(job.cost_TSE[place][epochs[step.rung]] - before)
+            reached[place] = step.rung + 1
+
+
+def most_accurate(job: Job, scores_T: NDArray[np.float64] | None = None) -> Outcome:
+    """The teacher of the highest score, by default its own accuracy; nothing is trained."""
+    scores = job.teacher_accuracy_T if scores_T is None else scores_T
+    return Outcome(teacher=job.teachers[int(scores.argmax())], share=0.0)
+
+
+def at_random(job: Job, chance: np.random.Generator) -> Outcome:
+    """Any teacher."""
+    return Outcome(teacher=str(chance.choice(job.teachers)), share=0.0)
+
+
+Pruner = Callable[[], optuna.pruners.BasePruner]
+
+
+def by_optuna(job: Job, pruner: Pruner, seeds: int, chance: np.random.Generator) -> Outcome:
+    """Optuna drives the same trainings: a trial is a teacher on a seed, in random order, which reports every epoch.
+
+    Its answer is the teacher with the best mean final accuracy among those with an unpruned trial.
+    """
+    study = _study(pruner)
+    spent, finals = 0.0, dict[int, list[float]]()
+    order = [(teacher, seed) for seed in range(seeds) for teacher in chance.permutation(len(job.teachers))]
+    for teacher, seed in order:
+        trial = study.ask()
+        for epoch, accuracy in enumerate(job.accuracy_TSE[teacher, seed]):
+            trial.report(float(accuracy), epoch)
+            if trial.should_prune():
+                study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+                break
+        else:
+            study.tell(trial, float(accuracy))
+            finals.setdefault(int(teacher), []).append(float(accuracy))
+        spent += float(job.cost_TSE[teacher, seed, epoch])
+    return Outcome(teacher=_best(job, finals), share=spent / job.exhaustive_cost)
+
+
+def by_wilcoxon(job: Job, threshold: float, chance: np.random.Generator) -> Outcome:
+    """Optuna's Wilcoxon pruner as it is meant: a trial is a teacher, its steps are full trainings on the seeds."""
+    study = _study(lambda: optuna.pruners.WilcoxonPruner(p_threshold=threshold, n_startup_steps=0))
+    spent, finals = 0.0, dict[int, list[float]]()
+    for teacher in chance.permutation(len(job.teachers)):
+        trial, values = study.ask(), list[float]()
+        for seed in range(SEEDS):
+            values.append(float(job.accuracy_TSE[teacher, seed, -1]))
+            spent += float(job.cost_TSE[teacher, seed, -1])
+            trial.report(values[-1], seed)
+            if seed + 1 < SEEDS and trial.should_prune():
+                break
+        study.tell(trial, float(np.mean(values)))
+        finals[int(teacher)] = values
+    return Outcome(teacher=_best(job, finals), share=spent / job.exhaustive_cost)
+
+
+def _study(pruner: Pruner) -> optuna.Study:
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    return optuna.create_study(direction="maximize", pruner=pruner(), sampler=optuna.samplers.RandomSampler(seed=0))
+
+
+def _best(job: Job, finals: Mapping[int, list[float]]) -> str:
+    return job.teachers[max(finals, key=lambda teacher: float(np.mean(finals[teacher])))]
+
+
+def prior_for(table: Table, base: Prior) -> Prior:
+    """`base` with the spread that the table's validation pictures show."""
+    found = picture_spread(table.validation_right_ASEV[:, :, -1])
+    if found is None:
+        return base
+    return Prior(**{name: getattr(base, name) for name in Prior.__dataclass_fields__} | {"picture_spread": found})

@@ -1,0 +1,92 @@
+"""A table of teachers and students: every teacher fully taught on every seed, with every curve and picture kept.
+
+One `.npz` file a table and method under `benchmarks/tables/`, plain arrays only (`np.load` needs no `allow_pickle`):
+
+| array | shape | what |
+|---|---|---|
+| `told` | text | JSON: data set, student, method, recipe, seeds, arms (teacher and its own accuracies), command |
+| `validation_right` | A x S x E x ⌈V/8⌉ | packed bits: was validation picture v right after epoch e (`np.unpackbits`) |
+| `test_right` | A x S x ⌈N/8⌉ | packed bits of the test pictures after the last epoch |
+| `seconds` | A x S x E | CPU seconds of each epoch on one thread |
+| `train_loss` | A x S x E | mean training loss of each epoch |
+
+Legend: A arms, S seeds, E epochs, V validation and N test pictures. The first arm has no teacher.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+TABLES = Path(__file__).parent / "tables"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """See the module. `told["arms"]` is in the order of the first axis."""
+
+    told: dict[str, Any]
+    validation_right_ASEV: NDArray[np.bool_]
+    test_right_ASN: NDArray[np.bool_]
+    seconds_ASE: NDArray[np.float32]
+    train_loss_ASE: NDArray[np.float32]
+
+    @property
+    def name(self) -> str:
+        """Of the file."""
+        return str(self.told["name"])
+
+    @property
+    def teachers(self) -> tuple[str | None, ...]:
+        """The arms' teachers; None: no teacher."""
+        return tuple(arm["teacher"] for arm in self.told["arms"])
+
+    @property
+    def truth_A(self) -> NDArray[np.float64]:
+        """Each arm's mean test accuracy over all seeds."""
+        return np.asarray(self.test_right_ASN.mean((1, 2)))
+
+    @property
+    def truth_error_A(self) -> NDArray[np.float64]:
+        """Its standard error over seeds."""
+        by_seed_AS = self.test_right_ASN.mean(2)
+        return np.asarray(by_seed_AS.std(1, ddof=1) / np.sqrt(by_seed_AS.shape[1]))
+
+
+def write(table: Table) -> Path:
+    """Puts the table among the project's data."""
+    TABLES.mkdir(exist_ok=True)
+    path = TABLES / f"{table.name}.npz"
+    np.savez_compressed(
+        path, told=np.array(json.dumps(table.told)),
+        validation_right=np.packbits(table.validation_right_ASEV, axis=-1),
+        test_right=np.packbits(table.test_right_ASN, axis=-1),
+        seconds=table.seconds_ASE, train_loss=table.train_loss_ASE,
+    )  # fmt: skip
+    return path
+
+
+def read(path: Path) -> Table:
+    """The table of a file."""
+    with np.load(path, allow_pickle=False) as arrays:
+        told = json.loads(str(arrays["told"]))
+        return Table(
+            told=told,
+            validation_right_ASEV=_unpack(arrays["validation_right"], told["validation_pictures"]),
+            test_right_ASN=_unpack(arrays["test_right"], told["test_pictures"]),
+            seconds_ASE=arrays["seconds"], train_loss_ASE=arrays["train_loss"],
+        )  # fmt: skip
+
+
+def read_all() -> list[Table]:
+    """Every table there is, by name."""
+    return [read(path) for path in sorted(TABLES.glob("*.npz"))]
+
+
+def _unpack(packed: NDArray[np.uint8], pictures: int) -> NDArray[np.bool_]:
+    return np.unpackbits(packed, axis=-1, count=pictures).astype(np.bool_)

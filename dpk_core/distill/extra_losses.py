@@ -1,0 +1,56 @@
+"""The rivals' losses as terms beside DPK's own: each is what its rival adds to the cross-entropy, at the rival's
+default weights, on the logits or on the maps that DPK taps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from dpk_core.distill.at import AtOptions, attention_losses
+from dpk_core.distill.dist import DistOptions, relation_losses
+from dpk_core.distill.dkd import DkdOptions, decoupled_losses
+from dpk_core.distill.method import StepContext, class_numbers
+from dpk_core.distill.rkd import RkdOptions, angle_loss, distance_loss
+from dpk_core.distill.sp import SpOptions, similarity_loss
+from dpk_core.distill.tapped import Seen
+from dpk_core.distill.warm_up import warm_up
+from dpk_core.dpk_settings import ExtraName
+
+
+def _at(seen: Seen, _: Tensor, __: StepContext) -> Tensor:
+    return AtOptions().feature_weight * attention_losses(seen)
+
+
+def _sp(seen: Seen, _: Tensor, __: StepContext) -> Tensor:
+    return SpOptions().feature_weight * similarity_loss(seen.student_maps[0], seen.teacher_maps[0])
+
+
+def _rkd(seen: Seen, _: Tensor, __: StepContext) -> Tensor:
+    options, student_BCHW, teacher_BCHW = RkdOptions(), seen.student_maps[0], seen.teacher_maps[0]
+    distance: Tensor = options.distance_weight * distance_loss(student_BCHW, teacher_BCHW)
+    return distance + options.angle_weight * angle_loss(student_BCHW, teacher_BCHW)
+
+
+def _dkd(seen: Seen, labels_B: Tensor, step: StepContext) -> Tensor:
+    options = DkdOptions()
+    target, others = decoupled_losses(
+        seen.logits_BC, seen.teacher_logits_BC, class_numbers(labels_B), options.temperature
+    )
+    return warm_up(step) * (options.target_weight * target + options.other_weight * others)
+
+
+def _dist(seen: Seen, _: Tensor, __: StepContext) -> Tensor:
+    options = DistOptions()
+    inter, intra = relation_losses(seen.logits_BC, seen.teacher_logits_BC, options.temperature)
+    return options.inter_weight * inter + options.intra_weight * intra
+
+
+EXTRA_LOSSES: dict[ExtraName, Callable[[Seen, Tensor, StepContext], Tensor]] = {
+    "at": _at,
+    "sp": _sp,
+    "rkd": _rkd,
+    "dkd": _dkd,
+    "dist": _dist,
+}
+"""Every extra loss by name, from what both networks gave, the labels (as `Method.forward` has them) and the step."""

@@ -1,0 +1,66 @@
+"""What a teacher shows before it teaches: features and answers on training pictures, and its distance to a student.
+
+Rival scores are computed from it (`dpk_core.selection.rivals`). Legend: N pictures, D features, C classes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from dpk_core.data.split import ImageData
+from dpk_core.distill.cka import unbiased_cka
+from dpk_core.models.taps import FeatureTaps, two_taps
+from dpk_core.randomness import derive
+
+PICTURES = 2000
+"""Training pictures looked at, at most, and the same ones for every teacher."""
+BATCH = 250
+CKA_PICTURES = 250
+"""CKA is taken over one batch, as large as memory lets every pair of networks have."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survey:
+    """`features_ND`: the last feature map's means over its positions; all on the CPU, float32."""
+
+    features_ND: Tensor
+    logits_NC: Tensor
+    labels_N: Tensor
+
+
+def survey(teacher: nn.Module, name: str, data: ImageData) -> Survey:
+    """Looks at the training pictures through the teacher, unaugmented. Raises InvalidRequest where it has no taps."""
+    features, logits, labels = [], [], []
+    _, last = two_taps(name)
+    with FeatureTaps(teacher, [last]) as taps, torch.no_grad():
+        for positions_B in torch.split(chosen(data), BATCH):
+            pictures_BCHW = data.train.start_reading(positions_B)()
+            logits.append(teacher(data.normalise(pictures_BCHW)).float().cpu())
+            features.append(taps.maps[0].float().mean((2, 3)).cpu())
+            labels.append(data.train.labels[positions_B.to(data.device)].cpu())
+    return Survey(features_ND=torch.cat(features), logits_NC=torch.cat(logits), labels_N=torch.cat(labels))
+
+
+def cka_gap(student: nn.Module, student_name: str, teacher: nn.Module, teacher_name: str, data: ImageData) -> float:
+    """1 − CKA of the last feature maps, before the student has learnt anything. NaN where CKA is undefined."""
+    pictures_BCHW = data.normalise(data.train.start_reading(chosen(data)[:CKA_PICTURES])())
+    maps = []
+    for model, name in ((student, student_name), (teacher, teacher_name)):
+        mode = model.training
+        model.eval()
+        try:
+            with FeatureTaps(model, [two_taps(name)[1]]) as taps, torch.no_grad():
+                model(pictures_BCHW)
+        finally:
+            model.train(mode)
+        maps.append(taps.maps[0])
+    return 1 - float(unbiased_cka(*maps))
+
+
+def chosen(data: ImageData) -> Tensor:
+    """Positions of the training pictures that are looked at, the same for every teacher."""
+    generator = torch.Generator().manual_seed(derive(0, "survey"))
+    return torch.randperm(len(data.train), generator=generator)[:PICTURES]

@@ -1,0 +1,98 @@
+"""What a policy may look at: each arm's validation curve by seed, what it costs, and what is believed beforehand.
+
+Accuracies are fractions in 0 … 1 and come from the validation split only; the test split never gets here. Costs are
+seconds of training. A rung is a fraction of the full training; the last one is 1, the whole of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arm:
+    """A teacher, or (`teacher` None) no teacher, with its student's validation accuracy at each rung reached, by seed.
+
+    `cost`: seconds that one full training under it is expected to take. `failed`: nothing more will come, and it is
+    not ranked.
+    """
+
+    teacher: str | None
+    teacher_accuracy: float | None = None
+    cost: float = 1.0
+    curves: Mapping[int, tuple[float, ...]] = field(default_factory=dict)
+    failed: bool = False
+
+    def reached(self, seed: int) -> int:
+        """How many rungs the seed's training has reached."""
+        return len(self.curves.get(seed, ()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prior:
+    """What is believed before a job's first result; standard deviations as fractions.
+
+    The paper's claim, a student that follows its teacher, is `slope` (points of student per point of teacher) and how
+    well it is known, `slope_spread`; it enters nowhere else. `mismatch` and `seed_spread` have an entry for each rung.
+    """
+
+    slope: float = 0.0
+    slope_spread: float = 0.2
+    teacher_spread: float = 0.01
+    """Of what a teacher adds beyond the line."""
+    baseline_spread: float = 0.03
+    """Of the arm without a teacher around the teachers' level."""
+    mismatch: tuple[float, ...] = (0.012, 0.009, 0.005, 0.0)
+    """Of how far an arm's rung misleads about its full training, after what the rung misses of all arms alike."""
+    seed_spread: tuple[float, ...] = (0.015, 0.012, 0.008, 0.006)
+    """Of one result over seeds, after what the seed does to all arms alike."""
+    persistence: float = 0.3
+    """Correlation of a seed's luck between neighbouring rungs."""
+    common_spread: float = 0.006
+    """Of what a seed does to all arms alike: initialisation, batch order and augmentation are the same."""
+    picture_spread: float = 0.003
+    """Of what the choice of validation pictures does to one arm and not to the others, the same on all seeds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Knowledge:
+    """All that is known in a job. `arms` in any order, which must not matter; `seeds` in the order of their use."""
+
+    arms: tuple[Arm, ...]
+    rungs: tuple[float, ...]
+    seeds: tuple[int, ...]
+    prior: Prior = Prior()
+
+    def __post_init__(self) -> None:
+        if not self.rungs or self.rungs[-1] != 1 or list(self.rungs) != sorted(set(self.rungs)) or self.rungs[0] <= 0:
+            raise ValueError(f"rungs must rise to 1, not {self.rungs}")
+        if not len(self.rungs) == len(self.prior.mismatch) == len(self.prior.seed_spread):
+            raise ValueError(
+                f"the prior must have one mismatch and one seed spread for each of {len(self.rungs)} rungs"
+            )
+        if len({arm.teacher for arm in self.arms}) != len(self.arms):
+            raise ValueError("each teacher must be there once")
+
+    @property
+    def ranked(self) -> tuple[Arm, ...]:
+        """The arms that did not fail, by name, so that the order they came in does not matter."""
+        return tuple(sorted((arm for arm in self.arms if not arm.failed), key=lambda arm: arm.teacher or ""))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """Carry the training of `teacher`'s student on `seed` up to rung `rung` (0-based), through those before it."""
+
+    teacher: str | None
+    seed: int
+    rung: int
+
+
+def step_cost(knowledge: Knowledge, step: Step) -> float:
+    """Seconds that the step is expected to take, given what the training has already reached."""
+    arm = next(arm for arm in knowledge.arms if arm.teacher == step.teacher)
+    reached = arm.reached(step.seed)
+    if step.rung < reached:
+        return 0.0
+    return arm.cost * (knowledge.rungs[step.rung] - (knowledge.rungs[reached - 1] if reached else 0.0))

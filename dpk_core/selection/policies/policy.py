@@ -1,0 +1,77 @@
+"""What a policy is: what is known in, the next steps or "stop" out. No clock, no chance, no memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+from dpk_core.selection.knowledge import Arm, Knowledge, Step, step_cost
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """When to stop. `cost`: seconds of training still to be spent; `runs`: trainings that may be begun in all;
+    `chance`: of the choice being best, or of no arm being better by more than `margin`, that is enough. None: no limit.
+    """
+
+    cost: float | None = None
+    runs: int | None = None
+    chance: float | None = None
+    margin: float = 0.003
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Steps that may run side by side, or none: stop. `reason`: why, in words, for people."""
+
+    steps: tuple[Step, ...]
+    reason: str
+
+
+class Policy(Protocol):
+    """Decides who trains next."""
+
+    name: ClassVar[str]
+
+    def next(self, knowledge: Knowledge, limits: Limits) -> Plan:
+        """The next steps; each goes beyond what its training has reached. Together they keep within the limits."""
+
+
+STOP_COST = "The training time that was set is used up."
+STOP_RUNS = "The number of trainings that was set is reached."
+STOP_DONE = "Every training that the policy asks for is finished."
+
+
+def affordable(knowledge: Knowledge, steps: Sequence[Step], limits: Limits) -> tuple[Step, ...]:
+    """The longest beginning of `steps` that keeps within the limits of cost and of trainings begun."""
+    begun = {(arm.teacher, seed) for arm in knowledge.arms for seed in arm.curves if arm.curves[seed]}
+    left, kept = limits.cost, []
+    for step in steps:
+        price = step_cost(knowledge, step)
+        if left is not None:
+            if price > left:
+                break
+            left -= price
+        if limits.runs is not None and len(begun | {(step.teacher, step.seed)}) > limits.runs:
+            break
+        begun.add((step.teacher, step.seed))
+        kept.append(step)
+    return tuple(kept)
+
+
+def within(knowledge: Knowledge, steps: Sequence[Step], limits: Limits, reason: str) -> Plan:
+    """The plan to take `steps` as far as the limits let it; stopping says which limit it was."""
+    wanted = tuple(step for step in steps if step_cost(knowledge, step) > 0)
+    if not wanted:
+        return Plan(steps=(), reason=STOP_DONE)
+    kept = affordable(knowledge, wanted, limits)
+    if kept:
+        return Plan(steps=kept, reason=reason)
+    spent = limits.cost is not None and step_cost(knowledge, wanted[0]) > limits.cost
+    return Plan(steps=(), reason=STOP_COST if spent else STOP_RUNS)
+
+
+def by_name(arm: Arm) -> str:
+    """The order of arms among equals: the arm without a teacher first, then by name."""
+    return arm.teacher or ""

@@ -1,0 +1,61 @@
+"""The network that a training begins with: drawn from the seed, or with trained weights that are what they were."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from torch import nn
+
+from dpk_core.catalogue.datasets import DatasetCard
+from dpk_core.catalogue.weights import check_obtainable, file_identity, weights_card, weights_file
+from dpk_core.errors import InvalidRequest
+from dpk_core.models.published import library, published
+from dpk_core.models.weights import WeightedModel, Weights, build_with_weights
+from dpk_core.randomness import derive
+from dpk_core.spec import TrainingSpec
+
+FIELD = "weights"
+
+
+def starting_model(spec: TrainingSpec, card: DatasetCard, weights_root: Path | None) -> WeightedModel:
+    """The network before the first step, on the CPU; what its weights do not decide is decided by the seed alone.
+
+    Where only the head trains, nothing else takes a gradient. Raises InvalidRequest where the weights are missing, not
+    those the specification was made for, do not fit, or have another head and are to be taken as they are.
+    """
+    built = build_with_weights(
+        spec.model, classes=card.classes, channels=card.channels, seed=derive(spec.seed, "student"), side=card.side,
+        weights=_weights(spec, weights_root),
+    )  # fmt: skip
+    if built.replaced and spec.recipe.epochs == 0:
+        raise InvalidRequest(FIELD, f"{spec.model} cannot be taken as it is: {built.notes[-1]}")
+    if spec.trains == "head":
+        _freeze_body(spec.model, built.model)
+    return built
+
+
+def _weights(spec: TrainingSpec, root: Path | None) -> Weights:
+    start = spec.start
+    if start is None:
+        return "random"
+    if start.source == "file":
+        path = weights_file(start.name, root, FIELD)
+        if (found := file_identity(path)) != start.identity:
+            message = f"The weights {start.name} are {found} here, but the run was made for {start.identity}."
+            raise InvalidRequest(FIELD, message)
+        return path
+    offered = published(spec.model)
+    if offered is None or offered.name != start.name:
+        here = f"{library(spec.model)} here publishes {'nothing' if offered is None else offered.name}"
+        raise InvalidRequest(FIELD, f"{here} for {spec.model}, but the run was made for {start.name}.")
+    check_obtainable(spec.model, offered, FIELD)
+    return "pretrained"
+
+
+def _freeze_body(name: str, model: nn.Module) -> None:
+    head = weights_card(name, FIELD).head
+    parameters = dict(model.named_parameters())
+    if not head or not head.keys() <= parameters.keys():
+        raise InvalidRequest(FIELD, f"The installed library's {name} has no head of its own that could be trained.")
+    for key, parameter in parameters.items():
+        parameter.requires_grad_(key in head)

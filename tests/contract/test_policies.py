@@ -1,0 +1,113 @@
+"""What every policy promises, whatever it thinks of the results."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from dpk_core.selection.knowledge import Knowledge, Step
+from dpk_core.selection.outlook import outlook
+from dpk_core.selection.policies.policy import Limits
+from dpk_core.selection.policies.registry import POLICIES
+from dpk_core.selection.posterior import Model
+from tests.unit.selection.made_up import PRIOR, RUNGS, job, name, play, reveal, world
+
+TRUTH = np.array([0.80, 0.83, 0.78, 0.81])
+BUDGETS = (0.0, 0.1, 1.0, 2.7, 12.0)
+policies = pytest.mark.parametrize("policy", POLICIES.values(), ids=POLICIES)
+
+
+@pytest.fixture(scope="module")
+def table() -> NDArray[np.float64]:
+    return world(np.random.Generator(np.random.PCG64(2)), TRUTH)
+
+
+@policies
+class TestEveryPolicy:
+    @pytest.mark.parametrize("budget", BUDGETS)
+    def test_it_never_exceeds_its_budget_and_ends(self, policy, table, budget: float) -> None:  # type: ignore[no-untyped-def]
+        _, spent, plans = play(policy, table, Limits(cost=budget))
+        assert spent <= budget
+        assert plans[-1].reason
+
+    def test_it_never_begins_more_trainings_than_it_may(self, policy, table) -> None:  # type: ignore[no-untyped-def]
+        known, _, _ = play(policy, table, Limits(cost=12.0, runs=3))
+        assert sum(len(arm.curves) for arm in known.arms) <= 3
+
+    def test_every_step_goes_beyond_what_is_reached(self, policy, table) -> None:  # type: ignore[no-untyped-def]
+        known = reveal(table, {(0, 0): 2, (1, 0): 1})
+        for step in policy.next(known, Limits(cost=5.0)).steps:
+            assert step.rung >= next(arm for arm in known.arms if arm.teacher == step.teacher).reached(step.seed)
+
+    def test_the_order_of_the_arms_does_not_matter(self, policy, table) -> None:  # type: ignore[no-untyped-def]
+        known = reveal(table, {(index, 0): 1 for index in range(4)})
+        turned = replace(known, arms=known.arms[::-1])
+        one, other = (set(policy.next(each, Limits(cost=5.0)).steps) for each in (known, turned))
+        assert one == other
+
+    def test_failed_arms_get_nothing(self, policy, table) -> None:  # type: ignore[no-untyped-def]
+        known = reveal(table, {(index, 0): 1 for index in range(4)})
+        failed = replace(known, arms=tuple(replace(arm, failed=arm.teacher == name(1)) for arm in known.arms))
+        assert name(1) not in {step.teacher for step in policy.next(failed, Limits(cost=12.0)).steps}
+
+    def test_without_arms_it_stops(self, policy) -> None:  # type: ignore[no-untyped-def]
+        assert policy.next(job(), Limits()).steps == ()
+
+    def test_the_same_knowledge_gives_the_same_plan(self, policy, table) -> None:  # type: ignore[no-untyped-def]
+        known = reveal(table, {(index, 0): 1 for index in range(4)})
+        assert policy.next(known, Limits(cost=5.0)) == policy.next(known, Limits(cost=5.0))
+
+    def test_a_single_seed_and_a_single_rung_will_do(self, policy) -> None:  # type: ignore[no-untyped-def]
+        arms = reveal(world(np.random.Generator(np.random.PCG64(3)), TRUTH), {}).arms
+        short = replace(PRIOR, mismatch=(0.0,), seed_spread=(0.006,))
+        known = Knowledge(arms=arms, rungs=(1.0,), seeds=(0,), prior=short)
+        assert all(step.rung == 0 for step in policy.next(known, Limits(cost=10.0)).steps)
+
+
+def test_exhaustive_trains_everything(table: NDArray[np.float64]) -> None:
+    known, spent, _ = play(POLICIES["exhaustive"], table, Limits())
+    assert spent == pytest.approx(12.0)
+    assert all(len(curve) == len(RUNGS) for arm in known.arms for curve in arm.curves.values())
+
+
+def test_halving_halves(table: NDArray[np.float64]) -> None:
+    known, _, _ = play(POLICIES["halving"], table, Limits())
+    reached = sorted(max(len(curve) for curve in arm.curves.values()) for arm in known.arms)
+    assert reached == [1, 1, 2, 4]
+
+
+def test_teacher_accuracy_trains_the_most_accurate_teacher_only() -> None:
+    known = reveal(world(np.random.Generator(np.random.PCG64(4)), TRUTH), {})
+    arms = tuple(replace(arm, teacher_accuracy=0.7 + 0.01 * index) for index, arm in enumerate(known.arms))
+    steps = POLICIES["teacher_accuracy"].next(replace(known, arms=arms), Limits()).steps
+    assert set(steps) == {Step(teacher=name(3), seed=seed, rung=3) for seed in known.seeds}
+
+
+class TestByPosterior:
+    def test_it_stops_when_the_answer_is_sure(self) -> None:
+        sure = world(np.random.Generator(np.random.PCG64(3)), np.array([0.7, 0.9, 0.6, 0.5]))
+        known, spent, plans = play(POLICIES["posterior"], sure, Limits(chance=0.9))
+        assert outlook(Model(known).posterior).choice == name(1)
+        assert spent < 3
+        assert "chance" in plans[-1].reason
+
+    def test_a_wide_margin_stops_it_early(self, table: NDArray[np.float64]) -> None:
+        _, narrow, _ = play(POLICIES["posterior"], table, Limits(cost=12.0, chance=0.9, margin=0.001))
+        _, wide, _ = play(POLICIES["posterior"], table, Limits(cost=12.0, chance=0.9, margin=0.05))
+        assert wide < narrow
+
+    def test_it_regrets_less_than_halving_at_the_same_cost(self) -> None:
+        chance = np.random.Generator(np.random.PCG64(7))
+        regret = {"posterior": 0.0, "halving": 0.0}
+        for _ in range(40):
+            truth = 0.8 + PRIOR.teacher_spread * chance.normal(size=6)
+            drawn = world(chance, truth)
+            for policy in regret:
+                known, _, _ = play(POLICIES[policy], drawn, Limits(cost=2.7))
+                choice = outlook(Model(known).posterior).choice
+                assert choice is not None
+                regret[policy] += float(truth.max() - truth[int(choice[-1])])
+        assert regret["posterior"] < regret["halving"]

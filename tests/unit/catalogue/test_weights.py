@@ -1,0 +1,119 @@
+"""Weights by name: what is found without torch, and what is said where there is nothing to find."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+from safetensors.torch import save_file
+
+from dpk_core.catalogue.weights import (
+    FoundWeights,
+    file_identity,
+    find_weights,
+    join_weights,
+    split_weights,
+    weights_card,
+)
+from dpk_core.errors import InvalidRequest
+from dpk_core.models.build import build_model
+from dpk_core.spec import Start
+
+MODEL = "cifar/resnet8w4"
+
+
+def saved(root: Path, name: str, model: str = MODEL, classes: int = 10) -> Path:
+    path = root / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file(build_model(model, classes=classes, channels=1, seed=0).state_dict(), path)
+    return path
+
+
+def refused(weights: str, root: Path | None, model: str = MODEL) -> str:
+    with pytest.raises(InvalidRequest) as raised:
+        find_weights(model, weights, root, "teachers[1].weights")
+    assert raised.value.field == "teachers[1].weights"
+    return raised.value.message
+
+
+@pytest.mark.parametrize(
+    ("name", "parts", "canonical"),
+    [
+        ("a/b", ("a/b", "random"), "a/b"),
+        ("a/b@random", ("a/b", "random"), "a/b"),
+        ("a/b@pretrained", ("a/b", "pretrained"), "a/b@pretrained"),
+        ("a/b@file:c/d@e", ("a/b", "file:c/d@e"), "a/b@file:c/d@e"),
+    ],
+)
+def test_a_name_says_model_and_weights(name: str, parts: tuple[str, str], canonical: str) -> None:
+    assert split_weights(name) == parts
+    assert join_weights(*parts) == canonical
+
+
+class TestFiles:
+    def test_a_file_is_known_by_its_content_and_its_head(self, tmp_path: Path) -> None:
+        digest = hashlib.sha256(saved(tmp_path, "mine/a.safetensors", classes=7).read_bytes()).hexdigest()
+        start = Start(source="file", name="mine/a.safetensors", identity=f"sha256:{digest}")
+        found = find_weights(MODEL, "file:mine/a.safetensors", tmp_path, "weights")
+        assert found == FoundWeights(start=start, classes=7)
+
+    def test_a_changed_file_has_another_identity(self, tmp_path: Path) -> None:
+        path = saved(tmp_path, "a")
+        before = file_identity(path)
+        saved(tmp_path, "a", classes=11)
+        assert file_identity(path) != before
+
+    def test_what_is_no_such_file_is_said(self, tmp_path: Path) -> None:
+        inside = tmp_path / "root"
+        saved(tmp_path, "outside.safetensors")
+        saved(inside, "other", model="cifar/resnet14w8")
+        saved(inside, "wide", model="cifar/resnet8w8")
+        (inside / "text").write_text("no tensors")
+        (inside / "link").symlink_to(tmp_path / "outside.safetensors")
+        assert "set DPK_WEIGHTS_ROOT" in refused("file:a", None)
+        for missing in ("a", "", "a\0b", "."):
+            assert "under the weights root" in refused(f"file:{missing}", inside)
+        for outside in ("../outside.safetensors", str(tmp_path / "outside.safetensors"), "link"):
+            assert "outside the weights root" in refused(f"file:{outside}", inside)
+        assert "cannot be read as a safetensors file" in refused("file:text", inside)
+        for another in ("other", "wide"):
+            assert f"not those of {MODEL}" in refused(f"file:{another}", inside)
+
+    def test_another_word_is_no_weights(self, tmp_path: Path) -> None:
+        assert "not 'imagenet'" in refused("imagenet", tmp_path)
+        assert find_weights(MODEL, "random", None, "weights") is None
+
+
+class TestPublished:
+    def test_where_there_are_none_that_is_said(self) -> None:
+        for model in (MODEL, "timm/coatnet_0_224", "torchvision/googlenet"):
+            assert "no published weights" in refused("pretrained", None, model)
+
+    def test_they_must_be_in_the_cache_or_be_fetched(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+        for name in ("TORCH_HOME", "HF_HOME", "HF_HUB_CACHE", "DPK_DOWNLOAD"):
+            monkeypatch.delenv(name, raising=False)
+        kept = {
+            "torchvision/resnet18": tmp_path / "torch/hub/checkpoints/resnet18-f37072fd.pth",
+            "timm/resnet18": tmp_path / "huggingface/hub/models--timm--resnet18.a1_in1k/snapshots/x/model.safetensors",
+        }
+        for model, path in kept.items():
+            assert "not in the hub cache here" in refused("pretrained", None, model)
+            path.parent.mkdir(parents=True)
+            path.touch()
+            found = find_weights(model, "pretrained", None, "weights")
+            assert found is not None
+            assert (found.start.source, found.classes) == ("pretrained", 1000)
+            assert found.start.identity.split()[0] == model.split("/")[0]
+            path.unlink()
+            monkeypatch.setenv("DPK_DOWNLOAD", "1")
+            assert find_weights(model, "pretrained", None, "weights") == found
+            monkeypatch.delenv("DPK_DOWNLOAD")
+
+
+def test_a_head_is_what_the_number_of_classes_shapes() -> None:
+    for model in ("cifar/vgg8", "timm/deit_tiny_distilled_patch16_224", "torchvision/squeezenet1_1"):
+        heads = [build_model(model, classes=classes, channels=3, seed=0).state_dict() for classes in (7, 9)]
+        shaped = {key: tuple(value.shape[1:]) for key, value in heads[0].items() if value.shape != heads[1][key].shape}
+        assert dict(weights_card(model, "weights").head) == shaped

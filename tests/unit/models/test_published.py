@@ -1,0 +1,43 @@
+"""The committed list of heads and published weights against the installed libraries."""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+
+import pytest
+import timm
+
+from dpk_core.catalogue.models import model_card, model_names
+from dpk_core.models.published import RESCALING, library, published
+from dpk_core.models.weight_inventory import describe_weights
+
+FILE = json.loads(resources.files("dpk_core.catalogue").joinpath("model_weights.json").read_text())
+SAMPLE = (
+    "cifar/resnet20", "cifar/wrn_16_2", "cifar/shufflenetv1", "timm/resnet18", "timm/vit_tiny_patch16_224",
+    "timm/levit_128", "timm/gemma4_vit_167m_enc", "torchvision/resnet18", "torchvision/googlenet",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SAMPLE)
+def test_an_entry_is_what_the_library_gives(name: str) -> None:
+    assert json.loads(json.dumps(describe_weights(name))) == FILE["models"][name]
+
+
+def test_every_model_is_there_and_every_classifier_has_a_head() -> None:
+    assert sorted(FILE["models"]) == sorted(model_names())
+    headless = {name for name, entry in FILE["models"].items() if not entry["head"]}
+    assert headless == {name for name in model_names() if not model_card(name, "model").classifies}
+
+
+def test_what_is_published_is_named() -> None:
+    found = published("timm/resnet18")
+    assert found is not None
+    assert (found.name, found.classes, found.hub) == ("resnet18.a1_in1k", 1000, "timm/resnet18.a1_in1k")
+    assert library("timm/resnet18") == f"timm {timm.__version__}"
+    assert library("torchvision/resnet18").startswith("torchvision ")
+
+
+@pytest.mark.parametrize("name", ["cifar/resnet20", "timm/coatnet_0_224", *sorted(RESCALING)])
+def test_nothing_is_published_that_could_not_be_kept(name: str) -> None:
+    assert published(name) is None
