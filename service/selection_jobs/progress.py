@@ -110,7 +110,8 @@ def stages(snapshot: Snapshot) -> list[StageProgress]:
 def _stage(snapshot: Snapshot, stage: Stage, done: int, total: int) -> StageProgress:
     reached = -1 if snapshot.job.stage is None else STAGES.index(snapshot.job.stage)
     state: Literal["waiting", "running", "done"] = "waiting"
-    if reached > STAGES.index(stage) or (done >= total and reached >= 0):
+    # Exploring is over when its policy says so: between two rounds nothing is left of what is known so far.
+    if reached > STAGES.index(stage) or (done >= total and reached >= 0 and stage != "exploring"):
         state = "done"
     elif reached == STAGES.index(stage) or done > 0:
         state = "running"
