@@ -37,7 +37,7 @@ JOB = {
         "audit": 0,
         "teacher_epochs": 16,
         "batch_size": 32,
-    },  # fmt: skip
+    },
 }
 """Small, and yet its teachers are trained long enough to be interrupted at leisure."""
 
@@ -196,9 +196,8 @@ def results(leaderboard: dict[str, Any]) -> dict[str, Any]:
         f"{curve['label']} {curve['purpose']} {curve['seed']}": curve["points"] for curve in leaderboard["curves"]
     }
     rounds = [{name: value for name, value in each.items() if name != "spent"} for each in leaderboard["rounds"]]
-    return {
-        "rows": rows, "rounds": rounds, "curves": curves, "verdict": leaderboard["verdict"], "correlations": leaderboard["correlations"]
-    }  # fmt: skip
+    told = {name: leaderboard[name] for name in ("verdict", "correlations")}
+    return {"rows": rows, "rounds": rounds, "curves": curves, **told}
 
 
 TIMES = ("seconds", "candidate_id")

@@ -48,8 +48,8 @@ TEACHERS: dict[str, tuple[float, int, float]] = {
 """Accuracy, parameters and the student's mean full accuracy."""
 BARE = 0.931
 DROPPED = (
-    "Best with a chance of 3% after rung 2 of 3 (50% of the training) on 2 seeds: 88.3%; the last one promoted, resnet14, "
-    "had 89.9%."
+    "Best with a chance of 3% after rung 2 of 3 (50% of the training) on 2 seeds: 88.3%; the last one promoted, "
+    "resnet14, had 89.9%."
 )
 CHANCES: dict[str, float] = {
     "cifar/resnet20": 0.64, "cifar/resnet8x4": 0.27, "cifar/resnet14": 0.061, "cifar/resnet14w8": 0.027,
