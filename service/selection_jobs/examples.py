@@ -150,7 +150,7 @@ LEADERBOARD: dict[str, Any] = {
                 {"teacher": "cifar/resnet20", "seed": 0, "epochs": 3, "purpose": "explore"},
                 {"teacher": "cifar/resnet8w8", "seed": 0, "epochs": 3, "purpose": "explore"},
             ],
-            "reason": "2 arms on seed 0 to rung 1 lower the expected regret most.",
+            "reason": "Training 2 arms on seed 0 to rung 1 lowers the expected regret most.",
             "chances": {"cifar/resnet20": 0.5, "cifar/resnet8w8": 0.5},
             "regret": 0.0056,
             "spent": 0.0,

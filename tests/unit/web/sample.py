@@ -247,16 +247,13 @@ def _rounds(progress: Progress) -> list[Round]:
             spent=20.0 * (number - 1),
         )  # fmt: skip
 
+    worth = "lowers the expected regret most."
+    two: list[str | None] = ["cifar/resnet20", "cifar/resnet14"]
     rounds = [
-        decided(1, [*TEACHERS], PROBE_EPOCHS, range(1), "5 arms on seed 0 to rung 1 lower the expected regret most."),
-        decided(
-            2, ["cifar/resnet20", "cifar/resnet14"], 12, range(2), "2 arms to rung 2 lower the expected regret most."
-        ),
-        decided(
-            3, [None, "cifar/resnet20", "cifar/resnet14"], EPOCHS, range(3),
-            "The choice is best with a chance of 91%.",
-        ),
-    ]  # fmt: skip
+        decided(1, [*TEACHERS], PROBE_EPOCHS, range(1), f"Training 5 arms on seed 0 to rung 1 {worth}"),
+        decided(2, two, 12, range(2), f"Training 2 arms to rung 2 {worth}"),
+        decided(3, [None, *two], EPOCHS, range(3), "The choice is best with a chance of 91%."),
+    ]
     return rounds[: max(0, ORDER.index(progress) - 1)]
 
 

@@ -87,7 +87,10 @@ class TestJobPage:
 
     def test_the_rounds_say_who_trained_and_why(self) -> None:
         text = re.sub(r"\s+", " ", _page(sample.leaderboard("finished")).text)
-        assert "2resnet20 and resnet14seeds 0 and 1, to epoch 122 arms to rung 2 lower the expected regret" in text
+        assert (
+            "2resnet20 and resnet14seeds 0 and 1, to epoch 12Training 2 arms to rung 2 lowers the expected regret"
+            in text
+        )
         assert "3no teacher, resnet20 and resnet14seeds 0, 1 and 2, to epoch 24Confirming. The choice is best" in text
         assert text.count("Confirming. ") == 1
         assert "Who trained, and why" not in _page(sample.leaderboard("preparing")).text
