@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
-from dpk_core.codec import from_json, to_json
+from dpk_core.codec import LATER, from_json, to_json
 from dpk_core.errors import ProtocolFault
 from dpk_core.spec import RunSpec
 
@@ -158,6 +158,8 @@ class RunResult:
     device: str
     device_name: str
     weights: ArtifactReference | None
+    validation_right: str | None = field(default=None, metadata=LATER)
+    """Which validation pictures the network told right after the last epoch, in their order: packed bits as base64."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,9 +17,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import linalg
+from scipy import linalg, special
 
 from dpk_core.selection.knowledge import Arm, Knowledge, Step
+from dpk_core.selection.statistics import CONFIDENCE, Estimate
 
 FLAT = 1.0
 """Sd of an unknown that accuracies, being in 0 … 1, cannot contradict."""
@@ -54,9 +55,49 @@ class Posterior:
     mean_A: Matrix
     covariance_AA: Matrix
 
+    @property
+    def teachers(self) -> Posterior:
+        """The belief about the arms that have a teacher."""
+        kept = taught(self.arms)
+        return Posterior(
+            arms=tuple(self.arms[index] for index in kept), mean_A=self.mean_A[kept],
+            covariance_AA=self.covariance_AA[np.ix_(kept, kept)],
+        )  # fmt: skip
+
+    def estimate(self, teacher: str | None) -> Estimate:
+        """Full accuracy under `teacher`, cut to 0 … 1."""
+        index = self._index(teacher)
+        found = _interval(float(self.mean_A[index]), float(self.covariance_AA[index, index]))
+        value, low, high = (min(1.0, max(0.0, each)) for each in (found.value, found.low, found.high))
+        return Estimate(value=value, low=low, high=high)
+
+    def difference(self, teacher: str | None, other: str | None) -> Estimate:
+        """By how much `teacher` is better than `other`; what seeds and pictures do to both is not in it."""
+        one, two = self._index(teacher), self._index(other)
+        covariance = self.covariance_AA
+        variance = covariance[one, one] + covariance[two, two] - 2 * covariance[one, two]
+        return _interval(float(self.mean_A[one] - self.mean_A[two]), float(variance))
+
+    def _index(self, teacher: str | None) -> int:
+        return [arm.teacher for arm in self.arms].index(teacher)
+
+
+def taught(arms: Sequence[Arm]) -> list[int]:
+    """Where in `arms` those with a teacher are."""
+    return [index for index, arm in enumerate(arms) if arm.teacher is not None]
+
+
+def _interval(value: float, variance: float) -> Estimate:
+    half = float(special.ndtri(0.5 + CONFIDENCE / 2)) * float(np.sqrt(max(0.0, variance)))
+    return Estimate(value=value, low=value - half, high=value + half)
+
 
 class Model:
-    """The Gaussian of one job, conditioned on its results; answers what more results would change."""
+    """The Gaussian of one job, conditioned on its results; answers what more results would change.
+
+    `misfit`: squared distance of the results from what was expected, in standard deviations; about `freedom` where the
+    prior is right.
+    """
 
     def __init__(self, knowledge: Knowledge) -> None:
         self._knowledge = knowledge
@@ -78,6 +119,7 @@ class Model:
         prior_mean_A = LEVEL + knowledge.prior.slope * self._x_A
         if not len(rows):
             self._factor: Matrix | None = None
+            self.misfit, self.freedom = 0.0, 0
             self.posterior = Posterior(arms=self.arms, mean_A=prior_mean_A, covariance_AA=self._prior_AA)
             return
         self._factor = linalg.cholesky(
@@ -85,6 +127,9 @@ class Model:
         )
         self._whitened_NA = self._whiten(self._arms_with(self._places).T)
         residual_N = self._whiten(seen_N - prior_mean_A[self._places.arm])
+        # The level and the gain of every rung below the last are free and cost a result each.
+        free = len({*self._places.rung.tolist(), len(knowledge.rungs) - 1})
+        self.misfit, self.freedom = float(residual_N @ residual_N), max(0, len(rows) - free)
         self.posterior = Posterior(
             arms=self.arms,
             mean_A=prior_mean_A + self._whitened_NA.T @ residual_N,

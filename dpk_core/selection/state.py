@@ -1,4 +1,4 @@
-"""What a decision may look at: validation results only. The test split never gets here."""
+"""What the correlations look at: validation results only. The test split never gets here."""
 
 from __future__ import annotations
 
@@ -19,11 +19,6 @@ class Arm:
     full: dict[int, float] = field(default_factory=dict)
     failed: bool = False
 
-    @property
-    def label(self) -> str:
-        """The name people see: the teacher without its family, or `no teacher`."""
-        return "no teacher" if self.teacher is None else self.teacher.partition("/")[2] or self.teacher
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
@@ -42,7 +37,4 @@ class State:
     """All that is known in a job. `arms` in the job's order; `history` from the store, same method and data set."""
 
     arms: tuple[Arm, ...]
-    seeds: tuple[int, ...]
-    promote: int
     history: tuple[Pair, ...] = ()
-    validation_pictures: int = 0

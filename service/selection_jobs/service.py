@@ -124,6 +124,7 @@ def leaderboard(session: Session, job_id: str) -> schemas.Leaderboard:
         current_verdict(snapshot, verdict),
         history.pairs(session, snapshot.job, snapshot.plan),
         repository.measurements(session, [run.id for _, run in snapshot.links]),
+        repository.evidence(session, snapshot),
     )
 
 

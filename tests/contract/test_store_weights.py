@@ -37,7 +37,7 @@ def weights_root(configure: Callable[..., Settings], database_url: str, tmp_path
 
 
 def request(*teachers: object, student: object = "cifar/resnet8w4", **change: Any) -> SelectionJobRequest:
-    budget = {"epochs": 8, "probe_epochs": 2, "promote": len(teachers), "teacher_epochs": 4}
+    budget = {"epochs": 8, "rungs": [2, 8], "promote": len(teachers), "teacher_epochs": 4, "audit": 0.0}
     asked = {"student": student, "dataset": "digits", "teachers": teachers, "seeds": 2, "budget": budget}
     return SelectionJobRequest.model_validate({**asked, **change})
 

@@ -48,8 +48,9 @@ class ByPosterior:
         if not best[1]:
             reason = "No affordable training is expected to change the answer." if wanted else STOP_DONE
             return Plan(steps=(), reason=reason)
-        names = len({step.teacher for step in best[1]})
-        reason = f"{names} arms on seed {best[1][0].seed} to rung {best[1][0].rung + 1} lower the expected regret most."
+        arms = len({step.teacher for step in best[1]})
+        where = f"seed {best[1][0].seed} to rung {best[1][0].rung + 1}"
+        reason = f"Training {arms} arm{'' if arms == 1 else 's'} on {where} lowers the expected regret most."
         return within(knowledge, best[1], limits, reason)
 
 
