@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
-from dpk_core.codec import from_json, to_json
+from dpk_core.codec import LATER, from_json, to_json
 from dpk_core.errors import ProtocolFault
 from dpk_core.spec import RunSpec
 
@@ -158,6 +158,9 @@ class RunResult:
     device: str
     device_name: str
     weights: ArtifactReference | None
+    scores: dict[str, float] | None = field(default=None, metadata=LATER)
+    """What cheap rules say, by name, where they could be measured: of a teacher `logme`, `leep` and `h_score`; of the
+    first run of a student under a teacher `cka_gap`, before the student had learnt anything."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
