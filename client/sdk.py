@@ -78,9 +78,12 @@ class Client:
         """Asks a job to stop; it shows `cancelled` once its processes are gone."""
         return self._ask(Job, "POST", f"/selection-jobs/{quote(job_id, safe='')}/cancel")
 
-    def best_teacher(self, student: str, dataset: str, *, method: str | None = None) -> BestTeacher:
-        """What the finished jobs say about a student on a data set."""
-        params = {"student": student, "dataset": dataset} | ({} if method is None else {"method": method})
+    def best_teacher(
+        self, student: str, dataset: str, *, method: str | None = None, stamp: str | None = None
+    ) -> BestTeacher:
+        """What the newest finished job says about a student on a data set; `stamp`: under that protocol."""
+        given = {"student": student, "dataset": dataset, "method": method, "stamp": stamp}
+        params = {name: value for name, value in given.items() if value is not None}
         return self._ask(BestTeacher, "GET", "/best-teacher", params=params)
 
     def report(self, job_id: str) -> str:

@@ -8,9 +8,9 @@ from statistics import fmean, stdev
 from dpk_core.catalogue.weights import FILE, PRETRAINED, RANDOM
 from dpk_core.codec import to_json
 from dpk_core.selection.expectation import expected_accuracies, ranking
-from dpk_core.selection.fidelity import correlations
 from dpk_core.selection.state import Pair, State
 from dpk_core.selection.statistics import Estimate
+from dpk_core.selection.trials import Question
 from dpk_core.selection.verdict import gains
 from dpk_core.spec import TRAINING_VERSION, Start
 from service.database.tables import Run
@@ -19,6 +19,8 @@ from service.selection_jobs.curves import Measurements, curves
 from service.selection_jobs.ledger import ledger, row_seconds
 from service.selection_jobs.plan import Plan
 from service.selection_jobs.snapshot import ArmRuns, Snapshot
+from service.selection_jobs.trials import arm_trial
+from service.selection_jobs.trust import fidelity, job_stamp, row_stamp, trust
 
 
 def leaderboard(
@@ -27,15 +29,21 @@ def leaderboard(
     verdict: schemas.Verdict | None,
     history: Sequence[Pair],
     measurements: Measurements,
+    earlier: Sequence[Question] = (),
+    previous: str | None = None,
 ) -> schemas.Leaderboard:
-    """Ranked candidates first, best first; then those without a rank in the request's order."""
+    """Ranked candidates first, best first; then those without a rank in the request's order.
+
+    `earlier`: what the store knows of other questions; `previous`: the teacher that won this student's last job.
+    """
     state = snapshot.state(history)
     return schemas.Leaderboard(
         job=job,
         setup=_setup(snapshot.plan),
         rows=_rows(snapshot, state),
         verdict=verdict,
-        correlations=[schemas.Correlation.model_validate(to_json(found)) for found in correlations(state)],
+        correlations=fidelity(snapshot, earlier),
+        trust=trust(snapshot, earlier, previous),
         ledger=ledger(snapshot),
         curves=curves(snapshot, measurements),
     )
@@ -59,8 +67,9 @@ def _setup(plan: Plan) -> schemas.Setup:
 
 
 def _rows(snapshot: Snapshot, state: State) -> list[schemas.Row]:
-    order = ranking(state)
     expected, gained = expected_accuracies(state), gains(state)
+    comparable = {arm.candidate.teacher for arm in snapshot.arms if row_stamp(snapshot, arm) == job_stamp(snapshot)}
+    order = [teacher for teacher in ranking(state) if teacher in comparable]
     rows = []
     for arm in snapshot.arms:
         teacher = arm.candidate.teacher
@@ -86,6 +95,8 @@ def _row(
         teacher_accuracy=teacher.get("validation_accuracy"),
         teacher_test_accuracy=teacher.get("test_accuracy"),
         teacher_parameters=teacher.get("parameters"),
+        stamp=row_stamp(snapshot, arm),
+        scores=dict(arm_trial(snapshot, arm).scores),
         preparation=None if candidate.teacher is None else _preparation(snapshot.plan, candidate.teacher, arm.teacher),
         probe=_summary(known.probe),
         full=_summary(known.full),

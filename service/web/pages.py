@@ -10,7 +10,7 @@ from importlib import resources
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from service import wording
+from service import trust_wording, wording
 from service.selection_jobs.schemas import JobList, JobState, Leaderboard
 from service.web.figures import learning_curves, share_curves, teacher_curves
 from service.web.ledger import ledger_figure
@@ -88,6 +88,9 @@ def _context(board: Leaderboard) -> dict[str, object]:
         "live": board.job.state in _LIVE_STATES,
         "scatters": scatters(board),
         "correlations": wording.correlation_sentences(board.correlations),
+        "coefficients": trust_wording.coefficient_lines(board.correlations),
+        "rivals": trust_wording.rival_lines(board.trust),
+        "stamp": trust_wording.stamp_sentence(board.trust),
         "learning": learning_curves(board),
         "shares": shares,
         "teachers": teachers,

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from dpk_core.selection.expectation import expected_accuracies, ranking
-from dpk_core.selection.fidelity import correlations
 from dpk_core.selection.policy import promotions
 from dpk_core.selection.state import Arm, Pair, State
 from dpk_core.selection.verdict import decide, gains
@@ -193,28 +192,3 @@ class TestVerdict:
     def test_a_hopeless_teacher_does_not_change_the_winner(self) -> None:
         arms = (arm("a", 0.8, 0.90), arm("b", 0.85, 0.95, salt=1), arm(None, 0.7, 0.80, salt=2))
         assert decide(state(*arms), final=True).best == decide(state(*arms, arm("z", 0.1, salt=3)), final=True).best
-
-
-class TestCorrelations:
-    def test_measured_on_probes_when_only_some_are_trained_fully(self) -> None:
-        arms = [arm(f"t{i}", 0.8 + 0.02 * i, accuracy=0.9 + 0.01 * i, salt=i) for i in range(5)]
-        found = {(each.name, each.scope): each for each in correlations(state(*arms, arm(None, 0.5)))}
-        probe = found["teacher_probe", "job"]
-        assert probe.value is not None
-        assert probe.value > 0.9
-        assert probe.pairs == 5
-        full = found["teacher_full", "job"]
-        assert (full.value, full.note) == (None, "Not measurable with 0 teachers (it takes at least 4).")
-
-    def test_the_store_counts_earlier_jobs(self) -> None:
-        history = tuple(
-            Pair(group=student, teacher_accuracy=x, student_accuracy=x * x)
-            for student in ("s", "t") for x in (0.5, 0.6, 0.7)
-        )  # fmt: skip
-        found = {(each.name, each.scope): each for each in correlations(state(arm("a", 0.8), history=history))}
-        assert found["teacher_full", "store"].pairs == 6
-        assert found["teacher_full", "store"].value == pytest.approx(1, abs=0.01)
-
-    def test_equal_values_are_not_measurable(self) -> None:
-        arms = [Arm(teacher=f"cifar/{i}", teacher_accuracy=0.9, probe={0: 0.1 * i}) for i in range(5)]
-        assert correlations(state(*arms))[0].note == "Not measurable: all values are equal."

@@ -30,6 +30,8 @@ from service.selection_jobs.schemas import (
     Summary,
     Verdict,
 )
+from service.selection_jobs.stamp import HOLDS
+from service.selection_jobs.trust_schemas import Measured, Rival, RivalName, RivalRecord, Trust
 
 JOB_ID = "0f3c2a9d5b7e4c1f8a6d0e2b4c6f8a01"
 START = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
@@ -43,6 +45,7 @@ TEACHERS: dict[str, tuple[float, int, float]] = {
 }
 """Accuracy, parameters and the student's mean full accuracy."""
 BARE = 0.931
+STAMP = "5c0a9e21"
 STAGES: tuple[tuple[Stage, str], ...] = (
     ("preparing_teachers", "Teachers prepared"),
     ("probing", "DPK probes"),
@@ -126,6 +129,7 @@ def leaderboard(progress: Progress = "finished", *, state: JobState | None = Non
         rows=rows,
         verdict=verdict,
         correlations=_correlations(progress),
+        trust=_trust(progress),
         ledger=_ledger(progress),
         curves=[curve for index, arm in enumerate(arms) for curve in _curves(index, arm, progress, seeds)],
     )
@@ -187,6 +191,8 @@ def _row(index: int, arm: str | None, progress: Progress, seeds: int) -> Row:
         teacher_accuracy=accuracy if at >= 2 else None,
         teacher_test_accuracy=None if accuracy is None or at < 2 else accuracy - 0.004,
         teacher_parameters=parameters,
+        stamp=STAMP,
+        scores={} if arm is None or at < 2 else {"size": float(parameters or 0), "leep": -0.02 * index},
         preparation=None if arm is None else _preparation(at),
         probe=None if probes is None else _summary(probes),
         full=None if full is None else _summary(full),
@@ -245,17 +251,57 @@ def _verdict(progress: Progress) -> Verdict | None:
 def _correlations(progress: Progress) -> list[Correlation]:
     if progress in ("queued", "preparing", "probing"):
         return []
+    probe = Correlation(
+        name="teacher_probe", title="Teacher accuracy and student accuracy after the probe", scope="job",
+        statistic="pearson", rung=0.25, value=0.83, low=-0.11, high=0.99, confidence=0.95, pairs=5, note=None,
+    )  # fmt: skip
+    full = Correlation(
+        name="teacher_full", title="Teacher accuracy and full student accuracy", scope="job",
+        statistic="pearson", rung=None, value=None, low=None, high=None, confidence=0.95, pairs=2,
+        note="Two teachers were trained fully; a correlation needs three.",
+    )  # fmt: skip
     return [
-        Correlation(
-            name="teacher_probe", title="Teacher accuracy and student accuracy after the probe", scope="job",
-            value=0.83, low=-0.11, high=0.99, confidence=0.95, pairs=5, note=None,
-        ),
-        Correlation(
-            name="teacher_full", title="Teacher accuracy and full student accuracy", scope="job",
-            value=None, low=None, high=None, confidence=0.95, pairs=2,
-            note="Two teachers were trained fully; a correlation needs three.",
-        ),
-    ]  # fmt: skip
+        each.model_copy(update={"statistic": statistic, "value": each.value and each.value - less})
+        for each in (probe, full)
+        for statistic, less in (("pearson", 0.0), ("spearman", 0.1), ("kendall", 0.2))
+    ]
+
+
+RULES: tuple[tuple[RivalName, str, list[str]], ...] = (
+    ("probe", "the probe", ["cifar/resnet20"]),
+    ("teacher_accuracy", "the most accurate", ["cifar/resnet8x4"]),
+    ("size", "the largest", ["cifar/resnet8x4"]),
+    ("cka_gap", "nearest to the student (CKA)", ["cifar/resnet14", "cifar/resnet20"]),
+    ("logme", "LogME", ["cifar/resnet20"]),
+    ("leep", "LEEP", []),
+    ("h_score", "H-score", ["cifar/resnet14"]),
+    ("previous_winner", "the previous winner", []),
+    ("random", "one at random", list(TEACHERS)),
+)
+
+
+def _trust(progress: Progress) -> Trust:
+    return Trust(
+        stamp=STAMP, stamp_holds=list(HOLDS), teachers=5, trained=2 if progress == "finished" else 0, audited=0,
+        winner="cifar/resnet20" if progress == "finished" else None,
+        note="Over the 2 of 5 teachers that were trained fully; the others were dropped after their probes, so the probe "
+        "looks better here than it may be.",
+        rivals=[_rival(*rule, progress == "finished") for rule in RULES],
+    )  # fmt: skip
+
+
+def _rival(name: RivalName, title: str, picks: list[str], known: bool) -> Rival:
+    trained = [pick for pick in picks if pick in ("cifar/resnet14", "cifar/resnet20")] if known else []
+    hit = trained.count("cifar/resnet20") / len(picks) if picks and trained == picks else None
+    lost = 0.007 * trained.count("cifar/resnet14") / len(trained) if trained else 0.0
+    regret = Measured(value=lost, low=0.0, high=lost + 0.004, confidence=0.9) if trained else None
+    hits = Measured(value=0.8 if name == "probe" else 0.5, low=0.3, high=0.9, confidence=0.9) if trained else None
+    return Rival(
+        name=name, title=title, picks=picks, trained_picks=trained, hit=hit, chance=None if hit is None else 0.8 * hit,
+        regret=regret, regret_two=regret and regret.model_copy(update={"value": 0.0}),
+        note=None if picks else "Not measured.",
+        record=RivalRecord(questions=10 if trained else 0, hits=hits, regret=regret),
+    )  # fmt: skip
 
 
 def _ledger(progress: Progress) -> Ledger:
