@@ -81,9 +81,6 @@ class Recipe:
             raise ValueError(f"accumulation must be in 1 … {self.batch_size}, the batch size, not {self.accumulation}")
         if self.epochs and not self.learning_rate:
             raise ValueError("learning_rate must be above 0 where there are epochs")
-        longest = max(0, self.epochs - 1)
-        if not 0 <= self.warmup_epochs <= longest:
-            raise ValueError(f"warmup_epochs must be in 0 … {longest}, not {self.warmup_epochs}")
 
 
 _LIMITS: dict[str, tuple[Callable[[float], bool], str]] = {
@@ -92,6 +89,7 @@ _LIMITS: dict[str, tuple[Callable[[float], bool], str]] = {
     "learning_rate": (lambda value: value >= 0, "at least 0"),
     "momentum": (lambda value: 0 <= value < 1, "at least 0 and below 1"),
     "weight_decay": (lambda value: value >= 0, "at least 0"),
+    "warmup_epochs": (lambda value: value >= 0, "at least 0"),
     "decay": (lambda value: value > 0, "above 0"),
     "clip_norm": (lambda value: value > 0, "above 0"),
     "module_learning_rate": (lambda value: value > 0, "above 0"),

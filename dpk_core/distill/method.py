@@ -92,14 +92,14 @@ class Method(nn.Module, ABC):
 
         It is judged as everybody will run it.
         """
-        student, eager = self.student, self.student.forward
+        eager = self.student.forward
         compiled = torch.compile(eager, dynamic=False)
 
         def forward(pictures_BCHW: Tensor) -> Tensor:
-            logits_BC: Tensor = (compiled if student.training else eager)(pictures_BCHW)
+            logits_BC: Tensor = (compiled if torch.is_grad_enabled() else eager)(pictures_BCHW)
             return logits_BC
 
-        student.forward = forward
+        self.student.forward = forward
 
     def ask_teacher(self, pictures_BCHW: Tensor) -> Tensor:
         """The teacher's logits, without gradient."""

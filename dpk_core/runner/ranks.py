@@ -8,6 +8,7 @@ are started for the next run.
 from __future__ import annotations
 
 import queue
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,6 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
+from dpk_core.errors import ProtocolFault
 from dpk_core.protocol import (
     Command,
     Event,
@@ -53,6 +55,8 @@ class Ranks:
         self._devices, self._threads = devices, threads
         self._processes: list[subprocess.Popen[bytes]] = []
         self._news: queue.SimpleQueue[tuple[int, Event | _Died]] = queue.SimpleQueue()
+        self._folder: Path | None = None
+        """Where the ranks meet; they may look there again as long as they live."""
         self.names: list[str] = []
 
     @property
@@ -65,16 +69,16 @@ class Ranks:
         if self._processes:
             return
         self._news, self.names = queue.SimpleQueue(), []
-        with tempfile.TemporaryDirectory() as folder:
-            for rank, device in enumerate(self._devices):
-                self._processes.append(self._started(rank, device, Path(folder) / "meeting"))
-            while len(self.names) < len(self._devices):
-                rank, event = self._news.get()
-                if isinstance(event, _Died):
-                    self.kill()
-                    raise ChildProcessError(f"The process for {self._devices[rank]} died while it came up.")
-                if isinstance(event, Ready):
-                    self.names.append(event.device_name)
+        self._folder = Path(tempfile.mkdtemp(prefix="dpk-ranks-"))
+        for rank, device in enumerate(self._devices):
+            self._processes.append(self._started(rank, device, self._folder / "meeting"))
+        while len(self.names) < len(self._devices):
+            rank, event = self._news.get()
+            if isinstance(event, _Died):
+                self.kill()
+                raise ChildProcessError(f"The process for {self._devices[rank]} died while it came up.")
+            if isinstance(event, Ready):
+                self.names.append(event.device_name)
 
     def carry_out(self, assignment: Assignment, channel: Channel) -> Event:
         """Has all ranks do it, passing on what the first says. Returns the last event, which the caller sends."""
@@ -105,6 +109,7 @@ class Ranks:
         self._send(ShutdownCommand())
         for process in self._processes:
             process.wait()
+        self._leave()
 
     def kill(self) -> None:
         """Ends all ranks at once."""
@@ -113,6 +118,12 @@ class Ranks:
         for process in self._processes:
             process.wait()
         self._processes = []
+        self._leave()
+
+    def _leave(self) -> None:
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
 
     def _started(self, rank: int, device: str, meeting: Path) -> subprocess.Popen[bytes]:
         place = ("--rank", str(rank), "--ranks", str(len(self._devices)), "--meeting", str(meeting))
@@ -152,7 +163,8 @@ class Ranks:
 
 
 def _read(lines: IO[bytes], rank: int, news: queue.SimpleQueue[tuple[int, Event | _Died]]) -> None:
-    for line in lines:
-        news.put((rank, decode_event(line.decode(errors="replace"))))
-    lines.close()
+    # One that writes what is no event is as good as dead.
+    with lines, suppress(ProtocolFault):
+        for line in lines:
+            news.put((rank, decode_event(line.decode(errors="replace"))))
     news.put((rank, _Died()))

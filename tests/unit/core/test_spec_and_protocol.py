@@ -119,7 +119,7 @@ class TestRecipes:
             ("momentum", 1.0, "at least 0 and below 1"),
             ("weight_decay", -1e-4, "at least 0"),
             ("clip_norm", 0.0, "above 0"),
-            ("warmup_epochs", 24, "in 0 … 23"),
+            ("warmup_epochs", -1, "at least 0"),
             ("accumulation", 65, "in 1 … 64, the batch size"),
             ("randaugment", 31, "in 0 … 30"),
             ("randaugment", -1, "in 0 … 30"),
