@@ -1,4 +1,4 @@
-"""How far an answer can be trusted, in words: stamp, coefficients and rivals, the same on the pages and in the terminal."""
+"""How far an answer can be trusted, in words: stamp, coefficients, rivals; the same on pages and in the terminal."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PROBE = "probe"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RivalLine:
-    """A rule as people read it; `under` says more in small print. `is_probe`: the rule that the others are rivals of."""
+    """A rule as people read it; `…_under` is small print. `is_probe`: the rule that the others are rivals of."""
 
     rule: str
     picks: str

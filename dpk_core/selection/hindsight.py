@@ -1,8 +1,8 @@
 """Would a cheaper rule have done? Every rule's pick against the fully trained teachers, with what chance left open.
 
 Regret is the accuracy lost by a rule's pick against the best; regret@2 by the better one of its two best. Intervals
-come from the seeds: draws of the teachers' true levels around their means, with the spread of the two-way layout teacher ×
-seed and a Student's tail for how little is known of it. The luck of the validation pictures is not in them.
+come from the seeds: draws of the teachers' true levels around their means, with the spread of the two-way layout
+teacher × seed and a Student's tail for how little is known of it. The luck of the validation pictures is not in them.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dpk_core.selection.paired import paired_noise
 from dpk_core.selection.predictors import Predictor, PredictorName, picks
-from dpk_core.selection.statistics import CONFIDENCE, Estimate, mean_interval, paired_noise, wilson
+from dpk_core.selection.statistics import CONFIDENCE, Estimate, mean_interval, wilson
 from dpk_core.selection.trials import FULL, Question, shared_seeds
 
 DRAWS = 4096

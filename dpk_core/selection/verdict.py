@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from dpk_core.selection.expectation import expected_accuracies, ranking
+from dpk_core.selection.paired import paired_noise
 from dpk_core.selection.policy import promotions
 from dpk_core.selection.state import Arm, State
-from dpk_core.selection.statistics import CONFIDENCE, Estimate, mean, paired_noise
+from dpk_core.selection.statistics import CONFIDENCE, Estimate, mean
 
 PRACTICAL_MARGIN = 0.003
 """Differences up to this size (.3 points) are of no practical use, however certain."""

@@ -10,7 +10,7 @@ from service.selection_jobs.schemas import Interval
 
 
 class OtherProtocol(Wire):
-    """What the newest finished job under another protocol says of the same question; not to be ranked with the answer."""
+    """What the newest finished job under another protocol says; not to be ranked with the answer."""
 
     stamp: str
     recipe: str

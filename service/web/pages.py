@@ -11,10 +11,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from service import trust_wording, wording
+from service.calibration.schemas import Calibration
 from service.selection_jobs.schemas import JobList, JobState, Leaderboard
 from service.web.figures import learning_curves, share_curves, teacher_curves
 from service.web.ledger import ledger_figure
 from service.web.palette import paints
+from service.web.reliability import reliability
 from service.web.scatter import scatters
 
 _LIVE_STATES: frozenset[JobState] = frozenset({"queued", "running", "cancelling"})
@@ -68,6 +70,11 @@ def report_page(board: Leaderboard) -> str:
     """The leaderboard as one file: style and charts inside, no script, no address outside."""
     context = _context(board) | {"standalone": True, "live": False, "style": Markup(_style())}  # noqa: S704 - our own file
     return _environment().get_template("report.html").render(context)
+
+
+def record_page(found: Calibration) -> str:
+    """How often what was stated came true."""
+    return _environment().get_template("record.html").render(found=found, diagram=reliability(found), live=False)
 
 
 def missing_page(sentence: str) -> str:

@@ -115,7 +115,8 @@ class TestStamp:
         same = drive.submit(drive.request("cifar/resnet20", "cifar/resnet8w8", seeds=4, promote=1))
         assert drive.board(same).trust.stamp == board.trust.stamp
         for change in (
-            {"student": ModelChoice(model="cifar/resnet8")}, {"profile": "paper"}, {"method": "kd"}, {"recipe": "cifar100"},
+            {"student": ModelChoice(model="cifar/resnet8")}, {"profile": "paper"}, {"method": "kd"},
+            {"recipe": "cifar100"},
         ):  # fmt: skip
             changed = drive.submit(drive.request().model_copy(update=change))
             assert drive.board(changed).trust.stamp != board.trust.stamp, change

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
-from scipy import stats
 
 from dpk_core.selection.hindsight import Hindsight, Judgement, look_back, records
 from dpk_core.selection.predictors import picks, predictors
-from dpk_core.selection.statistics import mean_interval, wilson
+from dpk_core.selection.statistics import wilson
 from dpk_core.selection.trials import Question, Trial
 
 
@@ -157,19 +155,3 @@ def test_over_questions() -> None:
     assert probe.hits == wilson(2, 2)
     assert accurate.hits == wilson(0, 2)
     assert by_name["leep"].hits is None
-
-
-@pytest.mark.parametrize(("hits", "count"), [(0, 5), (5, 5), (9, 10)])
-def test_wilson_is_scipys(hits: int, count: int) -> None:
-    reference = stats.binomtest(hits, count).proportion_ci(0.9, method="wilson")
-    found = wilson(hits, count)
-    assert (found.low, found.high) == (pytest.approx(reference.low), pytest.approx(reference.high))
-
-
-def test_mean_interval_is_students() -> None:
-    values = [0.1, 0.4, 0.2, 0.6]
-    low, high = stats.t.interval(0.9, 3, loc=np.mean(values), scale=stats.sem(values))
-    found = mean_interval(values)
-    assert found is not None
-    assert (found.low, found.high) == (pytest.approx(low), pytest.approx(high))
-    assert mean_interval([0.1]) is None

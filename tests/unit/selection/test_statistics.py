@@ -6,44 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from dpk_core.selection.statistics import PairedNoise, mean, paired_noise, pooled_correlation
-
-
-class TestPairedNoise:
-    def test_a_common_seed_effect_cancels(self) -> None:
-        seeds = {0: 0.1, 1: -0.2, 2: 0.05}
-        arms = [{seed: level + effect for seed, effect in seeds.items()} for level in (0.5, 0.6, 0.9)]
-        noise = paired_noise(arms)
-        assert noise is not None
-        assert noise.sd == pytest.approx(0, abs=1e-12)
-        assert noise.freedom == 4
-
-    def test_two_arms_give_the_paired_t_interval(self) -> None:
-        a, b = {0: 0.91, 1: 0.93, 2: 0.90, 3: 0.95}, {0: 0.90, 1: 0.90, 2: 0.91, 3: 0.92}
-        noise = paired_noise([a, b])
-        assert noise is not None
-        estimate = noise.difference(mean(a) - mean(b), seeds=4)
-        expected = stats.ttest_rel(list(a.values()), list(b.values())).confidence_interval(0.9)
-        assert estimate.low == pytest.approx(expected.low)
-        assert estimate.high == pytest.approx(expected.high)
-
-    def test_one_seed_measures_nothing(self) -> None:
-        assert paired_noise([{0: 0.5}, {0: 0.6}]) is None
-        assert paired_noise([{0: 0.5, 1: 0.5}]) is None
-
-    def test_the_interval_holds_the_true_difference_at_its_confidence(self) -> None:
-        random = np.random.default_rng(0)
-        held = 0
-        for _ in range(2000):
-            common = random.normal(0, 0.02, 3)
-            arms = [
-                {seed: level + common[seed] + random.normal(0, 0.01) for seed in range(3)} for level in (0.5, 0.52, 0.6)
-            ]
-            noise = paired_noise(arms)
-            assert noise is not None
-            estimate = noise.difference(mean(arms[1]) - mean(arms[0]), 3)
-            held += estimate.low <= 0.02 <= estimate.high
-        assert 0.88 < held / 2000 < 0.92
+from dpk_core.selection.statistics import mean_interval, pooled_correlation, wilson
 
 
 class TestPooledCorrelation:
@@ -70,7 +33,17 @@ class TestPooledCorrelation:
         assert pooled_correlation(groups) is None
 
 
-def test_difference_widens_with_noise() -> None:
-    quiet, loud = PairedNoise(sd=0.01, freedom=4), PairedNoise(sd=0.02, freedom=4)
-    a, b = quiet.difference(0.0, 3), loud.difference(0.0, 3)
-    assert (b.high - b.low) == pytest.approx(2 * (a.high - a.low))
+@pytest.mark.parametrize(("hits", "count"), [(0, 5), (5, 5), (9, 10)])
+def test_wilson_is_scipys(hits: int, count: int) -> None:
+    reference = stats.binomtest(hits, count).proportion_ci(0.9, method="wilson")
+    found = wilson(hits, count)
+    assert (found.low, found.high) == (pytest.approx(reference.low), pytest.approx(reference.high))
+
+
+def test_mean_interval_is_students() -> None:
+    values = [0.1, 0.4, 0.2, 0.6]
+    low, high = stats.t.interval(0.9, 3, loc=np.mean(values), scale=stats.sem(values))
+    found = mean_interval(values)
+    assert found is not None
+    assert (found.low, found.high) == (pytest.approx(low), pytest.approx(high))
+    assert mean_interval([0.1]) is None
