@@ -57,10 +57,10 @@ def test_few_teachers_in_perfect_order_are_no_certainty(statistic: Statistic) ->
 
 
 @pytest.mark.parametrize("statistic", ["spearman", "kendall"])
-@pytest.mark.parametrize("count", [5, 8])
-def test_intervals_hold_what_they_promise(statistic: Statistic, count: int) -> None:
+@pytest.mark.parametrize("count", [5, 6, 8, 12])
+@pytest.mark.parametrize("correlation", [0.0, 0.6, 0.9])
+def test_intervals_hold_about_what_they_promise(statistic: Statistic, count: int, correlation: float) -> None:
     random = np.random.default_rng(0)
-    correlation = 0.6
     # What the coefficient is in a normal population: Kendall 2/π asin r, Spearman 6/π asin r/2.
     truth = 2 / np.pi * np.arcsin(correlation) if statistic == "kendall" else 6 / np.pi * np.arcsin(correlation / 2)
     held = 0
@@ -70,4 +70,4 @@ def test_intervals_hold_what_they_promise(statistic: Statistic, count: int) -> N
         measured = associate([(x, y)], statistic)
         assert measured is not None
         held += measured.low <= truth <= measured.high
-    assert held / 1000 > 0.88
+    assert held / 1000 > 0.84
