@@ -11,5 +11,5 @@ DEMO_JOB = SelectionJobRequest(
     method="dpk",
     seeds=3,
     # Short enough for a few minutes on two cores. Teachers trained for longer would all look alike on these data.
-    budget=Budget(epochs=24, probe_epochs=12, teacher_epochs=8, promote=2),
+    budget=Budget(epochs=24, rungs=[6, 12, 24], teacher_epochs=8, promote=2),
 )

@@ -26,6 +26,8 @@ TEACHER_HELP = (
     "pretrained or file:name.safetensors. Preparation: auto, train, as_is, head or fine_tune."
 )
 
+POLICY_HELP = "What decides who trains next: posterior, halving, exhaustive or teacher_accuracy."
+
 
 def submit(
     student: Annotated[str | None, typer.Option(help="The student, as family/name[@weights].")] = None,
@@ -38,17 +40,29 @@ def submit(
     recipe: Annotated[str | None, typer.Option(help="Recipe by name.")] = None,
     classes: Annotated[int | None, typer.Option(help="Classes the student must tell apart.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs of a full training.")] = None,
-    probe_epochs: Annotated[int | None, typer.Option(help="Epochs of a probe.")] = None,
+    rung: Annotated[
+        list[int] | None, typer.Option(help="An epoch to compare at; once per rung, the last is all.")
+    ] = None,
     teacher_epochs: Annotated[int | None, typer.Option(help="Epochs of a teacher's preparation.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Pictures a training step.")] = None,
-    promote: Annotated[int | None, typer.Option(help="Teachers trained fully after the probes.")] = None,
+    promote: Annotated[int | None, typer.Option(help="Teachers trained fully in the end.")] = None,
+    policy: Annotated[str | None, typer.Option(help=POLICY_HELP)] = None,
+    chance: Annotated[float | None, typer.Option(help="Of the likeliest being best, that ends exploring.")] = None,
+    margin: Annotated[float | None, typer.Option(help="Difference that does not matter, as a fraction.")] = None,
+    audit: Annotated[float | None, typer.Option(help="Probability of fully training a dropped teacher.")] = None,
+    seconds: Annotated[float | None, typer.Option(help="Training time of all students together.")] = None,
+    wall_seconds: Annotated[float | None, typer.Option(help="After this time nothing more is begun.")] = None,
+    runs: Annotated[int | None, typer.Option(help="Student trainings that may be begun.")] = None,
+    prefer_cheaper: Annotated[bool, typer.Option("--prefer-cheaper", help="Of equals, the cheapest teacher.")] = False,
     idempotency_key: Annotated[str | None, typer.Option(help="Same key, same job: for retries in CI.")] = None,
     server: Server = SERVER_DEFAULT,
     as_json: AsJson = False,
 ) -> None:
     """Ask which teacher a student should learn from."""
-    budget = {"epochs": epochs, "probe_epochs": probe_epochs, "teacher_epochs": teacher_epochs}
-    budget |= {"batch_size": batch_size, "promote": promote}
+    budget: dict[str, Any] = {"epochs": epochs, "rungs": rung, "teacher_epochs": teacher_epochs}
+    budget |= {"batch_size": batch_size, "promote": promote, "policy": policy, "chance": chance, "margin": margin}
+    budget |= {"audit": audit, "seconds": seconds, "wall_seconds": wall_seconds, "runs": runs}
+    budget["prefer_cheaper"] = prefer_cheaper or None
     teachers = None if teacher is None else [_teacher(text) for text in teacher]
     typed: dict[str, Any] = {"student": student, "dataset": dataset, "teachers": teachers, "method": method}
     typed |= {"profile": profile, "seeds": seeds, "recipe": recipe, "classes": classes}

@@ -10,11 +10,13 @@ from service.selection_jobs.schemas import Leaderboard, Row, Summary
 from service.trust_wording import rival_lines, stamp_sentence
 from service.wording import (
     NOTHING,
+    chance,
     correlation_sentences,
     count,
     duration,
     headline,
     ledger_sentence,
+    odds,
     percent,
     point_bounds,
     points,
@@ -33,6 +35,8 @@ def print_leaderboard(console: Console, board: Leaderboard) -> None:
             say(console, f"{row.label} failed: {row.reason}")
     console.print()
     console.print(Text(headline(board), style="bold"))
+    if board.job.state in ("running", "finished") and (sure := odds(board.verdict)):
+        say(console, sure)
     for sentence in correlation_sentences(board.correlations):
         say(console, sentence)
     if prepared := preparation_sentence(board.rows):
@@ -54,7 +58,8 @@ def leaderboard_table(board: Leaderboard, *, wide: bool) -> Table:
     request = board.job.request
     title = Text(f"{request.student} on {request.dataset}, {request.method.upper()}, accuracies in %")
     guessed = any(row.full is None and row.expected is not None for row in board.rows)
-    caption = "Ranked by expected full accuracy; in brackets where it was not trained." if guessed else None
+    caption = "best: chance of being the best teacher. Ranked by expected full accuracy"
+    caption += "; in brackets where it was not trained." if guessed else "."
     table = Table(
         title=title,
         title_justify="left",
@@ -68,7 +73,7 @@ def leaderboard_table(board: Leaderboard, *, wide: bool) -> Table:
     table.add_column("teacher", overflow="fold")
     if wide:
         table.add_column("params", justify="right")
-    for name in ("its", "probe", "full"):
+    for name in ("its", "best", "full"):
         table.add_column(name, justify="right", no_wrap=True)
     if wide:
         table.add_column("expected", justify="right", no_wrap=True)
@@ -101,7 +106,7 @@ def _cells(row: Row, *, wide: bool) -> list[str]:
     gain = NOTHING if row.gain is None else points(row.gain.value)
     cells = [NOTHING if row.rank is None else str(row.rank), row.label]
     cells += [count(row.teacher_parameters)] if wide else []
-    cells += [percent(row.teacher_accuracy).rstrip("%"), _spread(row.probe), _full(row)]
+    cells += [percent(row.teacher_accuracy).rstrip("%"), chance(row.chance), _full(row)]
     if wide:
         cells.append(percent(row.expected.value if row.expected else None).rstrip("%"))
         gain += f" ({point_bounds(row.gain)})" if row.gain else ""

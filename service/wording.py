@@ -12,9 +12,11 @@ from service.selection_jobs.schemas import (
     Leaderboard,
     Ledger,
     PreparedTeacher,
+    Round,
     Row,
     Stage,
     Summary,
+    Verdict,
 )
 
 MINUS = "\N{MINUS SIGN}"
@@ -23,8 +25,8 @@ NOTHING = "\N{EN DASH}"
 
 _NOW: dict[Stage, str] = {
     "preparing_teachers": "the teachers are being prepared",
-    "probing": "the student is being probed under each teacher",
-    "training": "the promoted teachers train the student fully",
+    "exploring": "short trainings under the teachers are being compared",
+    "confirming": "the likeliest teachers train the student fully",
     "deciding": "the results are being weighed",
 }
 
@@ -105,6 +107,49 @@ def clock(moment: datetime) -> str:
 def short(name: object) -> str:
     """A model's name, with its weights if it has any of its own, without its family."""
     return str(name).partition("/")[2] or str(name)
+
+
+def chance(value: float | None) -> str:
+    """A probability in whole percents, its ends never quite reached: `<1%`, `62%`, `>99%`; an en dash for None."""
+    if value is None:
+        return NOTHING
+    return "<1%" if value < 0.005 else ">99%" if value > 0.995 else f"{value:.0%}"
+
+
+def who(decided: Round) -> str:
+    """Under whom a round trains the student: `resnet14 and resnet20`, the audit named as such."""
+    names = dict.fromkeys(
+        ("no teacher" if step.teacher is None else short(step.teacher))
+        + (" (audit)" if step.purpose == "audit" else "")
+        for step in decided.steps
+    )
+    return listed(list(names)) if names else "nobody"
+
+
+def where(decided: Round) -> str:
+    """On which seeds and up to which epoch a round trains: `seeds 0 and 1, to epoch 6`."""
+    if not decided.steps:
+        return NOTHING
+    seeds = sorted({step.seed for step in decided.steps})
+    epochs = sorted({step.epochs for step in decided.steps})
+    plural = "" if len(seeds) == 1 else "s"
+    return f"seed{plural} {listed([str(seed) for seed in seeds])}, to epoch {listed([str(each) for each in epochs])}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """`a, b and c`."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def odds(verdict: Verdict | None) -> str:
+    """How sure a verdict is, in a sentence or two; empty where nothing is known."""
+    if verdict is None or verdict.chance is None or verdict.regret is None:
+        return ""
+    lost = f"expected loss {100 * verdict.regret:.2f} points"
+    text = f"Best of the teachers with a chance of {chance(verdict.chance)}, {lost}"
+    if verdict.change is None:
+        return f"{text}."
+    return f"{text}. Training all of them fully would change the answer with a chance of {chance(verdict.change)}."
 
 
 def preparation(prepared: PreparedTeacher) -> str:

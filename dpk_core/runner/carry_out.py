@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from dpk_core.errors import ArtifactFault
@@ -54,13 +57,16 @@ class Reporter:
         self._run_id, self._total_steps = assignment.command.run_id, total_steps
         self._progressed = self._checkpointed = time.monotonic()
         self._noticed: set[str] = set()
+        self.validation_right: str | None = None
+        """Of the last epoch that ended here; see `RunResult`."""
 
     def wants_stop(self) -> bool:
         """Whether the worker has asked for an end."""
         return self._assignment.stop.is_set()
 
-    def measured(self, training: Training, values: dict[str, float], validation: Evaluation) -> None:  # noqa: ARG002  (an observer's signature)
+    def measured(self, training: Training, values: dict[str, float], validation: Evaluation) -> None:
         """Sends the epoch's values, and once per stage a notice when its share could not follow CKA."""
+        self.validation_right = base64.b64encode(np.packbits(validation.right.numpy()).tobytes()).decode()
         self._channel.send(Measured(run_id=self._run_id, step=training.step, epoch=training.epoch, values=values))
         for name, part in values.items():
             stage = name.removeprefix(FALLBACK)
@@ -103,6 +109,8 @@ class Reporter:
 class Follower:
     """The observer of a rank that does not lead: the leading one hears, speaks and writes for all."""
 
+    validation_right = None
+
     def wants_stop(self) -> bool:
         """Never by itself."""
         return False
@@ -144,6 +152,7 @@ def carry_out(
         return Stopped(run_id=command.run_id, step=training.step)
     scores = _scores(command, training, channel) if world.leads else None
     result = _result(command, training, root, device, device_name, scores)
+    result = replace(result, validation_right=reporter.validation_right)
     if total_steps == 0 and result.validation_accuracy < CHANCE_MARGIN / training.data.card.classes:
         channel.send(Noticed(run_id=command.run_id, level="warning", message=AT_CHANCE))
     return Finished(run_id=command.run_id, result=result)

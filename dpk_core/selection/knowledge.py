@@ -6,8 +6,13 @@ seconds of training. A rung is a fraction of the full training; the last one is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+STANDARD_RUNGS = (0.125, 0.25, 0.5, 1.0)
+"""What the entries of the default `Prior` stand for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +32,15 @@ class Arm:
     def reached(self, seed: int) -> int:
         """How many rungs the seed's training has reached."""
         return len(self.curves.get(seed, ()))
+
+    @property
+    def label(self) -> str:
+        """The name people see: the teacher without its family, or `no teacher`."""
+        return "no teacher" if self.teacher is None else self.teacher.partition("/")[2] or self.teacher
+
+    def at(self, rung: int) -> dict[int, float]:
+        """The accuracies at a rung (0-based) by seed, of the seeds that reached it."""
+        return {seed: curve[rung] for seed, curve in sorted(self.curves.items()) if len(curve) > rung}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +68,15 @@ class Prior:
     picture_spread: float = 0.003
     """Of what the choice of validation pictures does to one arm and not to the others, the same on all seeds."""
 
+    def at(self, rungs: Sequence[float]) -> Prior:
+        """A prior for `STANDARD_RUNGS` as one for other rungs.
+
+        Between them it is linear in the logarithm of the fraction, below the first as at the first.
+        """
+        known, wanted = (np.log2(np.array(each)) for each in (STANDARD_RUNGS, rungs))
+        mismatch, seed = (np.interp(wanted, known, each) for each in (self.mismatch, self.seed_spread))
+        return replace(self, mismatch=tuple(mismatch.tolist()), seed_spread=tuple(seed.tolist()))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Knowledge:
@@ -78,6 +101,11 @@ class Knowledge:
     def ranked(self) -> tuple[Arm, ...]:
         """The arms that did not fail, by name, so that the order they came in does not matter."""
         return tuple(sorted((arm for arm in self.arms if not arm.failed), key=lambda arm: arm.teacher or ""))
+
+    @property
+    def teachers(self) -> Knowledge:
+        """The same without the arm that has no teacher: what policies look at."""
+        return replace(self, arms=tuple(arm for arm in self.arms if arm.teacher is not None))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

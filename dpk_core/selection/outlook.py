@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpk_core.selection.knowledge import Step
-from dpk_core.selection.posterior import Matrix, Model, Posterior
+from dpk_core.selection.posterior import Matrix, Model, Posterior, taught
+from dpk_core.selection.statistics import CONFIDENCE
 
-CONFIDENCE = 0.9
 DRAWS = 4096
 PLANNING_DRAWS = 256
 DRAW_SEED = 2206_06067
@@ -44,11 +44,18 @@ def outlook(posterior: Posterior, confidence: float = CONFIDENCE) -> Outlook:
     order = sorted(range(len(names)), key=lambda i: (-chances_A[i], i != choice, i))
     held = np.cumsum(chances_A[order])
     fewest = int(np.searchsorted(held, confidence - 1e-12)) + 1
-    regret = float((values_DA.max(1) - values_DA[:, choice]).mean())
     return Outlook(
-        choice=names[choice], chances={names[i]: float(chances_A[i]) for i in order}, regret=regret,
+        choice=names[choice], chances={names[i]: float(chances_A[i]) for i in order},
+        regret=expected_regret(posterior, names[choice]),
         best_set=tuple(names[i] for i in order[:fewest]), confidence=confidence,
     )  # fmt: skip
+
+
+def expected_regret(posterior: Posterior, teacher: str | None) -> float:
+    """Accuracy that taking `teacher` is expected to lose against the best arm, as a fraction."""
+    values_DA = sample(posterior)
+    index = [arm.teacher for arm in posterior.arms].index(teacher)
+    return float((values_DA.max(1) - values_DA[:, index]).mean())
 
 
 def chance_within(posterior: Posterior, teacher: str | None, margin: float) -> float:
@@ -65,11 +72,12 @@ def worth(model: Model, steps: Sequence[Step]) -> float:
 
 
 def chance_of_change(model: Model, steps: Sequence[Step]) -> float:
-    """The chance that after the steps another arm would be chosen."""
-    if not steps:
+    """The chance that after the steps another teacher would be chosen."""
+    kept = taught(model.arms)
+    if not steps or not kept:
         return 0.0
-    now = int(np.argmax(np.round(model.posterior.mean_A, 9)))
-    return float((_moved(model, steps).argmax(1) != now).mean())
+    now = int(np.argmax(np.round(model.posterior.mean_A[kept], 9)))
+    return float((_moved(model, steps)[:, kept].argmax(1) != now).mean())
 
 
 def sample(posterior: Posterior) -> Matrix:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
-
-from dpk_core.selection.statistics import CONFIDENCE, Estimate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,11 +18,6 @@ class PairedNoise:
 
     sd: float
     freedom: int
-
-    def difference(self, value: float, seeds: int) -> Estimate:
-        """Interval of a difference `value` between two arms' means over the same `seeds` seeds."""
-        half = float(special.stdtrit(self.freedom, 0.5 + CONFIDENCE / 2)) * self.sd * math.sqrt(2 / seeds)
-        return Estimate(value=value, low=value - half, high=value + half)
 
 
 def paired_noise(arms: Sequence[Mapping[int, float]]) -> PairedNoise | None:

@@ -17,9 +17,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import linalg
+from scipy import linalg, special
 
 from dpk_core.selection.knowledge import Arm, Knowledge, Step
+from dpk_core.selection.statistics import CONFIDENCE, Estimate
 
 FLAT = 1.0
 """Sd of an unknown that accuracies, being in 0 … 1, cannot contradict."""
@@ -53,6 +54,42 @@ class Posterior:
     arms: tuple[Arm, ...]
     mean_A: Matrix
     covariance_AA: Matrix
+
+    @property
+    def teachers(self) -> Posterior:
+        """The belief about the arms that have a teacher."""
+        kept = taught(self.arms)
+        return Posterior(
+            arms=tuple(self.arms[index] for index in kept), mean_A=self.mean_A[kept],
+            covariance_AA=self.covariance_AA[np.ix_(kept, kept)],
+        )  # fmt: skip
+
+    def estimate(self, teacher: str | None) -> Estimate:
+        """Full accuracy under `teacher`, cut to 0 … 1."""
+        index = self._index(teacher)
+        found = _interval(float(self.mean_A[index]), float(self.covariance_AA[index, index]))
+        value, low, high = (min(1.0, max(0.0, each)) for each in (found.value, found.low, found.high))
+        return Estimate(value=value, low=low, high=high)
+
+    def difference(self, teacher: str | None, other: str | None) -> Estimate:
+        """By how much `teacher` is better than `other`; what seeds and pictures do to both is not in it."""
+        one, two = self._index(teacher), self._index(other)
+        covariance = self.covariance_AA
+        variance = covariance[one, one] + covariance[two, two] - 2 * covariance[one, two]
+        return _interval(float(self.mean_A[one] - self.mean_A[two]), float(variance))
+
+    def _index(self, teacher: str | None) -> int:
+        return [arm.teacher for arm in self.arms].index(teacher)
+
+
+def taught(arms: Sequence[Arm]) -> list[int]:
+    """Where in `arms` those with a teacher are."""
+    return [index for index, arm in enumerate(arms) if arm.teacher is not None]
+
+
+def _interval(value: float, variance: float) -> Estimate:
+    half = float(special.ndtri(0.5 + CONFIDENCE / 2)) * float(np.sqrt(max(0.0, variance)))
+    return Estimate(value=value, low=value - half, high=value + half)
 
 
 class Model:

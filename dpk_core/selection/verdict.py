@@ -1,107 +1,170 @@
-"""What a job says: best, tie, or no teacher helps, in one sentence that claims no more than was measured."""
+"""What a job says: best, tie, or no teacher helps, in one sentence that claims no more than is known.
+
+Everything comes from the belief about full student accuracies, so seeds and the finite validation set are in it.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
-from dpk_core.selection.expectation import expected_accuracies, ranking
-from dpk_core.selection.paired import paired_noise
-from dpk_core.selection.policy import promotions
-from dpk_core.selection.state import Arm, State
-from dpk_core.selection.statistics import CONFIDENCE, Estimate, mean
+from dpk_core.selection.knowledge import Arm, Knowledge, Step
+from dpk_core.selection.outlook import Outlook, chance_of_change, expected_regret, outlook
+from dpk_core.selection.posterior import Model, Posterior
+from dpk_core.selection.statistics import CONFIDENCE, Estimate
 
 PRACTICAL_MARGIN = 0.003
 """Differences up to this size (.3 points) are of no practical use, however certain."""
 
+LEAST_SEEDS = 2
+"""Full trainings that it takes to tell a better teacher from luck."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """The answer. `tied`: teachers that the evidence cannot tell from `best`, without `best` itself."""
+    """The answer. `tied`: the teachers that cannot be told from `best`, likeliest first, without `best` itself.
+
+    `chance`: that no teacher is better than `best`; `regret`: expected accuracy lost by taking it, as a fraction;
+    `change`: the chance that training all the rest would lead to another teacher. None where nothing is trained.
+    """
 
     kind: Literal["best", "tie", "no_teacher", "undecided"]
     sentence: str
     best: str | None
     tied: tuple[str, ...]
     final: bool
+    chance: float | None = None
+    regret: float | None = None
+    change: float | None = None
 
 
-def gains(state: State) -> dict[str, Estimate]:
-    """Full accuracy over no teacher, paired by seed, for every teacher trained fully on all seeds.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _View:
+    """What there is to judge by. `trained`: teachers fully trained on enough seeds, best expected first."""
 
-    Empty with one seed, or when the arm without a teacher is not finished: then no interval can be given.
+    knowledge: Knowledge
+    belief: Posterior
+    among: Outlook
+    trained: tuple[Arm, ...]
+
+    def gain(self, arm: Arm) -> Estimate:
+        return self.belief.difference(arm.teacher, None)
+
+
+def gains(knowledge: Knowledge) -> dict[str, Estimate]:
+    """Full accuracy over no teacher, for every teacher that was trained fully on enough seeds.
+
+    Empty while the arm without a teacher was not: then there is nothing to compare with.
     """
-    baseline = _baseline(state)
-    if baseline is None:
+    if not _has_baseline(knowledge):
         return {}
-    return {
-        arm.teacher: difference
-        for arm in _finished(state)
-        if arm.teacher is not None and (difference := _difference(state, arm, baseline)) is not None
-    }
+    belief = Model(knowledge).posterior
+    return {arm.teacher: belief.difference(arm.teacher, None) for arm in _trained(knowledge, belief) if arm.teacher}
 
 
-def decide(state: State, *, final: bool) -> Verdict:
-    """The verdict on what is known. `final`: no further result will come."""
-    finished = {arm.teacher: arm for arm in _finished(state)}
-    order = [finished[teacher] for teacher in ranking(state) if teacher is not None and teacher in finished]
-    if not final:
-        return _undecided(_outlook(state), final=False)
-    if not order:
-        return _undecided("Undecided: no teacher's full training came to its end.", final=True)
-    if len(state.seeds) < 2:
-        return _undecided(
-            f"Undecided: {order[0].label} came out ahead, but one seed cannot tell a better teacher from luck.",
-            final=True,
+def decide(knowledge: Knowledge, *, final: bool, prefer_cheaper: bool = False) -> Verdict:
+    """The verdict on what is known. `final`: no further result will come. `prefer_cheaper`: of teachers that cannot be
+    told apart, the one whose trainings cost least is taken."""
+    if not any(arm.curves for arm in knowledge.teachers.ranked):
+        reason = "no student came to the end of a training." if final else "no student was trained yet."
+        return _undecided(reason, final=final)
+    model = Model(knowledge)
+    belief = model.posterior
+    view = _View(
+        knowledge=knowledge, belief=belief, among=outlook(belief.teachers), trained=_trained(knowledge, belief)
+    )
+    verdict = _judge(view, prefer_cheaper=prefer_cheaper) if final else _undecided(_so_far(view), final=False)
+    return _with_chances(verdict, view, chance_of_change(model, _remaining(knowledge)))
+
+
+def _with_chances(verdict: Verdict, view: _View, change: float) -> Verdict:
+    taken = verdict.best or view.among.choice
+    return Verdict(
+        kind=verdict.kind, sentence=verdict.sentence, best=verdict.best, tied=verdict.tied, final=verdict.final,
+        chance=view.among.chances[taken], regret=expected_regret(view.belief.teachers, taken), change=change,
+    )  # fmt: skip
+
+
+def _judge(view: _View, *, prefer_cheaper: bool) -> Verdict:
+    if not view.trained:
+        ahead = f"{_label(view, view.among.choice)} came out ahead, but "
+        why = (
+            "one seed cannot tell a better teacher from luck"
+            if any(arm.at(len(view.knowledge.rungs) - 1) for arm in view.knowledge.teachers.ranked)
+            else "no teacher's full training came to its end"
         )
-    best, baseline = order[0], _baseline(state)
-    if baseline is None:
-        return _undecided(
-            f"Undecided: {best.label} came out ahead, but the arm without a teacher failed, so its worth is unknown.",
-            final=True,
-        )
-    gain = _difference(state, best, baseline)
-    assert gain is not None
+        return _undecided(f"{ahead}{why}.", final=True)
+    best = view.trained[0]
+    if not _has_baseline(view.knowledge):
+        why = "the arm without a teacher was not trained fully, so its worth is unknown"
+        return _undecided(f"{best.label} came out ahead, but {why}.", final=True)
+    gain = view.gain(best)
     if not _clear(gain):
         return Verdict(kind="no_teacher", sentence=_no_help(best, gain), best=None, tied=(), final=True)
-    tied = tuple(arm for arm in order[1:] if not _clear(_difference(state, best, arm)))
+    equal, open_ = _equals(view, best), _not_ruled_out(view)
+    able = [arm for arm in (best, *equal) if _clear(view.gain(arm))]
+    taken = min(able, key=lambda arm: arm.cost) if prefer_cheaper else best
+    equal = tuple(arm for arm in (best, *equal) if arm is not taken)
     return Verdict(
-        kind="tie" if tied else "best",
-        sentence=_praise(state, best, gain, tied, order, baseline) + _not_ruled_out(state, best),
-        best=best.teacher,
-        tied=tuple(arm.teacher for arm in tied if arm.teacher is not None),
+        kind="tie" if equal or open_ else "best",
+        sentence=_praise(view, taken, equal, cheapest=taken is not best) + _named(open_),
+        best=taken.teacher,
+        tied=tuple(arm.teacher for arm in (*equal, *open_) if arm.teacher is not None),
         final=True,
     )
 
 
-def _finished(state: State) -> list[Arm]:
-    return [arm for arm in state.arms if not arm.failed and set(state.seeds) <= set(arm.full)]
+def _equals(view: _View, best: Arm) -> tuple[Arm, ...]:
+    """Of the teachers trained fully, those that are not clearly worse than the best."""
+    return tuple(
+        arm for arm in view.trained if arm is not best and not _clear(view.belief.difference(best.teacher, arm.teacher))
+    )
 
 
-def _baseline(state: State) -> Arm | None:
-    return next((arm for arm in _finished(state) if arm.teacher is None), None)
+def _not_ruled_out(view: _View) -> tuple[Arm, ...]:
+    """The teachers that were not trained fully, and yet it takes them to hold the best one with confidence."""
+    trained = {arm.teacher for arm in view.trained}
+    arms = {arm.teacher: arm for arm in view.belief.arms}
+    return tuple(arms[teacher] for teacher in view.among.best_set if teacher not in trained)
 
 
-def _difference(state: State, arm: Arm, other: Arm) -> Estimate | None:
-    noise = paired_noise([each.full for each in _finished(state)])
-    return None if noise is None else noise.difference(mean(arm.full) - mean(other.full), len(state.seeds))
+def _trained(knowledge: Knowledge, belief: Posterior) -> tuple[Arm, ...]:
+    """Teachers with full trainings on enough seeds, best expected first; of equals, the more accurate, then by name."""
+    last = len(knowledge.rungs) - 1
+    means = {arm.teacher: float(mean) for arm, mean in zip(belief.arms, belief.mean_A, strict=True)}
+    enough = [arm for arm in knowledge.teachers.ranked if len(arm.at(last)) >= LEAST_SEEDS]
+    return tuple(sorted(enough, key=lambda arm: (-round(means[arm.teacher], 9), -(arm.teacher_accuracy or 0.0))))
 
 
-def _clear(difference: Estimate | None) -> bool:
-    return difference is not None and difference.low > 0 and difference.value > PRACTICAL_MARGIN
+def _has_baseline(knowledge: Knowledge) -> bool:
+    last = len(knowledge.rungs) - 1
+    return any(arm.teacher is None and len(arm.at(last)) >= LEAST_SEEDS for arm in knowledge.ranked)
 
 
-def _undecided(sentence: str, *, final: bool) -> Verdict:
-    return Verdict(kind="undecided", sentence=sentence, best=None, tied=(), final=final)
+def _remaining(knowledge: Knowledge) -> list[Step]:
+    """Every full training of a teacher's student that is not over."""
+    last = len(knowledge.rungs) - 1
+    return [
+        Step(teacher=arm.teacher, seed=seed, rung=last)
+        for arm in knowledge.teachers.ranked
+        for seed in knowledge.seeds
+        if arm.reached(seed) <= last
+    ]
 
 
-def _outlook(state: State) -> str:
-    probed = [arm for arm in state.arms if arm.teacher is not None and not arm.failed]
-    if not probed or any(set(state.seeds) - set(arm.probe) for arm in probed):
-        return "Undecided: the probes are not over yet."
-    promoted = {promotion.teacher for promotion in promotions(state) if promotion.promoted}
-    names = _listed([arm.label for arm in probed if arm.teacher in promoted])
-    return f"Undecided: after the probes {names} {'is' if len(promoted) == 1 else 'are'} being trained fully."
+def _clear(difference: Estimate) -> bool:
+    return difference.low > 0 and difference.value > PRACTICAL_MARGIN
+
+
+def _undecided(reason: str, *, final: bool) -> Verdict:
+    return Verdict(kind="undecided", sentence=f"Undecided: {reason}", best=None, tied=(), final=final)
+
+
+def _so_far(view: _View) -> str:
+    among = view.among
+    lead = f"{_label(view, among.choice)} leads, best with a chance of {among.chances[among.choice]:.0%}"
+    others = [_label(view, teacher) for teacher in among.best_set if teacher != among.choice]
+    return f"{lead}; {_listed(others)} may still be better." if others else f"{lead}."
 
 
 def _no_help(best: Arm, gain: Estimate) -> str:
@@ -112,34 +175,31 @@ def _no_help(best: Arm, gain: Estimate) -> str:
     return f"Take no teacher: the best one, {best.label}, {change}, which {meaning}."
 
 
-def _praise(state: State, best: Arm, gain: Estimate, tied: tuple[Arm, ...], order: list[Arm], baseline: Arm) -> str:
+def _praise(view: _View, taken: Arm, equal: tuple[Arm, ...], *, cheapest: bool) -> str:
+    gain = view.gain(taken)
     worth = f"{_points(gain.value)} points ({_span(gain)})"
-    if not tied:
-        lead = f"Take {best.label}: it beats no teacher by {worth}"
-        rest = (
-            ""
-            if len(order) == 1
-            else f" and {order[1].label}, the next best, by " + _points(mean(best.full) - mean(order[1].full))
-        )
-        return f"{lead}{rest}."
-    names = f"{_listed([arm.label for arm in tied])} {'is' if len(tied) == 1 else 'are'} within noise"
-    lead = f"Take {best.label}; {names}; "
-    if all(_clear(_difference(state, arm, baseline)) for arm in tied):
-        least = min(mean(arm.full) for arm in (best, *tied)) - mean(baseline.full)
-        every = "both beat" if len(tied) == 1 else "all beat"
-        return f"{lead}{every} no teacher by at least {_points(least)} points, {best.label} by {worth}."
-    return f"{lead}{best.label} beats no teacher by {worth}."
+    if not equal:
+        rest = ""
+        if len(view.trained) > 1:
+            second = next(arm for arm in view.trained if arm is not taken)
+            ahead = view.belief.difference(taken.teacher, second.teacher)
+            rest = f" and {second.label}, the next best, by {_points(ahead.value)}"
+        return f"Take {taken.label}: it beats no teacher by {worth}{rest}."
+    names = f"{_listed([arm.label for arm in equal])} {'is' if len(equal) == 1 else 'are'} within noise"
+    lead = f"Take {taken.label}{', the cheapest to train with' if cheapest else ''}; {names}; "
+    if all(_clear(view.gain(arm)) for arm in equal):
+        least = min(view.gain(arm).value for arm in (taken, *equal))
+        every = "both beat" if len(equal) == 1 else "all beat"
+        return f"{lead}{every} no teacher by at least {_points(least)} points, {taken.label} by {worth}."
+    return f"{lead}{taken.label} beats no teacher by {worth}."
 
 
-def _not_ruled_out(state: State, best: Arm) -> str:
-    """Names the teachers that were dropped after their probes and yet may be as good."""
-    expected, finished = expected_accuracies(state), _finished(state)
-    able = [
-        arm.label
-        for arm in state.arms
-        if arm.teacher in expected and arm not in finished and expected[arm.teacher].high > expected[best.teacher].value
-    ]
-    return f" Not trained fully and not ruled out: {_listed(able)}." if able else ""
+def _named(arms: tuple[Arm, ...]) -> str:
+    return f" Not trained fully and not ruled out: {_listed([arm.label for arm in arms])}." if arms else ""
+
+
+def _label(view: _View, teacher: str | None) -> str:
+    return next(arm.label for arm in view.belief.arms if arm.teacher == teacher)
 
 
 def _points(fraction: float) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from service.database.tables import SelectionJob, Verdict
+from service.database.tables import Round, SelectionJob
 
 NEWEST = 200
 """Jobs looked back at; more would make the answer slow."""
@@ -25,10 +25,10 @@ def finished_jobs(session: Session, dataset: str | None, method: str | None) -> 
 
 
 def stated_chances(session: Session, job_ids: Sequence[str]) -> Mapping[str, dict[str, float]]:
-    """By job, each teacher's chance of being best in the last verdict before the final one that states any."""
-    verdicts = select(Verdict.job_id, Verdict.document).where(Verdict.job_id.in_(job_ids), ~Verdict.final)
+    """By job, each teacher's chance of being best when confirming began."""
+    rounds = select(Round.job_id, Round.document).where(Round.job_id.in_(job_ids)).order_by(Round.number)
     found: dict[str, dict[str, float]] = {}
-    for job_id, document in session.execute(verdicts.order_by(Verdict.number)):
-        if chances := document.get("chances"):
-            found[job_id] = chances
+    for job_id, document in session.execute(rounds):
+        if document["stage"] == "confirming" and document["chances"]:
+            found.setdefault(job_id, document["chances"])
     return found

@@ -7,11 +7,10 @@ from sqlalchemy.orm import Session
 from dpk_core.catalogue.datasets import check_dataset_name
 from dpk_core.codec import to_json
 from dpk_core.selection.calibration import LEAST_CLAIMS, Calibration, Claim, calibrate
-from dpk_core.selection.trials import FULL
+from dpk_core.selection.trials import FULL, Question, Trial
 from service.calibration import repository, schemas
 from service.selection_jobs import repository as jobs
 from service.selection_jobs.snapshot import Snapshot
-from service.selection_jobs.trials import job_question
 from service.selection_jobs.trust import job_stamp
 from service.settings import settings
 
@@ -38,7 +37,18 @@ def _claim(snapshot: Snapshot, chances: dict[str, float]) -> Claim:
     """A teacher that failed was ruled out, whatever chance it had."""
     failed = {arm.candidate.teacher for arm in snapshot.arms if arm.candidate.status == "failed"}
     able = {teacher: chance for teacher, chance in chances.items() if teacher not in failed}
-    return Claim(chances=able, trained=job_question(snapshot).levels(FULL))
+    return Claim(chances=able, trained=_trained(snapshot))
+
+
+def _trained(snapshot: Snapshot) -> dict[str, float]:
+    """Mean full accuracy of the teachers that were trained fully on every seed of the job."""
+    plan, trials = snapshot.plan, []
+    for arm in snapshot.arms:
+        ends = {seed: runs[plan.epochs].result for seed, runs in arm.students.items() if plan.epochs in runs}
+        full = {seed: float(result["validation_accuracy"]) for seed, result in ends.items() if result is not None}
+        if arm.candidate.teacher is not None and arm.candidate.status != "failed":
+            trials.append(Trial(teacher=arm.candidate.teacher, reached={FULL: full}))
+    return Question(trials=tuple(trials), seeds=plan.seeds).levels(FULL)
 
 
 def _sentence(found: Calibration) -> str:

@@ -1,7 +1,7 @@
 """The tables. The database is the truth; the queue carries ids only.
 
     selection_jobs 1─n candidates 1─n job_runs n─1 runs 1─n measurements
-    selection_jobs 1─n verdicts, events · outbox, idempotency_keys, workers stand alone
+    selection_jobs 1─n rounds, verdicts, events · outbox, idempotency_keys, workers stand alone
 
 A run belongs to its content, not to a job: jobs that ask for the same training share the row (`job_runs`).
 """
@@ -16,7 +16,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from service.database.types import UtcDateTime
 
-SCHEMA_REVISION = "0001"
+SCHEMA_REVISION = "0002"
 """The migration this code was written for; readiness compares it with the database's."""
 
 Json = dict[str, Any]
@@ -44,7 +44,7 @@ class SelectionJob(Base):
     """One question: which of these teachers for this student?
 
     state: queued → running → finished | failed; cancelling → cancelled from queued or running.
-    stage (while running): preparing_teachers → probing → training → deciding.
+    stage (while running): preparing_teachers → exploring → confirming → deciding.
     """
 
     __tablename__ = "selection_jobs"
@@ -56,10 +56,14 @@ class SelectionJob(Base):
     """The request as it came, after validation."""
     plan: Mapped[Json]
     """`service.selection_jobs.plan.Plan`: what the request means, resolved once at submission."""
+    prior: Mapped[Json | None]
+    """`dpk_core.selection.knowledge.Prior`: what earlier jobs teach this one, settled when it starts."""
     revision: Mapped[int] = mapped_column(default=0)
     """Grows with every change a page should show."""
     created_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
+    started_epoch: Mapped[float | None] = mapped_column(Double)
+    """The start by the database's clock (`epoch_now`): what a limit of wall-clock time is held against."""
     finished_at: Mapped[datetime | None]
     failure: Mapped[str | None] = mapped_column(Text)
 
@@ -67,7 +71,8 @@ class SelectionJob(Base):
 class Candidate(Base):
     """A teacher of a job, or (teacher None) the arm without a teacher.
 
-    status: waiting → preparing → probing → probed → promoted → finished | not_promoted | failed | cancelled.
+    status: waiting → preparing → prepared → exploring → promoted → finished, or in the end not_promoted, stopped (by a
+    limit), failed, cancelled.
     """
 
     __tablename__ = "candidates"
@@ -105,7 +110,7 @@ class Run(Base):
     content_key: Mapped[str] = mapped_column(String(64))
     training_key: Mapped[str] = mapped_column(String(64), index=True)
     purpose: Mapped[str] = mapped_column(String(8))
-    """teacher, probe or full."""
+    """teacher; of a student, full where it goes to the end of the training, else probe."""
     spec: Mapped[Json]
     """`dpk_core.spec.RunSpec`."""
     dataset: Mapped[str] = mapped_column(String(200))
@@ -145,7 +150,10 @@ class Run(Base):
 
 
 class JobRun(Base):
-    """A run as a part of a job. `reused`: it was finished before the job asked for it."""
+    """A run as a part of a job. `reused`: it was finished before the job asked for it.
+
+    purpose: teacher, or why the job trained a student: explore, confirm, audit.
+    """
 
     __tablename__ = "job_runs"
 
@@ -167,6 +175,19 @@ class Measurement(Base):
     name: Mapped[str] = mapped_column(String(64), primary_key=True)
     step: Mapped[int]
     value: Mapped[float]
+
+
+class Round(Base):
+    """A decision about who trains next; only ever added, the next one when all runs of the last one are over."""
+
+    __tablename__ = "rounds"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("selection_jobs.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    """From 1."""
+    document: Mapped[Json]
+    """`service.selection_jobs.rounds.Round`."""
+    created_at: Mapped[datetime]
 
 
 class Verdict(Base):

@@ -8,8 +8,8 @@ from typing import Any, Literal
 from service.schemas import Wire
 
 EventKind = Literal[
-    "created", "stage_changed", "candidate_changed", "run_finished", "notice", "verdict", "cancelling",
-    "finished", "failed", "cancelled",
+    "created", "stage_changed", "candidate_changed", "round_decided", "run_finished", "notice", "verdict",
+    "cancelling", "finished", "failed", "cancelled",
 ]  # fmt: skip
 
 LAST_KINDS = frozenset({"finished", "failed", "cancelled"})

@@ -1,27 +1,35 @@
 """What happens to a job next. Called whenever something may have changed: after submission, after any of its runs.
 
 `advance_job` looks at all rows anew and does what should be done now and is not yet, so it may be called at any time,
-twice, or too late. It holds the job's row, so two calls never interleave. The order in which runs end changes nothing.
+twice, or too late. It holds the job's row, so two calls never interleave. The order in which runs end changes nothing:
+a round is decided when every run of the one before is over.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy.orm import Session
 
 from dpk_core.codec import to_json
-from dpk_core.selection.policy import promotions
+from dpk_core.selection.promotion import promotions
 from dpk_core.selection.verdict import decide
 from dpk_core.spec import RunSpec
 from service.database.tables import JobRun
-from service.database.types import utc_now
+from service.database.types import epoch_now, utc_now
 from service.events import repository as events
 from service.runs import repository as runs
 from service.selection_jobs import history, repository
+from service.selection_jobs.evidence import Evidence, knowledge, paces
+from service.selection_jobs.ledger import student_seconds
+from service.selection_jobs.next_round import Situation, next_round
+from service.selection_jobs.rounds import Round
 from service.selection_jobs.schemas import CandidateStatus
 from service.selection_jobs.snapshot import OVER, ArmRuns, Snapshot, lock_order
-from service.selection_jobs.standing import STAGES, fulls_over, prepared, probes_over, stage, standing
+from service.selection_jobs.standing import AUDIT_REASON, BASELINE_REASON, STAGES, stage, standing
 
-BASELINE_REASON = "Always trained fully: it is what every teacher is measured against."
+Wanted = Sequence[tuple[ArmRuns, str, RunSpec]]
+"""Runs to make or find, each with its arm and purpose."""
 
 
 def advance_job(session: Session, job_id: str) -> None:
@@ -30,76 +38,99 @@ def advance_job(session: Session, job_id: str) -> None:
     if job is None or job.state in ("finished", "failed", "cancelled"):
         return
     snapshot = repository.snapshot(session, job)
-    if job.state == "queued":
-        job.state, job.started_at = "running", utc_now()
-    if job.state == "running":
-        _start_preparations_and_probes(session, snapshot)
+    if job.state == "cancelling":
         _announce_runs(session, snapshot)
-        _refresh(session, snapshot)
-        _decide_promotions(session, snapshot)
-        _start_full_trainings(session, snapshot)
-        _refresh(session, snapshot)
-        _move_stage(session, snapshot)
-    _announce_runs(session, snapshot)
-    if job.state == "running":
-        _conclude(session, snapshot)
-    else:
         _conclude_cancelling(session, snapshot)
+        return
+    if job.state == "queued":
+        _start(session, snapshot)
+    _prepare_teachers(session, snapshot)
+    _refresh(session, snapshot, over=False)
+    over = _train(session, snapshot)
+    _refresh(session, snapshot, over=over)
+    _announce_runs(session, snapshot)
+    _conclude(session, snapshot, over=over)
 
 
-def _start_preparations_and_probes(session: Session, snapshot: Snapshot) -> None:
-    plan = snapshot.plan
+def _start(session: Session, snapshot: Snapshot) -> None:
+    job = snapshot.job
+    job.state, job.started_at, job.started_epoch = "running", utc_now(), epoch_now()
+    job.prior = to_json(history.learned(session, job, snapshot.plan))
+    session.flush()
+
+
+def _prepare_teachers(session: Session, snapshot: Snapshot) -> None:
     unprepared = [arm for arm in snapshot.arms if arm.candidate.teacher is not None and arm.teacher is None]
-    _link(session, snapshot, "teacher", [(arm, plan.teacher_run(arm.candidate.teacher or "")) for arm in unprepared])
-    if _decided(snapshot):
-        return
-    probes = [
-        (arm, plan.student_run(arm.candidate.teacher, seed, full=False))
-        for arm in snapshot.arms
-        if prepared(arm)
-        for seed in plan.seeds
-        if seed not in arm.probes
-    ]
-    _link(session, snapshot, "probe", probes)
+    plan = snapshot.plan
+    _link(session, snapshot, [(arm, "teacher", plan.teacher_run(arm.candidate.teacher or "")) for arm in unprepared])
 
 
-def _decide_promotions(session: Session, snapshot: Snapshot) -> None:
-    """Once, when every arm's probes are over."""
-    if _decided(snapshot) or not all(probes_over(arm, snapshot.plan.seeds) for arm in snapshot.arms):
-        return
-    state = snapshot.state(history.pairs(session, snapshot.job, snapshot.plan))
-    chosen = {promotion.teacher: promotion for promotion in promotions(state)}
-    _move_stage_to(session, snapshot, "training")
+def _train(session: Session, snapshot: Snapshot) -> bool:
+    """Makes the newest round's runs, and new rounds as long as nothing is to be waited for. True: there is no more."""
+    while True:
+        plan = snapshot.plan
+        wanted = [
+            (arm, step.purpose, plan.student_run(step.teacher, step.seed, step.epochs))
+            for arm, step in snapshot.missing()
+        ]
+        _link(session, snapshot, wanted)
+        if snapshot.waits:
+            return False
+        decided = _next_round(session, snapshot)
+        if decided is None:
+            return True
+        _add_round(session, snapshot, decided)
+
+
+def _next_round(session: Session, snapshot: Snapshot) -> Round | None:
+    evidence = repository.evidence(session, snapshot)
+    wall = snapshot.plan.spending.wall_seconds
+    situation = Situation(
+        plan=snapshot.plan,
+        known=knowledge(snapshot, evidence),
+        rounds=snapshot.rounds,
+        spent=student_seconds(snapshot),
+        timed=any(pace is not None for pace in paces(snapshot, evidence)),
+        late=wall is not None and repository.seconds_since_start(session, snapshot.job) >= wall,
+    )
+    decided = next_round(situation)
+    if decided is not None and decided.stage == "confirming":
+        _explain(session, snapshot, decided, evidence)
+    return decided
+
+
+def _add_round(session: Session, snapshot: Snapshot, decided: Round) -> None:
+    snapshot.rounds.append(decided)
+    number = len(snapshot.rounds)
+    repository.add_round(session, snapshot.job.id, number, decided)
+    told = {"number": number, "stage": decided.stage, "reason": decided.reason, "steps": len(decided.steps)}
+    _move_stage_to(session, snapshot, decided.stage)
+    events.record(session, snapshot.job.id, "round_decided", told)
+
+
+def _explain(session: Session, snapshot: Snapshot, decided: Round, evidence: Evidence) -> None:
+    """Why each candidate is or is not trained fully, said once; the newly promoted hear of it when they are."""
+    before = snapshot.confirming
+    reasons: dict[str | None, str] = {None: BASELINE_REASON}
+    for promotion in promotions(knowledge(snapshot, evidence), snapshot.plan.promote):
+        reasons[promotion.teacher] = AUDIT_REASON if promotion.teacher == decided.audited else promotion.reason
     for arm in snapshot.arms:
-        if arm.first_failed is not None:
-            continue
-        if arm.candidate.teacher is None:
-            _set_status(session, arm, "promoted", BASELINE_REASON)
-        else:
-            promotion = chosen[arm.candidate.teacher]
-            _set_status(session, arm, "promoted" if promotion.promoted else "not_promoted", promotion.reason)
+        teacher = arm.candidate.teacher
+        if arm.first_failed is None and (before is None or teacher in set(decided.promoted) - set(before.promoted)):
+            trained = teacher in (None, *decided.promoted, decided.audited)
+            _set_status(session, arm, "promoted" if trained else "not_promoted", reasons[teacher])
 
 
-def _start_full_trainings(session: Session, snapshot: Snapshot) -> None:
-    wanted = [
-        (arm, snapshot.plan.student_run(arm.candidate.teacher, seed, full=True))
-        for arm in snapshot.arms
-        if arm.candidate.status == "promoted"
-        for seed in snapshot.plan.seeds
-        if seed not in arm.fulls
-    ]
-    _link(session, snapshot, "full", wanted)
-
-
-def _link(session: Session, snapshot: Snapshot, purpose: str, wanted: list[tuple[ArmRuns, RunSpec]]) -> None:
+def _link(session: Session, snapshot: Snapshot, wanted: Wanted) -> None:
     """Makes or finds the runs and locks them."""
 
-    def place(pair: tuple[ArmRuns, RunSpec]) -> tuple[int, int, str, str]:
-        arm, spec = pair
+    def place(each: tuple[ArmRuns, str, RunSpec]) -> tuple[bool, int, str, str]:
+        arm, purpose, spec = each
         return lock_order(purpose, spec.training.seed, arm.candidate.teacher, spec.key())
 
-    for arm, spec in sorted(wanted, key=place):
-        run, reused = runs.find_or_create(session, spec, purpose)
+    for arm, purpose, spec in sorted(wanted, key=place):
+        kind = "teacher" if purpose == "teacher" else "full" if spec.is_full else "probe"
+        run, reused = runs.find_or_create(session, spec, kind)
         link = JobRun(
             job_id=snapshot.job.id, candidate_id=arm.candidate.id, run_id=run.id, purpose=purpose,
             seed=spec.training.seed, reused=reused,
@@ -107,11 +138,14 @@ def _link(session: Session, snapshot: Snapshot, purpose: str, wanted: list[tuple
         session.add(link)
         snapshot.links.append((link, run))
         arm.put(purpose, spec.training.seed, run)
+    session.flush()
 
 
-def _refresh(session: Session, snapshot: Snapshot) -> None:
+def _refresh(session: Session, snapshot: Snapshot, *, over: bool) -> None:
     for arm in snapshot.arms:
-        _set_status(session, arm, *standing(arm, snapshot.plan.seeds))
+        status, reason = standing(arm, snapshot)
+        _set_status(session, arm, "stopped" if over and status == "promoted" else status, reason)
+    _move_stage_to(session, snapshot, stage(snapshot, over=over))
 
 
 def _set_status(session: Session, arm: ArmRuns, status: CandidateStatus, reason: str | None) -> None:
@@ -121,15 +155,6 @@ def _set_status(session: Session, arm: ArmRuns, status: CandidateStatus, reason:
     candidate.status, candidate.reason = status, reason
     told = {"candidate_id": candidate.id, "teacher": candidate.teacher, "status": status, "reason": reason}
     events.record(session, candidate.job_id, "candidate_changed", told)
-
-
-def _decided(snapshot: Snapshot) -> bool:
-    return snapshot.job.stage in ("training", "deciding")
-
-
-def _move_stage(session: Session, snapshot: Snapshot) -> None:
-    reached = stage(snapshot.arms, snapshot.plan.seeds, decided=_decided(snapshot))
-    _move_stage_to(session, snapshot, reached)
 
 
 def _move_stage_to(session: Session, snapshot: Snapshot, reached: str) -> None:
@@ -154,14 +179,13 @@ def _announce_runs(session: Session, snapshot: Snapshot) -> None:
             events.record(session, snapshot.job.id, "run_finished", told)
 
 
-def _conclude(session: Session, snapshot: Snapshot) -> None:
+def _conclude(session: Session, snapshot: Snapshot, *, over: bool) -> None:
     """Says what can be said, and ends the job when nothing more will come."""
     job, arms = snapshot.job, snapshot.arms
-    over = _decided(snapshot) and all(fulls_over(arm, snapshot.plan.seeds) for arm in arms)
     _say_verdict(session, snapshot, final=over)
     if over and all(arm.first_failed is not None for arm in arms):
         job.state, job.finished_at = "failed", utc_now()
-        job.failure = "No arm gave a result. " + " ".join(f"{arm.arm().label}: {arm.candidate.reason}" for arm in arms)
+        job.failure = "No arm gave a result. " + " ".join(f"{arm.label}: {arm.candidate.reason}" for arm in arms)
         events.record(session, job.id, "failed", {"failure": job.failure})
     elif over:
         job.state, job.finished_at = "finished", utc_now()
@@ -170,8 +194,8 @@ def _conclude(session: Session, snapshot: Snapshot) -> None:
 
 def _say_verdict(session: Session, snapshot: Snapshot, *, final: bool) -> None:
     job = snapshot.job
-    state = snapshot.state(history.pairs(session, job, snapshot.plan))
-    document = to_json(decide(state, final=final))
+    known = knowledge(snapshot, repository.evidence(session, snapshot))
+    document = to_json(decide(known, final=final, prefer_cheaper=snapshot.plan.spending.prefer_cheaper))
     last = repository.newest_verdicts(session, [job.id]).get(job.id)
     if last is None or last.document != document:
         repository.add_verdict(session, job.id, 1 if last is None else last.number + 1, document)

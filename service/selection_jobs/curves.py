@@ -1,4 +1,4 @@
-"""Learning curves of a job: a probe and the full run that continued it are one curve; pure."""
+"""Learning curves of a job: the runs that carried a training are one curve; pure."""
 
 from __future__ import annotations
 
@@ -19,18 +19,17 @@ def curves(snapshot: Snapshot, measurements: Measurements) -> list[schemas.Curve
 
 
 def _curves_of(arm: ArmRuns, snapshot: Snapshot, measurements: Measurements) -> Iterator[schemas.Curve]:
-    candidate, label = arm.candidate, arm.arm().label
+    candidate, label = arm.candidate, arm.label
     if arm.teacher is not None:
         yield schemas.Curve(
-            candidate_id=candidate.id, label=label, purpose="teacher", seed=arm.teacher.seed, probe_epochs=None,
+            candidate_id=candidate.id, label=label, purpose="teacher", seed=arm.teacher.seed,
             points=_points([arm.teacher], measurements),
         )  # fmt: skip
     for seed in snapshot.plan.seeds:
-        runs = [run for run in (arm.probes.get(seed), arm.fulls.get(seed)) if run is not None]
+        runs = [run for _, run in sorted(arm.students.get(seed, {}).items())]
         yield schemas.Curve(
-            candidate_id=candidate.id, label=label, purpose="student", seed=seed,
-            probe_epochs=snapshot.plan.probe_epochs, points=_points(runs, measurements),
-        )  # fmt: skip
+            candidate_id=candidate.id, label=label, purpose="student", seed=seed, points=_points(runs, measurements)
+        )
 
 
 def _points(runs: Sequence[Run], measurements: Measurements) -> list[schemas.CurvePoint]:

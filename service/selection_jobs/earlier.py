@@ -7,18 +7,19 @@ so what a job knows of the store never changes while it runs, nor afterwards.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from dpk_core.codec import to_json
-from dpk_core.selection.trials import Question
-from service.database.tables import Run, SelectionJob, Verdict
-from service.selection_jobs.plan import Plan
+from dpk_core.selection.trials import Question, Trial
+from service.database.tables import Measurement, Run, SelectionJob, Verdict
+from service.selection_jobs.plan import Plan, rung_epoch
 from service.selection_jobs.stamp import plan_stamp, training_stamp
-from service.selection_jobs.trials import Taught
+from service.selection_jobs.trials import Result, teacher_scores
 
 NEWEST = 2000
 """Student runs looked back at; more would make a page slow and change an estimate little."""
@@ -26,26 +27,41 @@ JOBS = 100
 """Jobs looked back at for the previous winner."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Taught:
+    """A student's finished run under a teacher, named by the training that prepared it. `accuracies`: by epoch."""
+
+    protocol: str
+    teacher: str
+    seed: int
+    epochs: int
+    result: dict[str, Any]
+    accuracies: Mapping[int, float]
+
+
 def questions(session: Session, job: SelectionJob, plan: Plan) -> tuple[Question, ...]:
-    """One for each protocol, in an order that does not depend on the rows'."""
-    own = {plan.teacher_run(arm).training.key() for arm in plan.arms if arm is not None}
-    method, stamp = to_json(plan.method), plan_stamp(plan)
-    found: dict[str, dict[str, Taught]] = defaultdict(lambda: defaultdict(Taught))
-    for seed, spec, result in _finished(session, job, plan):
-        training = spec["training"]
-        teacher, protocol = training["teacher"]["training_key"], training_stamp(training)
-        known = training["data_fingerprint"] == plan.data_fingerprint and training["method"] == method
-        if not known or (protocol == stamp and teacher in own):
-            continue
-        found[protocol][teacher].add(spec, seed, result)
-    teachers = _teachers(session, {teacher for taught in found.values() for teacher in taught})
-    return tuple(
-        Question(
-            trials=tuple(
-                taught.trial(teacher, teachers.get(teacher)) for teacher, taught in sorted(found[protocol].items())
-            )
-        )
-        for protocol in sorted(found)
+    """One for each protocol, at this plan's rungs, in an order that does not depend on the rows'."""
+    found: dict[tuple[str, str], list[_Taught]] = defaultdict(list)
+    for each in _finished(session, job, plan):
+        found[each.protocol, each.teacher].append(each)
+    teachers = _teachers(session, {teacher for _, teacher in found})
+    trials: dict[str, list[Trial]] = defaultdict(list)
+    for (protocol, teacher), runs in sorted(found.items()):
+        trials[protocol].append(_trial(teacher, teachers.get(teacher), runs, plan))
+    return tuple(Question(trials=tuple(every)) for _, every in sorted(trials.items()))
+
+
+def _trial(name: str, teacher: Result | None, runs: Sequence[_Taught], plan: Plan) -> Trial:
+    reached: dict[float, dict[int, float]] = defaultdict(dict)
+    for each in runs:
+        for fraction in plan.fractions:
+            if (accuracy := each.accuracies.get(rung_epoch(fraction, each.epochs))) is not None:
+                reached[fraction][each.seed] = accuracy
+    return Trial(
+        teacher=name,
+        teacher_accuracy=None if teacher is None else teacher["validation_accuracy"],
+        reached=dict(reached),
+        scores=teacher_scores(teacher, [each.result for each in runs]),
     )
 
 
@@ -69,8 +85,10 @@ def previous_winner(session: Session, job: SelectionJob, plan: Plan) -> str | No
     return next((winner for job_id in ids if (winner := best.get(job_id)) in plan.arms and winner is not None), None)
 
 
-def _finished(session: Session, job: SelectionJob, plan: Plan) -> Iterable[tuple[int, dict[str, Any], dict[str, Any]]]:
-    chosen = select(Run.seed, Run.spec, Run.result).where(
+def _finished(session: Session, job: SelectionJob, plan: Plan) -> list[_Taught]:
+    own = {plan.teacher_run(arm).training.key() for arm in plan.arms if arm is not None}
+    method, stamp = to_json(plan.method), plan_stamp(plan)
+    chosen = select(Run.id, Run.seed, Run.spec, Run.result).where(
         Run.teacher.is_not(None),
         Run.state == "finished",
         Run.method == plan.method.name,
@@ -78,7 +96,32 @@ def _finished(session: Session, job: SelectionJob, plan: Plan) -> Iterable[tuple
         Run.finished_at < job.created_at,
     )
     rows: Sequence[Any] = session.execute(chosen.order_by(Run.finished_at.desc(), Run.id).limit(NEWEST)).all()
-    return [(seed, spec, result) for seed, spec, result in rows if result is not None]
+    measured = _accuracies(session, [run_id for run_id, *_ in rows])
+    found = []
+    for run_id, seed, spec, result in rows:
+        training = spec["training"]
+        teacher, protocol = training["teacher"]["training_key"], training_stamp(training)
+        known = training["data_fingerprint"] == plan.data_fingerprint and training["method"] == method
+        if result is None or not known or (protocol == stamp and teacher in own):
+            continue
+        ends = {spec["stop_epoch"]: result["validation_accuracy"]}
+        taught = _Taught(
+            protocol=protocol, teacher=teacher, seed=seed, epochs=training["recipe"]["epochs"], result=result,
+            accuracies={**measured.get(run_id, {}), **ends},
+        )  # fmt: skip
+        found.append(taught)
+    return found
+
+
+def _accuracies(session: Session, run_ids: Sequence[str]) -> Mapping[str, Mapping[int, float]]:
+    """Validation accuracies by run and epoch: a run may pass a rung without ending there."""
+    found: dict[str, dict[int, float]] = defaultdict(dict)
+    chosen = select(Measurement.run_id, Measurement.epoch, Measurement.value).where(
+        Measurement.run_id.in_(run_ids), Measurement.name == "validation_accuracy"
+    )
+    for run_id, epoch, value in session.execute(chosen):
+        found[run_id][epoch] = value
+    return found
 
 
 def _teachers(session: Session, training_keys: set[str]) -> dict[str, dict[str, Any]]:

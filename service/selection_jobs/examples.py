@@ -18,7 +18,14 @@ _REQUEST: dict[str, Any] = {
     "profile": "probe",
     "seeds": 3,
     "recipe": None,
-    "budget": {"epochs": 24, "probe_epochs": 6, "promote": 1, "teacher_epochs": None, "batch_size": None},
+    "budget": {
+        "epochs": 24,
+        "rungs": [3, 6, 12, 24],
+        "policy": "posterior",
+        "promote": 1,
+        "chance": 0.9,
+        "seconds": 600,
+    },
     "classes": 10,
 }
 
@@ -50,7 +57,7 @@ REQUESTS: dict[str, Example] = {
 JOB: dict[str, Any] = {
     "id": JOB_ID,
     "state": "running",
-    "stage": "probing",
+    "stage": "exploring",
     "revision": 14,
     "request": _REQUEST,
     "created_at": "2026-01-05T09:00:00Z",
@@ -59,12 +66,12 @@ JOB: dict[str, Any] = {
     "failure": None,
     "progress": [
         {"stage": "preparing_teachers", "title": "Teachers prepared", "done": 672, "total": 672, "state": "done"},
-        {"stage": "probing", "title": "Probes", "done": 420, "total": 756, "state": "running"},
-        {"stage": "training", "title": "Full training", "done": 0, "total": 1512, "state": "waiting"},
+        {"stage": "exploring", "title": "Exploring", "done": 42, "total": 84, "state": "running"},
+        {"stage": "confirming", "title": "Full training", "done": 0, "total": 1512, "state": "waiting"},
         {"stage": "deciding", "title": "Verdict", "done": 0, "total": 1, "state": "waiting"},
     ],
     "remaining_seconds": 84.5,
-    "verdict": "Undecided: the probes are not over yet.",
+    "verdict": "Undecided: resnet20 leads, best with a chance of 71%; resnet8w8 may still be better.",
     "links": {
         "self": f"/selection-jobs/{JOB_ID}",
         "leaderboard": f"/selection-jobs/{JOB_ID}/leaderboard",
@@ -87,8 +94,9 @@ LEADERBOARD: dict[str, Any] = {
         "learning_rate": 0.05,
         "batch_size": 64,
         "epochs": 24,
-        "probe_epochs": 6,
+        "rungs": [3, 6, 12, 24],
         "teacher_epochs": 24,
+        "policy": "posterior",
         "promote": 1,
         "seeds": [0, 1, 2],
         "train_pictures": 898,
@@ -101,7 +109,7 @@ LEADERBOARD: dict[str, Any] = {
             "candidate_id": 2,
             "teacher": "cifar/resnet20",
             "label": "resnet20",
-            "status": "probed",
+            "status": "exploring",
             "reason": None,
             "teacher_accuracy": 0.978,
             "teacher_test_accuracy": 0.969,
@@ -109,22 +117,49 @@ LEADERBOARD: dict[str, Any] = {
             "stamp": "5c0a9e21",
             "scores": {"size": 272186.0, "logme": 0.42, "leep": -0.11, "h_score": 7.9, "cka_gap": 0.63},
             "preparation": {"weights": "random", "identity": None, "kind": "train", "epochs": 24, "seconds": 7.1},
-            "probe": {"mean": 0.871, "sd": 0.012, "seeds": 3},
+            "probe": {"mean": 0.859, "sd": None, "seeds": 1},
             "full": None,
             "test": None,
             "expected": None,
+            "chance": 0.71,
             "gain": None,
             "seconds": 21.4,
-            "seeds": [{"seed": 0, "probe_accuracy": 0.859, "full_accuracy": None, "test_accuracy": None}],
+            "seeds": [
+                {
+                    "seed": 0,
+                    "rungs": [{"epochs": 3, "accuracy": 0.859}],
+                    "probe_accuracy": 0.859,
+                    "full_accuracy": None,
+                    "test_accuracy": None,
+                }
+            ],
         }
     ],
     "verdict": {
         "kind": "undecided",
-        "sentence": "Undecided: the probes are not over yet.",
+        "sentence": "Undecided: resnet20 leads, best with a chance of 71%; resnet8w8 may still be better.",
         "best": None,
         "tied": [],
         "final": False,
+        "chance": 0.71,
+        "regret": 0.0024,
+        "change": 0.33,
     },
+    "rounds": [
+        {
+            "number": 1,
+            "stage": "exploring",
+            "policy": "posterior",
+            "steps": [
+                {"teacher": "cifar/resnet20", "seed": 0, "epochs": 3, "purpose": "explore"},
+                {"teacher": "cifar/resnet8w8", "seed": 0, "epochs": 3, "purpose": "explore"},
+            ],
+            "reason": "2 arms on seed 0 to rung 1 lower the expected regret most.",
+            "chances": {"cifar/resnet20": 0.5, "cifar/resnet8w8": 0.5},
+            "regret": 0.0056,
+            "spent": 0.0,
+        }
+    ],
     "correlations": [
         {
             "name": "teacher_probe",
@@ -169,14 +204,16 @@ LEADERBOARD: dict[str, Any] = {
     },
     "ledger": {
         "teachers": 14.2,
-        "probes": 7.2,
-        "full": 0.0,
+        "exploring": 7.2,
+        "confirming": 0.0,
+        "audit": 0.0,
         "wasted": 0.0,
         "reused": 0.0,
         "spent": 21.4,
         "exhaustive": 96.0,
         "saved": None,
         "devices": ["cpu"],
+        "by_device": {"cpu": 21.4},
     },
     "curves": [
         {
@@ -184,7 +221,6 @@ LEADERBOARD: dict[str, Any] = {
             "label": "resnet20",
             "purpose": "student",
             "seed": 0,
-            "probe_epochs": 6,
             "points": [{"epoch": 1, "values": {"validation_accuracy": 0.41, "share.last": 0.62, "cka.last": 0.38}}],
         }
     ],

@@ -1,4 +1,4 @@
-"""What earlier jobs measured with this method on this data set: the evidence that a student follows its teacher.
+"""What earlier jobs measured with this method on this data set: what a new job may believe before its first result.
 
 Only what was finished before the job was submitted counts, and nothing the job itself may train or reuse: so what a job
 knows of the store never changes while it runs, nor afterwards.
@@ -7,62 +7,123 @@ knows of the store never changes while it runs, nor afterwards.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from dpk_core.codec import content_key
-from dpk_core.selection.state import Pair
-from dpk_core.selection.statistics import mean
+from dpk_core.codec import content_key, to_json
+from dpk_core.selection.experience import learn
+from dpk_core.selection.knowledge import Arm, Knowledge, Prior
+from dpk_core.spec import MethodSpec
 from service.database.tables import Run, SelectionJob
-from service.selection_jobs.plan import Plan
+from service.selection_jobs import repository
+from service.selection_jobs.evidence import spread_over_pictures
+from service.selection_jobs.plan import Plan, rung_epoch
 
 NEWEST = 2000
 """Full trainings looked back at; more would make a page slow and change the estimate little."""
 
 
-def pairs(session: Session, job: SelectionJob, plan: Plan) -> tuple[Pair, ...]:
-    """One pair per student, recipe and teacher of the store, in an order that does not depend on the rows'."""
-    own = {plan.student_run(arm, seed, full=True).training.key() for arm in plan.arms for seed in plan.seeds}
-    results: dict[str, dict[int, float]] = defaultdict(dict)
-    trainings: dict[str, dict[str, Any]] = {}
-    for key, seed, spec, result in _finished_fulls(session, job, plan):
-        training = spec["training"]
-        if key in own or training["data_fingerprint"] != plan.data_fingerprint:
-            continue
-        subject = content_key({**training, "seed": None})
-        results[subject][seed] = result["validation_accuracy"]
-        trainings[subject] = training
-    teachers = _teacher_accuracies(session, {training["teacher"]["training_key"] for training in trainings.values()})
-    return tuple(
-        Pair(
-            group=content_key({**trainings[subject], "seed": None, "teacher": None}),
-            teacher_accuracy=teachers[trainings[subject]["teacher"]["training_key"]],
-            student_accuracy=mean(by_seed),
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Training:
+    """A student's finished training. `group`: what it has in common with those it may be compared with; `subject`: its
+    content but for the seed."""
+
+    key: str
+    group: str
+    subject: str
+    seed: int
+    spec: dict[str, Any]
+    result: dict[str, Any]
+
+    @property
+    def teacher_key(self) -> str | None:
+        teacher = self.spec["training"]["teacher"]
+        return None if teacher is None else str(teacher["training_key"])
+
+
+def learned(session: Session, job: SelectionJob, plan: Plan) -> Prior:
+    """What the earlier jobs teach about the spreads and about how far a student follows its teacher."""
+    base = Prior().at(plan.fractions)
+    found = _trainings(session, job, plan)
+    teachers = _teacher_accuracies(session, found)
+    measured = repository.accuracies(session, {each.key for each in found})
+    groups: dict[str, list[_Training]] = defaultdict(list)
+    for each in found:
+        groups[each.group].append(each)
+    jobs = [_knowledge(each, teachers, measured, plan, base) for _, each in sorted(groups.items())]
+    prior = learn(jobs, base)
+    spreads = [spread for _, each in sorted(groups.items()) if (spread := _picture_spread(each)) is not None]
+    return prior if not spreads else replace(prior, picture_spread=float(np.sqrt(np.mean(np.square(spreads)))))
+
+
+def _knowledge(
+    group: Sequence[_Training], teachers: Mapping[str, float], measured: Mapping[str, Mapping[int, float]],
+    plan: Plan, base: Prior,
+) -> Knowledge:  # fmt: skip
+    """The trainings of one student as a job at this plan's rungs."""
+    curves: dict[str, dict[int, tuple[float, ...]]] = defaultdict(dict)
+    keys: dict[str, str | None] = {}
+    for each in group:
+        rungs = [rung_epoch(fraction, each.spec["stop_epoch"]) for fraction in plan.fractions]
+        values = {**measured.get(each.key, {}), each.spec["stop_epoch"]: each.result["validation_accuracy"]}
+        if all(rung in values for rung in rungs):
+            curves[each.subject][each.seed] = tuple(values[rung] for rung in rungs)
+            keys[each.subject] = each.teacher_key
+    arms = tuple(
+        Arm(
+            teacher=None if keys[subject] is None else subject,
+            teacher_accuracy=teachers.get(keys[subject] or ""), curves=by_seed,
         )
-        for subject, by_seed in sorted(results.items())
-        if trainings[subject]["teacher"]["training_key"] in teachers
-    )
+        for subject, by_seed in sorted(curves.items())
+    )  # fmt: skip
+    seeds = tuple(sorted({each.seed for each in group}))
+    return Knowledge(arms=arms, rungs=plan.fractions, seeds=seeds, prior=base)
 
 
-def _finished_fulls(
-    session: Session, job: SelectionJob, plan: Plan
-) -> Sequence[tuple[str, int, dict[str, Any], dict[str, Any]]]:
+def _picture_spread(group: Sequence[_Training]) -> float | None:
+    results: dict[str, dict[int, dict[str, Any] | None]] = defaultdict(dict)
+    for each in group:
+        if each.teacher_key is not None:
+            results[each.subject][each.seed] = each.result
+    return spread_over_pictures([by_seed for _, by_seed in sorted(results.items())])
+
+
+def _trainings(session: Session, job: SelectionJob, plan: Plan) -> list[_Training]:
+    own = {plan.student_run(arm, seed, plan.epochs).training.key() for arm in plan.arms for seed in plan.seeds}
     chosen = select(Run.training_key, Run.seed, Run.spec, Run.result).where(
         Run.purpose == "full",
         Run.state == "finished",
-        Run.method == plan.method.name,
+        Run.method.in_((plan.method.name, "none")),
         Run.dataset == plan.dataset,
         Run.finished_at < job.created_at,
     )
     rows = session.execute(chosen.order_by(Run.finished_at.desc(), Run.id).limit(NEWEST))
-    return [(key, seed, spec, result) for key, seed, spec, result in rows if result is not None]
+    methods = to_json(plan.method), to_json(MethodSpec(name="none"))
+    return [
+        _training(key, seed, spec, result)
+        for key, seed, spec, result in rows
+        if result is not None
+        and key not in own
+        and spec["training"]["data_fingerprint"] == plan.data_fingerprint
+        and spec["training"]["method"] in methods
+    ]
 
 
-def _teacher_accuracies(session: Session, training_keys: set[str]) -> dict[str, float]:
+def _training(key: str, seed: int, spec: dict[str, Any], result: dict[str, Any]) -> _Training:
+    training = spec["training"]
+    subject = content_key({**training, "seed": None})
+    group = content_key({**training, "seed": None, "teacher": None, "method": None})
+    return _Training(key=key, group=group, subject=subject, seed=seed, spec=spec, result=result)
+
+
+def _teacher_accuracies(session: Session, trainings: Sequence[_Training]) -> dict[str, float]:
+    keys = {each.teacher_key for each in trainings if each.teacher_key is not None}
     chosen = select(Run.training_key, Run.result).where(
-        Run.training_key.in_(training_keys), Run.purpose == "teacher", Run.state == "finished"
+        Run.training_key.in_(keys), Run.purpose == "teacher", Run.state == "finished"
     )
     return {key: result["validation_accuracy"] for key, result in session.execute(chosen) if result is not None}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from statistics import fmean, stdev
 
 from dpk_core.catalogue.weights import FILE, PRETRAINED, RANDOM
 from dpk_core.codec import to_json
-from dpk_core.selection.expectation import expected_accuracies, ranking
-from dpk_core.selection.state import Pair, State
+from dpk_core.selection.knowledge import Arm, Knowledge
+from dpk_core.selection.outlook import outlook
+from dpk_core.selection.posterior import Model, Posterior
 from dpk_core.selection.statistics import Estimate
 from dpk_core.selection.trials import Question
 from dpk_core.selection.verdict import gains
@@ -16,37 +18,62 @@ from dpk_core.spec import TRAINING_VERSION, Start
 from service.database.tables import Run
 from service.selection_jobs import schemas
 from service.selection_jobs.curves import Measurements, curves
+from service.selection_jobs.evidence import Evidence, knowledge
 from service.selection_jobs.ledger import ledger, row_seconds
 from service.selection_jobs.plan import Plan
 from service.selection_jobs.snapshot import ArmRuns, Snapshot
-from service.selection_jobs.trials import arm_trial
+from service.selection_jobs.trials import job_question, scores
 from service.selection_jobs.trust import fidelity, job_stamp, row_stamp, trust
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Beliefs:
+    """What is believed of the arms; empty before the first result, `expected` before the first full training: until
+    then the order is known, but not the level."""
+
+    order: tuple[str | None, ...] = ()
+    chances: Mapping[str | None, float]
+    expected: Mapping[str | None, Estimate]
+    gains: Mapping[str, Estimate]
 
 
 def leaderboard(
     snapshot: Snapshot,
     job: schemas.Job,
     verdict: schemas.Verdict | None,
-    history: Sequence[Pair],
     measurements: Measurements,
-    earlier: Sequence[Question] = (),
-    previous: str | None = None,
+    evidence: Evidence,
+    earlier: Sequence[Question],
+    previous: str | None,
 ) -> schemas.Leaderboard:
     """Ranked candidates first, best first; then those without a rank in the request's order.
 
     `earlier`: what the store knows of other questions; `previous`: the teacher that won this student's last job.
     """
-    state = snapshot.state(history)
+    known = knowledge(snapshot, evidence)
+    question = job_question(snapshot, known)
     return schemas.Leaderboard(
         job=job,
         setup=_setup(snapshot.plan),
-        rows=_rows(snapshot, state),
+        rows=_rows(snapshot, known),
         verdict=verdict,
-        correlations=fidelity(snapshot, earlier),
-        trust=trust(snapshot, earlier, previous),
-        ledger=ledger(snapshot),
+        rounds=_rounds(snapshot),
+        correlations=fidelity(question, earlier),
+        trust=trust(snapshot, question, earlier, previous),
+        ledger=ledger(snapshot, evidence),
         curves=curves(snapshot, measurements),
     )
+
+
+def _rounds(snapshot: Snapshot) -> list[schemas.Round]:
+    return [
+        schemas.Round(
+            number=number, stage=each.stage, policy=each.policy, reason=each.reason, chances=each.chances,
+            regret=each.regret, spent=each.spent,
+            steps=[schemas.RoundStep.model_validate(to_json(step)) for step in each.steps],
+        )
+        for number, each in enumerate(snapshot.rounds, 1)
+    ]  # fmt: skip
 
 
 def _setup(plan: Plan) -> schemas.Setup:
@@ -56,8 +83,9 @@ def _setup(plan: Plan) -> schemas.Setup:
         learning_rate=plan.student_recipe.learning_rate,
         batch_size=plan.student_recipe.batch_size,
         epochs=plan.student_recipe.epochs,
-        probe_epochs=plan.probe_epochs,
+        rungs=list(plan.rungs),
         teacher_epochs=plan.teacher_recipe.epochs,
+        policy=plan.spending.policy,
         promote=plan.promote,
         seeds=list(plan.seeds),
         train_pictures=plan.train_pictures,
@@ -66,52 +94,79 @@ def _setup(plan: Plan) -> schemas.Setup:
     )
 
 
-def _rows(snapshot: Snapshot, state: State) -> list[schemas.Row]:
-    expected, gained = expected_accuracies(state), gains(state)
-    comparable = {arm.candidate.teacher for arm in snapshot.arms if row_stamp(snapshot, arm) == job_stamp(snapshot)}
-    order = [teacher for teacher in ranking(state) if teacher in comparable]
-    rows = []
-    for arm in snapshot.arms:
-        teacher = arm.candidate.teacher
-        rank = order.index(teacher) + 1 if teacher in order else None
-        gain = None if teacher is None else gained.get(teacher)
-        rows.append(_row(snapshot, arm, rank, expected.get(teacher), gain))
+def _beliefs(known: Knowledge) -> _Beliefs:
+    if not any(arm.curves for arm in known.ranked):
+        return _Beliefs(chances={}, expected={}, gains={})
+    belief = Model(known).posterior
+    taught = belief.teachers
+    last = len(known.rungs) - 1
+    level_is_known = any(arm.at(last) for arm in known.ranked)
+    return _Beliefs(
+        order=_order(belief),
+        chances=outlook(taught).chances if taught.arms else {},
+        expected={arm.teacher: belief.estimate(arm.teacher) for arm in belief.arms} if level_is_known else {},
+        gains=gains(known),
+    )
+
+
+def _order(belief: Posterior) -> tuple[str | None, ...]:
+    """Best expected first; of equals, the more accurate teacher, then by name. The arm without a teacher has a place
+    once it was trained."""
+
+    def place(index: int) -> tuple[float, float, str]:
+        arm = belief.arms[index]
+        return -round(float(belief.mean_A[index]), 9), -(arm.teacher_accuracy or 0.0), arm.teacher or ""
+
+    ordered = [belief.arms[index] for index in sorted(range(len(belief.arms)), key=place)]
+    return tuple(arm.teacher for arm in ordered if arm.teacher is not None or arm.curves)
+
+
+def _rows(snapshot: Snapshot, known: Knowledge) -> list[schemas.Row]:
+    stamp, beliefs = job_stamp(snapshot), _beliefs(known)
+    comparable = {arm.candidate.teacher for arm in snapshot.arms if row_stamp(snapshot, arm) == stamp}
+    beliefs = replace(beliefs, order=tuple(teacher for teacher in beliefs.order if teacher in comparable))
+    rows = [_row(snapshot, arm, each, beliefs) for arm, each in zip(snapshot.arms, known.arms, strict=True)]
     return sorted(rows, key=lambda row: (row.rank is None, row.rank or 0))
 
 
-def _row(
-    snapshot: Snapshot, arm: ArmRuns, rank: int | None, expected: Estimate | None, gain: Estimate | None
-) -> schemas.Row:
-    candidate, known = arm.candidate, arm.arm()
+def _row(snapshot: Snapshot, arm: ArmRuns, known: Arm, beliefs: _Beliefs) -> schemas.Row:
+    candidate, order = arm.candidate, beliefs.order
     teacher = {} if arm.teacher is None or arm.teacher.result is None else arm.teacher.result
-    tests = _tests(arm.fulls)
+    last = len(snapshot.plan.rungs) - 1
+    tests = arm.test_accuracies()
     return schemas.Row(
-        rank=rank,
+        rank=order.index(candidate.teacher) + 1 if candidate.teacher in order else None,
         candidate_id=candidate.id,
         teacher=candidate.teacher,
-        label=known.label,
+        label=arm.label,
         status=candidate.status,
         reason=candidate.reason,
         teacher_accuracy=teacher.get("validation_accuracy"),
         teacher_test_accuracy=teacher.get("test_accuracy"),
         teacher_parameters=teacher.get("parameters"),
         stamp=row_stamp(snapshot, arm),
-        scores=dict(arm_trial(snapshot, arm).scores),
+        scores=scores(snapshot, arm),
         preparation=None if candidate.teacher is None else _preparation(snapshot.plan, candidate.teacher, arm.teacher),
-        probe=_summary(known.probe),
-        full=_summary(known.full),
+        probe=_summary(known.at(0)) if last else None,
+        full=_summary(known.at(last)),
         test=_summary(tests),
-        expected=_interval(expected),
-        gain=_interval(gain),
+        expected=_interval(beliefs.expected.get(candidate.teacher)) if candidate.teacher in order else None,
+        chance=beliefs.chances.get(candidate.teacher),
+        gain=None if candidate.teacher is None else _interval(beliefs.gains.get(candidate.teacher)),
         seconds=row_seconds(snapshot.links, candidate.id),
-        seeds=[
-            schemas.SeedResult(
-                seed=seed, probe_accuracy=known.probe.get(seed), full_accuracy=known.full.get(seed),
-                test_accuracy=tests.get(seed),
-            )
-            for seed in snapshot.plan.seeds
-        ],
-    )  # fmt: skip
+        seeds=[_seed(snapshot.plan, seed, known, tests) for seed in snapshot.plan.seeds],
+    )
+
+
+def _seed(plan: Plan, seed: int, known: Arm, tests: Mapping[int, float]) -> schemas.SeedResult:
+    curve = known.curves.get(seed, ())
+    return schemas.SeedResult(
+        seed=seed,
+        rungs=[schemas.RungResult(epochs=epochs, accuracy=at) for epochs, at in zip(plan.rungs, curve, strict=False)],
+        probe_accuracy=curve[0] if curve and len(plan.rungs) > 1 else None,
+        full_accuracy=curve[-1] if len(curve) == len(plan.rungs) else None,
+        test_accuracy=tests.get(seed),
+    )
 
 
 def _preparation(plan: Plan, teacher: str, run: Run | None) -> schemas.PreparedTeacher:
@@ -128,11 +183,6 @@ def _weights(start: Start | None) -> schemas.StartingWeights:
     if start.source == "file":
         return schemas.StartingWeights(weights=f"{FILE}{start.name}", identity=start.identity)
     return schemas.StartingWeights(weights=PRETRAINED, identity=f"{start.name}, {start.identity}")
-
-
-def _tests(runs: Mapping[int, Run]) -> dict[int, float]:
-    results = {seed: run.result for seed, run in sorted(runs.items()) if run.result is not None}
-    return {seed: result["test_accuracy"] for seed, result in results.items() if result["test_accuracy"] is not None}
 
 
 def _summary(values: Mapping[int, float]) -> schemas.Summary | None:

@@ -9,9 +9,10 @@ from types import MappingProxyType
 from dpk_core.catalogue.datasets import DatasetCard
 from dpk_core.catalogue.weights import FoundWeights
 from dpk_core.recipes import AS_IS, fine_tuning, recipe
+from dpk_core.selection.knowledge import STANDARD_RUNGS
 from dpk_core.spec import MethodSpec, Recipe, RunSpec, Start, TeacherReference, TrainingSpec
 from service.selection_jobs.choices import PreparationKind, TeacherChoice
-from service.selection_jobs.schemas import SelectionJobRequest
+from service.selection_jobs.schemas import PolicyName, SelectionJobRequest
 
 TEACHER_SEED = 0
 """Every job trains a teacher with the same seed, so that its weights are found again by content."""
@@ -31,6 +32,25 @@ class Preparation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Spending:
+    """What decides who trains next, and when that ends; `service.selection_jobs.schemas.Budget` says what is what."""
+
+    policy: PolicyName = "posterior"
+    seconds: float | None = None
+    wall_seconds: float | None = None
+    runs: int | None = None
+    chance: float = 0.9
+    margin: float = 0.003
+    audit: float = 0.1
+    prefer_cheaper: bool = False
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether it may have to end before everything is trained that should be."""
+        return any(limit is not None for limit in (self.seconds, self.wall_seconds, self.runs))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """A job's resolved request. `arms`: the teachers' labels in the request's order, then None for no teacher.
 
@@ -45,11 +65,23 @@ class Plan:
     seeds: tuple[int, ...]
     student_recipe: Recipe
     teacher_recipe: Recipe
-    probe_epochs: int
+    rungs: tuple[int, ...]
+    """Epochs after which trainings are compared and may stop; rising, the last one is all of them."""
     promote: int
     train_pictures: int
     student_start: Start | None = None
     preparations: dict[str, Preparation] = field(default_factory=dict)
+    spending: Spending = Spending()
+
+    @property
+    def epochs(self) -> int:
+        """Of a student's full training."""
+        return self.student_recipe.epochs
+
+    @property
+    def fractions(self) -> tuple[float, ...]:
+        """The rungs as parts of the full training."""
+        return tuple(rung / self.epochs for rung in self.rungs)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -71,8 +103,8 @@ class Plan:
         )  # fmt: skip
         return RunSpec(training=training, stop_epoch=preparation.recipe.epochs)
 
-    def student_run(self, teacher: str | None, seed: int, *, full: bool) -> RunSpec:
-        """The student's probe or full training under `teacher`; None: without a teacher, at equal budget."""
+    def student_run(self, teacher: str | None, seed: int, stop_epoch: int) -> RunSpec:
+        """The student's training under `teacher` up to an epoch; None: without a teacher, at equal budget."""
         reference = None
         if teacher is not None:
             prepared = self.teacher_run(teacher).training
@@ -82,7 +114,7 @@ class Plan:
             method=MethodSpec(name="none") if teacher is None else self.method, teacher=reference,
             recipe=self.student_recipe, seed=seed, start=self.student_start,
         )  # fmt: skip
-        return RunSpec(training=training, stop_epoch=self.student_recipe.epochs if full else self.probe_epochs)
+        return RunSpec(training=training, stop_epoch=stop_epoch)
 
 
 def make_plan(request: SelectionJobRequest, data: DatasetCard, found: Mapping[str, FoundWeights] = NOTHING) -> Plan:
@@ -101,7 +133,7 @@ def make_plan(request: SelectionJobRequest, data: DatasetCard, found: Mapping[st
         seeds=tuple(range(request.seeds)),
         student_recipe=student_recipe,
         teacher_recipe=teacher_recipe,
-        probe_epochs=budget.probe_epochs or default_probe_epochs(student_recipe.epochs),
+        rungs=tuple(budget.rungs or default_rungs(student_recipe.epochs)),
         promote=min(budget.promote, len(request.teachers)),
         train_pictures=data.train_pictures,
         student_start=None if start is None else start.start,
@@ -113,6 +145,10 @@ def make_plan(request: SelectionJobRequest, data: DatasetCard, found: Mapping[st
             for teacher in request.teachers
             if teacher.label in found or teacher.epochs is not None
         },
+        spending=Spending(
+            policy=budget.policy, seconds=budget.seconds, wall_seconds=budget.wall_seconds, runs=budget.runs,
+            chance=budget.chance, margin=budget.margin, audit=budget.audit, prefer_cheaper=budget.prefer_cheaper,
+        ),
     )  # fmt: skip
 
 
@@ -134,6 +170,11 @@ def _preparation(teacher: TeacherChoice, found: FoundWeights | None, data: Datas
     return Preparation(model=teacher.model, start=start, kind=kind, recipe=recipes[kind])
 
 
-def default_probe_epochs(epochs: int) -> int:
-    """A quarter of the full training, at least one epoch and less than all."""
-    return max(1, min(epochs - 1, epochs // 4))
+def default_rungs(epochs: int) -> tuple[int, ...]:
+    """An eighth, a quarter, half and all of the full training, in whole epochs; fewer where they would coincide."""
+    return tuple(sorted({rung_epoch(fraction, epochs) for fraction in STANDARD_RUNGS}))
+
+
+def rung_epoch(fraction: float, epochs: int) -> int:
+    """The epoch at whose end this part of a training of `epochs` is over."""
+    return max(1, round(fraction * epochs))

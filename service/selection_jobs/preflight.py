@@ -25,6 +25,9 @@ LEAST_CKA_PICTURES = 4
 MOST_PICTURE_PASSES = 10**10
 """Pictures times epochs over all trainings of a job: beyond it a budget is a slip of the pen."""
 
+LEAST_RUNS = 2
+"""Trainings begun that can say anything: two arms up to the first rung."""
+
 T = TypeVar("T")
 
 
@@ -142,10 +145,8 @@ def _budget(request: SelectionJobRequest, plan: Plan) -> Iterator[FieldError]:
     elif request.method in DPK_METHODS and batch < LEAST_CKA_PICTURES:
         message = f"DPK measures the feature gap on each batch and needs at least {LEAST_CKA_PICTURES} pictures in it."
         yield FieldError(field="budget.batch_size", message=message, nearest=str(LEAST_CKA_PICTURES))
-    epochs = plan.student_recipe.epochs
-    if plan.probe_epochs >= epochs:
-        message = f"A probe of {plan.probe_epochs} epochs must be shorter than the full training of {epochs}."
-        yield FieldError(field="budget.probe_epochs", message=message, nearest=str(epochs - 1))
+    yield from _rungs(plan)
+    yield from _runs(plan)
     # Only a number that was asked for: the default is simply cut to the teachers there are.
     if "promote" in request.budget.model_fields_set and request.budget.promote > len(request.teachers):
         count = len(request.teachers)
@@ -158,6 +159,24 @@ def _budget(request: SelectionJobRequest, plan: Plan) -> Iterator[FieldError]:
             "Take fewer epochs, seeds or teachers."
         )
         yield FieldError(field="budget.epochs", message=message)
+
+
+def _rungs(plan: Plan) -> Iterator[FieldError]:
+    epochs, rungs = plan.epochs, plan.rungs
+    nearest = str(sorted({rung for rung in rungs if 1 <= rung < epochs} | {epochs}))
+    if list(rungs) != sorted(set(rungs)) or rungs[0] < 1:
+        message = f"Rungs are epochs that rise from 1 on, and {list(rungs)} do not."
+        yield FieldError(field="budget.rungs", message=message, nearest=nearest)
+    elif rungs[-1] != epochs:
+        message = f"The last rung must be the end of the training, epoch {epochs}, not {rungs[-1]}."
+        yield FieldError(field="budget.rungs", message=message, nearest=nearest)
+
+
+def _runs(plan: Plan) -> Iterator[FieldError]:
+    runs = plan.spending.runs
+    if runs is not None and runs < LEAST_RUNS:
+        message = f"With {runs} training nothing can be compared; it takes at least {LEAST_RUNS}."
+        yield FieldError(field="budget.runs", message=message, nearest=str(LEAST_RUNS))
 
 
 def picture_passes(plan: Plan) -> int:

@@ -18,8 +18,8 @@ Kind = Literal["teacher", "judged", "taught", "alone"]
 
 TITLES: dict[Stage, str] = {
     "preparing_teachers": "Teachers prepared",
-    "probing": "Probes",
-    "training": "Full training",
+    "exploring": "Exploring",
+    "confirming": "Full training",
     "deciding": "Verdict",
 }
 
@@ -51,34 +51,49 @@ class Task:
 
 
 def tasks(snapshot: Snapshot) -> list[Task]:
-    """Every run the job still counts on: failed arms drop out, promotions not yet made are taken as planned."""
-    places = list(range(len(snapshot.arms)))
-    alive = [place for place in places if snapshot.arms[place].first_failed is None]
-    if snapshot.job.stage in ("training", "deciding"):
-        full = [place for place in alive if snapshot.arms[place].candidate.status in ("promoted", "finished")]
-    else:
-        teachers = [place for place in alive if snapshot.arms[place].candidate.teacher is not None]
-        full = [*teachers[: snapshot.plan.promote], *(set(alive) - set(teachers))]
-    return [task for place in alive for task in _tasks_of(snapshot, place, full=place in full)]
+    """Every run the job counts on now: those of the rounds so far, and until there is one that confirms, the full
+    trainings of as many teachers as will be promoted. Failed arms drop out."""
+    places = [place for place, arm in enumerate(snapshot.arms) if arm.first_failed is None]
+    found = [task for place in places for task in _preparation(snapshot, place)]
+    reached: dict[tuple[int, int], int] = {}
+    for each in snapshot.rounds:
+        stage: Stage = each.stage
+        for step in each.steps:
+            place = next(at for at, arm in enumerate(snapshot.arms) if arm.candidate.teacher == step.teacher)
+            if place in places:
+                run = snapshot.arms[place].student(step)
+                found.append(_student(snapshot, stage, (place, step.seed), reached, step.epochs, run))
+    if snapshot.confirming is None:
+        teachers = [place for place in places if snapshot.arms[place].candidate.teacher is not None]
+        wanted = [*teachers[: snapshot.plan.promote], *(set(places) - set(teachers))]
+        epochs = snapshot.plan.epochs
+        trainings = [(place, seed) for place in wanted for seed in snapshot.plan.seeds]
+        missing = [each for each in trainings if reached.get(each, 0) < epochs]
+        found += [_student(snapshot, "confirming", each, reached, epochs, run=None) for each in missing]
+    return found
 
 
-def _tasks_of(snapshot: Snapshot, place: int, *, full: bool) -> Iterator[Task]:
-    plan, arm = snapshot.plan, snapshot.arms[place]
-    steps, alone = plan.steps_per_epoch, arm.candidate.teacher is None
-    kind: Kind = "alone" if alone else "taught"
-    probe, end = steps * plan.probe_epochs, steps * plan.student_recipe.epochs
+def _preparation(snapshot: Snapshot, place: int) -> Iterator[Task]:
+    arm, steps = snapshot.arms[place], snapshot.plan.steps_per_epoch
     if arm.candidate.teacher is not None:
-        epochs = plan.preparation(arm.candidate.teacher).recipe.epochs
+        epochs = snapshot.plan.preparation(arm.candidate.teacher).recipe.epochs
         yield Task(
             stage="preparing_teachers", arm=place, kind="teacher" if epochs else "judged", first_step=0,
             last_step=steps * epochs or 1, run=arm.teacher,
         )  # fmt: skip
-    for seed in plan.seeds:
-        run = arm.probes.get(seed)
-        yield Task(stage="probing", arm=place, kind=kind, first_step=0, last_step=probe, run=run)
-        if full:
-            run = arm.fulls.get(seed)
-            yield Task(stage="training", arm=place, kind=kind, first_step=probe, last_step=end, run=run)
+
+
+def _student(
+    snapshot: Snapshot, stage: Stage, training: tuple[int, int], reached: dict[tuple[int, int], int], epochs: int,
+    run: Run | None,
+) -> Task:  # fmt: skip
+    """The part of a training that goes on from where the tasks before have brought it."""
+    place, steps = training[0], snapshot.plan.steps_per_epoch
+    first, reached[training] = reached.get(training, 0), epochs
+    return Task(
+        stage=stage, arm=place, kind="alone" if snapshot.arms[place].candidate.teacher is None else "taught",
+        first_step=steps * first, last_step=steps * epochs, run=run,
+    )  # fmt: skip
 
 
 def stages(snapshot: Snapshot) -> list[StageProgress]:
@@ -95,7 +110,8 @@ def stages(snapshot: Snapshot) -> list[StageProgress]:
 def _stage(snapshot: Snapshot, stage: Stage, done: int, total: int) -> StageProgress:
     reached = -1 if snapshot.job.stage is None else STAGES.index(snapshot.job.stage)
     state: Literal["waiting", "running", "done"] = "waiting"
-    if reached > STAGES.index(stage) or (done >= total and reached >= 0):
+    # Exploring is over when its policy says so: between two rounds nothing is left of what is known so far.
+    if reached > STAGES.index(stage) or (done >= total and reached >= 0 and stage != "exploring"):
         state = "done"
     elif reached == STAGES.index(stage) or done > 0:
         state = "running"

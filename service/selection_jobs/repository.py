@@ -9,10 +9,13 @@ from typing import Any
 from sqlalchemy import func, select, tuple_
 from sqlalchemy.orm import Session
 
-from dpk_core.codec import from_json
+from dpk_core.codec import from_json, to_json
+from service.database import tables
 from service.database.tables import Candidate, IdempotencyKey, JobRun, Measurement, Run, SelectionJob, Verdict
-from service.database.types import utc_now
+from service.database.types import epoch_now, utc_now
+from service.selection_jobs.evidence import Evidence
 from service.selection_jobs.plan import Plan
+from service.selection_jobs.rounds import Round
 from service.selection_jobs.snapshot import Snapshot, assemble
 
 LIVE = ("queued", "running")
@@ -52,7 +55,7 @@ def add_key(session: Session, key: str, request_hash: str, job_id: str) -> None:
 
 
 def snapshots(session: Session, jobs: Sequence[SelectionJob]) -> list[Snapshot]:
-    """The jobs with all their rows, in three queries however many jobs."""
+    """The jobs with all their rows, in four queries however many jobs."""
     ids = [job.id for job in jobs]
     candidates: dict[str, list[Candidate]] = defaultdict(list)
     for candidate in session.scalars(
@@ -63,12 +66,65 @@ def snapshots(session: Session, jobs: Sequence[SelectionJob]) -> list[Snapshot]:
     rows = select(JobRun, Run).join(Run, Run.id == JobRun.run_id).where(JobRun.job_id.in_(ids))
     for link, run in session.execute(rows.order_by(JobRun.candidate_id, JobRun.purpose, JobRun.seed, Run.created_at)):
         links[link.job_id].append((link, run))
-    return [assemble(job, from_json(Plan, job.plan), candidates[job.id], links[job.id]) for job in jobs]
+    rounds: dict[str, list[Round]] = defaultdict(list)
+    for row in session.scalars(
+        select(tables.Round).where(tables.Round.job_id.in_(ids)).order_by(tables.Round.job_id, tables.Round.number)
+    ):
+        rounds[row.job_id].append(from_json(Round, row.document))
+    return [assemble(job, from_json(Plan, job.plan), candidates[job.id], links[job.id], rounds[job.id]) for job in jobs]
 
 
 def snapshot(session: Session, job: SelectionJob) -> Snapshot:
     """One job with all its rows."""
     return snapshots(session, [job])[0]
+
+
+def add_round(session: Session, job_id: str, number: int, decided: Round) -> None:
+    """Adds what was decided."""
+    document = to_json(decided)
+    session.add(tables.Round(job_id=job_id, number=number, document=document, created_at=utc_now()))
+    session.flush()
+
+
+def seconds_since_start(session: Session, job: SelectionJob) -> float:
+    """By the database's clock; 0 where the start was not timed."""
+    passed = session.scalar(select(epoch_now() - SelectionJob.started_epoch).where(SelectionJob.id == job.id))
+    return passed or 0.0
+
+
+def evidence(session: Session, snapshot: Snapshot) -> Evidence:
+    """What was measured of the trainings that the snapshot's students are on, by whichever run."""
+    own = [run for arm in snapshot.arms for runs in arm.students.values() for run in runs.values()]
+    rows = _accuracies(session, {run.training_key for run in own})
+    epochs: dict[str, int] = defaultdict(int)
+    accuracies: dict[str, dict[int, float]] = defaultdict(dict)
+    linked = {run.id for run in own}
+    # What the job's own runs measured counts before what others' did, on another machine perhaps.
+    for run_id, key, epoch, value in sorted(rows, key=lambda row: row[0] in linked):
+        epochs[run_id] += 1
+        accuracies[key][epoch] = value
+    return Evidence(accuracies=accuracies, epochs=epochs)
+
+
+def accuracies(session: Session, training_keys: Iterable[str]) -> Mapping[str, Mapping[int, float]]:
+    """Validation accuracies of finished runs by training and epoch."""
+    found: dict[str, dict[int, float]] = defaultdict(dict)
+    for _, key, epoch, value in _accuracies(session, set(training_keys)):
+        found[key][epoch] = value
+    return found
+
+
+def _accuracies(session: Session, training_keys: set[str]) -> Sequence[tuple[str, str, int, float]]:
+    chosen = (
+        select(Measurement.run_id, Run.training_key, Measurement.epoch, Measurement.value)
+        .join(Run, Run.id == Measurement.run_id)
+        .where(
+            Run.training_key.in_(sorted(training_keys)), Run.state == "finished",
+            Measurement.name == "validation_accuracy",
+        )
+        .order_by(Run.created_at, Run.id, Measurement.epoch)
+    )  # fmt: skip
+    return [(run_id, key, epoch, value) for run_id, key, epoch, value in session.execute(chosen)]
 
 
 def needed_elsewhere(session: Session, job_id: str, run_ids: Iterable[str]) -> set[str]:

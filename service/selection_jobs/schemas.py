@@ -13,20 +13,43 @@ from service.selection_jobs.choices import PreparationKind, Student, Teacher
 from service.selection_jobs.trust_schemas import Trust
 
 JobState = Literal["queued", "running", "finished", "failed", "cancelling", "cancelled"]
-Stage = Literal["preparing_teachers", "probing", "training", "deciding"]
+Stage = Literal["preparing_teachers", "exploring", "confirming", "deciding"]
 CandidateStatus = Literal[
-    "waiting", "preparing", "probing", "probed", "promoted", "finished", "not_promoted", "failed", "cancelled"
-]
+    "waiting", "preparing", "prepared", "exploring", "promoted", "finished", "stopped", "not_promoted", "failed",
+    "cancelled",
+]  # fmt: skip
+PolicyName = Literal["posterior", "halving", "exhaustive", "teacher_accuracy"]
+StepPurpose = Literal["explore", "confirm", "audit"]
 
 
 class Budget(Wire):
     """How much may be spent. What is left out comes from the recipe."""
 
     epochs: int | None = Field(default=None, ge=2, le=1000, description="Epochs of a student's full training.")
-    probe_epochs: int | None = Field(default=None, ge=1, le=999, description="Epochs after which probes are compared.")
+    rungs: list[int] | None = Field(
+        default=None, min_length=1, max_length=16, examples=[[3, 6, 12, 24]],
+        description="Epochs after which trainings are compared and may stop, rising to `epochs`; default: an eighth, a "
+        "quarter, half and all of them.",
+    )  # fmt: skip
+    policy: PolicyName = Field(default="posterior", description="What decides who trains next.")
     promote: int = Field(
-        default=2, ge=1, le=32, description="Teachers whose probes are continued to the full training."
+        default=2, ge=1, le=32, description="Teachers that are trained fully on all seeds in the end, the likeliest."
     )
+    chance: float = Field(
+        default=0.9, gt=0, le=1, description="Exploring ends when the likeliest teacher is best with this chance."
+    )
+    margin: float = Field(
+        default=0.003, ge=0, le=1, description="Or when with that chance none is better by more than this."
+    )
+    audit: float = Field(
+        default=0.1, ge=0, le=1, description="Probability that one dropped teacher is trained fully all the same."
+    )
+    prefer_cheaper: bool = Field(
+        default=False, description="Of teachers that cannot be told apart, take the cheapest to train with."
+    )
+    seconds: float | None = Field(default=None, gt=0, description="Training time of all students together.")
+    wall_seconds: float | None = Field(default=None, gt=0, description="After this time nothing more is begun.")
+    runs: int | None = Field(default=None, ge=1, le=1000, description="Student trainings that may be begun.")
     teacher_epochs: int | None = Field(default=None, ge=1, le=1000, description="Epochs of a teacher's preparation.")
     batch_size: int | None = Field(default=None, ge=1, le=4096, description="Pictures a training step; DPK needs 4.")
 
@@ -113,10 +136,21 @@ class Interval(Wire):
     confidence: float
 
 
+class RungResult(Wire):
+    """Validation accuracy after so many epochs."""
+
+    epochs: int
+    accuracy: float
+
+
 class SeedResult(Wire):
-    """What one seed gave. `test_accuracy` is read once, at the end of the full training; nothing is decided by it."""
+    """What one seed gave: at each rung that was reached, and first and last of them once more by name.
+
+    `test_accuracy` is read once, at the end of the full training; nothing is decided by it.
+    """
 
     seed: int
+    rungs: list[RungResult]
     probe_accuracy: float | None
     full_accuracy: float | None
     test_accuracy: float | None
@@ -156,7 +190,8 @@ class Row(Wire):
     full: Summary | None
     test: Summary | None
     expected: Interval | None = Field(description="Expected accuracy of the fully trained student.")
-    gain: Interval | None = Field(description="Full accuracy over the arm without a teacher, paired by seed.")
+    chance: float | None = Field(description="Of being the best of the teachers.")
+    gain: Interval | None = Field(description="Expected full accuracy over the arm without a teacher.")
     seconds: float = Field(description="Training time spent for this row in this job, teacher preparation included.")
     seeds: list[SeedResult]
 
@@ -178,27 +213,57 @@ class Correlation(Wire):
 
 
 class Verdict(Wire):
-    """What can be said now."""
+    """What can be said now. `tied`: teachers that cannot be told from `best`."""
 
     kind: Literal["best", "tie", "no_teacher", "undecided"]
     sentence: str
     best: str | None
     tied: list[str]
     final: bool
+    chance: float | None = Field(default=None, description="That no teacher is better than the best one.")
+    regret: float | None = Field(default=None, description="Accuracy that taking it is expected to lose, a fraction.")
+    change: float | None = Field(
+        default=None, description="Chance that training all teachers fully would lead to another one."
+    )
+
+
+class RoundStep(Wire):
+    """A student's training under `teacher` that a round carries on to the end of an epoch."""
+
+    teacher: str | None
+    seed: int
+    epochs: int
+    purpose: StepPurpose
+
+
+class Round(Wire):
+    """One decision about who trains next. `chances`: of being the best teacher, when it was made; `spent`: training
+    seconds of students until then."""
+
+    number: int
+    stage: Literal["exploring", "confirming"]
+    policy: PolicyName
+    steps: list[RoundStep]
+    reason: str
+    chances: dict[str, float]
+    regret: float | None
+    spent: float
 
 
 class Ledger(Wire):
     """Training seconds of this job by purpose. `saved`: against training every teacher fully, estimated."""
 
     teachers: float
-    probes: float
-    full: float
+    exploring: float
+    confirming: float
+    audit: float
     wasted: float
     reused: float
     spent: float
     exhaustive: float | None
     saved: float | None
     devices: list[str]
+    by_device: dict[str, float] = Field(description="What was spent on each device.")
 
 
 class CurvePoint(Wire):
@@ -209,13 +274,12 @@ class CurvePoint(Wire):
 
 
 class Curve(Wire):
-    """The learning curve of one training: the probe and, where there is one, the full run that continued it."""
+    """The learning curve of one training, however many runs carried it."""
 
     candidate_id: int
     label: str
     purpose: Literal["teacher", "student"]
     seed: int
-    probe_epochs: int | None
     points: list[CurvePoint]
 
 
@@ -227,8 +291,9 @@ class Setup(Wire):
     learning_rate: float
     batch_size: int
     epochs: int
-    probe_epochs: int
+    rungs: list[int]
     teacher_epochs: int
+    policy: PolicyName
     promote: int
     seeds: list[int]
     train_pictures: int
@@ -243,6 +308,7 @@ class Leaderboard(Wire):
     setup: Setup
     rows: list[Row]
     verdict: Verdict | None
+    rounds: list[Round]
     correlations: list[Correlation]
     trust: Trust
     ledger: Ledger

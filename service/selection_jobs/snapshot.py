@@ -2,50 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from dpk_core.selection.state import Arm, Pair, State
 from service.database.tables import Candidate, JobRun, Run, SelectionJob
 from service.selection_jobs.plan import Plan
+from service.selection_jobs.rounds import Round, RoundStep
 
 OVER = frozenset({"finished", "failed", "cancelled"})
 """States a run never leaves."""
 
 
-PURPOSES = ("teacher", "probe", "full")
-
-
-def lock_order(purpose: str, seed: int, teacher: str | None, content_key: str) -> tuple[int, int, str, str]:
-    """The order in which a job makes, finds and locks runs; it depends on their content only.
+def lock_order(purpose: str, seed: int, teacher: str | None, content_key: str) -> tuple[bool, int, str, str]:
+    """The order in which a job makes, finds and locks runs; it depends on their content only, teachers first.
 
     Jobs that share runs thus lock them in the same order and never wait for each other in a circle. The first seeds
     come first, so that every arm's pace is soon known.
     """
-    return PURPOSES.index(purpose), seed, teacher or "", content_key
+    return purpose != "teacher", seed, teacher or "", content_key
 
 
 @dataclass(slots=True)
 class ArmRuns:
-    """A candidate's runs by purpose and seed. A cancelled one counts for nothing; another takes its place."""
+    """A candidate's runs: its teacher's preparation, and its students' by seed and last epoch.
+
+    A cancelled one counts for nothing; another takes its place.
+    """
 
     candidate: Candidate
     teacher: Run | None = None
-    probes: dict[int, Run] = field(default_factory=dict)
-    fulls: dict[int, Run] = field(default_factory=dict)
+    students: dict[int, dict[int, Run]] = field(default_factory=dict)
 
     def put(self, purpose: str, seed: int, run: Run) -> None:
         """Gives `run` its place."""
         if purpose == "teacher":
             self.teacher = run
         else:
-            (self.probes if purpose == "probe" else self.fulls)[seed] = run
+            self.students.setdefault(seed, {})[run.spec["stop_epoch"]] = run
+
+    @property
+    def label(self) -> str:
+        """The name people see: the teacher without its family, or `no teacher`."""
+        teacher = self.candidate.teacher
+        return "no teacher" if teacher is None else teacher.partition("/")[2] or teacher
 
     @property
     def runs(self) -> list[Run]:
-        """All of them: preparation, probes and full trainings, each in the seeds' order."""
-        students = [run for by_seed in (self.probes, self.fulls) for _, run in sorted(by_seed.items())]
+        """All of them: the preparation, then the students' in the order of seeds and epochs."""
+        students = [run for _, by_epoch in sorted(self.students.items()) for _, run in sorted(by_epoch.items())]
         return students if self.teacher is None else [self.teacher, *students]
+
+    @property
+    def prepared(self) -> bool:
+        """Whether students can start: the teacher's weights are there, or there is no teacher."""
+        return self.candidate.teacher is None or (self.teacher is not None and self.teacher.state == "finished")
 
     @property
     def first_failed(self) -> Run | None:
@@ -57,25 +67,50 @@ class ArmRuns:
         """Whether no run of it is on its way."""
         return all(run.state in OVER for run in self.runs)
 
-    def arm(self) -> Arm:
-        """What decisions may see of it: validation accuracies."""
-        return Arm(
-            teacher=self.candidate.teacher,
-            teacher_accuracy=None if self.teacher is None else _accuracy(self.teacher),
-            probe=_accuracies(self.probes),
-            full=_accuracies(self.fulls),
-            failed=self.first_failed is not None,
-        )
+    def student(self, step: RoundStep) -> Run | None:
+        """The run of a step."""
+        return self.students.get(step.seed, {}).get(step.epochs)
+
+    def reached(self, seed: int) -> int:
+        """The epoch up to which the seed's training has come; 0: nowhere."""
+        return max((stop for stop, run in self.students.get(seed, {}).items() if run.state == "finished"), default=0)
+
+    def test_accuracies(self) -> dict[int, float]:
+        """By seed, of the trainings that came to their end."""
+        found = ((seed, run.result) for seed, runs in sorted(self.students.items()) for run in runs.values())
+        tested = ((seed, None if result is None else result["test_accuracy"]) for seed, result in found)
+        return {seed: float(accuracy) for seed, accuracy in tested if accuracy is not None}
 
 
 @dataclass(slots=True)
 class Snapshot:
-    """A job, its plan, its arms in the request's order, and every link to a run, cancelled ones too."""
+    """A job, its plan, its arms in the request's order, every link to a run, cancelled ones too, and its rounds."""
 
     job: SelectionJob
     plan: Plan
     arms: list[ArmRuns]
     links: list[tuple[JobRun, Run]]
+    rounds: list[Round]
+
+    def arm(self, teacher: str | None) -> ArmRuns:
+        """The arm of a teacher."""
+        return next(arm for arm in self.arms if arm.candidate.teacher == teacher)
+
+    @property
+    def confirming(self) -> Round | None:
+        """The newest round that confirms; None while exploring."""
+        return next((each for each in reversed(self.rounds) if each.stage == "confirming"), None)
+
+    def missing(self) -> list[tuple[ArmRuns, RoundStep]]:
+        """The newest round's steps that have no run, of arms that did not fail."""
+        steps = self.rounds[-1].steps if self.rounds else ()
+        places = [(self.arm(step.teacher), step) for step in steps]
+        return [(arm, step) for arm, step in places if arm.first_failed is None and arm.student(step) is None]
+
+    @property
+    def waits(self) -> bool:
+        """Whether a run is on its way or still to be made, so that nothing new can be decided."""
+        return bool(self.missing()) or not all(arm.settled for arm in self.arms)
 
     def unfinished(self) -> list[str]:
         """The runs that are not over, in the order in which they are to be locked."""
@@ -87,37 +122,17 @@ class Snapshot:
         ]
         return [run_id for _, run_id in sorted(places)]
 
-    def state(self, history: Sequence[Pair] = ()) -> State:
-        """What decisions may look at."""
-        return State(
-            arms=tuple(arm.arm() for arm in self.arms),
-            seeds=self.plan.seeds,
-            promote=self.plan.promote,
-            history=tuple(history),
-            validation_pictures=max(
-                (run.result["validation_pictures"] for _, run in self.links if run.result is not None), default=0
-            ),
-        )
-
 
 def assemble(
-    job: SelectionJob, plan: Plan, candidates: Sequence[Candidate], links: Sequence[tuple[JobRun, Run]]
+    job: SelectionJob,
+    plan: Plan,
+    candidates: Sequence[Candidate],
+    links: Sequence[tuple[JobRun, Run]],
+    rounds: Sequence[Round] = (),
 ) -> Snapshot:
     """Puts rows in their places."""
     arms = {candidate.id: ArmRuns(candidate) for candidate in candidates}
     for link, run in links:
         if run.state != "cancelled":
             arms[link.candidate_id].put(link.purpose, link.seed, run)
-    return Snapshot(job=job, plan=plan, arms=list(arms.values()), links=list(links))
-
-
-def _accuracy(run: Run) -> float | None:
-    if run.state != "finished":
-        return None
-    assert run.result is not None
-    return float(run.result["validation_accuracy"])
-
-
-def _accuracies(runs: Mapping[int, Run]) -> dict[int, float]:
-    found = ((seed, _accuracy(run)) for seed, run in sorted(runs.items()))
-    return {seed: accuracy for seed, accuracy in found if accuracy is not None}
+    return Snapshot(job=job, plan=plan, arms=list(arms.values()), links=list(links), rounds=list(rounds))

@@ -1,59 +1,53 @@
-"""A job's runs, or the store's, as fidelity and rivals look at them; pure."""
+"""A job, or what the store knows, as fidelity and rivals look at it; pure."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
+from dpk_core.selection.knowledge import Knowledge
 from dpk_core.selection.trials import Question, Trial
 from service.selection_jobs.snapshot import ArmRuns, Snapshot
 
-
-@dataclass(slots=True)
-class Taught:
-    """What students reached under one teacher and protocol: accuracy by rung and seed, CKA gap by seed."""
-
-    reached: dict[float, dict[int, float]] = field(default_factory=lambda: defaultdict(dict))
-    gaps: dict[int, float] = field(default_factory=dict)
-
-    def add(self, spec: dict[str, Any], seed: int, result: dict[str, Any]) -> None:
-        """Puts what a student's finished run found in its place."""
-        rung = spec["stop_epoch"] / spec["training"]["recipe"]["epochs"]
-        self.reached[rung][seed] = result["validation_accuracy"]
-        if (gap := (result.get("scores") or {}).get("cka_gap")) is not None:
-            self.gaps[seed] = gap
-
-    def trial(self, name: str, teacher: dict[str, Any] | None, *, audited: bool = False) -> Trial:
-        """`teacher`: the result of the teacher's preparation, if it has one."""
-        scores = {} if teacher is None else {"size": float(teacher["parameters"]), **(teacher.get("scores") or {})}
-        if self.gaps:
-            scores["cka_gap"] = fmean(gap for _, gap in sorted(self.gaps.items()))
-        return Trial(
-            teacher=name, teacher_accuracy=None if teacher is None else teacher["validation_accuracy"],
-            reached={rung: dict(by_seed) for rung, by_seed in sorted(self.reached.items())}, scores=scores,
-            audited=audited,
-        )  # fmt: skip
+Result = Mapping[str, Any]
+"""`RunResult` as it is stored."""
 
 
-def job_question(snapshot: Snapshot) -> Question:
+def job_question(snapshot: Snapshot, known: Knowledge) -> Question:
     """The job's teachers that did not fail, with what is known of them by now."""
-    able = [arm for arm in snapshot.arms if arm.candidate.teacher is not None and arm.candidate.status != "failed"]
-    return Question(trials=tuple(arm_trial(snapshot, arm) for arm in able), seeds=snapshot.plan.seeds)
+    arms = {arm.candidate.teacher: arm for arm in snapshot.arms}
+    trials = tuple(
+        Trial(
+            teacher=each.teacher,
+            teacher_accuracy=each.teacher_accuracy,
+            reached={rung: at for place, rung in enumerate(known.rungs) if (at := each.at(place))},
+            scores=scores(snapshot, arms[each.teacher]),
+            audited=_is_audited(snapshot, arms[each.teacher]),
+        )
+        for each in known.arms
+        if each.teacher is not None and not each.failed
+    )
+    return Question(trials=trials, seeds=snapshot.plan.seeds)
 
 
-def arm_trial(snapshot: Snapshot, arm: ArmRuns) -> Trial:
-    """What is known of one arm; the one without a teacher has no name."""
-    taught, teacher, audited = Taught(), None, False
-    for link, run in snapshot.links:
-        if link.candidate_id != arm.candidate.id:
-            continue
-        audited |= link.purpose == "audit"
-        if run.state != "finished" or run.result is None:
-            continue
-        if link.purpose == "teacher":
-            teacher = run.result
-        else:
-            taught.add(run.spec, link.seed, run.result)
-    return taught.trial(arm.candidate.teacher or "", teacher, audited=audited)
+def scores(snapshot: Snapshot, arm: ArmRuns) -> dict[str, float]:
+    """What rivals say of an arm's teacher; nothing of the arm without one."""
+    results = [
+        run.result
+        for link, run in snapshot.links
+        if link.candidate_id == arm.candidate.id and run.state == "finished" and run.result is not None
+    ]
+    teacher = None if arm.teacher is None or arm.teacher.state != "finished" else arm.teacher.result
+    return teacher_scores(teacher, results)
+
+
+def teacher_scores(teacher: Result | None, students: Sequence[Result]) -> dict[str, float]:
+    """By a rival's name: of the teacher's own preparation, and the mean gap to the students that it taught."""
+    found = {} if teacher is None else {"size": float(teacher["parameters"]), **(teacher.get("scores") or {})}
+    gaps = [gap for each in students if (gap := (each.get("scores") or {}).get("cka_gap")) is not None]
+    return found | ({"cka_gap": fmean(gaps)} if gaps else {})
+
+
+def _is_audited(snapshot: Snapshot, arm: ArmRuns) -> bool:
+    return any(link.candidate_id == arm.candidate.id and link.purpose == "audit" for link, _ in snapshot.links)

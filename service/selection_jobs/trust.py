@@ -12,18 +12,18 @@ from dpk_core.selection.trials import Question
 from service.selection_jobs import schemas, trust_schemas
 from service.selection_jobs.snapshot import ArmRuns, Snapshot
 from service.selection_jobs.stamp import HOLDS, plan_stamp, training_stamp
-from service.selection_jobs.trials import job_question
 
 
-def fidelity(snapshot: Snapshot, earlier: Sequence[Question]) -> list[schemas.Correlation]:
+def fidelity(question: Question, earlier: Sequence[Question]) -> list[schemas.Correlation]:
     """Every correlation of the job and of the store."""
-    found = correlations(job_question(snapshot), earlier)
+    found = correlations(question, earlier)
     return [schemas.Correlation.model_validate(to_json(each)) for each in found]
 
 
-def trust(snapshot: Snapshot, earlier: Sequence[Question], previous: str | None) -> trust_schemas.Trust:
+def trust(
+    snapshot: Snapshot, question: Question, earlier: Sequence[Question], previous: str | None
+) -> trust_schemas.Trust:
     """Stamp and rivals. `previous`: the teacher that won this student's newest earlier job."""
-    question = job_question(snapshot)
     now = look_back(question, predictors(question, previous))
     before = [look_back(each, predictors(each, None)) for each in earlier]
     over_all = {record.name: record for record in records([now, *before])}

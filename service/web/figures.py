@@ -31,15 +31,17 @@ def learning_curves(board: Leaderboard) -> list[Figure]:
     domain = [min(every), max(every)]
     bare = next((row.candidate_id for row in board.rows if row.teacher is None), None)
     reference = _mean(by_arm.get(bare, []), ACCURACY) if bare is not None else []
-    painted = paints(board.rows)
+    painted, rungs = paints(board.rows), board.setup.rungs[:-1]
     return [
-        _learning_curve(row, by_arm[row.candidate_id], painted[row.candidate_id], reference, domain)
+        _learning_curve(row, by_arm[row.candidate_id], painted[row.candidate_id], reference, domain, rungs)
         for row in board.rows
         if any(_series(curve, ACCURACY) for curve in by_arm.get(row.candidate_id, []))
     ]
 
 
-def _learning_curve(row: Row, curves: list[Curve], paint: Paint, reference: Series, domain: list[float]) -> Figure:
+def _learning_curve(
+    row: Row, curves: list[Curve], paint: Paint, reference: Series, domain: list[float], rungs: list[int]
+) -> Figure:
     mean = _mean(curves, ACCURACY)
     values: list[Spec] = [
         {"epoch": epoch, "value": value, "line": f"seed {curve.seed}", "kind": "seed"}
@@ -59,10 +61,12 @@ def _learning_curve(row: Row, curves: list[Curve], paint: Paint, reference: Seri
         _line("reference", x, y, {"color": NO_TEACHER.colour, "strokeWidth": 1.5, "strokeDash": [4, 3]}),
         _line("mean", x, y, {"color": paint.colour, "strokeWidth": 2.5}),
     ]
-    if row.teacher is not None and (epoch := curves[0].probe_epochs) and epoch < mean[-1][0]:
-        probe_end: Spec = {"type": "rule", "color": "var(--rule)", "strokeDash": [2, 3]}
-        at = {"datum": epoch, "type": "quantitative", "scale": x["scale"]}
-        layers.insert(0, {"mark": probe_end, "encoding": {"x": at}})
+    for epoch in rungs:
+        if epoch < mean[-1][0]:
+            at = {"datum": epoch, "type": "quantitative", "scale": x["scale"]}
+            layers.insert(
+                0, {"mark": {"type": "rule", "color": "var(--rule)", "strokeDash": [2, 3]}, "encoding": {"x": at}}
+            )
     ends = f"After epoch {mean[-1][0]} the mean over {len(curves)} seeds is {percent(mean[-1][1])}."
     return Figure(title=row.label, description=ends, spec=chart(values=values, layers=layers, height=180))
 

@@ -8,8 +8,9 @@ from service.wording import duration
 
 _PURPOSES = {
     "teachers prepared": "var(--ledger-0)",
-    "probes": "var(--ledger-1)",
-    "full trainings": "var(--ledger-2)",
+    "exploring": "var(--ledger-1)",
+    "confirming": "var(--ledger-2)",
+    "audit": "var(--ledger-4)",
     "lost to restarts": "var(--ledger-3)",
 }
 _ROW_AXIS = {"ticks": False, "labelPadding": 8, "minExtent": 76}
@@ -17,7 +18,8 @@ _ROW_AXIS = {"ticks": False, "labelPadding": 8, "minExtent": 76}
 
 def ledger_figure(ledger: Ledger) -> Figure | None:
     """Spent seconds by purpose, against training everything; None while nothing is spent."""
-    parts = dict(zip(_PURPOSES, (ledger.teachers, ledger.probes, ledger.full, ledger.wasted), strict=True))
+    seconds_each = ledger.teachers, ledger.exploring, ledger.confirming, ledger.audit, ledger.wasted
+    parts = dict(zip(_PURPOSES, seconds_each, strict=True))
     spent = {name: seconds for name, seconds in parts.items() if seconds > 0}
     if not spent:
         return None

@@ -92,6 +92,7 @@ def _context(board: Leaderboard) -> dict[str, object]:
         "taken": _taken(board),
         "taught": [row for row in rows if row.teacher is not None],
         "headline": wording.headline(board),
+        "odds": wording.odds(board.verdict),
         "live": board.job.state in _LIVE_STATES,
         "scatters": scatters(board),
         "correlations": wording.correlation_sentences(board.correlations),
@@ -132,7 +133,8 @@ def _environment() -> Environment:
     )
     for function in (
         wording.percent, wording.spread, wording.points, wording.bounds, wording.point_bounds, wording.duration,
-        wording.count, wording.clock, wording.short, wording.preparation,
+        wording.count, wording.clock, wording.short, wording.preparation, wording.chance, wording.who,
+        wording.where,
     ):  # fmt: skip
         environment.filters[function.__name__] = function
     parts = b"".join(content for name in _STATIC if (content := (static_file(name) or (b"", ""))[0]))

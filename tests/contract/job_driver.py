@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import select
 
 from dpk_core.codec import from_json
 from dpk_core.protocol import ArtifactReference, Checkpoint, Measured, RunResult
-from dpk_core.spec import RunSpec
+from dpk_core.spec import RunSpec, TrainingSpec
 from service.database.session import reading, transaction
 from service.database.tables import Candidate, Event, JobRun, Run, SelectionJob, Verdict
 from service.runs import service as runs
@@ -37,23 +38,28 @@ Outcome = float | Failure
 Outcomes = Callable[[RunSpec], Outcome]
 
 
-def request(*teachers: str, seeds: int = 2, promote: int = 2, epochs: int = 8) -> SelectionJobRequest:
+def request(
+    *teachers: str, seeds: int = 2, promote: int = 2, epochs: int = 8, rungs: Sequence[int] = (2, 4, 8), **budget: Any
+) -> SelectionJobRequest:
     return SelectionJobRequest(
         student="cifar/resnet8w4", dataset="digits", teachers=list(teachers or TEACHERS), seeds=seeds,
-        budget=Budget(epochs=epochs, probe_epochs=2, promote=promote),
+        budget=Budget(epochs=epochs, rungs=list(rungs), promote=promote, **{"audit": 0.0, **budget}),
     )  # fmt: skip
 
 
 def by_skill(spec: RunSpec) -> float:
-    """A deterministic accuracy: better teachers teach better, seeds differ a little."""
-    training = spec.training
+    """A deterministic accuracy: better teachers teach better, seeds differ a little, and the end is far."""
+    return at_epoch(spec.training, spec.stop_epoch)
+
+
+def at_epoch(training: TrainingSpec, epoch: int) -> float:
     if training.role == "teacher":
         return SKILL[training.model] + 0.1
     taught = SKILL[training.teacher.model if training.teacher else None]
     wobble = (
         0.002 * training.seed + 0.001 * (len(training.teacher.model) % 3 if training.teacher else 0) * training.seed
     )
-    return taught + wobble - (0.0 if spec.is_full else 0.2)
+    return taught + wobble - 0.3 * (1 - epoch / training.recipe.epochs)
 
 
 def submit(wanted: SelectionJobRequest | None = None, key: str | None = None) -> str:
@@ -118,42 +124,45 @@ def claim(run_id: str) -> Claim:
 
 
 def end(held: Claim, outcome: Outcome) -> None:
-    """Ends a claimed run as a worker would: a measurement, a checkpoint, then the result or the failure."""
+    """Ends a claimed run as a worker would: measurements, a checkpoint, then the result or the failure."""
     spec = held.spec
     with transaction() as session:
         if isinstance(outcome, Failure):
             runs.fail(session, held, "data", outcome.message, max_attempts=1)
             return
         file = ArtifactReference(path=f"{held.run_id}.pt", sha256="0" * 64, bytes=1)
+        began = held.resume.epoch if held.resume else 0
         news = Report(
             step=14 * spec.stop_epoch, total_steps=14 * spec.stop_epoch,
             checkpoint=Checkpoint(file=file, step=14 * spec.stop_epoch, epoch=spec.stop_epoch, seconds=spec.stop_epoch),
-            measured=(
-                Measured(
-                    run_id=held.run_id, step=14 * spec.stop_epoch, epoch=spec.stop_epoch,
-                    values={"validation_accuracy": outcome, "share.last": 0.5},
-                ),
-            ),
+            measured=tuple(_measured(held, epoch, outcome) for epoch in range(began + 1, spec.stop_epoch + 1)),
         )  # fmt: skip
         runs.report(session, held, news, lease_seconds=60)
-        runs.finish(session, held, result(spec, outcome))
+        runs.finish(session, held, result(spec, outcome, began))
 
 
-def result(spec: RunSpec, accuracy: float) -> RunResult:
+def _measured(held: Claim, epoch: int, outcome: float) -> Measured:
+    training, last = held.spec.training, epoch == held.spec.stop_epoch
+    accuracy = outcome if last or training.role == "teacher" else at_epoch(training, epoch)
+    values = {"validation_accuracy": accuracy, "share.last": 0.5}
+    return Measured(run_id=held.run_id, step=14 * epoch, epoch=epoch, values=values)
+
+
+def result(spec: RunSpec, accuracy: float, began: int = 0) -> RunResult:
     """One second an epoch; the test split is read at the end of full trainings and never looks like validation."""
-    epochs = spec.stop_epoch - (2 if spec.is_full and spec.training.role == "student" else 0)
     return RunResult(
         epochs=spec.stop_epoch, validation_accuracy=accuracy, test_accuracy=accuracy / 2 if spec.is_full else None,
-        validation_pictures=539, test_pictures=360, seconds=float(epochs), parameters=1234, device="cpu",
-        device_name="CPU", weights=WEIGHTS if spec.training.role == "teacher" else None, scores=_scores(spec, accuracy),
+        validation_pictures=539, test_pictures=360, seconds=float(spec.stop_epoch - began), parameters=1234,
+        device="cpu", device_name="CPU", weights=WEIGHTS if spec.training.role == "teacher" else None,
+        scores=_scores(spec, accuracy, began),
     )  # fmt: skip
 
 
-def _scores(spec: RunSpec, accuracy: float) -> dict[str, float] | None:
+def _scores(spec: RunSpec, accuracy: float, began: int) -> dict[str, float] | None:
     """LogME and LEEP follow the teacher's accuracy, H-score runs against it; the gap comes with the first run."""
     if spec.training.role == "teacher":
         return {"logme": accuracy, "leep": accuracy - 1, "h_score": 9 - accuracy}
-    return None if spec.is_full or spec.training.teacher is None else {"cka_gap": 0.5 + 0.1 * spec.training.seed}
+    return None if began or spec.training.teacher is None else {"cka_gap": 0.5 + 0.1 * spec.training.seed}
 
 
 def step(job_id: str, outcomes: Outcomes = by_skill, dice: random.Random | None = None) -> bool:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import select
 
 from dpk_core.errors import InvalidRequest
+from service.calibration.repository import stated_chances
 from service.calibration.schemas import Calibration
 from service.calibration.service import calibration
 from service.database.session import reading, transaction
-from service.selection_jobs import repository
+from service.database.tables import Round
 from tests.contract import job_driver as drive
 from tests.contract.job_driver import TEACHERS
 
@@ -22,29 +24,39 @@ def ask(dataset: str | None = None, method: str | None = None) -> Calibration:
         return calibration(session, dataset, method)
 
 
-def stated(chances: dict[str, float] | None, *, epochs: int = 8, promote: int = 3) -> str:
-    """A finished job that stated these chances before its final verdict."""
-    job_id = drive.submit(drive.request(epochs=epochs, promote=promote))
+def stated(chances: dict[str, float], *, epochs: int = 8, promote: int = 3) -> str:
+    """A finished job that stated these chances when it began to confirm."""
+    job_id = drive.submit(drive.request(epochs=epochs, rungs=(2, 4, epochs), promote=promote))
     drive.run_to_end(job_id)
-    if chances is not None:
-        say(job_id, chances)
+    say(job_id, chances)
     return job_id
 
 
 def say(job_id: str, chances: dict[str, float]) -> None:
-    """Puts what the job stated before everything else that it said."""
+    """Puts other chances in the place of those that the job stated."""
     with transaction() as session:
-        repository.add_verdict(session, job_id, 0, {"final": False, "chances": chances})
+        for each in session.scalars(select(Round).where(Round.job_id == job_id)):
+            each.document = {**each.document, "chances": chances}
 
 
 def test_jobs_that_stated_nothing_are_no_record() -> None:
-    stated(None)
+    stated({})
     found = ask()
     assert (found.jobs, found.claims, found.held, found.bins) == (0, 0, None, [])
     assert found.sentence == (
         "Not measurable yet: of 0 jobs that stated chances, 0 trained enough teachers fully to tell whether they held; "
         "it takes 5."
     )
+
+
+def test_chances_are_those_from_before_confirming() -> None:
+    job_id = drive.submit(drive.request(promote=3))
+    drive.run_to_end(job_id)
+    assert (ask().jobs, ask().claims) == (1, 1)
+    confirming = next(each for each in drive.board(job_id).rounds if each.stage == "confirming")
+    with reading() as session:
+        assert stated_chances(session, [job_id]) == {job_id: confirming.chances}
+    assert set(confirming.chances) == set(TEACHERS)
 
 
 def test_enough_judged_jobs_make_a_record() -> None:

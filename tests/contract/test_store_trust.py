@@ -11,6 +11,7 @@ from service.database.session import reading, transaction
 from service.database.tables import Run
 from service.problems import NotFound
 from service.selection_jobs.choices import ModelChoice
+from service.selection_jobs.schemas import SelectionJobRequest
 from service.selection_jobs.trust_schemas import Rival
 from tests.contract import job_driver as drive
 from tests.contract.job_driver import TEACHERS, by_skill
@@ -25,9 +26,13 @@ def rivals(job_id: str) -> dict[str, Rival]:
 
 
 def finished(**changes: int) -> str:
-    job_id = drive.submit(drive.request(**changes))
+    job_id = drive.submit(asked(**changes))
     drive.run_to_end(job_id)
     return job_id
+
+
+def asked(*, epochs: int = 8, **changes: int) -> SelectionJobRequest:
+    return drive.request(epochs=epochs, rungs=(2, 4, epochs), **changes)
 
 
 class TestRivals:
@@ -120,7 +125,7 @@ class TestStamp:
         ):  # fmt: skip
             changed = drive.submit(drive.request().model_copy(update=change))
             assert drive.board(changed).trust.stamp != board.trust.stamp, change
-        assert drive.board(drive.submit(drive.request(epochs=9))).trust.stamp != board.trust.stamp
+        assert drive.board(drive.submit(asked(epochs=9))).trust.stamp != board.trust.stamp
 
     def test_a_row_of_another_training_version_is_not_ranked(self) -> None:
         job_id = finished()

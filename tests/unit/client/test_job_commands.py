@@ -27,12 +27,13 @@ class TestSubmit:
     def test_sends_the_options_and_prints_id_and_page(self, server: FakeServer, dpk: Dpk) -> None:
         server.answer("POST /selection-jobs", sample.job(), status=202)
         done = dpk("submit", "--student", "a/s", "--dataset", "digits", "--teacher", "a/t", "--teacher", "a/u",
-                   "--seeds", "2", "--promote", "1", "--probe-epochs", "3")  # fmt: skip
+                   "--seeds", "2", "--promote", "1",
+                   "--rung", "3", "--rung", "8", "--policy", "halving", "--prefer-cheaper")  # fmt: skip
         assert done.code == 0
         assert done.out.splitlines() == [sample.JOB_ID, f"{server.url}/jobs/{sample.JOB_ID}"]
         assert json.loads(server.asked[0].body) == {
             "student": "a/s", "dataset": "digits", "teachers": ["a/t", "a/u"], "seeds": 2,
-            "budget": {"promote": 1, "probe_epochs": 3},
+            "budget": {"promote": 1, "rungs": [3, 8], "policy": "halving", "prefer_cheaper": True},
         }  # fmt: skip
 
     def test_a_teacher_may_bring_its_weights(self, server: FakeServer, dpk: Dpk) -> None:
@@ -89,25 +90,31 @@ class TestSubmit:
 
 class TestWatch:
     def test_prints_a_line_per_stage_and_the_verdict(self, server: FakeServer, dpk: Dpk) -> None:
-        moments = [sample.job("queued", "queued"), sample.job("running", "preparing"), sample.job("running", "probing")]
+        moments = [
+            sample.job("queued", "queued"),
+            sample.job("running", "preparing"),
+            sample.job("running", "exploring"),
+        ]
         server.answer(f"GET {JOB}", *moments, sample.job(verdict="Take resnet20."))
         done = dpk("watch", sample.JOB_ID)
         assert done.code == 0
         assert done.out.splitlines() == [
             "The job is queued.",
             "Teachers prepared: 40%, about 2 min 08 s left",
-            "DPK probes: 40%, about 2 min 08 s left",
+            "Exploring: 40%, about 2 min 08 s left",
             "The job is finished.",
             "Take resnet20.",
         ]
 
     def test_json_is_one_document_a_line(self, server: FakeServer, dpk: Dpk) -> None:
-        server.answer(f"GET {JOB}", sample.job("running", "probing"), sample.job("running", "probing"), sample.job())
+        server.answer(
+            f"GET {JOB}", sample.job("running", "exploring"), sample.job("running", "exploring"), sample.job()
+        )
         lines = dpk("watch", sample.JOB_ID, "--json").out.splitlines()
         assert [json.loads(line)["state"] for line in lines] == ["running", "finished"]
 
     def test_a_failed_job_ends_with_1_and_its_reason(self, server: FakeServer, dpk: Dpk) -> None:
-        server.answer(f"GET {JOB}", sample.job("failed", "probing", failure="Every arm failed."))
+        server.answer(f"GET {JOB}", sample.job("failed", "exploring", failure="Every arm failed."))
         done = dpk("watch", sample.JOB_ID)
         assert (done.code, done.err) == (1, "Every arm failed.\n")
 
@@ -120,7 +127,7 @@ class TestWatch:
         def interrupt(_seconds: float) -> None:
             raise KeyboardInterrupt
 
-        server.answer(f"GET {JOB}", sample.job("running", "probing"))
+        server.answer(f"GET {JOB}", sample.job("running", "exploring"))
         monkeypatch.setattr(sdk.time, "sleep", interrupt)
         assert dpk("watch", sample.JOB_ID).code == 130
 
@@ -130,7 +137,7 @@ class TestLeaderboard:
         server.answer(f"GET {JOB}/leaderboard", sample.leaderboard())
         done = dpk("leaderboard", sample.JOB_ID)
         assert done.code == 0
-        assert "1  resnet20    96.9  84.65 ±0.54  95.65 ±0.54  +2.50" in done.out
+        assert "1  resnet20    96.9   64%  95.65 ±0.54  +2.50" in done.out
         assert "Take resnet20; resnet14 is within noise" in done.out
         assert "Teacher accuracy and student accuracy after the probe: 0.83, 95% interval −0.11 to 0.99" in done.out
         assert "2 min 18 s saved" in done.out
@@ -211,7 +218,7 @@ class TestBestTeacher:
 
 class TestCancel:
     def test_says_the_new_state(self, server: FakeServer, dpk: Dpk) -> None:
-        server.answer(f"POST {JOB}/cancel", sample.job("cancelling", "probing"), status=202)
+        server.answer(f"POST {JOB}/cancel", sample.job("cancelling", "exploring"), status=202)
         assert dpk("cancel", sample.JOB_ID).out == "The job is cancelling.\n"
 
     def test_a_job_that_is_over_cannot_be_cancelled(self, server: FakeServer, dpk: Dpk) -> None:

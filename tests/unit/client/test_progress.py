@@ -15,7 +15,7 @@ from tests.unit.web import sample
 
 def _moments() -> Iterator[Job]:
     yield sample.job("queued", "queued")
-    yield sample.job("running", "probing")
+    yield sample.job("running", "exploring")
     yield sample.job()
 
 
@@ -23,14 +23,14 @@ def test_a_terminal_shows_every_stage_with_a_bar_and_the_remaining_time() -> Non
     screen = io.StringIO()
     last = progress.follow(Console(file=screen, force_terminal=True, width=80), _moments())
     assert last.state == "finished"
-    for text in ("Pre-flight", "Teachers prepared", "DPK probes", "40%", "Verdict", "about 2 min 08 s left", "━"):
+    for text in ("Pre-flight", "Teachers prepared", "Exploring", "40%", "Verdict", "about 2 min 08 s left", "━"):
         assert text in screen.getvalue()
 
 
 def test_a_log_gets_no_line_twice_and_few_about_one_stage(monkeypatch: pytest.MonkeyPatch) -> None:
     now = iter(range(0, 100, 1))
     monkeypatch.setattr(progress.time, "monotonic", lambda: float(next(now)))
-    probing = sample.job("running", "probing")
+    probing = sample.job("running", "exploring")
     jobs = []
     for done in range(0, 120, 10):
         stages = [s.model_copy(update={"done": done}) if s.state == "running" else s for s in probing.progress]

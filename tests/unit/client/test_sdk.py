@@ -134,7 +134,7 @@ class TestProblems:
 class TestReads:
     def test_watch_ends_with_the_final_state(self) -> None:
         moments = iter(
-            [sample.job("queued", "queued"), sample.job("running", "probing"), sample.job("finished", "finished")]
+            [sample.job("queued", "queued"), sample.job("running", "exploring"), sample.job("finished", "finished")]
         )
         with _client(lambda _: httpx.Response(200, text=next(moments).model_dump_json())) as client:
             assert [job.state for job in client.watch("1", every=0)] == ["queued", "running", "finished"]

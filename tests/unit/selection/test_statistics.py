@@ -1,4 +1,4 @@
-"""Intervals and correlations, against textbook values and scipy."""
+"""Correlations, against textbook values and scipy."""
 
 from __future__ import annotations
 

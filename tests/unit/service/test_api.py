@@ -19,7 +19,7 @@ from tests.contract import job_driver as drive
 
 REQUEST: dict[str, Any] = {
     "student": "cifar/resnet8w4", "dataset": "digits", "teachers": ["cifar/resnet8w8", "cifar/resnet20"], "seeds": 2,
-    "budget": {"epochs": 8, "probe_epochs": 2, "promote": 1},
+    "budget": {"epochs": 8, "rungs": [2, 8], "promote": 1},
 }  # fmt: skip
 
 
@@ -213,7 +213,7 @@ class TestHealth:
     def test_work_without_a_worker_is_an_alarm(self, client: TestClient) -> None:
         drive.advance(client.post("/selection-jobs", json=REQUEST).json()["id"])
         (alarm,) = client.get("/readyz").json()["alarms"]
-        assert alarm.startswith("4 runs are queued, and no worker was heard of")
+        assert alarm.startswith("2 runs are queued, and no worker was heard of")
 
     def test_a_database_without_tables(self, configure: Callable[..., Settings]) -> None:
         configure()

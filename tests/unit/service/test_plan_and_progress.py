@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from dpk_core.catalogue.datasets import DIGITS
 from dpk_core.codec import from_json, to_json
 from service.database.tables import Candidate, JobRun, Run, SelectionJob
 from service.database.types import utc_now
-from service.selection_jobs.plan import Plan, default_probe_epochs, make_plan
+from service.selection_jobs.plan import Plan, default_rungs, make_plan
 from service.selection_jobs.progress import remaining_seconds, stages
+from service.selection_jobs.rounds import Round, RoundStep
 from service.selection_jobs.schemas import Budget, SelectionJobRequest
 from service.selection_jobs.snapshot import Snapshot, assemble
 
 REQUEST = SelectionJobRequest(
     student="cifar/resnet8w4", dataset="digits", teachers=["cifar/resnet8w8", "cifar/resnet20"], seeds=2,
-    budget=Budget(epochs=8, probe_epochs=2, promote=1, teacher_epochs=4),
+    budget=Budget(epochs=8, rungs=[2, 8], promote=1, teacher_epochs=4),
 )  # fmt: skip
 PLAN = make_plan(REQUEST, DIGITS)
 STEPS = 14
 """898 training pictures in whole batches of 64."""
+WEAK, STRONG = REQUEST.teachers[0].label, REQUEST.teachers[1].label
+
+Linked = tuple[int, str, int, Run]
+"""Arm, purpose, seed and the run."""
 
 
-def snapshot(*runs: tuple[int, str, int, Run], stage: str = "preparing_teachers", state: str = "running") -> Snapshot:
-    """A job with runs given as (arm, purpose, seed, run)."""
+def snapshot(*runs: Linked, rounds: Sequence[Round] = (), stage: str = "exploring", state: str = "running") -> Snapshot:
     job = SelectionJob(id="j", state=state, stage=stage, request={}, plan={}, created_at=utc_now())
     arms = [
         Candidate(id=place, job_id="j", position=place, teacher=teacher, status="waiting")
@@ -33,61 +39,97 @@ def snapshot(*runs: tuple[int, str, int, Run], stage: str = "preparing_teachers"
         (JobRun(job_id="j", candidate_id=arm, run_id=run.id, purpose=purpose, seed=seed, reused=False), run)
         for arm, purpose, seed, run in runs
     ]
-    return assemble(job, PLAN, arms, links)
+    return assemble(job, PLAN, arms, links, rounds)
 
 
-def run(name: str, state: str, *, step: int = 0, seconds: float = 0.0, purpose: str = "probe") -> Run:
-    return Run(id=name, state=state, step=step, seconds=seconds, purpose=purpose, failure="Boom.", seed=0)
+def run(name: str, state: str, *, step: int = 0, seconds: float = 0.0, epochs: int = 2, purpose: str = "probe") -> Run:
+    return Run(
+        id=name, state=state, step=step, seconds=seconds, purpose=purpose, failure="Boom.", seed=0,
+        spec={"stop_epoch": epochs},
+    )  # fmt: skip
+
+
+def explore(*teachers: str, seed: int = 0) -> Round:
+    steps = [RoundStep(teacher=teacher, seed=seed, epochs=2, purpose="explore") for teacher in teachers]
+    return Round(stage="exploring", policy="posterior", steps=tuple(steps), reason="")
+
+
+def confirm(*teachers: str | None) -> Round:
+    steps = [
+        RoundStep(teacher=teacher, seed=seed, epochs=8, purpose="confirm") for teacher in teachers for seed in (0, 1)
+    ]
+    return Round(stage="confirming", policy="posterior", steps=tuple(steps), reason="")
 
 
 class TestPlan:
     def test_a_job_and_its_copy_ask_for_the_same_runs(self) -> None:
         copy = from_json(Plan, to_json(PLAN))
         assert copy == PLAN
-        keys = {PLAN.student_run(arm, seed, full=full).key() for arm in PLAN.arms for seed in (0, 1) for full in (0, 1)}
+        keys = {PLAN.student_run(arm, seed, stop).key() for arm in PLAN.arms for seed in (0, 1) for stop in PLAN.rungs}
         assert len(keys) == 12
 
-    def test_a_full_run_continues_the_probes_training(self) -> None:
-        probe, full = (PLAN.student_run("cifar/resnet20", 0, full=full) for full in (False, True))
-        assert probe.training == full.training
-        assert (probe.stop_epoch, full.stop_epoch) == (2, 8)
-        assert probe.training.teacher is not None
-        assert probe.training.teacher.training_key == PLAN.teacher_run("cifar/resnet20").training.key()
+    def test_runs_to_all_rungs_are_one_training(self) -> None:
+        first, full = (PLAN.student_run(STRONG, 0, epochs) for epochs in PLAN.rungs)
+        assert first.training == full.training
+        assert (first.stop_epoch, full.stop_epoch) == (2, 8)
+        assert first.training.teacher is not None
+        assert first.training.teacher.training_key == PLAN.teacher_run(STRONG).training.key()
 
-    @pytest.mark.parametrize(("epochs", "probe"), [(2, 1), (3, 1), (8, 2), (240, 60)])
-    def test_probes_are_a_quarter_unless_said_otherwise(self, epochs: int, probe: int) -> None:
-        assert default_probe_epochs(epochs) == probe
+    @pytest.mark.parametrize(
+        ("epochs", "rungs"),
+        [(2, (1, 2)), (3, (1, 2, 3)), (8, (1, 2, 4, 8)), (24, (3, 6, 12, 24)), (240, (30, 60, 120, 240))],
+    )
+    def test_rungs_are_powers_of_two_unless_said_otherwise(self, epochs: int, rungs: tuple[int, ...]) -> None:
+        assert default_rungs(epochs) == rungs
+
+    def test_what_is_wanted_of_the_policy_is_kept(self) -> None:
+        budget = Budget(epochs=8, policy="halving", seconds=30.0, runs=4, prefer_cheaper=True)
+        spending = make_plan(REQUEST.model_copy(update={"budget": budget}), DIGITS).spending
+        assert (spending.policy, spending.seconds, spending.runs) == ("halving", 30.0, 4)
+        assert spending.prefer_cheaper
+        assert spending.is_limited
+        assert not PLAN.spending.is_limited
 
 
 class TestStages:
-    def test_totals_are_known_before_anything_runs(self) -> None:
+    def test_full_trainings_are_foreseen_before_anything_runs(self) -> None:
         found = stages(snapshot(stage="preparing_teachers"))
         assert [(stage.done, stage.total) for stage in found] == [
-            (0, 2 * 4 * STEPS), (0, 3 * 2 * 2 * STEPS), (0, 2 * 2 * 6 * STEPS), (0, 1),
+            (0, 2 * 4 * STEPS), (0, 0), (0, 2 * 2 * 8 * STEPS), (0, 1),
         ]  # fmt: skip
         assert [stage.state for stage in found] == ["running", "waiting", "waiting", "waiting"]
 
     def test_steps_of_runs_under_way_count_and_finished_ones_count_whole(self) -> None:
         found = stages(
             snapshot(
-                (0, "teacher", 0, run("a", "finished")),
-                (1, "teacher", 0, run("b", "running", step=10)),
-                (2, "probe", 0, run("c", "queued")),
-                (2, "probe", 1, run("d", "running", step=5)),
+                (0, "teacher", 0, run("a", "finished", purpose="teacher")),
+                (1, "teacher", 0, run("b", "finished", purpose="teacher")),
+                (0, "explore", 0, run("c", "finished")),
+                (1, "explore", 0, run("d", "running", step=5)),
+                rounds=[explore(WEAK, STRONG)],
             )
         )
-        assert [stage.done for stage in found] == [4 * STEPS + 10, 5, 0, 0]
-        assert [stage.state for stage in found[:2]] == ["running", "running"]
+        assert [stage.done for stage in found] == [8 * STEPS, 2 * STEPS + 5, 0, 0]
+        # What exploring has done of a training need not be done again by confirming.
+        assert [stage.total for stage in found] == [8 * STEPS, 4 * STEPS, (2 * 8 + 6 + 8) * STEPS, 1]
+        assert [stage.state for stage in found[:3]] == ["done", "running", "waiting"]
 
-    def test_a_full_run_counts_from_where_its_probe_ended(self) -> None:
-        after_probe = snapshot((2, "full", 0, run("a", "running", step=2 * STEPS + 3)), stage="training")
-        after_probe.arms[2].candidate.status = "promoted"
-        training = stages(after_probe)[2]
-        assert (training.done, training.total) == (3, 2 * 6 * STEPS)
+    def test_a_run_counts_from_where_the_one_before_ended(self) -> None:
+        found = stages(
+            snapshot(
+                (1, "explore", 0, run("a", "finished")),
+                (1, "confirm", 0, run("b", "running", step=2 * STEPS + 3, epochs=8)),
+                rounds=[explore(STRONG), confirm(STRONG)],
+                stage="confirming",
+            )
+        )
+        assert (found[2].done, found[2].total) == (3, (6 + 8) * STEPS)
 
     def test_a_failed_arm_is_not_waited_for(self) -> None:
-        found = stages(snapshot((0, "teacher", 0, run("a", "failed", purpose="teacher"))))
-        assert [stage.total for stage in found] == [4 * STEPS, 2 * 2 * 2 * STEPS, 2 * 2 * 6 * STEPS, 1]
+        found = stages(
+            snapshot((0, "teacher", 0, run("a", "failed", purpose="teacher")), rounds=[explore(WEAK, STRONG)])
+        )
+        assert [stage.total for stage in found] == [4 * STEPS, 2 * STEPS, (2 * 8 + 6 + 8) * STEPS, 1]
 
 
 class TestRemaining:
@@ -102,19 +144,18 @@ class TestRemaining:
 
     def test_no_number_of_slots_shortens_one_run(self) -> None:
         timed = snapshot((0, "teacher", 0, run("a", "running", step=28, seconds=28.0)))
-        assert remaining_seconds(timed, 1000) == 6 * STEPS
+        assert remaining_seconds(timed, 1000) == 8 * STEPS
 
     def test_each_kind_of_training_has_its_own_pace(self) -> None:
         timed = snapshot(
-            (0, "teacher", 0, run("a", "finished", seconds=4.0 * STEPS)),
-            (1, "teacher", 0, run("b", "finished", seconds=4.0 * STEPS)),
-            (2, "probe", 0, run("c", "finished", seconds=2 * 0.5 * STEPS)),
-            (0, "probe", 0, run("d", "finished", seconds=2 * 3.0 * STEPS)),
+            (0, "teacher", 0, run("a", "finished", seconds=4.0 * STEPS, purpose="teacher")),
+            (1, "teacher", 0, run("b", "finished", seconds=4.0 * STEPS, purpose="teacher")),
+            (2, "confirm", 0, run("c", "finished", seconds=8 * 0.5 * STEPS, epochs=8)),
+            (0, "explore", 0, run("d", "finished", seconds=2 * 3.0 * STEPS)),
+            rounds=[explore(WEAK), confirm(None, WEAK)],
+            stage="confirming",
         )
-        taught_probes, alone_probes = 3 * 2 * STEPS, 1 * 2 * STEPS
-        taught_full, alone_full = 2 * 6 * STEPS, 2 * 6 * STEPS
-        expected = 3.0 * (taught_probes + taught_full) + 0.5 * (alone_probes + alone_full)
-        assert remaining_seconds(timed, 1) == pytest.approx(expected)
+        assert remaining_seconds(timed, 1) == pytest.approx(3.0 * (6 + 8) * STEPS + 0.5 * 8 * STEPS)
 
     def test_an_ended_job_has_no_rest(self) -> None:
         timed = snapshot((0, "teacher", 0, run("a", "running", step=28, seconds=28.0)), state="cancelling")

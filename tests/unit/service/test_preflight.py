@@ -36,7 +36,7 @@ def refused(data_root: Path | None = None, **change: Any) -> tuple[FieldError, .
 def test_what_is_right_becomes_a_plan() -> None:
     plan = asked(seeds=2, classes=10, budget={"epochs": 8, "promote": 1})
     assert plan.arms == ("cifar/resnet8w8", "cifar/resnet20", None)
-    assert (plan.seeds, plan.probe_epochs, plan.promote, plan.steps_per_epoch) == ((0, 1), 2, 1, 14)
+    assert (plan.seeds, plan.rungs, plan.promote, plan.steps_per_epoch) == ((0, 1), (1, 2, 4, 8), 1, 14)
 
 
 def test_the_student_may_be_its_own_teacher() -> None:
@@ -59,7 +59,10 @@ def test_a_single_teacher_needs_no_word_about_promotion() -> None:
         ({"recipe": "digit"}, "recipe", "There is no recipe 'digit'.", "digits"),
         ({"budget": {"batch_size": 3}}, "budget.batch_size", "at least 4 pictures", "4"),
         ({"budget": {"batch_size": 899}}, "budget.batch_size", "larger than the 898 training pictures", "898"),
-        ({"budget": {"epochs": 4, "probe_epochs": 4}}, "budget.probe_epochs", "must be shorter", "3"),
+        ({"budget": {"epochs": 4, "rungs": [1, 5]}}, "budget.rungs", "epoch 4, not 5", "[1, 4]"),
+        ({"budget": {"epochs": 4, "rungs": [2, 1, 4]}}, "budget.rungs", "rise", "[1, 2, 4]"),
+        ({"budget": {"epochs": 4, "rungs": [0, 4]}}, "budget.rungs", "rise from 1 on", "[4]"),
+        ({"budget": {"runs": 1}}, "budget.runs", "nothing can be compared", "2"),
         ({"budget": {"promote": 3}}, "budget.promote", "Only 2 teachers are listed", "2"),
         ({"budget": {"teacher_epochs": 1000, "epochs": 1000}, "seeds": 20, "dataset": "npz/large", "method": "kd"},
          "budget.epochs", "picture passes", None),
@@ -111,10 +114,10 @@ def test_a_broken_data_set_is_the_data_sets_fault(tmp_path: Path) -> None:
 def test_everything_wrong_is_told_at_once() -> None:
     errors = refused(
         student="cifar/resnet21", teachers=["cifar/resnet20", "cifar/resnet20"], classes=3,
-        budget={"epochs": 4, "probe_epochs": 9, "promote": 5, "batch_size": 1},
+        budget={"epochs": 4, "rungs": [9], "promote": 5, "batch_size": 1},
     )  # fmt: skip
     assert [error.field for error in errors] == [
-        "student", "teachers[1]", "classes", "budget.batch_size", "budget.probe_epochs", "budget.promote",
+        "student", "teachers[1]", "classes", "budget.batch_size", "budget.rungs", "budget.promote",
     ]  # fmt: skip
 
 
@@ -144,7 +147,7 @@ class TestWeights:
         ]  # fmt: skip
         runs = [plan.teacher_run(arm).training for arm in plan.arms if arm]
         assert [(run.model, run.trains) for run in runs] == [(MODEL, "all"), (MODEL, "all"), (MODEL, "head")]
-        students = {plan.student_run(arm, 0, full=True).training.key() for arm in plan.arms}
+        students = {plan.student_run(arm, 0, 8).training.key() for arm in plan.arms}
         assert len(students) == 4
 
     def test_how_it_is_prepared_may_be_said(self, root: Path) -> None:
@@ -164,7 +167,7 @@ class TestWeights:
         assert plan.student == MODEL
         assert plan.student_start is not None
         for arm in plan.arms:
-            assert plan.student_run(arm, 0, full=True).training.start == plan.student_start
+            assert plan.student_run(arm, 0, 8).training.start == plan.student_start
         assert plan.teacher_run("cifar/resnet20").training.start is None
 
     @pytest.mark.parametrize(

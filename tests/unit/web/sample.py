@@ -20,18 +20,21 @@ from service.selection_jobs.schemas import (
     Ledger,
     Links,
     PreparedTeacher,
+    Round,
+    RoundStep,
     Row,
+    RungResult,
     SeedResult,
     SelectionJobRequest,
     Setup,
     Stage,
     StageProgress,
     StartingWeights,
+    StepPurpose,
     Summary,
     Verdict,
 )
-from service.selection_jobs.stamp import HOLDS
-from service.selection_jobs.trust_schemas import Measured, Rival, RivalName, RivalRecord, Trust
+from tests.unit.web.sample_trust import STAMP, trust
 
 JOB_ID = "0f3c2a9d5b7e4c1f8a6d0e2b4c6f8a01"
 START = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
@@ -45,16 +48,20 @@ TEACHERS: dict[str, tuple[float, int, float]] = {
 }
 """Accuracy, parameters and the student's mean full accuracy."""
 BARE = 0.931
-STAMP = "5c0a9e21"
+CHANCES: dict[str, float] = {
+    "cifar/resnet20": 0.64, "cifar/resnet14": 0.27, "cifar/resnet8x4": 0.061, "cifar/resnet14w8": 0.027,
+    "cifar/resnet8w8": 0.002,
+}  # fmt: skip
+"""Of being the best teacher."""
 STAGES: tuple[tuple[Stage, str], ...] = (
     ("preparing_teachers", "Teachers prepared"),
-    ("probing", "DPK probes"),
-    ("training", "Full training of the promoted"),
+    ("exploring", "Exploring"),
+    ("confirming", "Full training of the promoted"),
     ("deciding", "Verdict"),
 )
 
-Progress = Literal["queued", "preparing", "probing", "training", "finished"]
-ORDER: tuple[Progress, ...] = ("queued", "preparing", "probing", "training", "finished")
+Progress = Literal["queued", "preparing", "exploring", "confirming", "finished"]
+ORDER: tuple[Progress, ...] = ("queued", "preparing", "exploring", "confirming", "finished")
 
 
 def job(state: JobState = "finished", progress: Progress = "finished", *, seeds: int = 3, **changes: object) -> Job:
@@ -118,8 +125,9 @@ def leaderboard(progress: Progress = "finished", *, state: JobState | None = Non
             learning_rate=0.05,
             batch_size=64,
             epochs=EPOCHS,
-            probe_epochs=PROBE_EPOCHS,
+            rungs=[PROBE_EPOCHS, 12, EPOCHS],
             teacher_epochs=8,
+            policy="posterior",
             promote=2,
             seeds=list(range(seeds)),
             train_pictures=898,
@@ -128,8 +136,9 @@ def leaderboard(progress: Progress = "finished", *, state: JobState | None = Non
         ),
         rows=rows,
         verdict=verdict,
+        rounds=_rounds(progress),
         correlations=_correlations(progress),
-        trust=_trust(progress),
+        trust=trust(finished=progress == "finished"),
         ledger=_ledger(progress),
         curves=[curve for index, arm in enumerate(arms) for curve in _curves(index, arm, progress, seeds)],
     )
@@ -200,11 +209,13 @@ def _row(index: int, arm: str | None, progress: Progress, seeds: int) -> Row:
         expected=None
         if probes is None
         else Interval(value=student, low=student - 0.012, high=min(1.0, student + 0.012), confidence=0.95),
+        chance=None if probes is None or arm is None else CHANCES[arm],
         gain=gain,
         seconds=0.0 if at == 0 else 9.0 + 8.5 * index,
         seeds=[
             SeedResult(
                 seed=seed,
+                rungs=_rungs(probes, full, seed),
                 probe_accuracy=probes[seed] if probes else None,
                 full_accuracy=full[seed] if full else None,
                 test_accuracy=full[seed] - 0.007 if full else None,
@@ -214,6 +225,41 @@ def _row(index: int, arm: str | None, progress: Progress, seeds: int) -> Row:
     )
 
 
+def _rungs(probes: list[float] | None, full: list[float] | None, seed: int) -> list[RungResult]:
+    reached = [] if probes is None else [RungResult(epochs=PROBE_EPOCHS, accuracy=probes[seed])]
+    if full is not None and probes is not None:
+        reached.append(RungResult(epochs=12, accuracy=(probes[seed] + full[seed]) / 2))
+        reached.append(RungResult(epochs=EPOCHS, accuracy=full[seed]))
+    return reached
+
+
+def _rounds(progress: Progress) -> list[Round]:
+    def decided(number: int, teachers: list[str | None], epochs: int, seeds: range, reason: str) -> Round:
+        stage: Literal["exploring", "confirming"] = "confirming" if epochs == EPOCHS else "exploring"
+        purpose: StepPurpose = "confirm" if epochs == EPOCHS else "explore"
+        steps = [
+            RoundStep(teacher=teacher, seed=seed, epochs=epochs, purpose=purpose)
+            for teacher in teachers
+            for seed in seeds
+        ]
+        return Round(
+            number=number, stage=stage, policy="posterior", steps=steps, reason=reason, chances=CHANCES, regret=0.002,
+            spent=20.0 * (number - 1),
+        )  # fmt: skip
+
+    rounds = [
+        decided(1, [*TEACHERS], PROBE_EPOCHS, range(1), "5 arms on seed 0 to rung 1 lower the expected regret most."),
+        decided(
+            2, ["cifar/resnet20", "cifar/resnet14"], 12, range(2), "2 arms to rung 2 lower the expected regret most."
+        ),
+        decided(
+            3, [None, "cifar/resnet20", "cifar/resnet14"], EPOCHS, range(3),
+            "The choice is best with a chance of 91%.",
+        ),
+    ]  # fmt: skip
+    return rounds[: max(0, ORDER.index(progress) - 1)]
+
+
 def _lost(arm: str | None, progress: Progress) -> bool:
     return progress == "finished" and not _is_full(arm, progress)
 
@@ -221,9 +267,9 @@ def _lost(arm: str | None, progress: Progress) -> bool:
 def _status(arm: str | None, progress: Progress, probed: bool) -> CandidateStatus:
     if progress in ("queued", "preparing"):
         return "waiting" if progress == "queued" or arm is None else "preparing"
-    if progress == "probing":
-        return "probed" if probed else "probing"
-    if progress == "training":
+    if progress == "exploring":
+        return "exploring" if probed else "prepared"
+    if progress == "confirming":
         return "promoted" if _is_full(arm, "finished") else "not_promoted"
     return "finished" if _is_full(arm, progress) else "not_promoted"
 
@@ -234,7 +280,7 @@ def _preparation(at: int) -> PreparedTeacher:
 
 
 def _verdict(progress: Progress) -> Verdict | None:
-    if progress in ("queued", "preparing", "probing"):
+    if progress in ("queued", "preparing", "exploring"):
         return None
     final = progress == "finished"
     return Verdict(
@@ -245,11 +291,14 @@ def _verdict(progress: Progress) -> Verdict | None:
         best="cifar/resnet20",
         tied=["cifar/resnet14"],
         final=final,
+        chance=0.64,
+        regret=0.0011,
+        change=0.08,
     )
 
 
 def _correlations(progress: Progress) -> list[Correlation]:
-    if progress in ("queued", "preparing", "probing"):
+    if progress in ("queued", "preparing", "exploring"):
         return []
     probe = Correlation(
         name="teacher_probe", title="Teacher accuracy and student accuracy after the probe", scope="job",
@@ -267,53 +316,27 @@ def _correlations(progress: Progress) -> list[Correlation]:
     ]
 
 
-RULES: tuple[tuple[RivalName, str, list[str]], ...] = (
-    ("probe", "the probe", ["cifar/resnet20"]),
-    ("teacher_accuracy", "the most accurate", ["cifar/resnet8x4"]),
-    ("size", "the largest", ["cifar/resnet8x4"]),
-    ("cka_gap", "nearest to the student (CKA)", ["cifar/resnet14", "cifar/resnet20"]),
-    ("logme", "LogME", ["cifar/resnet20"]),
-    ("leep", "LEEP", []),
-    ("h_score", "H-score", ["cifar/resnet14"]),
-    ("previous_winner", "the previous winner", []),
-    ("random", "one at random", list(TEACHERS)),
-)
-
-
-def _trust(progress: Progress) -> Trust:
-    return Trust(
-        stamp=STAMP, stamp_holds=list(HOLDS), teachers=5, trained=2 if progress == "finished" else 0, audited=0,
-        winner="cifar/resnet20" if progress == "finished" else None,
-        note="Over the 2 of 5 teachers that were trained fully; the others were dropped after their probes, so the "
-        "probe looks better here than it may be.",
-        rivals=[_rival(*rule, progress == "finished") for rule in RULES],
-    )  # fmt: skip
-
-
-def _rival(name: RivalName, title: str, picks: list[str], known: bool) -> Rival:
-    trained = [pick for pick in picks if pick in ("cifar/resnet14", "cifar/resnet20")] if known else []
-    hit = trained.count("cifar/resnet20") / len(picks) if picks and trained == picks else None
-    lost = 0.007 * trained.count("cifar/resnet14") / len(trained) if trained else 0.0
-    regret = Measured(value=lost, low=0.0, high=lost + 0.004, confidence=0.9) if trained else None
-    hits = Measured(value=0.8 if name == "probe" else 0.5, low=0.3, high=0.9, confidence=0.9) if trained else None
-    return Rival(
-        name=name, title=title, picks=picks, trained_picks=trained, hit=hit, chance=None if hit is None else 0.8 * hit,
-        regret=regret, regret_two=regret and regret.model_copy(update={"value": 0.0}),
-        note=None if picks else "Not measured.",
-        record=RivalRecord(questions=10 if trained else 0, hits=hits, regret=regret),
-    )  # fmt: skip
-
-
 def _ledger(progress: Progress) -> Ledger:
     if progress == "queued":
         return Ledger(
-            teachers=0, probes=0, full=0, wasted=0, reused=0, spent=0, exhaustive=None, saved=None, devices=[]
+            teachers=0,
+            exploring=0,
+            confirming=0,
+            audit=0,
+            wasted=0,
+            reused=0,
+            spent=0,
+            exhaustive=None,
+            saved=None,
+            devices=[],
+            by_device={},
         )
     at = ORDER.index(progress)
     probes, full = (74.0 if at > 1 else 0.0), (96.0 if at > 3 else 0.0)
     return Ledger(
-        teachers=61.0, probes=probes, full=full, wasted=1.5, reused=12.0, spent=61.0 + probes + full + 1.5,
-        exhaustive=371.0, saved=138.5 if at > 3 else None, devices=["cpu (2 cores)"],
+        teachers=61.0, exploring=probes, confirming=full, audit=0.0, wasted=1.5, reused=12.0,
+        spent=61.0 + probes + full + 1.5, exhaustive=371.0, saved=138.5 if at > 3 else None,
+        devices=["cpu (2 cores)"], by_device={"cpu (2 cores)": 61.0 + probes + full + 1.5},
     )  # fmt: skip
 
 
@@ -347,6 +370,5 @@ def _curve(
             values["share.second_last"] = 0.26 + 0.45 * math.exp(-epoch / 6) + 0.03 * index + wobble
         points.append(CurvePoint(epoch=epoch, values=values))
     return Curve(
-        candidate_id=100 + index, label=label, purpose=purpose, seed=seed,
-        probe_epochs=PROBE_EPOCHS if purpose == "student" else None, points=points,
+        candidate_id=100 + index, label=label, purpose=purpose, seed=seed, points=points,
     )  # fmt: skip

@@ -29,12 +29,22 @@ class TestLearningCurves:
         epochs = [v["epoch"] for v in found["resnet8w8"].spec["data"]["values"] if v["line"] == "mean"]
         assert max(epochs) == sample.PROBE_EPOCHS
 
+    def test_rungs_below_the_end_are_marked(self) -> None:
+        found = {figure.title: figure for figure in figures.learning_curves(sample.leaderboard("finished"))}
+
+        def marked(title: str) -> list[int]:
+            rules = [layer for layer in found[title].spec["layer"] if layer["mark"]["type"] == "rule"]
+            return sorted(layer["encoding"]["x"]["datum"] for layer in rules)
+
+        assert marked("resnet20") == [sample.PROBE_EPOCHS, 12]
+        assert marked("resnet8w8") == []
+
     def test_are_absent_before_the_first_epoch(self) -> None:
         assert figures.learning_curves(sample.leaderboard("preparing")) == []
 
     def test_axes_of_a_short_training_repeat_no_number(self) -> None:
         board = sample.leaderboard("finished")
-        curves = [curve.model_copy(update={"points": curve.points[:3], "probe_epochs": 1}) for curve in board.curves]
+        curves = [curve.model_copy(update={"points": curve.points[:3]}) for curve in board.curves]
         short = board.model_copy(update={"curves": curves})
         for figure in [*figures.learning_curves(short), *figures.share_curves(short), *figures.teacher_curves(short)]:
             written = re.findall(r">([\d.]+%?)</text>", figure.svg)

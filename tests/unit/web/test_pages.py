@@ -68,7 +68,7 @@ class TestJobPage:
         assert page.count("progress") == 0
 
     def test_a_running_job_shows_stages_remaining_time_and_refreshes(self) -> None:
-        html = pages.job_page(sample.leaderboard("probing"))
+        html = pages.job_page(sample.leaderboard("exploring"))
         page = _Tags(html)
         assert page.count("progress") == 5
         assert "About 2 min 08 s left." in page.text
@@ -82,7 +82,7 @@ class TestJobPage:
 
     def test_the_table_shows_every_number_with_its_spread(self) -> None:
         text = re.sub(r"\s+", " ", _page(sample.leaderboard("finished")).text)
-        assert "resnet20 272k parameters 8 epochs of training, 12 s 96.9% 84.65% ± 0.54" in text
+        assert "resnet20 272k parameters 8 epochs of training, 12 s 96.9% 64% 84.65% ± 0.54" in text
         assert "84.65% ± 0.54 95.65% ± 0.54 95.6% 94.4 to 96.8% +2.50" in text
         assert "Behind the two best after the probe by more than the noise." in text
 
@@ -110,6 +110,18 @@ class TestJobPage:
         assert "save those marked" in text
         assert "protocol 0badcafe" in text
 
+    def test_the_rounds_say_who_trained_and_why(self) -> None:
+        text = re.sub(r"\s+", " ", _page(sample.leaderboard("finished")).text)
+        assert "2resnet20 and resnet14seeds 0 and 1, to epoch 122 arms to rung 2 lower the expected regret" in text
+        assert "3no teacher, resnet20 and resnet14seeds 0, 1 and 2, to epoch 24Confirming. The choice is best" in text
+        assert text.count("Confirming. ") == 1
+        assert "Who trained, and why" not in _page(sample.leaderboard("preparing")).text
+
+    def test_every_rung_of_every_seed_is_there(self) -> None:
+        text = re.sub(r"\s+", " ", _page(sample.leaderboard("finished")).text)
+        assert "SeedEpoch 6Epoch 12Epoch 24Test" in text
+        assert re.search(r"resnet8w80\d\d\.\d\d%–––", text)
+
     def test_where_weights_came_from_is_said(self) -> None:
         text = re.sub(r"\s+", " ", _page(sample.with_weights()).text)
         assert "resnet20@file:mine/t.safetensors 272k parameters taken as it is, 0.4 s" in text
@@ -130,7 +142,7 @@ class TestJobPage:
 
     @pytest.mark.parametrize("state", ["failed", "cancelled"])
     def test_a_job_that_ended_early_says_why(self, state: str) -> None:
-        board = sample.leaderboard("probing", state="running")
+        board = sample.leaderboard("exploring", state="running")
         changes = {"state": state, "failure": "Every teacher failed: the loss is no longer finite."}
         board = board.model_copy(update={"job": board.job.model_copy(update=changes)})
         html = pages.job_page(board)
@@ -138,7 +150,7 @@ class TestJobPage:
         assert "data-running" not in html
 
     def test_a_failed_candidate_shows_its_reason(self) -> None:
-        board = sample.leaderboard("training")
+        board = sample.leaderboard("confirming")
         update = {"status": "failed", "reason": "Out of memory on every device.", "rank": None}
         board = board.model_copy(update={"rows": [board.rows[0].model_copy(update=update), *board.rows[1:]]})
         text = re.sub(r"\s+", " ", _page(board).text)
@@ -196,15 +208,15 @@ class TestReport:
         assert len(names) == len(set(names))
 
     def test_of_a_running_job_does_not_try_to_refresh(self) -> None:
-        html = pages.report_page(sample.leaderboard("probing"))
+        html = pages.report_page(sample.leaderboard("exploring"))
         assert "data-running" not in html
         assert "refresh" not in html
 
 
 class TestJobList:
     def test_shows_state_progress_verdict_and_link(self) -> None:
-        running = sample.job("running", "probing", verdict="resnet20 leads.")
-        failed = sample.job("failed", "probing", failure="The data set is broken.")
+        running = sample.job("running", "exploring", verdict="resnet20 leads.")
+        failed = sample.job("failed", "exploring", failure="The data set is broken.")
         html = pages.jobs_page(JobList(jobs=[running, failed], next_before="abc"), "http://host/")
         page = _Tags(html)
         assert page.count("a", href=f"/jobs/{sample.JOB_ID}") == 2

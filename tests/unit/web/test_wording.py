@@ -85,4 +85,31 @@ def test_the_ledger_says_what_was_spent_saved_and_reused() -> None:
 
 def test_a_queued_job_has_a_headline() -> None:
     assert wording.headline(sample.leaderboard("queued")) == "Waiting for a worker to begin."
-    assert wording.headline(sample.leaderboard("probing")).startswith("No verdict yet: the student is being probed")
+    assert wording.headline(sample.leaderboard("exploring")).startswith("No verdict yet: short trainings")
+
+
+def test_a_chance_is_never_quite_certain() -> None:
+    assert [wording.chance(value) for value in (None, 0.0, 0.004, 0.27, 0.996, 1.0)] == [
+        "–", "<1%", "<1%", "27%", ">99%", ">99%",
+    ]  # fmt: skip
+
+
+def test_a_round_says_under_whom_where_and_how_far() -> None:
+    first, _, last = sample.leaderboard().rounds
+    assert wording.who(last) == "no teacher, resnet20 and resnet14"
+    assert wording.where(last) == "seeds 0, 1 and 2, to epoch 24"
+    assert wording.where(first) == "seed 0, to epoch 6"
+    audit = [last.steps[-1].model_copy(update={"purpose": "audit"})]
+    assert wording.who(last.model_copy(update={"steps": audit})) == "resnet14 (audit)"
+    empty = last.model_copy(update={"steps": []})
+    assert (wording.who(empty), wording.where(empty)) == ("nobody", "–")
+
+
+def test_how_sure_a_verdict_is() -> None:
+    verdict = sample.leaderboard().verdict
+    assert verdict is not None
+    assert wording.odds(verdict) == (
+        "Best of the teachers with a chance of 64%, expected loss 0.11 points. "
+        "Training all of them fully would change the answer with a chance of 8%."
+    )
+    assert wording.odds(None) == wording.odds(verdict.model_copy(update={"chance": None})) == ""

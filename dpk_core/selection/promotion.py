@@ -1,0 +1,76 @@
+"""Which teachers are trained fully on all seeds in the end, and for the others why they are not, in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dpk_core.selection.knowledge import Arm, Knowledge
+from dpk_core.selection.outlook import Outlook, outlook
+from dpk_core.selection.posterior import Model
+from dpk_core.selection.statistics import mean
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promotion:
+    """Whether a teacher is trained fully on all seeds, and why in words."""
+
+    teacher: str
+    promoted: bool
+    reason: str
+
+
+def promotions(knowledge: Knowledge, count: int) -> tuple[Promotion, ...]:
+    """All teachers that did not fail, likeliest first; the first `count` of them are promoted.
+
+    The arm without a teacher is not in question and not in the answer.
+    """
+    if not knowledge.teachers.ranked:
+        return ()
+    belief = Model(knowledge).posterior.teachers
+    view = outlook(belief)
+    arms = {arm.teacher: arm for arm in belief.arms}
+    order = [arms[teacher] for teacher in (view.choice, *(each for each in view.chances if each != view.choice))]
+    last = order[min(count, len(order)) - 1]
+    return tuple(
+        Promotion(
+            teacher=arm.teacher or "", promoted=place < count,
+            reason=f"{_said(arm, knowledge, view)}."
+            if place < count
+            else f"{_said(arm, knowledge, view)}{_behind(arm, last)}.",
+        )
+        for place, arm in enumerate(order)
+    )  # fmt: skip
+
+
+def _said(arm: Arm, knowledge: Knowledge, view: Outlook) -> str:
+    chance = f"Best with a chance of {view.chances[arm.teacher]:.0%}"
+    rung = _highest(arm)
+    if rung is None:
+        return f"{chance}, judged by its own accuracy alone"
+    return f"{chance} after {_where(arm, rung, knowledge)}: {_percent(arm, rung)}"
+
+
+def _behind(arm: Arm, last: Arm) -> str:
+    """What the last one promoted had at the rung at which the arm was stopped, over the seeds of both."""
+    rung = _highest(arm)
+    if rung is None or not (common := set(arm.at(rung)) & set(last.at(rung))):
+        return ""
+    theirs = mean({seed: value for seed, value in last.at(rung).items() if seed in common})
+    return f"; the last one promoted, {last.label}, had {100 * theirs:.1f}%"
+
+
+def _where(arm: Arm, rung: int, knowledge: Knowledge) -> str:
+    seeds = len(arm.at(rung))
+    on = f"{seeds} seed{'' if seeds == 1 else 's'}"
+    if rung == len(knowledge.rungs) - 1:
+        return f"full training on {on}"
+    return f"rung {rung + 1} of {len(knowledge.rungs)} ({knowledge.rungs[rung]:.0%} of the training) on {on}"
+
+
+def _percent(arm: Arm, rung: int) -> str:
+    return f"{100 * mean(arm.at(rung)):.1f}%"
+
+
+def _highest(arm: Arm) -> int | None:
+    """The furthest rung that any of its trainings reached."""
+    return max((len(curve) for curve in arm.curves.values()), default=0) - 1 if any(arm.curves.values()) else None

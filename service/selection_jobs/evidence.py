@@ -1,0 +1,121 @@
+"""What a job knows: its rows as the pure part sees them. Validation results only; the test split never gets here."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dpk_core.codec import from_json
+from dpk_core.selection.experience import picture_spread
+from dpk_core.selection.knowledge import Arm, Knowledge, Prior
+from service.selection_jobs.snapshot import ArmRuns, Snapshot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What the students' finished runs measured: `accuracies` by training and epoch, whichever run of the training it
+    was; `epochs` that each run trained itself, those that it took over from another left out."""
+
+    accuracies: Mapping[str, Mapping[int, float]]
+    epochs: Mapping[str, int]
+
+
+def knowledge(snapshot: Snapshot, evidence: Evidence) -> Knowledge:
+    """All arms with their curves at the plan's rungs, their costs, and what was believed beforehand."""
+    plan = snapshot.plan
+    prices = _prices(snapshot, evidence)
+    arms = tuple(
+        Arm(
+            teacher=arm.candidate.teacher, teacher_accuracy=_teacher_accuracy(arm), cost=price * plan.epochs,
+            curves=_curves(arm, plan.rungs, evidence), failed=arm.first_failed is not None,
+        )
+        for arm, price in zip(snapshot.arms, prices, strict=True)
+    )  # fmt: skip
+    return Knowledge(arms=arms, rungs=plan.fractions, seeds=plan.seeds, prior=_prior(snapshot))
+
+
+def paces(snapshot: Snapshot, evidence: Evidence) -> list[float | None]:
+    """Measured seconds per epoch of each arm's student, reused runs too; None where nothing was timed."""
+    found: list[float | None] = []
+    for arm in snapshot.arms:
+        runs = [run for runs in arm.students.values() for run in runs.values() if run.state == "finished"]
+        epochs = sum(evidence.epochs.get(run.id, 0) for run in runs)
+        seconds = sum(run.seconds for run in runs if evidence.epochs.get(run.id, 0))
+        found.append(seconds / epochs if epochs and seconds > 0 else None)
+    return found
+
+
+def _prices(snapshot: Snapshot, evidence: Evidence) -> list[float]:
+    """Seconds per epoch that decisions count with.
+
+    An arm without a time of its own costs what the others cost on average, and nothing timed at all costs 1. Where no
+    time is set as a limit, only steps of a factor of two count: that a training was interrupted, or had a busy machine,
+    must not decide who trains next.
+    """
+    measured = paces(snapshot, evidence)
+    known = [pace for pace in measured if pace is not None]
+    if not known:
+        return [1.0] * len(measured)
+    prices = [fmean(known) if pace is None else pace for pace in measured]
+    if snapshot.plan.spending.seconds is not None:
+        return prices
+    least = min(known)
+    return [least * 2.0 ** round(math.log2(price / least)) for price in prices]
+
+
+def _teacher_accuracy(arm: ArmRuns) -> float | None:
+    if arm.teacher is None or arm.teacher.result is None:
+        return None
+    return float(arm.teacher.result["validation_accuracy"])
+
+
+def _curves(arm: ArmRuns, rungs: Sequence[int], evidence: Evidence) -> dict[int, tuple[float, ...]]:
+    curves = {}
+    for seed, runs in sorted(arm.students.items()):
+        reached = arm.reached(seed)
+        if not reached:
+            continue
+        ends = {stop: run.result for stop, run in runs.items() if run.result is not None}
+        measured = evidence.accuracies.get(runs[reached].training_key, {})
+        results = {stop: float(result["validation_accuracy"]) for stop, result in ends.items()}
+        values = {**measured, **results}
+        curves[seed] = tuple(values[rung] for rung in rungs if rung <= reached)
+    return curves
+
+
+def _prior(snapshot: Snapshot) -> Prior:
+    """What was believed at the start; the spread that the choice of pictures makes is this job's own, once measured."""
+    stored = snapshot.job.prior
+    prior = Prior().at(snapshot.plan.fractions) if stored is None else from_json(Prior, stored)
+    fulls = [
+        {seed: runs[snapshot.plan.epochs].result for seed, runs in arm.students.items() if snapshot.plan.epochs in runs}
+        for arm in snapshot.arms
+        if arm.candidate.teacher is not None and arm.first_failed is None
+    ]
+    found = spread_over_pictures(fulls)
+    return prior if found is None else replace(prior, picture_spread=found)
+
+
+def spread_over_pictures(results: Sequence[Mapping[int, dict[str, Any] | None]]) -> float | None:
+    """`picture_spread` over the arms' full results by seed, where at least two arms share two seeds."""
+    bits = [
+        {seed: _bits(each) for seed, each in by_seed.items() if each is not None and each.get("validation_right")}
+        for by_seed in results
+    ]
+    bits = [by_seed for by_seed in bits if len(by_seed) > 1]
+    common = sorted(set.intersection(*map(set, bits))) if bits else []
+    if len(bits) < 2 or len(common) < 2:
+        return None
+    return picture_spread(np.array([[by_seed[seed] for seed in common] for by_seed in bits]))
+
+
+def _bits(result: Mapping[str, Any]) -> NDArray[np.bool_]:
+    packed = np.frombuffer(base64.b64decode(result["validation_right"]), dtype=np.uint8)
+    return np.unpackbits(packed, count=result["validation_pictures"]).astype(np.bool_)
