@@ -19,7 +19,7 @@ from service.selection_jobs.curves import Measurements, curves
 from service.selection_jobs.ledger import ledger, row_seconds
 from service.selection_jobs.plan import Plan
 from service.selection_jobs.snapshot import ArmRuns, Snapshot
-from service.selection_jobs.trials import arm_trial
+from service.selection_jobs.trials import arm_trial, row_scores
 from service.selection_jobs.trust import fidelity, job_stamp, row_stamp, trust
 
 
@@ -96,7 +96,7 @@ def _row(
         teacher_test_accuracy=teacher.get("test_accuracy"),
         teacher_parameters=teacher.get("parameters"),
         stamp=row_stamp(snapshot, arm),
-        scores=dict(arm_trial(snapshot, arm).scores),
+        scores=row_scores(arm_trial(snapshot, arm)),
         preparation=None if candidate.teacher is None else _preparation(snapshot.plan, candidate.teacher, arm.teacher),
         probe=_summary(known.probe),
         full=_summary(known.full),

@@ -28,12 +28,10 @@ class Taught:
     def trial(self, name: str, teacher: dict[str, Any] | None, *, audited: bool = False) -> Trial:
         """`teacher`: the result of the teacher's preparation, if it has one."""
         scores = {} if teacher is None else {"size": float(teacher["parameters"]), **(teacher.get("scores") or {})}
-        if self.gaps:
-            scores["cka_gap"] = fmean(gap for _, gap in sorted(self.gaps.items()))
         return Trial(
             teacher=name, teacher_accuracy=None if teacher is None else teacher["validation_accuracy"],
             reached={rung: dict(by_seed) for rung, by_seed in sorted(self.reached.items())}, scores=scores,
-            audited=audited,
+            gaps=dict(sorted(self.gaps.items())), audited=audited,
         )  # fmt: skip
 
 
@@ -41,6 +39,12 @@ def job_question(snapshot: Snapshot) -> Question:
     """The job's teachers that did not fail, with what is known of them by now."""
     able = [arm for arm in snapshot.arms if arm.candidate.teacher is not None and arm.candidate.status != "failed"]
     return Question(trials=tuple(arm_trial(snapshot, arm) for arm in able), seeds=snapshot.plan.seeds)
+
+
+def row_scores(trial: Trial) -> dict[str, float]:
+    """What a row shows: the CKA gap as its mean over the teacher's own seeds."""
+    gap = {"cka_gap": fmean(trial.gaps.values())} if trial.gaps else {}
+    return {**trial.scores, **gap}
 
 
 def arm_trial(snapshot: Snapshot, arm: ArmRuns) -> Trial:
