@@ -19,7 +19,7 @@ SCORES: dict[PredictorName, tuple[str, float]] = {
     "leep": ("LEEP", 1.0),
     "h_score": ("H-score", 1.0),
 }
-"""What a trial's `scores` are called, the rule that follows them, and whether the highest or the lowest wins."""
+"""What the scores of teachers are called, the rule that follows them, and whether the highest or the lowest wins."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,9 +45,8 @@ def predictors(question: Question, previous: str | None) -> tuple[Predictor, ...
         _predictor("teacher_accuracy", "the most accurate", accuracies, known),
     ]
     for name, (title, sign) in SCORES.items():
-        found.append(
-            _predictor(name, title, {each.teacher: sign * each.scores[name] for each in _having(trials, name)}, known)
-        )
+        scores = question.gaps() if name == "cka_gap" else _scores(trials, name)
+        found.append(_predictor(name, title, {teacher: sign * score for teacher, score in scores.items()}, known))
     won = {} if previous is None or previous not in known else {previous: 1.0}
     note = None if won else "No earlier job with this student and method has one of these teachers as its winner."
     found.append(Predictor(name="previous_winner", title="the previous winner", scores=won, note=note))
@@ -68,8 +67,8 @@ def picks(scores: Mapping[str, float], count: int = 1) -> tuple[tuple[str, ...],
     return (tuple(chosen),)
 
 
-def _having(trials: tuple[Trial, ...], name: str) -> list[Trial]:
-    return [each for each in trials if name in each.scores]
+def _scores(trials: tuple[Trial, ...], name: str) -> dict[str, float]:
+    return {each.teacher: each.scores[name] for each in trials if name in each.scores}
 
 
 def _predictor(name: PredictorName, title: str, scores: Mapping[str, float], known: set[str]) -> Predictor:

@@ -17,14 +17,15 @@ FULL = 1.0
 class Trial:
     """A teacher by its label, and its student's accuracy by rung and seed; one that failed is left out.
 
-    `scores`: what rivals say of it by their names (`dpk_core.selection.predictors`), as measured. `audited`: trained
-    fully although the probes had dropped it.
+    `scores`: what rivals say of it by their names (`dpk_core.selection.predictors`), as measured; `gaps`: the CKA gap to
+    the student, which depends on the seed. `audited`: trained fully although the probes had dropped it.
     """
 
     teacher: str
     teacher_accuracy: float | None = None
     reached: Mapping[float, Mapping[int, float]] = field(default_factory=dict)
     scores: Mapping[str, float] = field(default_factory=dict)
+    gaps: Mapping[int, float] = field(default_factory=dict)
     audited: bool = False
 
 
@@ -50,6 +51,16 @@ class Question:
         probed = [each for each in self.trials if each.reached]
         rungs = sorted({rung for each in probed for rung in each.reached if rung < FULL})
         return tuple(rung for rung in rungs if shared_seeds(probed, rung))
+
+    def gaps(self) -> dict[str, float]:
+        """Mean CKA gap by teacher over the seeds that all who have one share; where they share none, over its own."""
+        able = [each.gaps for each in self.trials if each.gaps]
+        shared = set.intersection(*map(set, able)) if able else set()
+        return {
+            each.teacher: mean({seed: gap for seed, gap in each.gaps.items() if not shared or seed in shared})
+            for each in self.trials
+            if each.gaps
+        }
 
     def levels(self, rung: float) -> dict[str, float]:
         """Mean accuracy at the rung by teacher, over the seeds that all of those who reached it share.

@@ -19,7 +19,7 @@ from dpk_core.selection.trials import Question, Trial
 from service.database.tables import Measurement, Run, SelectionJob, Verdict
 from service.selection_jobs.plan import Plan, rung_epoch
 from service.selection_jobs.stamp import plan_stamp, training_stamp
-from service.selection_jobs.trials import Result, teacher_scores
+from service.selection_jobs.trials import Result, gaps, teacher_scores
 
 NEWEST = 2000
 """Student runs looked back at; more would make a page slow and change an estimate little."""
@@ -61,7 +61,8 @@ def _trial(name: str, teacher: Result | None, runs: Sequence[_Taught], plan: Pla
         teacher=name,
         teacher_accuracy=None if teacher is None else teacher["validation_accuracy"],
         reached=dict(reached),
-        scores=teacher_scores(teacher, [each.result for each in runs]),
+        scores=teacher_scores(teacher),
+        gaps=gaps((each.seed, each.result) for each in runs),
     )
 
 

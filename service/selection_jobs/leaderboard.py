@@ -22,7 +22,7 @@ from service.selection_jobs.evidence import Evidence, knowledge
 from service.selection_jobs.ledger import ledger, row_seconds
 from service.selection_jobs.plan import Plan
 from service.selection_jobs.snapshot import ArmRuns, Snapshot
-from service.selection_jobs.trials import job_question, scores
+from service.selection_jobs.trials import job_question, row_scores
 from service.selection_jobs.trust import fidelity, job_stamp, row_stamp, trust
 
 
@@ -145,7 +145,7 @@ def _row(snapshot: Snapshot, arm: ArmRuns, known: Arm, beliefs: _Beliefs) -> sch
         teacher_test_accuracy=teacher.get("test_accuracy"),
         teacher_parameters=teacher.get("parameters"),
         stamp=row_stamp(snapshot, arm),
-        scores=scores(snapshot, arm),
+        scores=row_scores(arm),
         preparation=None if candidate.teacher is None else _preparation(snapshot.plan, candidate.teacher, arm.teacher),
         probe=_summary(known.at(0)) if last else None,
         full=_summary(known.at(last)),

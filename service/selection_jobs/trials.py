@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from statistics import fmean
 from typing import Any
 
@@ -22,7 +22,8 @@ def job_question(snapshot: Snapshot, known: Knowledge) -> Question:
             teacher=each.teacher,
             teacher_accuracy=each.teacher_accuracy,
             reached={rung: at for place, rung in enumerate(known.rungs) if (at := each.at(place))},
-            scores=scores(snapshot, arms[each.teacher]),
+            scores=teacher_scores(_preparation(arms[each.teacher])),
+            gaps=_gaps(arms[each.teacher]),
             audited=_is_audited(snapshot, arms[each.teacher]),
         )
         for each in known.arms
@@ -31,22 +32,32 @@ def job_question(snapshot: Snapshot, known: Knowledge) -> Question:
     return Question(trials=trials, seeds=snapshot.plan.seeds)
 
 
-def scores(snapshot: Snapshot, arm: ArmRuns) -> dict[str, float]:
-    """What rivals say of an arm's teacher; nothing of the arm without one."""
-    results = [
-        run.result
-        for link, run in snapshot.links
-        if link.candidate_id == arm.candidate.id and run.state == "finished" and run.result is not None
-    ]
-    teacher = None if arm.teacher is None or arm.teacher.state != "finished" else arm.teacher.result
-    return teacher_scores(teacher, results)
+def row_scores(arm: ArmRuns) -> dict[str, float]:
+    """What rivals say of an arm's teacher, the CKA gap as its mean over the arm's own seeds."""
+    gaps = _gaps(arm)
+    return teacher_scores(_preparation(arm)) | ({"cka_gap": fmean(gaps.values())} if gaps else {})
 
 
-def teacher_scores(teacher: Result | None, students: Sequence[Result]) -> dict[str, float]:
-    """By a rival's name: of the teacher's own preparation, and the mean gap to the students that it taught."""
-    found = {} if teacher is None else {"size": float(teacher["parameters"]), **(teacher.get("scores") or {})}
-    gaps = [gap for each in students if (gap := (each.get("scores") or {}).get("cka_gap")) is not None]
-    return found | ({"cka_gap": fmean(gaps)} if gaps else {})
+def teacher_scores(preparation: Result | None) -> dict[str, float]:
+    """By a rival's name, of a teacher's own preparation."""
+    if preparation is None:
+        return {}
+    return {"size": float(preparation["parameters"]), **(preparation.get("scores") or {})}
+
+
+def gaps(students: Iterable[tuple[int, Result]]) -> dict[int, float]:
+    """The CKA gap by seed; each seed's is measured by the first run of its training."""
+    found = ((seed, (result.get("scores") or {}).get("cka_gap")) for seed, result in students)
+    return {seed: gap for seed, gap in found if gap is not None}
+
+
+def _gaps(arm: ArmRuns) -> dict[int, float]:
+    runs = [(seed, run) for seed, by_epoch in sorted(arm.students.items()) for run in by_epoch.values()]
+    return gaps((seed, run.result) for seed, run in runs if run.state == "finished" and run.result is not None)
+
+
+def _preparation(arm: ArmRuns) -> Result | None:
+    return None if arm.teacher is None or arm.teacher.state != "finished" else arm.teacher.result
 
 
 def _is_audited(snapshot: Snapshot, arm: ArmRuns) -> bool:

@@ -133,6 +133,16 @@ def test_a_teacher_without_all_seeds_is_not_fully_trained() -> None:
     assert [each.teacher for each in question.trained] == ["b", "c"]
 
 
+def test_gaps_are_compared_on_the_seeds_that_all_share() -> None:
+    near = Trial(teacher="a", gaps={0: 0.5, 1: 0.9})
+    question = Question(trials=(near, Trial(teacher="b", gaps={0: 0.6}), Trial(teacher="c")))
+    assert question.gaps() == {"a": 0.5, "b": 0.6}
+    assert Question(trials=(near, Trial(teacher="b", gaps={2: 0.6}))).gaps() == {"a": 0.7, "b": 0.6}
+    rule = next(each for each in predictors(question, None) if each.name == "cka_gap")
+    assert picks(rule.scores) == (("a",),)
+    assert rule.note == "Not measured of c."
+
+
 def test_levels_are_means_over_shared_seeds() -> None:
     one = Trial(teacher="a", reached={0.5: {0: 0.1, 1: 0.5}, 0.25: {0: 0.2}})
     other = Trial(teacher="b", reached={0.5: {1: 0.3, 2: 0.9}})
