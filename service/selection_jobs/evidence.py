@@ -86,7 +86,8 @@ def _curves(arm: ArmRuns, rungs: Sequence[int], evidence: Evidence) -> dict[int,
         measured = evidence.accuracies.get(runs[reached].training_key, {})
         results = {stop: float(result["validation_accuracy"]) for stop, result in ends.items()}
         values = {**measured, **results}
-        curves[seed] = tuple(values[rung] for rung in rungs if rung <= reached)
+        # Every epoch is measured; were one lost, the next one's value stands for it, and no job gets stuck.
+        curves[seed] = tuple(values[min(each for each in values if each >= rung)] for rung in rungs if rung <= reached)
     return curves
 
 

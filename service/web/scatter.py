@@ -56,7 +56,7 @@ class _Plane:
 
 
 def scatters(board: Leaderboard) -> list[Figure]:
-    """After the probes (every teacher) and fully trained (the promoted ones, the others as expected), once known."""
+    """At the first rung and fully trained (the promoted teachers, the others as expected), once known."""
     return [figure for moment in ("probe", "full") if (figure := _scatter(board, moment)) is not None]
 
 
@@ -74,7 +74,7 @@ def _scatter(board: Leaderboard, moment: Literal["probe", "full"]) -> Figure | N
     if bare is not None:
         said += f"; no teacher: student {percent(bare.mean)}"
     return Figure(
-        title="After the probe" if moment == "probe" else "Fully trained",
+        title="At the first rung" if moment == "probe" else "Fully trained",
         description=f"{said}.",
         caption=_MEASURED + _EXPECTED if any(not point.measured for point in placed) else _MEASURED,
         spec=_spec(ordered, paints(board.rows), bare),

@@ -29,7 +29,15 @@ JOB = {
     "dataset": "digits",
     "teachers": ["cifar/resnet8w8", "cifar/resnet14w8"],
     "seeds": 2,
-    "budget": {"epochs": 3, "probe_epochs": 1, "promote": 1, "teacher_epochs": 16, "batch_size": 32},
+    "budget": {
+        "epochs": 3,
+        "rungs": [1, 3],
+        "policy": "halving",
+        "promote": 1,
+        "audit": 0,
+        "teacher_epochs": 16,
+        "batch_size": 32,
+    },
 }
 """Small, and yet its teachers are trained long enough to be interrupted at leisure."""
 
@@ -187,9 +195,9 @@ def results(leaderboard: dict[str, Any]) -> dict[str, Any]:
     curves = {
         f"{curve['label']} {curve['purpose']} {curve['seed']}": curve["points"] for curve in leaderboard["curves"]
     }
-    return {
-        "rows": rows, "curves": curves, "verdict": leaderboard["verdict"], "correlations": leaderboard["correlations"]
-    }  # fmt: skip
+    rounds = [{name: value for name, value in each.items() if name != "spent"} for each in leaderboard["rounds"]]
+    told = {name: leaderboard[name] for name in ("verdict", "correlations")}
+    return {"rows": rows, "rounds": rounds, "curves": curves, **told}
 
 
 TIMES = ("seconds", "candidate_id")

@@ -15,7 +15,7 @@ SMALLEST: dict[str, Any] = {
     **JOB,
     "teachers": ["cifar/resnet8w8"],
     "seeds": 1,
-    "budget": {"epochs": 2, "probe_epochs": 1, "promote": 1, "teacher_epochs": 1},
+    "budget": {"epochs": 2, "rungs": [1, 2], "promote": 1, "audit": 0, "teacher_epochs": 1},
 }
 
 

@@ -37,19 +37,20 @@ def test_the_demo_answers_with_everything_it_promises(tmp_path: Path) -> None:
     assert board.verdict.sentence.split(".")[0] in " ".join(done.stdout.split())
     for row in board.rows:
         assert len(row.seeds) == 3
-        assert all(seed.probe_accuracy is not None for seed in row.seeds)
         assert (row.teacher is None) == (row.teacher_accuracy is None)
         trained = row.status == "finished"
-        assert all((seed.full_accuracy is not None) == trained for seed in row.seeds)
-        assert all((seed.test_accuracy is not None) == trained for seed in row.seeds)
-    assert sum(row.full is not None for row in board.rows) == DEMO_JOB.budget.promote + 1
+        assert all(seed.full_accuracy is not None for seed in row.seeds) == trained
+        assert all((seed.test_accuracy is None) == (seed.full_accuracy is None) for seed in row.seeds)
+    audited = {step.teacher for each in board.rounds for step in each.steps if step.purpose == "audit"}
+    assert sum(row.status == "finished" for row in board.rows) == DEMO_JOB.budget.promote + 1 + len(audited)
+    assert [each.stage for each in board.rounds][-1] == "confirming"
+    assert sum(row.chance or 0 for row in board.rows) == pytest.approx(1)
     assert len({row.teacher_accuracy for row in board.rows if row.teacher is not None}) > 3, "the teachers look alike"
     for curve in board.curves:
         taught = curve.purpose == "student" and curve.label != "no teacher"
         assert all(("share.last" in point.values) == taught for point in curve.points)
     measured = [each for each in board.correlations if each.value is not None]
     assert all(each.low is not None and each.high is not None for each in measured)
-    assert "teacher_probe" in {each.name for each in measured}
     assert board.ledger.spent > 0
     assert board.ledger.saved is not None
     assert "<script" not in page.read_text()

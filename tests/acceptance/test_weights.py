@@ -22,7 +22,7 @@ JOB: dict[str, Any] = {
     "teachers": [TEACHER],
     "method": "kd",
     "seeds": 1,
-    "budget": {"epochs": 2, "probe_epochs": 1, "promote": 1, "teacher_epochs": 3},
+    "budget": {"epochs": 2, "rungs": [1, 2], "promote": 1, "audit": 0, "teacher_epochs": 3},
 }
 
 

@@ -75,7 +75,7 @@ class TestRunningJob:
         """The page shows how the job goes on and ends, without being loaded anew."""
         page.goto(f"/jobs/{job_id}")
         page.evaluate("window.sameDocument = true")
-        expect(page.locator("#stages .stage-running .stage-title")).to_have_text("Probes")
+        expect(page.locator("#stages .stage-running .stage-title")).to_have_text("Exploring")
         page.locator("#asked summary").click()
         drive.run_to_end(job_id)
         expect(page.get_by_role("heading", level=1)).to_have_text(_verdict(job_id), timeout=30_000)

@@ -9,10 +9,12 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import select
 
+from dpk_core.codec import from_json
 from dpk_core.protocol import RunResult
+from dpk_core.selection.knowledge import Prior
 from dpk_core.spec import RunSpec
 from service.database.session import reading
-from service.database.tables import Round
+from service.database.tables import Round, SelectionJob
 from service.selection_jobs.choices import ModelChoice
 from service.selection_jobs.schemas import Leaderboard
 from tests.contract import job_driver as drive
@@ -211,6 +213,20 @@ class TestReuse:
         assert {run.state for run in drive.runs_of(other, purpose="teacher")} == {"finished"}
         assert {run.state for run in drive.runs_of(other, purpose="probe")} == {"queued"}
 
+    def test_what_is_believed_beforehand_is_settled_once_and_learnt_from_other_questions_only(self) -> None:
+        first = finished(policy="exhaustive").job.id
+        assert _prior(first) == Prior().at((0.25, 0.5, 1.0))
+        other = drive.submit(drive.request().model_copy(update={"student": ModelChoice(model="cifar/resnet8")}))
+        drive.advance(other)
+        learnt = _prior(other)
+        assert learnt.slope > 0.5, "under these made-up results a student follows its teacher point by point"
+        assert learnt.seed_spread[-1] < Prior().seed_spread[-1]
+        again = drive.submit(drive.request(policy="exhaustive"))
+        drive.run_to_end(again)
+        assert _prior(again) == Prior().at((0.25, 0.5, 1.0)), "what it reuses itself teaches it nothing"
+        drive.run_to_end(other)
+        assert _prior(other) == learnt
+
     def test_the_store_informs_later_jobs_about_other_students_only(self) -> None:
         first = drive.submit()
         drive.run_to_end(first)
@@ -224,3 +240,10 @@ class TestReuse:
         assert {found.scope: found.pairs for found in before.correlations if found.name == "teacher_full"} == {
             "job": 2, "store": 2,
         }  # fmt: skip
+
+
+def _prior(job_id: str) -> Prior:
+    with reading() as session:
+        stored = session.get_one(SelectionJob, job_id).prior
+    assert stored is not None
+    return from_json(Prior, stored)

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, column, exc, insert, inspect, table, text
+from sqlalchemy import JSON, Engine, column, exc, insert, inspect, select, table, text
+from sqlalchemy.orm import Session
 
+from dpk_core.catalogue.datasets import DIGITS
+from dpk_core.codec import from_json, to_json
 from migrations import commands
 from migrations.__main__ import main
 from service.database.session import open_engine
-from service.database.tables import SCHEMA_REVISION, Base
+from service.database.tables import SCHEMA_REVISION, Base, Candidate, SelectionJob
+from service.selection_jobs import repository
+from service.selection_jobs.plan import Plan, make_plan
+from service.selection_jobs.schemas import SelectionJobRequest
 
 
 @pytest.fixture
@@ -68,6 +76,28 @@ class TestMigrations:
         with pytest.raises(exc.IntegrityError):
             insert_run(engine, "d", "queued")
 
+    def test_jobs_of_one_probe_are_told_as_jobs_of_rungs_and_back(self, engine: Engine) -> None:
+        commands.upgrade("0001", engine=engine)
+        request = SelectionJobRequest(student="cifar/resnet8w4", dataset="digits", teachers=["cifar/resnet20"])
+        plan = to_json(make_plan(request, DIGITS))
+        epochs = plan["student_recipe"]["epochs"]
+        old = {name: value for name, value in plan.items() if name not in ("rungs", "spending")} | {"probe_epochs": 6}
+        asked = {**request.model_dump(mode="json"), "budget": {"epochs": None, "probe_epochs": 6, "promote": 2}}
+        insert_job(engine, "j", old, asked)
+        commands.upgrade(engine=engine)
+        with Session(engine) as session:
+            job = session.get_one(SelectionJob, "j")
+            assert from_json(Plan, job.plan).rungs == (6, epochs)
+            assert SelectionJobRequest.model_validate(job.request).budget.rungs == [6, epochs]
+            assert job.stage == "confirming"
+            assert [each.status for each in session.scalars(select(Candidate))] == ["exploring"]
+            assert repository.snapshot(session, job).rounds == []
+        commands.downgrade("0001", engine=engine)
+        with engine.connect() as connection:
+            row = connection.execute(text("SELECT stage, plan FROM selection_jobs")).one()
+            assert row.stage == "training"
+            assert (json.loads(row.plan) if isinstance(row.plan, str) else row.plan) == old
+
     def test_two_at_once_are_one_after_the_other(self, engine: Engine) -> None:
         threads = [threading.Thread(target=commands.upgrade, kwargs={"engine": engine}) for _ in range(3)]
         for thread in threads:
@@ -105,11 +135,21 @@ class TestCommand:
             ).stdout.strip()
             for action in ("current", "upgrade", "current", "downgrade")
         ]  # fmt: skip
-        assert said == ["empty", SCHEMA_REVISION, SCHEMA_REVISION, "empty"]
+        assert said == ["empty", SCHEMA_REVISION, SCHEMA_REVISION, "0001"]
 
     def test_an_unknown_action_is_refused(self) -> None:
         with pytest.raises(SystemExit):
             main(["sideways"])
+
+
+def insert_job(engine: Engine, job_id: str, plan: dict[str, Any], request: dict[str, Any]) -> None:
+    job = {"id": job_id, "state": "running", "stage": "training", "revision": 1, "created_at": "2026-01-01 00:00:00"}
+    documents = {"plan": plan, "request": request}
+    columns = [*map(column, job), *(column(name, JSON) for name in documents)]
+    candidate = {"id": 1, "job_id": job_id, "position": 0, "teacher": "cifar/resnet20", "status": "probed"}
+    with engine.begin() as connection:
+        connection.execute(insert(table("selection_jobs", *columns)), {**job, **documents})
+        connection.execute(insert(table("candidates", *map(column, candidate))), candidate)
 
 
 def insert_run(engine: Engine, run_id: str, state: str, *, withdrawn: bool = False) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -78,6 +79,10 @@ class TestFinished:
         assert result.weights.bytes == (artifacts / "weights" / "teacher.safetensors").stat().st_size
         assert result.test_accuracy is not None
         assert (result.epochs, result.validation_pictures, result.test_pictures) == (2, 539, 360)
+        assert result.validation_right is not None
+        packed = np.frombuffer(base64.b64decode(result.validation_right), dtype=np.uint8)
+        right = np.unpackbits(packed, count=result.validation_pictures)
+        assert right.mean() == pytest.approx(result.validation_accuracy)
 
     def test_an_average_of_the_weights_is_what_is_judged_and_kept(self, runner: Runner, artifacts: Path) -> None:
         averaged = replace(RECIPE, ema_decay=0.5)

@@ -1,0 +1,115 @@
+"""What a job knows, read off its rows."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dpk_core.codec import to_json
+from dpk_core.selection.experience import picture_spread
+from dpk_core.selection.knowledge import Prior
+from service.database.tables import Candidate, JobRun, Run, SelectionJob
+from service.database.types import utc_now
+from service.selection_jobs.evidence import Evidence, knowledge, paces
+from service.selection_jobs.snapshot import Snapshot, assemble
+from tests.unit.service.test_plan_and_progress import PLAN, REQUEST
+
+WEAK, STRONG = (teacher.label for teacher in REQUEST.teachers)
+Ended = tuple[str | None, int, int, float]
+"""Teacher, seed, last epoch and accuracy."""
+
+
+def told(right: np.ndarray[Any, Any]) -> dict[str, Any]:
+    packed = base64.b64encode(np.packbits(right).tobytes()).decode()
+    return {"validation_right": packed, "validation_pictures": len(right)}
+
+
+def snapshot(*ended: Ended, seconds: float = 1.0, prior: Prior | None = None, **results: dict[str, Any]) -> Snapshot:
+    """Finished runs; `results` adds to those of the run named `seed-epoch-teacher's place`."""
+    stored = None if prior is None else to_json(prior)
+    job = SelectionJob(
+        id="j", state="running", stage="exploring", request={}, plan={}, prior=stored, created_at=utc_now()
+    )
+    arms = [Candidate(id=i, job_id="j", position=i, teacher=arm, status="waiting") for i, arm in enumerate(PLAN.arms)]
+    links = []
+    for teacher, seed, stop, accuracy in ended:
+        place = PLAN.arms.index(teacher)
+        name = f"r{seed}_{stop}_{place}"
+        result = {"validation_accuracy": accuracy, "test_accuracy": None, **results.get(name, {})}
+        run = Run(
+            id=name, training_key=f"t{seed}_{place}", state="finished", purpose="probe", seed=seed, result=result,
+            seconds=seconds, spec={"stop_epoch": stop},
+        )  # fmt: skip
+        links.append((JobRun(job_id="j", candidate_id=place, run_id=name, purpose="explore", seed=seed), run))
+    return assemble(job, PLAN, arms, links)
+
+
+NOTHING = Evidence(accuracies={}, epochs={})
+
+
+class TestCurves:
+    def test_each_rung_that_was_reached_has_its_value(self) -> None:
+        found = knowledge(snapshot((WEAK, 0, 2, 0.6), (WEAK, 0, 8, 0.8), (WEAK, 1, 2, 0.5)), NOTHING)
+        assert found.arms[0].curves == {0: (0.6, 0.8), 1: (0.5,)}
+        assert found.arms[1].curves == {}
+
+    def test_a_rung_that_was_passed_comes_from_the_measurements(self) -> None:
+        measured = Evidence(accuracies={"t0_0": {1: 0.3, 2: 0.61, 8: 0.9}}, epochs={})
+        found = knowledge(snapshot((WEAK, 0, 8, 0.8)), measured)
+        assert found.arms[0].curves == {0: (0.61, 0.8)}, "a run's own result counts before what others measured"
+
+    def test_a_rung_that_nobody_measured_is_as_the_next(self) -> None:
+        assert knowledge(snapshot((WEAK, 0, 8, 0.8)), NOTHING).arms[0].curves == {0: (0.8, 0.8)}
+
+    def test_what_others_measured_beyond_is_not_known(self) -> None:
+        measured = Evidence(accuracies={"t0_0": {2: 0.6, 8: 0.9}}, epochs={})
+        assert knowledge(snapshot((WEAK, 0, 2, 0.6)), measured).arms[0].curves == {0: (0.6,)}
+
+
+class TestCosts:
+    RUNS = (WEAK, 0, 2, 0.6), (STRONG, 0, 2, 0.6)
+
+    def with_paces(self, weak: float, strong: float) -> Snapshot:
+        found = snapshot(*self.RUNS)
+        for (_, run), seconds in zip(found.links, (weak, strong), strict=True):
+            run.seconds = 2 * seconds
+        return found
+
+    @property
+    def evidence(self) -> Evidence:
+        return Evidence(accuracies={}, epochs={"r0_2_0": 2, "r0_2_1": 2})
+
+    def test_they_are_those_of_the_epochs_that_a_run_trained_itself(self) -> None:
+        assert paces(self.with_paces(3.0, 5.0), self.evidence) == [3.0, 5.0, None]
+        assert paces(self.with_paces(3.0, 5.0), Evidence(accuracies={}, epochs={"r0_2_0": 1})) == [6.0, None, None]
+
+    def test_jitter_does_not_show_and_a_factor_does(self) -> None:
+        costs = [
+            [arm.cost for arm in knowledge(self.with_paces(1.0, strong), self.evidence).arms[:2]]
+            for strong in (0.8, 1.3, 3.0, 4.1)
+        ]
+        assert costs == [[0.8 * 8, 0.8 * 8], [8, 8], [8, 4 * 8], [8, 4 * 8]]
+
+    def test_without_any_time_all_are_alike(self) -> None:
+        assert {arm.cost for arm in knowledge(snapshot(*self.RUNS), NOTHING).arms} == {8.0}
+
+
+class TestPrior:
+    def test_what_was_stored_at_the_start_counts(self) -> None:
+        stored = Prior(slope=0.3, mismatch=(0.01, 0.0), seed_spread=(0.02, 0.01))
+        assert knowledge(snapshot(prior=stored), NOTHING).prior == stored
+        assert knowledge(snapshot(), NOTHING).prior == Prior().at((0.25, 1.0))
+
+    def test_the_spread_over_pictures_is_measured_once_two_teachers_have_two_seeds(self) -> None:
+        chance = np.random.default_rng(0)
+        right = chance.random((2, 2, 200)) < chance.random((2, 1, 200))
+        ended = [(teacher, seed, 8, 0.8) for teacher in (WEAK, STRONG) for seed in (0, 1)]
+        results = {f"r{seed}_8_{place}": told(right[place, seed]) for place in (0, 1) for seed in (0, 1)}
+        found = knowledge(snapshot(*ended, **results), NOTHING).prior
+        assert found.picture_spread == pytest.approx(picture_spread(right))
+        assert found.picture_spread != Prior().picture_spread
+        results.pop("r1_8_1")
+        assert knowledge(snapshot(*ended, **results), NOTHING).prior.picture_spread == Prior().picture_spread
