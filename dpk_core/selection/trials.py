@@ -17,8 +17,8 @@ FULL = 1.0
 class Trial:
     """A teacher by its label, and its student's accuracy by rung and seed; one that failed is left out.
 
-    `scores`: what rivals say of it by their names (`dpk_core.selection.predictors`), as measured; `gaps`: the CKA gap to
-    the student, which depends on the seed. `audited`: trained fully although the probes had dropped it.
+    `scores`: what rivals say of it by their names (`dpk_core.selection.predictors`), as measured; `gaps`: the CKA gap
+    to the student, which depends on the seed. `audited`: trained fully although the probes had dropped it.
     """
 
     teacher: str
