@@ -284,8 +284,8 @@ def _trust(progress: Progress) -> Trust:
     return Trust(
         stamp=STAMP, stamp_holds=list(HOLDS), teachers=5, trained=2 if progress == "finished" else 0, audited=0,
         winner="cifar/resnet20" if progress == "finished" else None,
-        note="Over the 2 of 5 teachers that were trained fully; the others were dropped after their probes, so the "
-        "probe looks better here than it may be.",
+        note="Over the 2 of 5 teachers that were trained fully; the others were dropped on the way, so the probe "
+        "looks better here than it may be.",
         rivals=[_rival(*rule, progress == "finished") for rule in RULES],
     )  # fmt: skip
 
