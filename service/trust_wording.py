@@ -32,11 +32,15 @@ class RivalLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CoefficientLine:
-    """One relation with its three coefficients, each a value and its interval or the reason why there is none."""
+    """One relation with its three coefficients, each a value and its interval or the reason why there is none.
+
+    `note`: why there is none of the three; then there are no cells.
+    """
 
     title: str
     pairs: int
     cells: tuple[tuple[str, str], ...]
+    note: str
 
 
 def stamp_sentence(trust: Trust) -> str:
@@ -73,12 +77,7 @@ def coefficient_lines(correlations: Sequence[Correlation]) -> list[CoefficientLi
     by_title: dict[str, list[Correlation]] = {}
     for each in correlations:
         by_title.setdefault(each.title, []).append(each)
-    return [
-        CoefficientLine(
-            title=f"{title[:1].upper()}{title[1:]}", pairs=found[0].pairs, cells=tuple(_cell(each) for each in found)
-        )
-        for title, found in by_title.items()
-    ]
+    return [_coefficients(title, found) for title, found in by_title.items()]
 
 
 def regret(measured: Measured | None) -> str:
@@ -86,10 +85,20 @@ def regret(measured: Measured | None) -> str:
     return NOTHING if measured is None else points(measured.value).lstrip("+")
 
 
+def _coefficients(title: str, found: Sequence[Correlation]) -> CoefficientLine:
+    measured = any(each.value is not None for each in found)
+    return CoefficientLine(
+        title=f"{title[:1].upper()}{title[1:]}", pairs=found[0].pairs,
+        cells=tuple(_cell(each) for each in found) if measured else (),
+        note="" if measured else found[0].note or "Not measurable yet.",
+    )  # fmt: skip
+
+
 def _line(rival: Rival) -> RivalLine:
     same = rival.trained_picks == rival.picks
     elsewhere = "" if same or not rival.trained_picks else f"of the fully trained: {_names(rival.trained_picks)}"
     record = rival.record
+    lone = record.questions < 2  # this job alone, of which the other cells tell
     return RivalLine(
         rule=f"{rival.title[:1].upper()}{rival.title[1:]}",
         picks=_names(rival.picks),
@@ -99,8 +108,8 @@ def _line(rival: Rival) -> RivalLine:
         regret=regret(rival.regret),
         regret_under=_span(rival.regret),
         regret_two=regret(rival.regret_two),
-        record=NOTHING if record.hits is None else f"{100 * record.hits.value:.0f}% of {record.questions}",
-        record_under=_record(rival),
+        record=NOTHING if record.hits is None or lone else f"{100 * record.hits.value:.0f}% of {record.questions}",
+        record_under="" if lone else _record(rival),
         is_probe=rival.name == PROBE,
     )
 

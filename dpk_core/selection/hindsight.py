@@ -178,4 +178,4 @@ def _censoring(question: Question) -> str:
     note = f"Over the {len(trained)} of {count} teachers that were trained fully"
     if audited:
         return f"{note}, {audited} of them dropped before and trained all the same, to check on the dropping."
-    return f"{note}; the others were dropped after their probes, so the probe looks better here than it may be."
+    return f"{note}; the others were dropped on the way, so the probe looks better here than it may be."

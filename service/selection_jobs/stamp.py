@@ -14,7 +14,7 @@ from service.selection_jobs.plan import Plan
 DIGITS = 8
 HOLDS = (
     "data fingerprint", "method and its settings", "student", "what the student starts from",
-    "recipe, augmentation and budget in epochs", "training version",
+    "recipe with augmentation and epochs", "training version",
 )  # fmt: skip
 """What the stamp is made of, in words."""
 

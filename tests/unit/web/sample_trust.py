@@ -28,8 +28,8 @@ def trust(*, finished: bool) -> Trust:
     return Trust(
         stamp=STAMP, stamp_holds=list(HOLDS), teachers=5, trained=2 if finished else 0, audited=0,
         winner="cifar/resnet20" if finished else None,
-        note="Over the 2 of 5 teachers that were trained fully; the others were dropped after their probes, so the "
-        "probe looks better here than it may be.",
+        note="Over the 2 of 5 teachers that were trained fully; the others were dropped on the way, so the probe "
+        "looks better here than it may be.",
         rivals=[_rival(*rule, finished) for rule in RULES],
     )  # fmt: skip
 

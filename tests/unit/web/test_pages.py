@@ -98,7 +98,7 @@ class TestJobPage:
     def test_every_coefficient_has_its_interval_or_its_reason(self) -> None:
         text = re.sub(r"\s+", " ", _page(sample.leaderboard("finished")).text)
         assert "after the probe 5 0.83 −0.11 to 0.99 0.73 −0.11 to 0.99 0.63 −0.11 to 0.99" in text
-        assert text.count("– Two teachers were trained fully; a correlation needs three.") == 3
+        assert "full student accuracy 2 Two teachers were trained fully; a correlation needs three. Seeds" in text
 
     def test_a_row_of_another_protocol_is_marked(self) -> None:
         board = sample.leaderboard("finished")
