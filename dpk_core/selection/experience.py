@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpk_core.selection.knowledge import Arm, Knowledge, Prior
+from dpk_core.selection.posterior import Model
 
 WEIGHT = 8.0
 """Degrees of freedom that the base prior is worth."""
@@ -88,6 +89,29 @@ def learn(jobs: Sequence[Knowledge], base: Prior) -> Prior:
         teacher_spread=teacher.sd(), baseline_spread=baseline.sd(), common_spread=common.sd(),
         seed_spread=tuple(pool.sd() for pool in seed), mismatch=(*(float(value) for value in falling), 0.0),
     )  # fmt: skip
+
+
+def fitted(job: Knowledge) -> Knowledge:
+    """The same with a prior whose spreads are as wide as the job's own results ask for; its slope stays what it was.
+
+    What is trained fully on two seeds or more teaches the job its own spreads, rung by rung. And results further apart
+    than even these hold possible show that they are not those of this data: then all grow by one factor, so that a
+    single surprising curve does not make its teacher all but certain. It is the scale of a normal model with unknown
+    variance (Gelman et al., Bayesian Data Analysis, section 3.3), never below 1.
+    """
+    own = learn([job], job.prior)
+    job = replace(job, prior=replace(own, slope=job.prior.slope, slope_spread=job.prior.slope_spread))
+    model, prior = Model(job), job.prior
+    factor = float(np.sqrt((WEIGHT + model.misfit) / (WEIGHT + model.freedom)))
+    if factor <= 1:
+        return job
+    wide = replace(
+        prior, slope_spread=factor * prior.slope_spread, teacher_spread=factor * prior.teacher_spread,
+        baseline_spread=factor * prior.baseline_spread, common_spread=factor * prior.common_spread,
+        mismatch=tuple(factor * value for value in prior.mismatch),
+        seed_spread=tuple(factor * value for value in prior.seed_spread),
+    )  # fmt: skip
+    return replace(job, prior=wide)
 
 
 def picture_spread(right_ASV: NDArray[np.bool_]) -> float | None:

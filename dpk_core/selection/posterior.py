@@ -93,7 +93,11 @@ def _interval(value: float, variance: float) -> Estimate:
 
 
 class Model:
-    """The Gaussian of one job, conditioned on its results; answers what more results would change."""
+    """The Gaussian of one job, conditioned on its results; answers what more results would change.
+
+    `misfit`: squared distance of the results from what was expected, in standard deviations; about `freedom` where the
+    prior is right.
+    """
 
     def __init__(self, knowledge: Knowledge) -> None:
         self._knowledge = knowledge
@@ -115,6 +119,7 @@ class Model:
         prior_mean_A = LEVEL + knowledge.prior.slope * self._x_A
         if not len(rows):
             self._factor: Matrix | None = None
+            self.misfit, self.freedom = 0.0, 0
             self.posterior = Posterior(arms=self.arms, mean_A=prior_mean_A, covariance_AA=self._prior_AA)
             return
         self._factor = linalg.cholesky(
@@ -122,6 +127,9 @@ class Model:
         )
         self._whitened_NA = self._whiten(self._arms_with(self._places).T)
         residual_N = self._whiten(seen_N - prior_mean_A[self._places.arm])
+        # The level and the gain of every rung below the last are free and cost a result each.
+        free = len({*self._places.rung.tolist(), len(knowledge.rungs) - 1})
+        self.misfit, self.freedom = float(residual_N @ residual_N), max(0, len(rows) - free)
         self.posterior = Posterior(
             arms=self.arms,
             mean_A=prior_mean_A + self._whitened_NA.T @ residual_N,

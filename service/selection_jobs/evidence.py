@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpk_core.codec import from_json
-from dpk_core.selection.experience import picture_spread
+from dpk_core.selection.experience import fitted, picture_spread
 from dpk_core.selection.knowledge import Arm, Knowledge, Prior
 from service.selection_jobs.snapshot import ArmRuns, Snapshot
 
@@ -28,7 +28,8 @@ class Evidence:
 
 
 def knowledge(snapshot: Snapshot, evidence: Evidence) -> Knowledge:
-    """All arms with their curves at the plan's rungs, their costs, and what was believed beforehand."""
+    """All arms with their curves at the plan's rungs, their costs, and what was believed beforehand, made as wide as
+    the results ask for."""
     plan = snapshot.plan
     prices = _prices(snapshot, evidence)
     arms = tuple(
@@ -38,7 +39,7 @@ def knowledge(snapshot: Snapshot, evidence: Evidence) -> Knowledge:
         )
         for arm, price in zip(snapshot.arms, prices, strict=True)
     )  # fmt: skip
-    return Knowledge(arms=arms, rungs=plan.fractions, seeds=plan.seeds, prior=_prior(snapshot))
+    return fitted(Knowledge(arms=arms, rungs=plan.fractions, seeds=plan.seeds, prior=_prior(snapshot)))
 
 
 def paces(snapshot: Snapshot, evidence: Evidence) -> list[float | None]:
@@ -101,7 +102,10 @@ def _prior(snapshot: Snapshot) -> Prior:
         if arm.candidate.teacher is not None and arm.first_failed is None
     ]
     found = spread_over_pictures(fulls)
-    return prior if found is None else replace(prior, picture_spread=found)
+    if found is None:
+        return prior
+    # Few teachers measure it badly, now and then as nothing: what was believed counts as much.
+    return replace(prior, picture_spread=math.sqrt((prior.picture_spread**2 + found**2) / 2))
 
 
 def spread_over_pictures(results: Sequence[Mapping[int, dict[str, Any] | None]]) -> float | None:

@@ -102,16 +102,24 @@ def stages(snapshot: Snapshot) -> list[StageProgress]:
     for task in tasks(snapshot):
         counted[task.stage][0] += task.done
         counted[task.stage][1] += task.total
+    if snapshot.confirming is None:
+        counted["exploring"][1] = max(counted["exploring"][1], _most_exploring(snapshot))
     over = snapshot.job.state == "finished"
     counted["deciding"] = [int(over), 1]
     return [_stage(snapshot, stage, done, total) for stage, (done, total) in counted.items()]
 
 
+def _most_exploring(snapshot: Snapshot) -> int:
+    """Steps that exploring can come to: how many rounds there will be is not known, and a bar must not go back."""
+    plan = snapshot.plan
+    teachers = sum(arm.candidate.teacher is not None and arm.first_failed is None for arm in snapshot.arms)
+    return teachers * len(plan.seeds) * plan.epochs * plan.steps_per_epoch
+
+
 def _stage(snapshot: Snapshot, stage: Stage, done: int, total: int) -> StageProgress:
     reached = -1 if snapshot.job.stage is None else STAGES.index(snapshot.job.stage)
     state: Literal["waiting", "running", "done"] = "waiting"
-    # Exploring is over when its policy says so: between two rounds nothing is left of what is known so far.
-    if reached > STAGES.index(stage) or (done >= total and reached >= 0 and stage != "exploring"):
+    if reached > STAGES.index(stage) or (done >= total and reached >= 0):
         state = "done"
     elif reached == STAGES.index(stage) or done > 0:
         state = "running"

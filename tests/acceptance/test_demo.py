@@ -36,7 +36,7 @@ def test_the_demo_answers_with_everything_it_promises(tmp_path: Path) -> None:
     assert board.verdict.final
     assert board.verdict.sentence.split(".")[0] in " ".join(done.stdout.split())
     for row in board.rows:
-        assert len(row.seeds) == 3
+        assert len(row.seeds) == DEMO_JOB.seeds
         assert (row.teacher is None) == (row.teacher_accuracy is None)
         trained = row.status == "finished"
         assert all(seed.full_accuracy is not None for seed in row.seeds) == trained

@@ -95,7 +95,7 @@ class TestStages:
     def test_full_trainings_are_foreseen_before_anything_runs(self) -> None:
         found = stages(snapshot(stage="preparing_teachers"))
         assert [(stage.done, stage.total) for stage in found] == [
-            (0, 2 * 4 * STEPS), (0, 0), (0, 2 * 2 * 8 * STEPS), (0, 1),
+            (0, 2 * 4 * STEPS), (0, 2 * 2 * 8 * STEPS), (0, 2 * 2 * 8 * STEPS), (0, 1),
         ]  # fmt: skip
         assert [stage.state for stage in found] == ["running", "waiting", "waiting", "waiting"]
 
@@ -111,7 +111,7 @@ class TestStages:
         )
         assert [stage.done for stage in found] == [8 * STEPS, 2 * STEPS + 5, 0, 0]
         # What exploring has done of a training need not be done again by confirming.
-        assert [stage.total for stage in found] == [8 * STEPS, 4 * STEPS, (2 * 8 + 6 + 8) * STEPS, 1]
+        assert [stage.total for stage in found] == [8 * STEPS, 4 * 8 * STEPS, (2 * 8 + 6 + 8) * STEPS, 1]
         assert [stage.state for stage in found[:3]] == ["done", "running", "waiting"]
 
     def test_a_run_counts_from_where_the_one_before_ended(self) -> None:
@@ -123,13 +123,14 @@ class TestStages:
                 stage="confirming",
             )
         )
+        assert (found[1].done, found[1].total, found[1].state) == (2 * STEPS, 2 * STEPS, "done")
         assert (found[2].done, found[2].total) == (3, (6 + 8) * STEPS)
 
     def test_a_failed_arm_is_not_waited_for(self) -> None:
         found = stages(
             snapshot((0, "teacher", 0, run("a", "failed", purpose="teacher")), rounds=[explore(WEAK, STRONG)])
         )
-        assert [stage.total for stage in found] == [4 * STEPS, 2 * STEPS, (2 * 8 + 6 + 8) * STEPS, 1]
+        assert [stage.total for stage in found] == [4 * STEPS, 2 * 8 * STEPS, (2 * 8 + 6 + 8) * STEPS, 1]
 
 
 class TestRemaining:
@@ -138,7 +139,7 @@ class TestRemaining:
 
     def test_the_rest_goes_on_at_the_measured_pace_over_all_slots(self) -> None:
         timed = snapshot((0, "teacher", 0, run("a", "running", step=28, seconds=28.0)))
-        steps = sum(stage.total for stage in stages(timed)[:3]) - 28
+        steps = (2 * 4 + 2 * 2 * 8) * STEPS - 28
         assert remaining_seconds(timed, 1) == steps
         assert remaining_seconds(timed, 2) == steps / 2
 

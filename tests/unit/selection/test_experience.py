@@ -1,0 +1,110 @@
+"""What is learnt from jobs, earlier ones and a job's own: spreads are found again, and surprise widens the belief."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from dpk_core.selection.experience import fitted, learn, picture_spread
+from dpk_core.selection.knowledge import Knowledge, Prior
+from dpk_core.selection.outlook import outlook
+from dpk_core.selection.posterior import Model
+from tests.unit.selection.made_up import PRIOR, RUNGS, SEEDS, arm, job, reveal, world
+
+WHOLE = {(index, seed): len(RUNGS) for index in range(6) for seed in SEEDS}
+WILD = replace(
+    PRIOR, seed_spread=(0.06, 0.048, 0.032, 0.024), mismatch=(0.048, 0.036, 0.02, 0.0), common_spread=0.024,
+    teacher_spread=0.04,
+)  # fmt: skip
+"""Four times as wide as the default."""
+
+
+def jobs(count: int, prior: Prior, seed: int = 0) -> list[Knowledge]:
+    chance = np.random.Generator(np.random.PCG64(seed))
+    truths = (0.7 + prior.teacher_spread * chance.normal(size=6) for _ in range(count))
+    return [reveal(world(chance, truth, prior), WHOLE) for truth in truths]
+
+
+class TestLearn:
+    def test_without_jobs_nothing_is_learnt(self) -> None:
+        assert learn([], PRIOR) == PRIOR
+        assert learn([reveal(world(np.random.default_rng(0), np.full(6, 0.7)), {(0, 0): 4})], PRIOR) == PRIOR
+
+    def test_the_spreads_of_many_jobs_are_found_again(self) -> None:
+        found = learn(jobs(60, WILD), PRIOR)
+        assert found.seed_spread == pytest.approx(WILD.seed_spread, rel=0.1)
+        assert found.mismatch == pytest.approx(WILD.mismatch, rel=0.25)
+        assert found.common_spread == pytest.approx(WILD.common_spread, rel=0.25)
+        assert found.teacher_spread == pytest.approx(WILD.teacher_spread, rel=0.25)
+
+    def test_a_single_job_moves_the_prior_part_of_the_way(self) -> None:
+        found = learn(jobs(1, WILD), PRIOR)
+        assert PRIOR.seed_spread[0] < found.seed_spread[0] < WILD.seed_spread[0]
+
+    def test_a_student_that_follows_its_teacher_is_noticed(self) -> None:
+        chance = np.random.Generator(np.random.PCG64(1))
+        followed = []
+        for _ in range(20):
+            accuracy = 0.9 + 0.03 * chance.normal(size=6)
+            known = reveal(world(chance, 0.7 + 0.5 * (accuracy - 0.9)), WHOLE)
+            arms = tuple(replace(each, teacher_accuracy=float(accuracy[int(each.teacher[-1])])) for each in known.arms)
+            followed.append(replace(known, arms=arms))
+        found = learn(followed, PRIOR)
+        assert found.slope == pytest.approx(0.5, abs=0.1)
+        assert found.slope_spread < PRIOR.slope_spread
+
+
+class TestFitted:
+    def test_what_the_prior_expects_changes_little(self) -> None:
+        for known in jobs(5, PRIOR):
+            few = replace(known, arms=tuple(replace(each, curves={0: each.curves[0][:2]}) for each in known.arms))
+            wider = fitted(few).prior.teacher_spread / PRIOR.teacher_spread
+            assert 1 <= wider < 1.6
+
+    def test_one_surprising_curve_makes_no_teacher_certain(self) -> None:
+        # Seen on digits: after half of a training one student was 19 points ahead of the other; four were not tried.
+        curves = [{0: (0.43, 0.63, 0.83)}, {0: (0.41, 0.55, 0.64)}, {}, {}]
+        known = job(*(arm(index, each) for index, each in enumerate(curves)))
+        sure, wide = (outlook(Model(each).posterior) for each in (known, fitted(known)))
+        assert sure.choice == wide.choice
+        assert sure.chances[sure.choice] > 0.99
+        assert wide.chances[wide.choice] < 0.85
+
+    def test_the_slope_stays(self) -> None:
+        known = jobs(1, WILD)[0]
+        assert fitted(known).prior.slope == PRIOR.slope
+
+    def test_nothing_known_changes_nothing(self) -> None:
+        assert fitted(job(arm(0), arm(1))) == job(arm(0), arm(1))
+
+    def test_in_a_wilder_world_the_90_percent_set_holds_the_best_more_often(self) -> None:
+        chance = np.random.Generator(np.random.PCG64(3))
+        held = {"as it is": 0, "fitted": 0}
+        for _ in range(100):
+            truth = 0.7 + WILD.teacher_spread * chance.normal(size=6)
+            known = reveal(world(chance, truth, WILD), {(index, 0): 2 for index in range(6)})
+            for name, each in (("as it is", known), ("fitted", fitted(known))):
+                held[name] += f"family/teacher{int(truth.argmax())}" in outlook(Model(each).posterior).best_set
+        assert held["fitted"] >= 84
+        assert held["fitted"] > held["as it is"]
+
+
+class TestMisfit:
+    def test_it_is_about_its_freedom_where_the_prior_is_right(self) -> None:
+        models = [Model(known) for known in jobs(30, PRIOR)]
+        assert sum(each.misfit for each in models) == pytest.approx(sum(each.freedom for each in models), rel=0.1)
+
+
+class TestPictureSpread:
+    def test_it_is_found_again(self) -> None:
+        chance = np.random.default_rng(0)
+        easy_AV = np.clip(chance.normal(0.8, 0.3, (8, 1, 4000)), 0, 1)
+        right_ASV = chance.random((8, 3, 4000)) < easy_AV
+        expected = float(np.sqrt(easy_AV[:, 0].var(1).mean() / 4000))
+        assert picture_spread(right_ASV) == pytest.approx(expected, rel=0.1)
+
+    def test_it_takes_two_arms_and_two_seeds(self) -> None:
+        assert picture_spread(np.ones((1, 3, 10), dtype=bool)) is None
+        assert picture_spread(np.ones((3, 1, 10), dtype=bool)) is None
