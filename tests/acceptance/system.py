@@ -191,7 +191,7 @@ def gone(process: psutil.Process) -> bool:
 
 def results(leaderboard: dict[str, Any]) -> dict[str, Any]:
     """Everything on a leaderboard that must not depend on where, how fast or how often interrupted it was made."""
-    rows = [{name: value for name, value in row.items() if name not in TIMES} for row in leaderboard["rows"]]
+    rows = [_timeless(row) for row in leaderboard["rows"]]
     curves = {
         f"{curve['label']} {curve['purpose']} {curve['seed']}": curve["points"] for curve in leaderboard["curves"]
     }
@@ -201,3 +201,8 @@ def results(leaderboard: dict[str, Any]) -> dict[str, Any]:
 
 
 TIMES = ("seconds", "candidate_id")
+
+
+def _timeless(values: dict[str, Any]) -> dict[str, Any]:
+    kept = {name: value for name, value in values.items() if name not in TIMES}
+    return {name: _timeless(value) if isinstance(value, dict) else value for name, value in kept.items()}
