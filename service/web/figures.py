@@ -81,8 +81,9 @@ def _line(kind: str, x: Spec, y: Spec, mark: Spec) -> Spec:
 
 def share_curves(board: Leaderboard) -> list[Figure]:
     """One chart per stage: the share of features each teacher hands over, mean over the seeds."""
-    by_arm = _by_candidate(curve for curve in board.curves if curve.purpose == "student")
-    names = {name for curve in board.curves for point in curve.points for name in point.values}
+    curves = [curve for curve in board.curves if curve.purpose == "student"]
+    by_arm = _by_candidate(curves)
+    names = {name for curve in curves for point in curve.points for name in point.values}
     ordered = [name for name in _STAGES if name in names]
     ordered += sorted(name for name in names if name.startswith("share.") and name not in _STAGES)
     return [_share_curve(board, by_arm, name) for name in ordered]

@@ -144,7 +144,7 @@ def end(held: Claim, outcome: Outcome) -> None:
 def _measured(held: Claim, epoch: int, outcome: float) -> Measured:
     training, last = held.spec.training, epoch == held.spec.stop_epoch
     accuracy = outcome if last or training.role == "teacher" else at_epoch(training, epoch)
-    values = {"validation_accuracy": accuracy, "share.last": 0.5}
+    values = {"validation_accuracy": accuracy} | ({} if training.role == "teacher" else {"share.last": 0.5})
     return Measured(run_id=held.run_id, step=14 * epoch, epoch=epoch, values=values)
 
 

@@ -1,0 +1,34 @@
+"""A page at every moment of a job, on SQLite and on Postgres."""
+
+from __future__ import annotations
+
+import pytest
+
+from service.selection_jobs.schemas import PolicyName
+from service.web import pages
+from tests.contract import job_driver as drive
+from tests.contract.job_driver import Failure, by_skill
+
+pytestmark = pytest.mark.usefixtures("store")
+
+
+@pytest.mark.parametrize("policy", ["posterior", "halving", "teacher_accuracy"])
+def test_the_page_can_be_drawn_at_every_moment(policy: PolicyName) -> None:
+    job_id = drive.submit(drive.request(policy=policy))
+    drive.advance(job_id)
+    going = True
+    while going:
+        board = drive.board(job_id)
+        assert board.job.id in pages.job_page(board)
+        assert all(stage.done <= stage.total for stage in board.job.progress)
+        going = drive.step(job_id)
+
+
+def test_the_page_of_a_job_that_lost_all_its_teachers() -> None:
+    job_id = drive.submit()
+    drive.run_to_end(job_id, lambda spec: Failure("No.") if spec.training.role == "teacher" else by_skill(spec))
+    board = drive.board(job_id)
+    assert board.job.state == "finished"
+    assert board.verdict is not None
+    assert board.verdict.kind == "undecided"
+    assert "No." in pages.job_page(board)
