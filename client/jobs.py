@@ -17,6 +17,7 @@ from client.sdk import Client
 from client.terminal import print_leaderboard, say
 from dpk_core.catalogue.weights import split_weights
 from service.selection_jobs.schemas import Job, SelectionJobRequest
+from service.trust_wording import other_protocols_sentence
 from service.validation import field_errors
 from service.wording import bounds, percent, point_bounds, points
 
@@ -102,12 +103,13 @@ def best_teacher(
     student: Annotated[str, typer.Option(help="The student, as family/name.")],
     dataset: Annotated[str, typer.Option(help="The data set.")],
     method: Annotated[str | None, typer.Option(help="dpk or kd.")] = None,
+    stamp: Annotated[str | None, typer.Option(help="Only jobs with this protocol stamp.")] = None,
     server: Server = SERVER_DEFAULT,
     as_json: AsJson = False,
 ) -> None:
     """Look up the answer of a finished job; ends with 1 when there is none."""
     with Client(server) as client:
-        best = client.best_teacher(student, dataset, method=method)
+        best = client.best_teacher(student, dataset, method=method, stamp=stamp)
         if as_json:
             print_document(best)
             return
@@ -116,6 +118,8 @@ def best_teacher(
             say(console(), f"Expected accuracy: {percent(expected.value)} ({bounds(expected)}).")
         if best.gain is not None:
             say(console(), f"Gain over no teacher: {points(best.gain.value)} points ({point_bounds(best.gain)}).")
+        if others := other_protocols_sentence(best):
+            say(console(), others)
         say(console(), f"Page: {client.base_url}{best.page}", whole=True)
 
 

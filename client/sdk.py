@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from client.errors import NothingFound, ServerProblem, ServerUnreachable
 from service.best_teacher.schemas import BestTeacher
+from service.calibration.schemas import Calibration
 from service.schemas import Problem, Wire
 from service.selection_jobs.schemas import Job, JobList, JobState, Leaderboard, SelectionJobRequest
 
@@ -78,10 +79,18 @@ class Client:
         """Asks a job to stop; it shows `cancelled` once its processes are gone."""
         return self._ask(Job, "POST", f"/selection-jobs/{quote(job_id, safe='')}/cancel")
 
-    def best_teacher(self, student: str, dataset: str, *, method: str | None = None) -> BestTeacher:
-        """What the finished jobs say about a student on a data set."""
-        params = {"student": student, "dataset": dataset} | ({} if method is None else {"method": method})
+    def best_teacher(
+        self, student: str, dataset: str, *, method: str | None = None, stamp: str | None = None
+    ) -> BestTeacher:
+        """What the newest finished job says about a student on a data set; `stamp`: under that protocol."""
+        given = {"student": student, "dataset": dataset, "method": method, "stamp": stamp}
+        params = {name: value for name, value in given.items() if value is not None}
         return self._ask(BestTeacher, "GET", "/best-teacher", params=params)
+
+    def calibration(self, *, dataset: str | None = None, method: str | None = None) -> Calibration:
+        """How often what the finished jobs stated came true."""
+        params = {name: value for name, value in (("dataset", dataset), ("method", method)) if value is not None}
+        return self._ask(Calibration, "GET", "/calibration", params=params)
 
     def report(self, job_id: str) -> str:
         """The leaderboard as one self-contained HTML file."""

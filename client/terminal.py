@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from service.selection_jobs.schemas import Leaderboard, Row, Summary
+from service.trust_wording import rival_lines, stamp_sentence
 from service.wording import (
     NOTHING,
     chance,
@@ -41,6 +42,10 @@ def print_leaderboard(console: Console, board: Leaderboard) -> None:
     if prepared := preparation_sentence(board.rows):
         say(console, prepared)
     say(console, ledger_sentence(board.ledger))
+    console.print()
+    console.print(rivals_table(board))
+    say(console, board.trust.note)
+    say(console, stamp_sentence(board.trust))
 
 
 def say(console: Console, sentence: str, *, whole: bool = False) -> None:
@@ -78,6 +83,22 @@ def leaderboard_table(board: Leaderboard, *, wide: bool) -> Table:
     for row in board.rows:
         best = board.verdict is not None and row.teacher is not None and row.teacher == board.verdict.best
         table.add_row(*(Text(cell) for cell in _cells(row, wide=wide)), style="bold green" if best else None)
+    return table
+
+
+def rivals_table(board: Leaderboard) -> Table:
+    """The probe and every cheaper rule: its pick, whether it is the winner, what it would have cost."""
+    table = Table(
+        title=Text("Would a cheaper rule have done? Regret in points"), title_justify="left", box=None,
+        padding=(0, 2, 0, 0), header_style="bold",
+    )  # fmt: skip
+    for name in ("rule", "picks"):
+        table.add_column(name, overflow="fold")
+    for name in ("winner", "regret", "right, all jobs"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for line in rival_lines(board.trust):
+        cells = (line.rule, line.picks, line.winner, line.regret, line.record)
+        table.add_row(*map(Text, cells), style="bold" if line.is_probe else None)
     return table
 
 

@@ -158,6 +158,9 @@ class RunResult:
     device: str
     device_name: str
     weights: ArtifactReference | None
+    scores: dict[str, float] | None = field(default=None, metadata=LATER)
+    """What cheap rules say, by name, where they could be measured: of a teacher `logme`, `leep` and `h_score`; of the
+    first run of a student under a teacher `cka_gap`, before the student had learnt anything."""
     validation_right: str | None = field(default=None, metadata=LATER)
     """Which validation pictures the network told right after the last epoch, in their order: packed bits as base64."""
 

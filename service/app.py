@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from service import openapi, problems
 from service.best_teacher.endpoints import router as best_teacher
+from service.calibration.endpoints import router as calibration
 from service.events import endpoints as events
 from service.head_requests import HeadRequests
 from service.health.endpoints import router as health
@@ -29,7 +30,7 @@ def create_app() -> FastAPI:
         docs_url=None, redoc_url=None,
     )  # fmt: skip
     app.state.closing = threading.Event()
-    for router in (selection_jobs, events.router, best_teacher, health, web):
+    for router in (selection_jobs, events.router, best_teacher, calibration, health, web):
         app.include_router(router)
     app.add_middleware(HeadRequests)
     problems.install(app)

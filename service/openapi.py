@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from service.best_teacher.examples import BEST_TEACHER
+from service.calibration.examples import CALIBRATION
 from service.problems import MEDIA_TYPE, example
 from service.selection_jobs.examples import CANCELLING, JOB, JOB_LIST, LEADERBOARD
 
@@ -19,6 +20,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "get_leaderboard": LEADERBOARD,
     "cancel_selection_job": CANCELLING,
     "get_best_teacher": BEST_TEACHER,
+    "get_calibration": CALIBRATION,
     "is_alive": {"status": "alive"},
     "is_ready": {
         "status": "ready",

@@ -183,10 +183,12 @@ def headline(board: Leaderboard) -> str:
 
 
 def correlation_sentences(correlations: Sequence[Correlation]) -> list[str]:
-    """Every correlation that was measured, with its interval, and in one last sentence those that could not be."""
-    sentences = [_correlation(each, each.value) for each in correlations if each.value is not None]
+    """Pearson's correlations that were measured, with their intervals, and in one last sentence those that could not
+    be."""
+    told = [each for each in correlations if each.statistic == "pearson"]
+    sentences = [_correlation(each, each.value) for each in told if each.value is not None]
     missing: dict[str, list[str]] = {}
-    for each in correlations:
+    for each in told:
         if each.value is None:
             missing.setdefault(each.note or "Not measurable yet.", []).append(each.title)
     return sentences + [f"{note.rstrip('.')}: {'; '.join(titles)}." for note, titles in missing.items()]

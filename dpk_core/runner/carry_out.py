@@ -29,6 +29,7 @@ from dpk_core.protocol import (
 from dpk_core.runner import warm
 from dpk_core.runner.inbox import Assignment
 from dpk_core.runner.life import Channel
+from dpk_core.runner.scores import student_scores, teacher_scores
 from dpk_core.training.checkpoint import CheckpointWriter, resume, save_weights
 from dpk_core.training.evaluate import Evaluation, evaluate
 from dpk_core.training.loop import train
@@ -149,7 +150,8 @@ def carry_out(
         reporter.checkpoint(training)
     if not reached:
         return Stopped(run_id=command.run_id, step=training.step)
-    result = _result(command, training, root, device, device_name)
+    scores = _scores(command, training, channel) if world.leads else None
+    result = _result(command, training, root, device, device_name, scores)
     result = replace(result, validation_right=reporter.validation_right)
     if total_steps == 0 and result.validation_accuracy < CHANCE_MARGIN / training.data.card.classes:
         channel.send(Noticed(run_id=command.run_id, level="warning", message=AT_CHANCE))
@@ -171,7 +173,29 @@ def _prepare(command: RunCommand, root: Path, device: torch.device, world: World
     return training
 
 
-def _result(command: RunCommand, training: Training, root: Path, device: torch.device, device_name: str) -> RunResult:
+def _scores(command: RunCommand, training: Training, channel: Channel) -> dict[str, float] | None:
+    """The rivals' scores that this run is the one to measure; what cannot be measured is said, and fails nothing."""
+    spec = command.spec
+    if spec.training.role == "teacher" and spec.is_full:
+        measured = teacher_scores(training.judged, spec.training.model, training.data)
+    elif training.method.teacher is not None and training.is_first_run:
+        weights_root = None if command.weights_root is None else Path(command.weights_root)
+        measured = student_scores(spec.training, training.method.teacher, training.data, weights_root)
+    else:
+        return None
+    for note in measured.notes:
+        channel.send(Noticed(run_id=command.run_id, level="info", message=note))
+    return measured.scores
+
+
+def _result(
+    command: RunCommand,
+    training: Training,
+    root: Path,
+    device: torch.device,
+    device_name: str,
+    scores: dict[str, float] | None,
+) -> RunResult:
     spec, data = command.spec, training.data
     # The only place that reads the test split, and only when the training is over.
     test = evaluate(training.judged, data, data.read_test(), training.world) if spec.is_full else None
@@ -189,4 +213,5 @@ def _result(command: RunCommand, training: Training, root: Path, device: torch.d
         device=str(device),
         device_name=device_name,
         weights=weights,
+        scores=scores,
     )

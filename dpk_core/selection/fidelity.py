@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from dpk_core.selection.state import Arm, State
-from dpk_core.selection.statistics import CONFIDENCE, Estimate, mean, pooled_correlation
+from dpk_core.selection.association import LEAST_PAIRS, Points, Statistic, associate, free_pairs
+from dpk_core.selection.statistics import CONFIDENCE
+from dpk_core.selection.trials import FULL, Question
 
-LEAST_PAIRS = 4
-"""Fisher's interval does not exist below four pairs."""
+STATISTICS: tuple[Statistic, ...] = ("pearson", "spearman", "kendall")
 
 Name = Literal["teacher_probe", "teacher_full", "probe_full"]
-Points = tuple[list[float], list[float]]
+Scope = Literal["job", "store"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Correlation:
-    """Pearson's correlation across teachers with its interval; `note` says why it is missing where it is."""
+    """A coefficient across teachers with its interval; `note` says why it is missing where it is.
+
+    `rung`: at which fraction of the training the probe was read; None where there is none or where it is each
+    question's own.
+    """
 
     name: Name
     title: str
-    scope: Literal["job", "store"]
+    scope: Scope
+    statistic: Statistic
+    rung: float | None
     value: float | None
     low: float | None
     high: float | None
@@ -32,60 +37,82 @@ class Correlation:
     note: str | None
 
 
-def correlations(state: State) -> tuple[Correlation, ...]:
-    """Within the job: teacher with probe, teacher with full, probe with full; over the store: teacher with full."""
-    arms = [arm for arm in state.arms if arm.teacher is not None and not arm.failed]
+def correlations(question: Question, earlier: Sequence[Question] = ()) -> tuple[Correlation, ...]:
+    """Within the question at its earliest and its latest common rung, then over it and the `earlier` ones together.
 
-    def points(x: Callable[[Arm], float | None], y: Callable[[Arm], float | None]) -> Points:
-        pairs = [(a, b) for arm in arms if (a := x(arm)) is not None and (b := y(arm)) is not None]
-        return [a for a, _ in pairs], [b for _, b in pairs]
-
-    in_job = points(_teacher, _full)
-    groups: dict[str, Points] = defaultdict(lambda: ([], []))
-    for pair in state.history:
-        groups[pair.group][0].append(pair.teacher_accuracy)
-        groups[pair.group][1].append(pair.student_accuracy)
-    return (
-        _correlation("teacher_probe", "teacher accuracy and student probe", "job", [points(_teacher, _probe)]),
-        _correlation("teacher_full", "teacher accuracy and full student accuracy", "job", [in_job]),
-        _correlation("probe_full", "student probe and full student accuracy", "job", [points(_probe, _full)]),
-        _correlation(
-            "teacher_full", "teacher accuracy and full student accuracy, all jobs", "store", [*groups.values(), in_job]
-        ),
-    )
+    Everything with full accuracy is over the fully trained teachers only, which the probes have chosen: see
+    `docs/selection.md` on what that does.
+    """
+    rungs = question.common_rungs
+    ends = list(dict.fromkeys([rungs[0], rungs[-1]])) if rungs else [None]
+    found: list[Correlation] = []
+    for rung in ends:
+        found += _all("teacher_probe", f"teacher accuracy and {_probe(rung, ends)}", "job", rung, [question])
+    found += _all("teacher_full", "teacher accuracy and full student accuracy", "job", None, [question])
+    for rung in ends:
+        found += _all("probe_full", f"{_probe(rung, ends)} and full student accuracy", "job", rung, [question])
+    every = [*earlier, question]
+    found += _all("teacher_full", "teacher accuracy and full student accuracy, all jobs", "store", None, every)
+    found += _all("probe_full", "last probe and full student accuracy, all jobs", "store", None, every)
+    return tuple(found)
 
 
-def _correlation(name: Name, title: str, scope: Literal["job", "store"], groups: list[Points]) -> Correlation:
-    measured = pooled_correlation(groups)
-    count = sum(len(x) for x, _ in groups)
+def _probe(rung: float | None, ends: Sequence[float | None]) -> str:
+    if rung is None or len(ends) == 1:
+        return "student probe"
+    return f"student probe at {100 * rung:.0f}% of the training"
+
+
+def _all(name: Name, title: str, scope: Scope, rung: float | None, questions: Sequence[Question]) -> list[Correlation]:
+    groups = [_points(name, question, rung) for question in questions]
+    return [_correlation(name, title, scope, rung, groups, statistic) for statistic in STATISTICS]
+
+
+def _points(name: Name, question: Question, rung: float | None) -> Points:
+    teachers = {each.teacher: each.teacher_accuracy for each in question.trials if each.teacher_accuracy is not None}
+    if rung is None and question.common_rungs:
+        rung = question.common_rungs[-1]
+    probes = {} if rung is None else question.levels(rung)
+    ends: dict[Name, tuple[Mapping[str, float], Mapping[str, float]]] = {
+        "teacher_probe": (teachers, probes),
+        "teacher_full": (teachers, question.levels(FULL)),
+        "probe_full": (probes, question.levels(FULL)),
+    }
+    x, y = ends[name]
+    both = sorted(set(x) & set(y))
+    return [x[teacher] for teacher in both], [y[teacher] for teacher in both]
+
+
+def _correlation(
+    name: Name, title: str, scope: Scope, rung: float | None, groups: list[Points], statistic: Statistic
+) -> Correlation:
+    measured = associate(groups, statistic)
     return Correlation(
         name=name,
         title=title,
         scope=scope,
+        statistic=statistic,
+        rung=rung,
         value=None if measured is None else measured.value,
         low=None if measured is None else measured.low,
         high=None if measured is None else measured.high,
         confidence=CONFIDENCE,
-        pairs=count,
-        note=_note(measured, groups, count),
+        pairs=_count(groups),
+        note=None if measured is not None else _note(groups, LEAST_PAIRS[statistic]),
     )
 
 
-def _note(measured: Estimate | None, groups: list[Points], count: int) -> str | None:
-    if measured is not None:
-        return None
-    if count < LEAST_PAIRS or len(groups) > 1:
-        return f"Not measurable with {count} teacher{'' if count == 1 else 's'} (it takes at least {LEAST_PAIRS})."
-    return "Not measurable: all values are equal."
+def _note(groups: Sequence[Points], least: int) -> str:
+    several = [x for x, _ in groups if len(x) > 1]
+    if free_pairs(groups) >= least:
+        return "Not measurable: all values are equal."
+    count = _count(groups)
+    where = f" of {len(several)} students or recipes" if len(several) > 1 else ""
+    more = ", and one more for each further one" if len(several) > 1 else ""
+    return f"Not measurable with {count} teacher{'' if count == 1 else 's'}{where} (it takes at least {least}{more})."
 
 
-def _teacher(arm: Arm) -> float | None:
-    return arm.teacher_accuracy
-
-
-def _probe(arm: Arm) -> float | None:
-    return mean(arm.probe) if arm.probe else None
-
-
-def _full(arm: Arm) -> float | None:
-    return mean(arm.full) if arm.full else None
+def _count(groups: Sequence[Points]) -> int:
+    """Teachers that can be compared with another one; of a single one there is nothing to compare it with."""
+    sizes = [len(x) for x, _ in groups]
+    return sum(size for size in sizes if size > 1) or max(sizes, default=0)

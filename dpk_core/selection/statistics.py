@@ -47,3 +47,23 @@ def pooled_correlation(groups: Sequence[tuple[Sequence[float], Sequence[float]]]
     half = float(special.ndtri(0.5 + CONFIDENCE / 2)) / math.sqrt(free_pairs - 3)
     centre = math.atanh(value)
     return Estimate(value=value, low=math.tanh(centre - half), high=math.tanh(centre + half))
+
+
+def wilson(hits: float, count: int) -> Estimate:
+    """The share `hits` / `count` with Wilson's score interval (1927), which needs no large count. `count` >= 1."""
+    reach = float(special.ndtri(0.5 + CONFIDENCE / 2))
+    share, weight = hits / count, reach**2 / count
+    centre = (share + weight / 2) / (1 + weight)
+    half = reach / (1 + weight) * math.sqrt(share * (1 - share) / count + weight / (4 * count))
+    return Estimate(value=share, low=max(0.0, centre - half), high=min(1.0, centre + half))
+
+
+def mean_interval(values: Sequence[float]) -> Estimate | None:
+    """The mean of independent values with Student's interval; None for fewer than two."""
+    count = len(values)
+    if count < 2:
+        return None
+    middle = math.fsum(values) / count
+    sd = math.sqrt(math.fsum((value - middle) ** 2 for value in values) / (count - 1))
+    half = float(special.stdtrit(count - 1, 0.5 + CONFIDENCE / 2)) * sd / math.sqrt(count)
+    return Estimate(value=middle, low=middle - half, high=middle + half)

@@ -73,6 +73,11 @@ class Training:
         """Training time of the present run alone, over all its lives."""
         return self.seconds - self.run_began
 
+    @property
+    def is_first_run(self) -> bool:
+        """Whether the present run began with the training, however often it was stopped since."""
+        return self.run_began == 0
+
     def enter_run(self, stop_epoch: int) -> None:
         """Begins the run up to `stop_epoch`, or goes on with it when it was stopped on the way."""
         if stop_epoch != self.stop_epoch:

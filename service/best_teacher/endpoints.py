@@ -24,6 +24,18 @@ def best_teacher(
     student: Annotated[str, Query(max_length=400, examples=["cifar/resnet8w4"], description="`model[@weights]`.")],
     dataset: Annotated[str, Query(max_length=200, examples=["digits"])],
     method: Annotated[TaughtMethodName, Query()] = "dpk",
+    stamp: Annotated[
+        str | None,
+        Query(
+            pattern="^[0-9a-f]{8}$",
+            examples=["5c0a9e21"],
+            description="Only jobs with this protocol; without it the newest job decides, whatever its protocol.",
+        ),
+    ] = None,
 ) -> BestTeacher:
-    """Trains nothing: 404 says how to ask when no finished job answers this yet."""
-    return service.best_teacher(session, student, dataset, method)
+    """Trains nothing: 404 says how to ask when no finished job answers this yet.
+
+    Jobs with different protocols (budget, recipe, data, method, student's start) are never ranked together: the answer
+    is one job's, and `others` lists the newest job of each other protocol.
+    """
+    return service.best_teacher(session, student, dataset, method, stamp)

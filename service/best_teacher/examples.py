@@ -18,4 +18,17 @@ BEST_TEACHER: dict[str, Any] = {
     "job": "9f1c7a52b8e94f0da3c15be0a7c4d218",
     "page": "/jobs/9f1c7a52b8e94f0da3c15be0a7c4d218",
     "finished_at": "2026-01-05T09:04:12Z",
+    "stamp": "5c0a9e21",
+    "others": [
+        {
+            "stamp": "e71b0c44",
+            "recipe": "digits",
+            "epochs": 60,
+            "verdict": "best",
+            "teacher": "cifar/resnet14",
+            "job": "1d2c3b4a5f6e7d8c9b0a1f2e3d4c5b6a",
+            "page": "/jobs/1d2c3b4a5f6e7d8c9b0a1f2e3d4c5b6a",
+            "finished_at": "2026-01-04T17:30:00Z",
+        }
+    ],
 }

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpk_core.codec import from_json
-from dpk_core.selection import state
 from dpk_core.selection.experience import fitted, picture_spread
 from dpk_core.selection.knowledge import Arm, Knowledge, Prior
 from service.selection_jobs.snapshot import ArmRuns, Snapshot
@@ -41,21 +40,6 @@ def knowledge(snapshot: Snapshot, evidence: Evidence) -> Knowledge:
         for arm, price in zip(snapshot.arms, prices, strict=True)
     )  # fmt: skip
     return fitted(Knowledge(arms=arms, rungs=plan.fractions, seeds=plan.seeds, prior=_prior(snapshot)))
-
-
-def fidelity_state(known: Knowledge, pairs: Sequence[state.Pair]) -> state.State:
-    """The same for the correlations: the first rung is the probe."""
-    last = len(known.rungs) - 1
-    return state.State(
-        arms=tuple(
-            state.Arm(
-                teacher=arm.teacher, teacher_accuracy=arm.teacher_accuracy, probe=arm.at(0) if last else {},
-                full=arm.at(last), failed=arm.failed,
-            )
-            for arm in known.arms
-        ),
-        history=tuple(pairs),
-    )  # fmt: skip
 
 
 def paces(snapshot: Snapshot, evidence: Evidence) -> list[float | None]:

@@ -6,6 +6,8 @@ from typing import Any
 
 from fastapi.openapi.models import Example
 
+from service.selection_jobs.stamp import HOLDS
+
 JOB_ID = "9f1c7a52b8e94f0da3c15be0a7c4d218"
 
 _REQUEST: dict[str, Any] = {
@@ -112,6 +114,8 @@ LEADERBOARD: dict[str, Any] = {
             "teacher_accuracy": 0.978,
             "teacher_test_accuracy": 0.969,
             "teacher_parameters": 272186,
+            "stamp": "5c0a9e21",
+            "scores": {"size": 272186.0, "logme": 0.42, "leep": -0.11, "h_score": 7.9, "cka_gap": 0.63},
             "preparation": {"weights": "random", "identity": None, "kind": "train", "epochs": 24, "seconds": 7.1},
             "probe": {"mean": 0.859, "sd": None, "seeds": 1},
             "full": None,
@@ -161,6 +165,8 @@ LEADERBOARD: dict[str, Any] = {
             "name": "teacher_probe",
             "title": "teacher accuracy and student probe",
             "scope": "job",
+            "statistic": "pearson",
+            "rung": 0.25,
             "value": None,
             "low": None,
             "high": None,
@@ -169,6 +175,33 @@ LEADERBOARD: dict[str, Any] = {
             "note": "Not measurable with 2 teachers (it takes at least 4).",
         }
     ],
+    "trust": {
+        "stamp": "5c0a9e21",
+        "stamp_holds": list(HOLDS),
+        "teachers": 2,
+        "trained": 0,
+        "audited": 0,
+        "winner": None,
+        "note": "Not measurable with 0 of 2 teachers trained fully (it takes at least 2).",
+        "rivals": [
+            {
+                "name": "teacher_accuracy",
+                "title": "the most accurate",
+                "picks": ["cifar/resnet20"],
+                "trained_picks": [],
+                "hit": None,
+                "chance": None,
+                "regret": None,
+                "regret_two": None,
+                "note": None,
+                "record": {
+                    "questions": 3,
+                    "hits": {"value": 0.333, "low": 0.089, "high": 0.718, "confidence": 0.9},
+                    "regret": {"value": 0.004, "low": -0.001, "high": 0.009, "confidence": 0.9},
+                },
+            }
+        ],
+    },
     "ledger": {
         "teachers": 14.2,
         "exploring": 7.2,

@@ -18,8 +18,6 @@ from sqlalchemy.orm import Session
 from dpk_core.codec import content_key, to_json
 from dpk_core.selection.experience import learn
 from dpk_core.selection.knowledge import Arm, Knowledge, Prior
-from dpk_core.selection.state import Pair
-from dpk_core.selection.statistics import mean
 from dpk_core.spec import MethodSpec
 from service.database.tables import Run, SelectionJob
 from service.selection_jobs import repository
@@ -46,21 +44,6 @@ class _Training:
     def teacher_key(self) -> str | None:
         teacher = self.spec["training"]["teacher"]
         return None if teacher is None else str(teacher["training_key"])
-
-
-def pairs(session: Session, job: SelectionJob, plan: Plan) -> tuple[Pair, ...]:
-    """One pair per student, recipe and teacher of the store, in an order that does not depend on the rows'."""
-    taught = [each for each in _trainings(session, job, plan) if each.teacher_key is not None]
-    teachers = _teacher_accuracies(session, taught)
-    results: dict[tuple[str, str, str], dict[int, float]] = defaultdict(dict)
-    for each in taught:
-        place = each.subject, each.group, each.teacher_key or ""
-        results[place][each.seed] = each.result["validation_accuracy"]
-    return tuple(
-        Pair(group=group, teacher_accuracy=teachers[teacher], student_accuracy=mean(by_seed))
-        for (_, group, teacher), by_seed in sorted(results.items())
-        if teacher in teachers
-    )
 
 
 def learned(session: Session, job: SelectionJob, plan: Plan) -> Prior:

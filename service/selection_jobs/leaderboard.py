@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean, stdev
 
 from dpk_core.catalogue.weights import FILE, PRETRAINED, RANDOM
 from dpk_core.codec import to_json
-from dpk_core.selection.fidelity import correlations
 from dpk_core.selection.knowledge import Arm, Knowledge
 from dpk_core.selection.outlook import outlook
 from dpk_core.selection.posterior import Model, Posterior
-from dpk_core.selection.state import Pair
 from dpk_core.selection.statistics import Estimate
+from dpk_core.selection.trials import Question
 from dpk_core.selection.verdict import gains
 from dpk_core.spec import TRAINING_VERSION, Start
 from service.database.tables import Run
 from service.selection_jobs import schemas
 from service.selection_jobs.curves import Measurements, curves
-from service.selection_jobs.evidence import Evidence, fidelity_state, knowledge
+from service.selection_jobs.evidence import Evidence, knowledge
 from service.selection_jobs.ledger import ledger, row_seconds
 from service.selection_jobs.plan import Plan
 from service.selection_jobs.snapshot import ArmRuns, Snapshot
+from service.selection_jobs.trials import job_question, row_scores
+from service.selection_jobs.trust import fidelity, job_stamp, row_stamp, trust
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,20 +41,25 @@ def leaderboard(
     snapshot: Snapshot,
     job: schemas.Job,
     verdict: schemas.Verdict | None,
-    history: Sequence[Pair],
     measurements: Measurements,
     evidence: Evidence,
+    earlier: Sequence[Question],
+    previous: str | None,
 ) -> schemas.Leaderboard:
-    """Ranked candidates first, best first; then those without a rank in the request's order."""
+    """Ranked candidates first, best first; then those without a rank in the request's order.
+
+    `earlier`: what the store knows of other questions; `previous`: the teacher that won this student's last job.
+    """
     known = knowledge(snapshot, evidence)
-    found = correlations(fidelity_state(known, history))
+    question = job_question(snapshot, known)
     return schemas.Leaderboard(
         job=job,
         setup=_setup(snapshot.plan),
         rows=_rows(snapshot, known),
         verdict=verdict,
         rounds=_rounds(snapshot),
-        correlations=[schemas.Correlation.model_validate(to_json(each)) for each in found],
+        correlations=fidelity(question, earlier),
+        trust=trust(snapshot, question, earlier, previous),
         ledger=ledger(snapshot, evidence),
         curves=curves(snapshot, measurements),
     )
@@ -116,7 +122,9 @@ def _order(belief: Posterior) -> tuple[str | None, ...]:
 
 
 def _rows(snapshot: Snapshot, known: Knowledge) -> list[schemas.Row]:
-    beliefs = _beliefs(known)
+    stamp, beliefs = job_stamp(snapshot), _beliefs(known)
+    comparable = {arm.candidate.teacher for arm in snapshot.arms if row_stamp(snapshot, arm) == stamp}
+    beliefs = replace(beliefs, order=tuple(teacher for teacher in beliefs.order if teacher in comparable))
     rows = [_row(snapshot, arm, each, beliefs) for arm, each in zip(snapshot.arms, known.arms, strict=True)]
     return sorted(rows, key=lambda row: (row.rank is None, row.rank or 0))
 
@@ -136,6 +144,8 @@ def _row(snapshot: Snapshot, arm: ArmRuns, known: Arm, beliefs: _Beliefs) -> sch
         teacher_accuracy=teacher.get("validation_accuracy"),
         teacher_test_accuracy=teacher.get("test_accuracy"),
         teacher_parameters=teacher.get("parameters"),
+        stamp=row_stamp(snapshot, arm),
+        scores=row_scores(arm),
         preparation=None if candidate.teacher is None else _preparation(snapshot.plan, candidate.teacher, arm.teacher),
         probe=_summary(known.at(0)) if last else None,
         full=_summary(known.at(last)),

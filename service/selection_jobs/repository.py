@@ -43,18 +43,6 @@ def page(session: Session, limit: int, before: SelectionJob | None) -> list[Sele
     return list(session.scalars(chosen))
 
 
-def newest_finished(session: Session, student: str, dataset: str, method: str) -> SelectionJob | None:
-    """The finished job that asked this question last."""
-    asked = SelectionJob.request
-    chosen = select(SelectionJob).where(
-        SelectionJob.state == "finished",
-        asked["student"].as_string() == student,
-        asked["dataset"].as_string() == dataset,
-        asked["method"].as_string() == method,
-    )
-    return session.scalars(chosen.order_by(SelectionJob.finished_at.desc(), SelectionJob.id).limit(1)).first()
-
-
 def key_of(session: Session, key: str) -> IdempotencyKey | None:
     """The submission that used this idempotency key."""
     return session.get(IdempotencyKey, key, populate_existing=True)

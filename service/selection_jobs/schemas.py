@@ -10,6 +10,7 @@ from pydantic import Field
 from dpk_core.spec import TaughtMethodName
 from service.schemas import Wire
 from service.selection_jobs.choices import PreparationKind, Student, Teacher
+from service.selection_jobs.trust_schemas import Trust
 
 JobState = Literal["queued", "running", "finished", "failed", "cancelling", "cancelled"]
 Stage = Literal["preparing_teachers", "exploring", "confirming", "deciding"]
@@ -182,6 +183,8 @@ class Row(Wire):
     teacher_accuracy: float | None
     teacher_test_accuracy: float | None
     teacher_parameters: int | None
+    stamp: str = Field(description="Only rows with the same stamp are ranked together; see `trust`.")
+    scores: dict[str, float] = Field(description="What rivals of the probe say of the teacher, by name.")
     preparation: PreparedTeacher | None
     probe: Summary | None
     full: Summary | None
@@ -199,6 +202,8 @@ class Correlation(Wire):
     name: Literal["teacher_probe", "teacher_full", "probe_full"]
     title: str
     scope: Literal["job", "store"]
+    statistic: Literal["pearson", "spearman", "kendall"]
+    rung: float | None = Field(description="At which fraction of the full training the probe was read.")
     value: float | None
     low: float | None
     high: float | None
@@ -305,5 +310,6 @@ class Leaderboard(Wire):
     verdict: Verdict | None
     rounds: list[Round]
     correlations: list[Correlation]
+    trust: Trust
     ledger: Ledger
     curves: list[Curve]

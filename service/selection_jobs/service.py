@@ -17,7 +17,7 @@ from service.outbox import service as outbox
 from service.problems import Conflict, NotFound, Rejected
 from service.runs import service as runs
 from service.schemas import FieldError
-from service.selection_jobs import history, repository, schemas
+from service.selection_jobs import earlier, repository, schemas
 from service.selection_jobs.advance import advance_job
 from service.selection_jobs.leaderboard import leaderboard as build_leaderboard
 from service.selection_jobs.plan import Plan
@@ -122,9 +122,10 @@ def leaderboard(session: Session, job_id: str) -> schemas.Leaderboard:
         snapshot,
         job_view(snapshot, verdict, health.slots(session)),
         current_verdict(snapshot, verdict),
-        history.pairs(session, snapshot.job, snapshot.plan),
         repository.measurements(session, [run.id for _, run in snapshot.links]),
         repository.evidence(session, snapshot),
+        earlier.questions(session, snapshot.job, snapshot.plan),
+        earlier.previous_winner(session, snapshot.job, snapshot.plan),
     )
 
 

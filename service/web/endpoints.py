@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
+from service.calibration.service import calibration
 from service.database.dependencies import Reading
 from service.problems import NotFound
 from service.selection_jobs import service
@@ -17,6 +18,12 @@ router = APIRouter(include_in_schema=False)
 def jobs(session: Reading, request: Request, before: str | None = None) -> Response:
     """The list of jobs."""
     return _page(pages.jobs_page(service.list_jobs(session, before=before), str(request.base_url), before))
+
+
+@router.get("/record")
+def record(session: Reading) -> Response:
+    """How often stated chances came true."""
+    return _page(pages.record_page(calibration(session, None, None)))
 
 
 @router.get("/jobs/{job_id}")

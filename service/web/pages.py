@@ -10,11 +10,13 @@ from importlib import resources
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from service import wording
+from service import trust_wording, wording
+from service.calibration.schemas import Calibration
 from service.selection_jobs.schemas import JobList, JobState, Leaderboard
 from service.web.figures import learning_curves, share_curves, teacher_curves
 from service.web.ledger import ledger_figure
 from service.web.palette import paints
+from service.web.reliability import reliability
 from service.web.scatter import scatters
 
 _LIVE_STATES: frozenset[JobState] = frozenset({"queued", "running", "cancelling"})
@@ -70,6 +72,11 @@ def report_page(board: Leaderboard) -> str:
     return _environment().get_template("report.html").render(context)
 
 
+def record_page(found: Calibration) -> str:
+    """How often what was stated came true."""
+    return _environment().get_template("record.html").render(found=found, diagram=reliability(found), live=False)
+
+
 def missing_page(sentence: str) -> str:
     """The page for an address that leads to no job."""
     return _environment().get_template("missing.html").render(sentence=sentence, live=False)
@@ -89,6 +96,9 @@ def _context(board: Leaderboard) -> dict[str, object]:
         "live": board.job.state in _LIVE_STATES,
         "scatters": scatters(board),
         "correlations": wording.correlation_sentences(board.correlations),
+        "coefficients": trust_wording.coefficient_lines(board.correlations),
+        "rivals": trust_wording.rival_lines(board.trust),
+        "stamp": trust_wording.stamp_sentence(board.trust),
         "learning": learning_curves(board),
         "shares": shares,
         "teachers": teachers,

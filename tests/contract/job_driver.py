@@ -154,7 +154,15 @@ def result(spec: RunSpec, accuracy: float, began: int = 0) -> RunResult:
         epochs=spec.stop_epoch, validation_accuracy=accuracy, test_accuracy=accuracy / 2 if spec.is_full else None,
         validation_pictures=539, test_pictures=360, seconds=float(spec.stop_epoch - began), parameters=1234,
         device="cpu", device_name="CPU", weights=WEIGHTS if spec.training.role == "teacher" else None,
+        scores=_scores(spec, accuracy, began),
     )  # fmt: skip
+
+
+def _scores(spec: RunSpec, accuracy: float, began: int) -> dict[str, float] | None:
+    """LogME and LEEP follow the teacher's accuracy, H-score runs against it; the gap comes with the first run."""
+    if spec.training.role == "teacher":
+        return {"logme": accuracy, "leep": accuracy - 1, "h_score": 9 - accuracy}
+    return None if began or spec.training.teacher is None else {"cka_gap": 0.5 + 0.1 * spec.training.seed}
 
 
 def step(job_id: str, outcomes: Outcomes = by_skill, dice: random.Random | None = None) -> bool:

@@ -15,7 +15,7 @@ from migrations.commands import upgrade
 from service.best_teacher.service import best_teacher
 from service.database.session import reading
 from service.problems import NotFound, Rejected
-from service.selection_jobs import history, repository
+from service.selection_jobs import earlier, repository
 from service.selection_jobs.schemas import SelectionJobRequest
 from service.settings import Settings
 from tests.contract import job_driver as drive
@@ -115,8 +115,7 @@ def test_earlier_jobs_of_a_student_with_a_start_are_a_group_of_their_own() -> No
         found = repository.find(session, third)
         assert found is not None
         snapshot = repository.snapshot(session, found)
-        groups = {pair.group for pair in history.pairs(session, snapshot.job, snapshot.plan)}
-    assert len(groups) == 2
+        assert len(earlier.questions(session, snapshot.job, snapshot.plan)) == 2
 
 
 def test_what_is_wrong_with_weights_leaves_no_job() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from client import sdk
-from service.best_teacher.schemas import BestTeacher
+from service.best_teacher.schemas import BestTeacher, OtherProtocol
 from service.selection_jobs.schemas import Interval, Leaderboard
 from tests.unit.client.conftest import FakeServer, Outcome
 from tests.unit.web import sample
@@ -151,7 +151,8 @@ class TestLeaderboard:
         assert row.expected is not None
         server.answer(f"GET {JOB}/leaderboard", board)
         out = dpk("leaderboard", sample.JOB_ID).out
-        (line,) = [line for line in out.splitlines() if f" {row.label} " in line]
+        table = out.partition("Would a cheaper rule have done?")[0]
+        (line,) = [line for line in table.splitlines() if f" {row.label} " in line]
         assert f"({100 * row.expected.value:.1f})" in line
         assert "in brackets where it was not trained" in out
 
@@ -181,6 +182,7 @@ class TestBestTeacher:
         best = BestTeacher(
             student="a/s", dataset="digits", method="dpk", verdict="best", teacher="a/t", tied=[], gain=None,
             sentence="Take t.", expected_accuracy=interval, job="1", page="/jobs/1", finished_at=sample.START,
+            stamp=sample.STAMP, others=[],
         )  # fmt: skip
         server.answer(self.PATH, best)
         done = dpk("best-teacher", "--student", "a/s", "--dataset", "digits")
@@ -190,6 +192,24 @@ class TestBestTeacher:
         assert (
             json.loads(dpk("best-teacher", "--student", "a/s", "--dataset", "digits", "--json").out)["teacher"] == "a/t"
         )
+
+    def test_other_protocols_are_told_apart(self, server: FakeServer, dpk: Dpk) -> None:
+        other = OtherProtocol(
+            stamp="e71b0c44", recipe="digits", epochs=60, verdict="best", teacher="a/u", job="2", page="/jobs/2",
+            finished_at=sample.START,
+        )  # fmt: skip
+        bare = other.model_copy(update={"stamp": "0badcafe", "verdict": "no_teacher", "teacher": None})
+        best = BestTeacher(
+            student="a/s", dataset="digits", method="dpk", verdict="best", teacher="a/t", tied=[], gain=None,
+            sentence="Take t.", expected_accuracy=None, job="1", page="/jobs/1", finished_at=sample.START,
+            stamp=sample.STAMP, others=[other, bare],
+        )  # fmt: skip
+        server.answer(f"{self.PATH}&stamp={sample.STAMP}", best)
+        done = dpk("best-teacher", "--student", "a/s", "--dataset", "digits", "--stamp", sample.STAMP)
+        assert (
+            f"This holds under protocol {sample.STAMP}. Not to be ranked with it: e71b0c44 (digits, 60 epochs) u; "
+            "0badcafe (digits, 60 epochs) no teacher."
+        ) in done.out
 
     def test_nothing_found_ends_with_1(self, server: FakeServer, dpk: Dpk) -> None:
         server.problem(self.PATH, 404, "No finished job answers this yet.")

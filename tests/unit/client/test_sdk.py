@@ -9,6 +9,7 @@ import pytest
 
 from client.errors import ClientError, NothingFound, ServerProblem, ServerUnreachable
 from client.sdk import Client
+from service.calibration.examples import CALIBRATION
 from service.schemas import FieldError, Problem
 from service.selection_jobs.schemas import JobList, SelectionJobRequest
 from tests.unit.web import sample
@@ -19,6 +20,15 @@ Handler = Callable[[httpx.Request], httpx.Response]
 
 def _client(handler: Handler) -> Client:
     return Client("http://server", transport=httpx.MockTransport(handler), pause=0)
+
+
+def test_calibration_is_asked_of_what_is_given() -> None:
+    def handle(request: httpx.Request) -> httpx.Response:
+        assert str(request.url) == "http://server/calibration?method=kd"
+        return httpx.Response(200, json=CALIBRATION)
+
+    with _client(handle) as client:
+        assert client.calibration(method="kd").claims == 12
 
 
 class TestRetries:

@@ -144,6 +144,18 @@ class TestFinished:
         assert isinstance(events[-1], Finished)
         assert 0.15 <= measurements(events)[-1]["share.last"] <= 0.9
 
+    def test_scores_come_with_a_teacher_and_with_a_students_first_run(
+        self, runner: Runner, artifacts: Path, teacher: Finished
+    ) -> None:
+        assert set(teacher.result.scores or {}) == {"logme", "leep", "h_score"}
+        weights = teacher.result.weights
+        first = runner.run(command(artifacts, "gap1", method="kd", teacher=weights, stop_epoch=1))
+        later = command(
+            artifacts, "gap2", method="kd", teacher=weights, resume=of_kind(first, Checkpointed)[-1].checkpoint
+        )
+        assert set(of_kind(first, Finished)[0].result.scores or {}) == {"cka_gap"}
+        assert of_kind(runner.run(later), Finished)[0].result.scores is None
+
     def test_a_share_that_falls_back_is_noticed_once(self, runner: Runner, artifacts: Path, teacher: Finished) -> None:
         recipe = replace(RECIPE, batch_size=4, epochs=1)
         events = runner.run(command(artifacts, "few", method="dpk", teacher=teacher.result.weights, recipe=recipe))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from scipy import stats
 
-from dpk_core.selection.statistics import pooled_correlation
+from dpk_core.selection.statistics import mean_interval, pooled_correlation, wilson
 
 
 class TestPooledCorrelation:
@@ -30,3 +31,19 @@ class TestPooledCorrelation:
     )
     def test_too_little_is_not_measurable(self, groups: list[tuple[list[float], list[float]]]) -> None:
         assert pooled_correlation(groups) is None
+
+
+@pytest.mark.parametrize(("hits", "count"), [(0, 5), (5, 5), (9, 10)])
+def test_wilson_is_scipys(hits: int, count: int) -> None:
+    reference = stats.binomtest(hits, count).proportion_ci(0.9, method="wilson")
+    found = wilson(hits, count)
+    assert (found.low, found.high) == (pytest.approx(reference.low), pytest.approx(reference.high))
+
+
+def test_mean_interval_is_students() -> None:
+    values = [0.1, 0.4, 0.2, 0.6]
+    low, high = stats.t.interval(0.9, 3, loc=np.mean(values), scale=stats.sem(values))
+    found = mean_interval(values)
+    assert found is not None
+    assert (found.low, found.high) == (pytest.approx(low), pytest.approx(high))
+    assert mean_interval([0.1]) is None

@@ -183,6 +183,22 @@ class TestBestTeacher:
         assert answer["gain"]["value"] == pytest.approx(0.0405, abs=0.01)
         assert answer["page"] == f"/jobs/{new}"
         assert client.get("/best-teacher", params=self.QUESTION | {"method": "kd"}).status_code == 404
+        assert client.get("/best-teacher", params=self.QUESTION | {"stamp": answer["stamp"]}).json() == answer
+        problem(client.get("/best-teacher", params=self.QUESTION | {"stamp": "0badcafe"}), 404)
+        found = problem(client.get("/best-teacher", params=self.QUESTION | {"stamp": "a stamp"}), 422)
+        assert found["errors"][0]["field"] == "stamp"
+
+
+class TestCalibration:
+    def test_an_empty_store_has_no_record(self, client: TestClient) -> None:
+        answer = client.get("/calibration").json()
+        assert (answer["jobs"], answer["held"], answer["bins"]) == (0, None, [])
+        assert "Not measurable yet" in client.get("/record").text
+
+    def test_unknown_names(self, client: TestClient) -> None:
+        for change in ({"dataset": "x"}, {"method": "x"}):
+            found = problem(client.get("/calibration", params=change), 422)
+            assert found["errors"][0]["field"] == next(iter(change))
 
 
 class TestHealth:

@@ -34,6 +34,7 @@ from service.selection_jobs.schemas import (
     Summary,
     Verdict,
 )
+from tests.unit.web.sample_trust import STAMP, trust
 
 JOB_ID = "0f3c2a9d5b7e4c1f8a6d0e2b4c6f8a01"
 START = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
@@ -141,6 +142,7 @@ def leaderboard(progress: Progress = "finished", *, state: JobState | None = Non
         verdict=verdict,
         rounds=_rounds(progress),
         correlations=_correlations(progress),
+        trust=trust(finished=progress == "finished"),
         ledger=_ledger(progress),
         curves=[curve for index, arm in enumerate(arms) for curve in _curves(index, arm, progress, seeds)],
     )
@@ -202,6 +204,8 @@ def _row(index: int, arm: str | None, progress: Progress, seeds: int) -> Row:
         teacher_accuracy=accuracy if at >= 2 else None,
         teacher_test_accuracy=None if accuracy is None or at < 2 else accuracy - 0.004,
         teacher_parameters=parameters,
+        stamp=STAMP,
+        scores={} if arm is None or at < 2 else {"size": float(parameters or 0), "leep": -0.02 * index},
         preparation=None if arm is None else _preparation(at),
         probe=None if probes is None else _summary(probes),
         full=None if full is None else _summary(full),
@@ -297,17 +301,20 @@ def _verdict(progress: Progress) -> Verdict | None:
 def _correlations(progress: Progress) -> list[Correlation]:
     if progress in ("queued", "preparing", "exploring"):
         return []
+    probe = Correlation(
+        name="teacher_probe", title="Teacher accuracy and student accuracy after the probe", scope="job",
+        statistic="pearson", rung=0.25, value=0.83, low=-0.11, high=0.99, confidence=0.95, pairs=5, note=None,
+    )  # fmt: skip
+    full = Correlation(
+        name="teacher_full", title="Teacher accuracy and full student accuracy", scope="job",
+        statistic="pearson", rung=None, value=None, low=None, high=None, confidence=0.95, pairs=2,
+        note="Two teachers were trained fully; a correlation needs three.",
+    )  # fmt: skip
     return [
-        Correlation(
-            name="teacher_probe", title="Teacher accuracy and student accuracy after the probe", scope="job",
-            value=0.83, low=-0.11, high=0.99, confidence=0.95, pairs=5, note=None,
-        ),
-        Correlation(
-            name="teacher_full", title="Teacher accuracy and full student accuracy", scope="job",
-            value=None, low=None, high=None, confidence=0.95, pairs=2,
-            note="Two teachers were trained fully; a correlation needs three.",
-        ),
-    ]  # fmt: skip
+        each.model_copy(update={"statistic": statistic, "value": each.value and each.value - less})
+        for each in (probe, full)
+        for statistic, less in (("pearson", 0.0), ("spearman", 0.1), ("kendall", 0.2))
+    ]
 
 
 def _ledger(progress: Progress) -> Ledger:

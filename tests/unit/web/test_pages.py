@@ -9,6 +9,7 @@ from typing import Literal
 import pytest
 
 from service.selection_jobs.schemas import JobList, Leaderboard, Verdict
+from service.trust_wording import stamp_sentence
 from service.web import pages
 from tests.unit.web import sample
 
@@ -84,6 +85,30 @@ class TestJobPage:
         assert "resnet20 272k parameters 8 epochs of training, 12 s 96.9% 64% 95.65% ± 0.54" in text
         assert "64% 95.65% ± 0.54 95.6% 94.4 to 96.8% +2.50" in text
         assert "the last one promoted, resnet14, had 89.9%." in text
+
+    def test_rivals_stand_beside_the_probe(self) -> None:
+        page = _page(sample.leaderboard("finished"))
+        text = re.sub(r"\s+", " ", page.text)
+        assert "Would a cheaper rule have done? Over the 2 of 5 teachers" in text
+        assert page.count("tr", class_="probe") == 1
+        assert "The probe resnet20 yes 80% chance 0.00 0.00 to 0.40 0.00 80% of 10" in text
+        assert "Nearest to the student (CKA) resnet14 or resnet20 50%" in text
+        assert "LEEP – Not measured." in text
+
+    def test_every_coefficient_has_its_interval_or_its_reason(self) -> None:
+        text = re.sub(r"\s+", " ", _page(sample.leaderboard("finished")).text)
+        assert "after the probe 5 0.83 −0.11 to 0.99 0.73 −0.11 to 0.99 0.63 −0.11 to 0.99" in text
+        assert "full student accuracy 2 Two teachers were trained fully; a correlation needs three. Seeds" in text
+
+    def test_a_row_of_another_protocol_is_marked(self) -> None:
+        board = sample.leaderboard("finished")
+        page = _page(board)
+        assert page.count("abbr", title=stamp_sentence(board.trust)) == 1
+        assert "save those marked" not in page.text
+        rows = [board.rows[0].model_copy(update={"stamp": "0badcafe"}), *board.rows[1:]]
+        text = _page(board.model_copy(update={"rows": rows})).text
+        assert "save those marked" in text
+        assert "protocol 0badcafe" in text
 
     def test_the_rounds_say_who_trained_and_why(self) -> None:
         text = re.sub(r"\s+", " ", _page(sample.leaderboard("finished")).text)

@@ -45,11 +45,12 @@ def test_count() -> None:
 def test_correlations_tell_value_interval_and_pairs_and_once_why_there_is_none() -> None:
     known = Correlation(
         name="teacher_full", title="teacher and student", scope="job", value=-0.5, low=-0.9, high=0.2,
-        confidence=0.9, pairs=6, note=None,
+        confidence=0.9, pairs=6, note=None, statistic="pearson", rung=None,
     )  # fmt: skip
     unknown = known.model_copy(update={"value": None, "low": None, "high": None, "note": "It takes 4 teachers."})
     other = unknown.model_copy(update={"title": "probe and full"})
-    assert wording.correlation_sentences([unknown, known, other]) == [
+    ranks = known.model_copy(update={"statistic": "kendall"})
+    assert wording.correlation_sentences([unknown, known, ranks, other]) == [
         "Teacher and student: −0.50, 90% interval −0.90 to 0.20 (from 6 pairs).",
         "It takes 4 teachers: teacher and student; probe and full.",
     ]

@@ -1,0 +1,83 @@
+"""Rules that name a teacher without training the student fully: the probe, and the cheaper ones it must beat."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Literal
+
+from dpk_core.selection.trials import Question, Trial
+
+PredictorName = Literal[
+    "probe", "teacher_accuracy", "size", "cka_gap", "logme", "leep", "h_score", "previous_winner", "random"
+]
+SCORES: dict[PredictorName, tuple[str, float]] = {
+    "size": ("the largest", 1.0),
+    "cka_gap": ("nearest to the student (CKA)", -1.0),
+    "logme": ("LogME", 1.0),
+    "leep": ("LEEP", 1.0),
+    "h_score": ("H-score", 1.0),
+}
+"""What the scores of teachers are called, the rule that follows them, and whether the highest or the lowest wins."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Predictor:
+    """A rule and its scores by teacher, the highest being its pick; equal scores are equally likely picks.
+
+    `note`: why some teacher, or every one, has no score.
+    """
+
+    name: PredictorName
+    title: str
+    scores: Mapping[str, float]
+    note: str | None = None
+
+
+def predictors(question: Question, previous: str | None) -> tuple[Predictor, ...]:
+    """The probe at its latest common rung first, then its rivals. `previous`: the teacher that won last time."""
+    rungs, trials = question.common_rungs, question.trials
+    accuracies = {each.teacher: each.teacher_accuracy for each in trials if each.teacher_accuracy is not None}
+    known = {each.teacher for each in trials}
+    found = [
+        _predictor("probe", "the probe", question.levels(rungs[-1]) if rungs else {}, known),
+        _predictor("teacher_accuracy", "the most accurate", accuracies, known),
+    ]
+    for name, (title, sign) in SCORES.items():
+        scores = question.gaps() if name == "cka_gap" else _scores(trials, name)
+        found.append(_predictor(name, title, {teacher: sign * score for teacher, score in scores.items()}, known))
+    won = {} if previous is None or previous not in known else {previous: 1.0}
+    note = None if won else "No earlier job with this student and method has one of these teachers as its winner."
+    found.append(Predictor(name="previous_winner", title="the previous winner", scores=won, note=note))
+    found.append(Predictor(name="random", title="one at random", scores=dict.fromkeys(sorted(known), 0.0)))
+    return tuple(found)
+
+
+def picks(scores: Mapping[str, float], count: int = 1) -> tuple[tuple[str, ...], ...]:
+    """The sets of the `count` best, all equally likely: more than one where scores are equal. Empty without scores."""
+    if not scores:
+        return ()
+    chosen: list[str] = []
+    for value in sorted(set(scores.values()), reverse=True):
+        level = sorted(teacher for teacher, score in scores.items() if score == value)
+        if len(chosen) + len(level) >= count:
+            return tuple((*chosen, *some) for some in combinations(level, count - len(chosen)))
+        chosen += level
+    return (tuple(chosen),)
+
+
+def _scores(trials: tuple[Trial, ...], name: str) -> dict[str, float]:
+    return {each.teacher: each.scores[name] for each in trials if name in each.scores}
+
+
+def _predictor(name: PredictorName, title: str, scores: Mapping[str, float], known: set[str]) -> Predictor:
+    missing = sorted(known - set(scores))
+    note = None
+    if missing:
+        note = "Not measured." if not scores else f"Not measured of {', '.join(map(_short, missing))}."
+    return Predictor(name=name, title=title, scores=scores, note=note)
+
+
+def _short(teacher: str) -> str:
+    return teacher.partition("/")[2] or teacher

@@ -1,0 +1,83 @@
+"""What was measured of each teacher, for looking back: did the cheap signs tell what full training told?
+
+Accuracies are fractions in 0 … 1 from the validation split. A rung is a fraction of the full training; 1 is the whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from dpk_core.selection.statistics import mean
+
+FULL = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """A teacher by its label, and its student's accuracy by rung and seed; one that failed is left out.
+
+    `scores`: what rivals say of it by their names (`dpk_core.selection.predictors`), as measured; `gaps`: the CKA gap
+    to the student, which depends on the seed. `audited`: trained fully although the probes had dropped it.
+    """
+
+    teacher: str
+    teacher_accuracy: float | None = None
+    reached: Mapping[float, Mapping[int, float]] = field(default_factory=dict)
+    scores: Mapping[str, float] = field(default_factory=dict)
+    gaps: Mapping[int, float] = field(default_factory=dict)
+    audited: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """The teachers of one student under one protocol: everything in it may be compared.
+
+    `seeds`: those a teacher must have to count as fully trained; empty: any.
+    """
+
+    trials: tuple[Trial, ...]
+    seeds: tuple[int, ...] = ()
+
+    @property
+    def trained(self) -> tuple[Trial, ...]:
+        """The fully trained teachers, by name, so that the order they came in does not matter."""
+        able = (each for each in self.trials if each.reached.get(FULL) and set(self.seeds) <= set(each.reached[FULL]))
+        return tuple(sorted(able, key=lambda each: each.teacher))
+
+    @property
+    def common_rungs(self) -> tuple[float, ...]:
+        """The rungs below the whole training that all teachers with a result reached on a seed they share, rising."""
+        probed = [each for each in self.trials if each.reached]
+        rungs = sorted({rung for each in probed for rung in each.reached if rung < FULL})
+        return tuple(rung for rung in rungs if shared_seeds(probed, rung))
+
+    def gaps(self) -> dict[str, float]:
+        """Mean CKA gap by teacher over the seeds that all who have one share; where they share none, over its own."""
+        able = [each.gaps for each in self.trials if each.gaps]
+        shared = set.intersection(*map(set, able)) if able else set()
+        return {
+            each.teacher: mean({seed: gap for seed, gap in each.gaps.items() if not shared or seed in shared})
+            for each in self.trials
+            if each.gaps
+        }
+
+    def levels(self, rung: float) -> dict[str, float]:
+        """Mean accuracy at the rung by teacher, over the seeds that all of those who reached it share.
+
+        Where they share none, each over its own. At FULL, of the fully trained teachers.
+        """
+        able = self.trained if rung == FULL else [each for each in self.trials if each.reached.get(rung)]
+        shared = shared_seeds(able, rung)
+        means = {}
+        for each in able:
+            found = each.reached[rung]
+            means[each.teacher] = mean({seed: found[seed] for seed in shared} if shared else found)
+        return means
+
+
+def shared_seeds(trials: Sequence[Trial], rung: float) -> tuple[int, ...]:
+    """The seeds on which all of them reached the rung."""
+    if not trials:
+        return ()
+    return tuple(sorted(set.intersection(*(set(each.reached.get(rung, ())) for each in trials))))

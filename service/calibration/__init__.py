@@ -1,0 +1,1 @@
+"""Do the stated chances hold? The record of all finished jobs."""

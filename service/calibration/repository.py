@@ -1,0 +1,34 @@
+"""The queries of calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from service.database.tables import Round, SelectionJob
+
+NEWEST = 200
+"""Jobs looked back at; more would make the answer slow."""
+
+
+def finished_jobs(session: Session, dataset: str | None, method: str | None) -> list[SelectionJob]:
+    """The newest finished jobs, of one data set or method if given, newest first."""
+    asked = SelectionJob.request
+    chosen = select(SelectionJob).where(SelectionJob.state == "finished")
+    if dataset is not None:
+        chosen = chosen.where(asked["dataset"].as_string() == dataset)
+    if method is not None:
+        chosen = chosen.where(asked["method"].as_string() == method)
+    return list(session.scalars(chosen.order_by(SelectionJob.finished_at.desc(), SelectionJob.id).limit(NEWEST)))
+
+
+def stated_chances(session: Session, job_ids: Sequence[str]) -> Mapping[str, dict[str, float]]:
+    """By job, each teacher's chance of being best when confirming began."""
+    rounds = select(Round.job_id, Round.document).where(Round.job_id.in_(job_ids)).order_by(Round.number)
+    found: dict[str, dict[str, float]] = {}
+    for job_id, document in session.execute(rounds):
+        if document["stage"] == "confirming" and document["chances"]:
+            found.setdefault(job_id, document["chances"])
+    return found

@@ -1,0 +1,78 @@
+"""What the finished jobs said before they confirmed, against what came out."""
+
+from __future__ import annotations
+
+from sqlalchemy.orm import Session
+
+from dpk_core.catalogue.datasets import check_dataset_name
+from dpk_core.codec import to_json
+from dpk_core.selection.calibration import LEAST_CLAIMS, Calibration, Claim, calibrate
+from dpk_core.selection.trials import FULL, Question, Trial
+from service.calibration import repository, schemas
+from service.selection_jobs import repository as jobs
+from service.selection_jobs.snapshot import Snapshot
+from service.selection_jobs.trust import job_stamp
+from service.settings import settings
+
+
+def calibration(session: Session, dataset: str | None, method: str | None) -> schemas.Calibration:
+    """The record over the newest finished jobs. Raises InvalidRequest for an unknown data set."""
+    if dataset is not None:
+        check_dataset_name(dataset, settings().data_root, "dataset")
+    finished = repository.finished_jobs(session, dataset, method)
+    stated = repository.stated_chances(session, [job.id for job in finished])
+    claims: dict[object, Claim] = {}
+    for snapshot in jobs.snapshots(session, [job for job in finished if job.id in stated]):
+        # The same question asked again finds the same trainings: it is no second piece of evidence.
+        claims.setdefault(_question(snapshot), _claim(snapshot, stated[snapshot.job.id]))
+    found = calibrate(list(claims.values()))
+    return schemas.Calibration.model_validate(to_json(found) | {"sentence": _sentence(found)})
+
+
+def _question(snapshot: Snapshot) -> object:
+    return job_stamp(snapshot), frozenset(snapshot.plan.arms), snapshot.plan.seeds
+
+
+def _claim(snapshot: Snapshot, chances: dict[str, float]) -> Claim:
+    """A teacher that failed was ruled out, whatever chance it had."""
+    failed = {arm.candidate.teacher for arm in snapshot.arms if arm.candidate.status == "failed"}
+    able = {teacher: chance for teacher, chance in chances.items() if teacher not in failed}
+    return Claim(chances=able, trained=_trained(snapshot))
+
+
+def _trained(snapshot: Snapshot) -> dict[str, float]:
+    """Mean full accuracy of the teachers that were trained fully on every seed of the job."""
+    plan, trials = snapshot.plan, []
+    for arm in snapshot.arms:
+        ends = {seed: runs[plan.epochs].result for seed, runs in arm.students.items() if plan.epochs in runs}
+        full = {seed: float(result["validation_accuracy"]) for seed, result in ends.items() if result is not None}
+        if arm.candidate.teacher is not None and arm.candidate.status != "failed":
+            trials.append(Trial(teacher=arm.candidate.teacher, reached={FULL: full}))
+    return Question(trials=tuple(trials), seeds=plan.seeds).levels(FULL)
+
+
+def _sentence(found: Calibration) -> str:
+    if found.held is None or found.size is None:
+        return (
+            f"Not measurable yet: of {_jobs(found.jobs)} that stated chances, {found.claims} trained enough teachers "
+            f"fully to tell whether they held; it takes {LEAST_CLAIMS}."
+        )
+    held = found.held
+    span = f"{100 * held.confidence:.0f}% interval {100 * held.low:.0f} to {100 * held.high:.0f}%"
+    return (
+        f"The stated {100 * found.confidence:.0f}% sets held the winner in {100 * held.value:.0f}% of "
+        f"{_jobs(found.claims)} ({span}); they had {found.size:.1f} teachers on average. " + _truth(found)
+    )
+
+
+def _truth(found: Calibration) -> str:
+    if found.exhaustive == found.claims:
+        return "In each of them every teacher was trained fully."
+    return (
+        f"In {found.exhaustive} of the {found.claims} every teacher was trained fully, in the others at least one "
+        "dropped teacher, so a miss may have stayed hidden there."
+    )
+
+
+def _jobs(count: int) -> str:
+    return f"{count} job{'' if count == 1 else 's'}"

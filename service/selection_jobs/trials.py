@@ -1,0 +1,64 @@
+"""A job, or what the store knows, as fidelity and rivals look at it; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from statistics import fmean
+from typing import Any
+
+from dpk_core.selection.knowledge import Knowledge
+from dpk_core.selection.trials import Question, Trial
+from service.selection_jobs.snapshot import ArmRuns, Snapshot
+
+Result = Mapping[str, Any]
+"""`RunResult` as it is stored."""
+
+
+def job_question(snapshot: Snapshot, known: Knowledge) -> Question:
+    """The job's teachers that did not fail, with what is known of them by now."""
+    arms = {arm.candidate.teacher: arm for arm in snapshot.arms}
+    trials = tuple(
+        Trial(
+            teacher=each.teacher,
+            teacher_accuracy=each.teacher_accuracy,
+            reached={rung: at for place, rung in enumerate(known.rungs) if (at := each.at(place))},
+            scores=teacher_scores(_preparation(arms[each.teacher])),
+            gaps=_gaps(arms[each.teacher]),
+            audited=_is_audited(snapshot, arms[each.teacher]),
+        )
+        for each in known.arms
+        if each.teacher is not None and not each.failed
+    )
+    return Question(trials=trials, seeds=snapshot.plan.seeds)
+
+
+def row_scores(arm: ArmRuns) -> dict[str, float]:
+    """What rivals say of an arm's teacher, the CKA gap as its mean over the arm's own seeds."""
+    gaps = _gaps(arm)
+    return teacher_scores(_preparation(arm)) | ({"cka_gap": fmean(gaps.values())} if gaps else {})
+
+
+def teacher_scores(preparation: Result | None) -> dict[str, float]:
+    """By a rival's name, of a teacher's own preparation."""
+    if preparation is None:
+        return {}
+    return {"size": float(preparation["parameters"]), **(preparation.get("scores") or {})}
+
+
+def gaps(students: Iterable[tuple[int, Result]]) -> dict[int, float]:
+    """The CKA gap by seed; each seed's is measured by the first run of its training."""
+    found = ((seed, (result.get("scores") or {}).get("cka_gap")) for seed, result in students)
+    return {seed: gap for seed, gap in found if gap is not None}
+
+
+def _gaps(arm: ArmRuns) -> dict[int, float]:
+    runs = [(seed, run) for seed, by_epoch in sorted(arm.students.items()) for run in by_epoch.values()]
+    return gaps((seed, run.result) for seed, run in runs if run.state == "finished" and run.result is not None)
+
+
+def _preparation(arm: ArmRuns) -> Result | None:
+    return None if arm.teacher is None or arm.teacher.state != "finished" else arm.teacher.result
+
+
+def _is_audited(snapshot: Snapshot, arm: ArmRuns) -> bool:
+    return any(link.candidate_id == arm.candidate.id and link.purpose == "audit" for link, _ in snapshot.links)

@@ -1,0 +1,72 @@
+"""How far a job's answer can be trusted: stamp, fidelity and rivals; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dpk_core.codec import to_json
+from dpk_core.selection.fidelity import correlations
+from dpk_core.selection.hindsight import Judgement, Record, look_back, records
+from dpk_core.selection.predictors import predictors
+from dpk_core.selection.trials import Question
+from service.selection_jobs import schemas, trust_schemas
+from service.selection_jobs.snapshot import ArmRuns, Snapshot
+from service.selection_jobs.stamp import HOLDS, plan_stamp, training_stamp
+
+
+def fidelity(question: Question, earlier: Sequence[Question]) -> list[schemas.Correlation]:
+    """Every correlation of the job and of the store."""
+    found = correlations(question, earlier)
+    return [schemas.Correlation.model_validate(to_json(each)) for each in found]
+
+
+def trust(
+    snapshot: Snapshot, question: Question, earlier: Sequence[Question], previous: str | None
+) -> trust_schemas.Trust:
+    """Stamp and rivals. `previous`: the teacher that won this student's newest earlier job."""
+    now = look_back(question, predictors(question, previous))
+    before = [look_back(each, predictors(each, None)) for each in earlier]
+    over_all = {record.name: record for record in records([now, *before])}
+    return trust_schemas.Trust(
+        stamp=job_stamp(snapshot),
+        stamp_holds=list(HOLDS),
+        teachers=now.teachers,
+        trained=now.trained,
+        audited=now.audited,
+        winner=now.winner,
+        note=now.note,
+        rivals=[_rival(judgement, over_all[judgement.name]) for judgement in now.judgements],
+    )
+
+
+def job_stamp(snapshot: Snapshot) -> str:
+    """What its student trainings share: that of the first arm that has any, else as they would be made now."""
+    found = (_stamp(snapshot, arm) for arm in snapshot.arms)
+    return next((stamp for stamp in found if stamp is not None), plan_stamp(snapshot.plan))
+
+
+def row_stamp(snapshot: Snapshot, arm: ArmRuns) -> str:
+    """The stamp of an arm's newest student run, the job's while it has none.
+
+    It differs from the job's where the code's training version changed while the job was under way.
+    """
+    return _stamp(snapshot, arm) or job_stamp(snapshot)
+
+
+def _stamp(snapshot: Snapshot, arm: ArmRuns) -> str | None:
+    mine = [
+        run.spec["training"]
+        for link, run in snapshot.links
+        if link.candidate_id == arm.candidate.id and link.purpose != "teacher"
+    ]
+    if not mine:
+        return None
+    newest = max(mine, key=lambda training: int(training["version"]))
+    return training_stamp(newest, to_json(snapshot.plan.method))
+
+
+def _rival(judgement: Judgement, record: Record) -> trust_schemas.Rival:
+    said = to_json(judgement)
+    return trust_schemas.Rival.model_validate(
+        said | {"record": {name: value for name, value in to_json(record).items() if name not in ("name", "title")}}
+    )

@@ -1,0 +1,103 @@
+"""Whether stated chances came true, read from real jobs on SQLite and on Postgres."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import select
+
+from dpk_core.errors import InvalidRequest
+from service.calibration.repository import stated_chances
+from service.calibration.schemas import Calibration
+from service.calibration.service import calibration
+from service.database.session import reading, transaction
+from service.database.tables import Round
+from tests.contract import job_driver as drive
+from tests.contract.job_driver import TEACHERS
+
+pytestmark = pytest.mark.usefixtures("store")
+
+SURE = {"cifar/resnet20": 0.92, "cifar/resnet14w8": 0.05, "cifar/resnet8w8": 0.03}
+
+
+def ask(dataset: str | None = None, method: str | None = None) -> Calibration:
+    with reading() as session:
+        return calibration(session, dataset, method)
+
+
+def stated(chances: dict[str, float], *, epochs: int = 8, promote: int = 3) -> str:
+    """A finished job that stated these chances when it began to confirm."""
+    job_id = drive.submit(drive.request(epochs=epochs, rungs=(2, 4, epochs), promote=promote))
+    drive.run_to_end(job_id)
+    say(job_id, chances)
+    return job_id
+
+
+def say(job_id: str, chances: dict[str, float]) -> None:
+    """Puts other chances in the place of those that the job stated."""
+    with transaction() as session:
+        for each in session.scalars(select(Round).where(Round.job_id == job_id)):
+            each.document = {**each.document, "chances": chances}
+
+
+def test_jobs_that_stated_nothing_are_no_record() -> None:
+    stated({})
+    found = ask()
+    assert (found.jobs, found.claims, found.held, found.bins) == (0, 0, None, [])
+    assert found.sentence == (
+        "Not measurable yet: of 0 jobs that stated chances, 0 trained enough teachers fully to tell whether they held; "
+        "it takes 5."
+    )
+
+
+def test_chances_are_those_from_before_confirming() -> None:
+    job_id = drive.submit(drive.request(promote=3))
+    drive.run_to_end(job_id)
+    assert (ask().jobs, ask().claims) == (1, 1)
+    confirming = next(each for each in drive.board(job_id).rounds if each.stage == "confirming")
+    with reading() as session:
+        assert stated_chances(session, [job_id]) == {job_id: confirming.chances}
+    assert set(confirming.chances) == set(TEACHERS)
+
+
+def test_enough_judged_jobs_make_a_record() -> None:
+    for epochs in range(8, 12):
+        stated(SURE, epochs=epochs)
+    # Trained fully: the likeliest and another one, which the stated set leaves out.
+    stated(SURE, epochs=12, promote=2)
+    found = ask()
+    assert (found.jobs, found.claims, found.exhaustive, found.size) == (5, 5, 4, 1)
+    assert found.held is not None
+    assert found.held.value == 1
+    assert [(each.count, each.won.value) for each in found.bins] == [(5, 0), (5, 0), (5, 1)]
+    assert found.sentence.startswith("The stated 90% sets held the winner in 100% of 5 jobs (90% interval 65 to 100%)")
+
+
+def test_a_set_that_was_trained_alone_is_not_judged() -> None:
+    stated(SURE, promote=1)
+    assert (ask().jobs, ask().claims) == (1, 0)
+
+
+def test_the_same_question_counts_once() -> None:
+    stated(SURE)
+    stated(SURE)
+    assert ask().jobs == 1
+
+
+def test_it_can_be_asked_of_one_method_or_data_set() -> None:
+    stated(SURE)
+    assert ask("digits", "dpk").jobs == 1
+    assert ask(method="kd").jobs == 0
+    with pytest.raises(InvalidRequest, match="digits"):
+        ask("digitz")
+
+
+def test_a_failed_teacher_is_no_miss() -> None:
+    job_id = drive.submit(drive.request(promote=3))
+    failing = drive.Failure("The pictures are gone.")
+    drive.run_to_end(
+        job_id,
+        lambda spec: failing if spec.is_full and spec.training.teacher and spec.training.teacher.model == TEACHERS[0]
+        else drive.by_skill(spec),
+    )  # fmt: skip
+    say(job_id, SURE)
+    assert (ask().claims, ask().exhaustive) == (1, 1)

@@ -1,0 +1,167 @@
+"""What each rule would have picked and lost, by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from dpk_core.selection.hindsight import Hindsight, Judgement, look_back, records
+from dpk_core.selection.predictors import picks, predictors
+from dpk_core.selection.statistics import wilson
+from dpk_core.selection.trials import Question, Trial
+
+
+def trial(
+    name: str,
+    accuracy: float,
+    probe: float,
+    full: float | None,
+    *,
+    audited: bool = False,
+    seeds: int = 3,
+    **scores: float,
+) -> Trial:
+    """Seeds differ by a common step and a thousandth of their own."""
+    own = [0.001 * ((ord(name[0]) + seed) % 3) for seed in range(seeds)]
+    reached = {0.25: {seed: probe + 0.01 * seed + own[seed] for seed in range(seeds)}}
+    if full is not None:
+        reached[1.0] = {seed: full + 0.01 * seed + own[seed] for seed in range(seeds)}
+    return Trial(teacher=name, teacher_accuracy=accuracy, reached=reached, scores=scores, audited=audited)
+
+
+QUESTION = Question(
+    trials=(
+        trial("a", 0.90, 0.50, 0.80, size=3.0, logme=1.0), trial("b", 0.95, 0.70, 0.90, size=1.0, logme=1.0),
+        trial("c", 0.99, 0.60, 0.85, size=2.0), trial("d", 0.80, 0.40, None, size=9.0),
+    )
+)  # fmt: skip
+
+
+def judged(question: Question = QUESTION, previous: str | None = None) -> tuple[Hindsight, dict[str, Judgement]]:
+    found = look_back(question, predictors(question, previous))
+    return found, {each.name: each for each in found.judgements}
+
+
+def test_picks_of_equals_are_equally_likely() -> None:
+    assert picks({"a": 1.0, "b": 2.0, "c": 2.0}) == (("b",), ("c",))
+    assert picks({"a": 1.0, "b": 2.0, "c": 2.0}, 2) == (("b", "c"),)
+    assert picks({"a": 1.0, "b": 2.0, "c": 1.0}, 2) == (("b", "a"), ("b", "c"))
+    assert picks({"a": 1.0}, 2) == (("a",),)
+    assert picks({}) == ()
+
+
+def test_the_probe_found_the_winner_and_the_most_accurate_was_not_it() -> None:
+    found, by_name = judged()
+    assert (found.winner, found.trained, found.teachers) == ("b", 3, 4)
+    probe, accurate = by_name["probe"], by_name["teacher_accuracy"]
+    assert (probe.picks, probe.hit) == (("b",), 1.0)
+    assert probe.regret is not None
+    assert probe.regret.value == probe.regret.low == 0
+    assert probe.chance == pytest.approx(1, abs=0.01)
+    assert (accurate.picks, accurate.hit) == (("c",), 0.0)
+    assert accurate.regret is not None
+    assert accurate.regret.value == pytest.approx(0.05, abs=1e-9)
+    assert accurate.regret.low is not None
+    assert accurate.regret.high is not None
+    assert 0.03 < accurate.regret.low < 0.05 < accurate.regret.high < 0.07
+    assert accurate.regret_two is not None
+    assert accurate.regret_two.value == pytest.approx(0)
+
+
+def test_a_pick_that_was_not_trained_has_no_hit_but_a_regret_among_the_trained() -> None:
+    _, by_name = judged()
+    largest = by_name["size"]
+    assert (largest.picks, largest.hit, largest.chance) == (("d",), None, None)
+    assert largest.trained_picks == ("a",)
+    assert largest.regret is not None
+    assert largest.regret.value == pytest.approx(0.1)
+
+
+def test_random_and_ties_are_judged_by_their_expectation() -> None:
+    _, by_name = judged()
+    random, tied = by_name["random"], by_name["logme"]
+    assert random.regret is not None
+    assert random.regret.value == pytest.approx((0.1 + 0 + 0.05) / 3, abs=1e-9)
+    assert random.regret_two is not None
+    assert random.regret_two.value == pytest.approx((0 + 0.05 + 0) / 3, abs=1e-9)
+    assert (tied.picks, tied.hit) == (("a", "b"), 0.5)
+    assert tied.note == "Not measured of c, d."
+
+
+def test_what_is_missing_is_said() -> None:
+    _, by_name = judged()
+    assert (by_name["leep"].picks, by_name["leep"].regret, by_name["leep"].note) == ((), None, "Not measured.")
+    assert "No earlier job" in (by_name["previous_winner"].note or "")
+    _, by_name = judged(previous="c")
+    assert (by_name["previous_winner"].picks, by_name["previous_winner"].note) == (("c",), None)
+
+
+def test_dropped_teachers_flatter_the_probe_unless_audited() -> None:
+    found, _ = judged()
+    assert found.note.startswith("Over the 3 of 4 teachers that were trained fully; the others were dropped")
+    audit = trial("d", 0.8, 0.4, 0.7, audited=True)
+    more = trial("e", 0.8, 0.4, None)
+    found, _ = judged(Question(trials=(*QUESTION.trials[:3], audit, more)))
+    assert found.audited == 1
+    assert "1 of them dropped before" in found.note
+    assert judged(Question(trials=QUESTION.trials[:3]))[0].note == "Over all 3 teachers, every one trained fully."
+
+
+def test_one_trained_teacher_tells_nothing() -> None:
+    found, by_name = judged(Question(trials=(QUESTION.trials[0], QUESTION.trials[3])))
+    assert found.winner is None
+    assert found.note == "Not measurable with 1 of 2 teachers trained fully (it takes at least 2)."
+    assert by_name["probe"].picks == ("a",)
+    assert all(each.regret is None and each.hit is None for each in found.judgements)
+
+
+def test_one_seed_gives_a_regret_without_an_interval() -> None:
+    trials = (trial("a", 0.9, 0.5, 0.8, seeds=1), trial("b", 0.8, 0.6, 0.9, seeds=1))
+    _, by_name = judged(Question(trials=trials))
+    regret = by_name["teacher_accuracy"].regret
+    assert regret is not None
+    assert (regret.low, regret.high) == (None, None)
+    assert by_name["probe"].chance is None
+
+
+def test_permuting_teachers_changes_nothing() -> None:
+    assert judged(Question(trials=QUESTION.trials[::-1]))[0] == judged()[0]
+
+
+def test_a_teacher_without_all_seeds_is_not_fully_trained() -> None:
+    short = trial("a", 0.9, 0.5, 0.8, seeds=1)
+    question = Question(trials=(short, *QUESTION.trials[1:]), seeds=(0, 1, 2))
+    assert [each.teacher for each in question.trained] == ["b", "c"]
+
+
+def test_gaps_are_compared_on_the_seeds_that_all_share() -> None:
+    near = Trial(teacher="a", gaps={0: 0.5, 1: 0.9})
+    question = Question(trials=(near, Trial(teacher="b", gaps={0: 0.6}), Trial(teacher="c")))
+    assert question.gaps() == {"a": 0.5, "b": 0.6}
+    assert Question(trials=(near, Trial(teacher="b", gaps={2: 0.6}))).gaps() == {"a": 0.7, "b": 0.6}
+    rule = next(each for each in predictors(question, None) if each.name == "cka_gap")
+    assert picks(rule.scores) == (("a",),)
+    assert rule.note == "Not measured of c."
+
+
+def test_levels_are_means_over_shared_seeds() -> None:
+    one = Trial(teacher="a", reached={0.5: {0: 0.1, 1: 0.5}, 0.25: {0: 0.2}})
+    other = Trial(teacher="b", reached={0.5: {1: 0.3, 2: 0.9}})
+    question = Question(trials=(one, other))
+    assert question.levels(0.5) == {"a": 0.5, "b": 0.3}
+    assert question.common_rungs == (0.5,)
+
+
+def test_over_questions() -> None:
+    found = records([judged()[0], judged()[0], judged(Question(trials=QUESTION.trials[:1]))[0]])
+    by_name = {each.name: each for each in found}
+    counts = {name: each.questions for name, each in by_name.items()}
+    assert counts == {
+        "probe": 2, "teacher_accuracy": 2, "size": 2, "cka_gap": 0, "logme": 2, "leep": 0, "h_score": 0,
+        "previous_winner": 0, "random": 2,
+    }  # fmt: skip
+    accurate, probe = by_name["teacher_accuracy"], by_name["probe"]
+    assert accurate.regret is not None
+    assert accurate.regret.value == pytest.approx(0.05)
+    assert probe.hits == wilson(2, 2)
+    assert accurate.hits == wilson(0, 2)
+    assert by_name["leep"].hits is None
