@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from dpk_core.errors import ArtifactFault
 from dpk_core.models.build import parameter_count
@@ -57,16 +57,13 @@ class Reporter:
         self._run_id, self._total_steps = assignment.command.run_id, total_steps
         self._progressed = self._checkpointed = time.monotonic()
         self._noticed: set[str] = set()
-        self.validation_right: str | None = None
-        """Of the last epoch that ended here; see `RunResult`."""
 
     def wants_stop(self) -> bool:
         """Whether the worker has asked for an end."""
         return self._assignment.stop.is_set()
 
-    def measured(self, training: Training, values: dict[str, float], validation: Evaluation) -> None:
+    def measured(self, training: Training, values: dict[str, float], validation: Evaluation) -> None:  # noqa: ARG002  (an observer's signature)
         """Sends the epoch's values, and once per stage a notice when its share could not follow CKA."""
-        self.validation_right = base64.b64encode(np.packbits(validation.right.numpy()).tobytes()).decode()
         self._channel.send(Measured(run_id=self._run_id, step=training.step, epoch=training.epoch, values=values))
         for name, part in values.items():
             stage = name.removeprefix(FALLBACK)
@@ -109,8 +106,6 @@ class Reporter:
 class Follower:
     """The observer of a rank that does not lead: the leading one hears, speaks and writes for all."""
 
-    validation_right = None
-
     def wants_stop(self) -> bool:
         """Never by itself."""
         return False
@@ -152,7 +147,6 @@ def carry_out(
         return Stopped(run_id=command.run_id, step=training.step)
     scores = _scores(command, training, channel) if world.leads else None
     result = _result(command, training, root, device, device_name, scores)
-    result = replace(result, validation_right=reporter.validation_right)
     if total_steps == 0 and result.validation_accuracy < CHANCE_MARGIN / training.data.card.classes:
         channel.send(Noticed(run_id=command.run_id, level="warning", message=AT_CHANCE))
     return Finished(run_id=command.run_id, result=result)
@@ -214,4 +208,9 @@ def _result(
         device_name=device_name,
         weights=weights,
         scores=scores,
+        validation_right=_packed(training.last_right),
     )
+
+
+def _packed(right_N: Tensor | None) -> str | None:
+    return None if right_N is None else base64.b64encode(np.packbits(right_N.numpy()).tobytes()).decode()

@@ -151,6 +151,7 @@ def _measure(training: Training) -> Evaluation | None:
 def _judge(training: Training) -> Evaluation:
     """The network on the validation split; what is measured is kept beside the means of the epoch's steps, if any."""
     validation = evaluate(training.judged, training.data, training.data.validation, training.world)
+    training.last_right = validation.right
     training.last_measured = {
         **training.averages.means(),
         "validation_accuracy": validation.accuracy,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from dpk_core.data.batches import steps_per_epoch
@@ -43,6 +43,8 @@ class Training:
     averages: Averages = field(default_factory=Averages)
     last_measured: dict[str, float] = field(default_factory=dict)
     """Values at the end of the last whole epoch."""
+    last_right: Tensor | None = None
+    """Which validation pictures were right then (N, bool, on the CPU)."""
     stop_epoch: int = 0
     """Where the present run ends; 0 before the first."""
     run_began: float = 0.0
@@ -96,6 +98,7 @@ class Training:
             "epoch_steps": self.averages.steps,
             "epoch_sums": self.averages.sums,
             "last_measured": self.last_measured,
+            "last_right": self.last_right,
             "stop_epoch": self.stop_epoch,
             "run_began": self.run_began,
         }
@@ -112,7 +115,7 @@ class Training:
         self.step, self.seconds = state["step"], state["seconds"]
         self.averages.steps = state["epoch_steps"]
         self.averages.sums = {name: value.to(self.data.device) for name, value in state["epoch_sums"].items()}
-        self.last_measured = state["last_measured"]
+        self.last_measured, self.last_right = state["last_measured"], state["last_right"]
         self.stop_epoch, self.run_began = state["stop_epoch"], state["run_began"]
 
 
