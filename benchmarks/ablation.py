@@ -9,7 +9,6 @@ paired by seed; their 90% intervals are Student's. Goes on where it stopped; `--
 
 from __future__ import annotations
 
-import argparse
 import math
 import statistics
 from collections.abc import Sequence
@@ -181,16 +180,5 @@ def _line(row: dict[str, Any]) -> str:
     )
 
 
-def main() -> None:
-    """Trains what is missing and reports."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--report", action="store_true", help="train nothing, report what is there")
-    options = parser.parse_args()
-    if not options.report:
-        trials.carry_out_all(wanted(), options.processes)
-    report()
-
-
 if __name__ == "__main__":
-    main()
+    trials.command(__doc__, wanted, report)

@@ -10,7 +10,6 @@ where it stopped.
 
 from __future__ import annotations
 
-import argparse
 import itertools
 from dataclasses import replace
 from typing import Any
@@ -127,16 +126,5 @@ def report() -> None:
     print(f"Written to benchmarks/results/{path.name}.")
 
 
-def main() -> None:
-    """Trains what is missing and reports."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--report", action="store_true", help="train nothing, report what is there")
-    options = parser.parse_args()
-    if not options.report:
-        trials.carry_out_all(wanted(), options.processes)
-    report()
-
-
 if __name__ == "__main__":
-    main()
+    trials.command(__doc__, wanted, report)

@@ -7,11 +7,12 @@ other load on the machine changes little; seconds on the clock are kept beside t
 
 from __future__ import annotations
 
+import argparse
 import json
 import multiprocessing
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -100,6 +101,19 @@ def load(spec: TrainingSpec) -> Trial | None:
             validation_right_EV=_unpack(arrays["validation_right"], told["validation_pictures"]),
             test_right_N=_unpack(arrays["test_right"], told["test_pictures"]),
         )  # fmt: skip
+
+
+def command(
+    description: str | None, wanted: Callable[[], list[tuple[Subset, TrainingSpec]]], report: Callable[[], None]
+) -> None:
+    """The command line of a benchmark that trains what is missing and reports what is there."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--report", action="store_true", help="train nothing, report what is there")
+    options = parser.parse_args()
+    if not options.report:
+        carry_out_all(wanted(), options.processes)
+    report()
 
 
 def carry_out_all(specs: Iterable[tuple[Subset, TrainingSpec]], processes: int) -> None:

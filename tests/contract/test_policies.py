@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 
 from dpk_core.selection.knowledge import Knowledge, Step
 from dpk_core.selection.outlook import outlook
-from dpk_core.selection.policies.policy import Limits
+from dpk_core.selection.policies.policy import Limits, Policy
 from dpk_core.selection.policies.registry import POLICIES
 from dpk_core.selection.posterior import Model
 from tests.unit.selection.made_up import PRIOR, RUNGS, job, name, play, reveal, world
+
+Accuracies = NDArray[np.float64]
 
 TRUTH = np.array([0.80, 0.83, 0.78, 0.81])
 BUDGETS = (0.0, 0.1, 1.0, 2.7, 12.0)
@@ -28,39 +30,39 @@ def table() -> NDArray[np.float64]:
 @policies
 class TestEveryPolicy:
     @pytest.mark.parametrize("budget", BUDGETS)
-    def test_it_never_exceeds_its_budget_and_ends(self, policy, table, budget: float) -> None:  # type: ignore[no-untyped-def]
+    def test_it_never_exceeds_its_budget_and_ends(self, policy: Policy, table: Accuracies, budget: float) -> None:
         _, spent, plans = play(policy, table, Limits(cost=budget))
         assert spent <= budget
         assert plans[-1].reason
 
-    def test_it_never_begins_more_trainings_than_it_may(self, policy, table) -> None:  # type: ignore[no-untyped-def]
+    def test_it_never_begins_more_trainings_than_it_may(self, policy: Policy, table: Accuracies) -> None:
         known, _, _ = play(policy, table, Limits(cost=12.0, runs=3))
         assert sum(len(arm.curves) for arm in known.arms) <= 3
 
-    def test_every_step_goes_beyond_what_is_reached(self, policy, table) -> None:  # type: ignore[no-untyped-def]
+    def test_every_step_goes_beyond_what_is_reached(self, policy: Policy, table: Accuracies) -> None:
         known = reveal(table, {(0, 0): 2, (1, 0): 1})
         for step in policy.next(known, Limits(cost=5.0)).steps:
             assert step.rung >= next(arm for arm in known.arms if arm.teacher == step.teacher).reached(step.seed)
 
-    def test_the_order_of_the_arms_does_not_matter(self, policy, table) -> None:  # type: ignore[no-untyped-def]
+    def test_the_order_of_the_arms_does_not_matter(self, policy: Policy, table: Accuracies) -> None:
         known = reveal(table, {(index, 0): 1 for index in range(4)})
         turned = replace(known, arms=known.arms[::-1])
         one, other = (set(policy.next(each, Limits(cost=5.0)).steps) for each in (known, turned))
         assert one == other
 
-    def test_failed_arms_get_nothing(self, policy, table) -> None:  # type: ignore[no-untyped-def]
+    def test_failed_arms_get_nothing(self, policy: Policy, table: Accuracies) -> None:
         known = reveal(table, {(index, 0): 1 for index in range(4)})
         failed = replace(known, arms=tuple(replace(arm, failed=arm.teacher == name(1)) for arm in known.arms))
         assert name(1) not in {step.teacher for step in policy.next(failed, Limits(cost=12.0)).steps}
 
-    def test_without_arms_it_stops(self, policy) -> None:  # type: ignore[no-untyped-def]
+    def test_without_arms_it_stops(self, policy: Policy) -> None:
         assert policy.next(job(), Limits()).steps == ()
 
-    def test_the_same_knowledge_gives_the_same_plan(self, policy, table) -> None:  # type: ignore[no-untyped-def]
+    def test_the_same_knowledge_gives_the_same_plan(self, policy: Policy, table: Accuracies) -> None:
         known = reveal(table, {(index, 0): 1 for index in range(4)})
         assert policy.next(known, Limits(cost=5.0)) == policy.next(known, Limits(cost=5.0))
 
-    def test_a_single_seed_and_a_single_rung_will_do(self, policy) -> None:  # type: ignore[no-untyped-def]
+    def test_a_single_seed_and_a_single_rung_will_do(self, policy: Policy) -> None:
         arms = reveal(world(np.random.Generator(np.random.PCG64(3)), TRUTH), {}).arms
         short = replace(PRIOR, mismatch=(0.0,), seed_spread=(0.006,))
         known = Knowledge(arms=arms, rungs=(1.0,), seeds=(0,), prior=short)

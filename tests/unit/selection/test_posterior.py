@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy import stats
 
 from dpk_core.selection.knowledge import Arm, Step
@@ -50,15 +51,15 @@ class TestExactness:
 
 class TestProperties:
     @pytest.fixture
-    def table(self) -> np.ndarray:  # type: ignore[type-arg]
+    def table(self) -> NDArray[np.float64]:
         return world(np.random.Generator(np.random.PCG64(1)), np.array([0.80, 0.81, 0.79, 0.805]))
 
-    def test_permuting_teachers_permutes_the_answer(self, table) -> None:  # type: ignore[no-untyped-def]
+    def test_permuting_teachers_permutes_the_answer(self, table: NDArray[np.float64]) -> None:
         known = reveal(table, {(i, 0): 2 for i in range(4)})
         turned = replace(known, arms=known.arms[::-1])
         assert outlook(Model(known).posterior) == outlook(Model(turned).posterior)
 
-    def test_a_hopeless_teacher_does_not_change_the_winner(self, table) -> None:  # type: ignore[no-untyped-def]
+    def test_a_hopeless_teacher_does_not_change_the_winner(self, table: NDArray[np.float64]) -> None:
         known = reveal(table, {(i, seed): 4 for i in range(4) for seed in range(3)})
         hopeless = arm(9, dict.fromkeys(range(3), (0.1, 0.1, 0.1, 0.1)), accuracy=0.2)
         view, with_it = (
@@ -68,7 +69,7 @@ class TestProperties:
         assert with_it.choice == view.choice
         assert with_it.chances[name(9)] == 0
 
-    def test_more_data_never_widens(self, table) -> None:  # type: ignore[no-untyped-def]
+    def test_more_data_never_widens(self, table: NDArray[np.float64]) -> None:
         widths = []
         for rungs in range(5):
             covariance = Model(replace(reveal(table, {(i, 0): rungs for i in range(4)}))).posterior.covariance_AA
