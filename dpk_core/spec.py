@@ -13,7 +13,7 @@ from typing import Literal, get_args
 from dpk_core.codec import LATER, content_key
 from dpk_core.dpk_settings import DpkSettings
 
-TRAINING_VERSION = 1
+TRAINING_VERSION = 2
 """Part of every content key. Raise it when a change alters the numbers a training produces."""
 
 Role = Literal["teacher", "student"]

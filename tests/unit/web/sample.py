@@ -136,7 +136,7 @@ def leaderboard(progress: Progress = "finished", *, state: JobState | None = Non
             seeds=list(range(seeds)),
             train_pictures=898,
             data_fingerprint="sha256:0123/split-1",
-            training_version=1,
+            training_version=2,
         ),
         rows=rows,
         verdict=verdict,
