@@ -96,6 +96,25 @@ class TestByPosterior:
         assert spent < 3
         assert "chance" in plans[-1].reason
 
+    def test_it_looks_at_every_arm_once_before_it_stops(self, table: NDArray[np.float64]) -> None:
+        # So much better than the rest that the unseen arm could be written off.
+        known = reveal(table + np.array([0.2, 0, 0, 0])[:, None, None], {(0, 1): 4, (0, 2): 4, (1, 1): 2, (2, 1): 1})
+        plan = POLICIES["posterior"].next(known, Limits(chance=0.5, margin=0.1))
+        assert plan.steps == (Step(teacher=name(3), seed=1, rung=0),)
+        kept_short = POLICIES["posterior"].next(known, Limits(cost=5.0, runs=4)).steps
+        assert kept_short
+        assert all(step.teacher != name(3) for step in kept_short)
+
+    def test_what_earlier_jobs_showed_may_suffice(self, table: NDArray[np.float64]) -> None:
+        known = reveal(table, {})
+        follows = replace(PRIOR, slope=1.0, slope_spread=0.05, teacher_spread=0.002)
+        arms = tuple(replace(arm, teacher_accuracy=0.7 + 0.02 * index) for index, arm in enumerate(known.arms))
+        plan = POLICIES["posterior"].next(replace(known, arms=arms, prior=follows), Limits(chance=0.9))
+        assert not plan.steps
+        assert plan.reason.startswith("Earlier jobs suffice")
+        unsure = POLICIES["posterior"].next(replace(known, arms=arms), Limits(chance=0.9))
+        assert {step.teacher for step in unsure.steps} == {arm.teacher for arm in arms}
+
     def test_a_wide_margin_stops_it_early(self, table: NDArray[np.float64]) -> None:
         _, narrow, _ = play(POLICIES["posterior"], table, Limits(cost=12.0, chance=0.9, margin=0.001))
         _, wide, _ = play(POLICIES["posterior"], table, Limits(cost=12.0, chance=0.9, margin=0.05))

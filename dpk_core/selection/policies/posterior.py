@@ -3,7 +3,8 @@
 One result of one arm tells nothing by itself (what a rung misses is unknown, and a seed moves all arms alike), so what
 is weighed are sets: the k likeliest arms, carried to one rung on one seed. Frazier, Powell & Dayanik 2009 give the
 criterion for single, correlated measurements; here it is a set's, divided by what the set costs. With few results
-that comes out as successive halving; with clear ones it stops paying for arms that cannot win any more.
+that comes out as successive halving; with clear ones it stops paying for arms that cannot win any more. Every arm is
+looked at once before any of this, unless what earlier jobs showed is sure enough by itself.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from dpk_core.selection.knowledge import Knowledge, Step, step_cost
-from dpk_core.selection.outlook import chance_within, outlook, worth
+from dpk_core.selection.outlook import Outlook, chance_within, outlook, worth
 from dpk_core.selection.policies.policy import STOP_DONE, Limits, Plan, affordable, within
-from dpk_core.selection.posterior import Model
+from dpk_core.selection.posterior import Model, Posterior
 
 
 class ByPosterior:
@@ -28,12 +29,16 @@ class ByPosterior:
             return Plan(steps=(), reason="Every arm has failed.")
         model = Model(knowledge)
         view = outlook(model.posterior)
-        if limits.chance is not None and any(arm.curves for arm in knowledge.ranked):
-            if view.chances[view.choice] >= limits.chance:
-                return Plan(steps=(), reason=f"The choice is best with a chance of {view.chances[view.choice]:.0%}.")
-            if (chance := chance_within(model.posterior, view.choice, limits.margin)) >= limits.chance:
-                near = f"no arm is better by more than {100 * limits.margin:.1f} points with a chance of {chance:.0%}"
-                return Plan(steps=(), reason=f"It matters too little to go on: {near}.")
+        unseen = {arm.teacher for arm in knowledge.ranked if not any(arm.curves.values())}
+        # Between nothing seen and every arm seen once there is no stop: no arm is judged by the others' results.
+        by_prior = len(unseen) == len(knowledge.ranked) > 1
+        if (by_prior or not unseen) and (sure := _sure(model.posterior, view, limits)) is not None:
+            return Plan(steps=(), reason=f"Earlier jobs suffice. {sure}" if by_prior else sure)
+        look = tuple(
+            Step(teacher=teacher, seed=_first_seed(knowledge), rung=0) for teacher in view.chances if teacher in unseen
+        )
+        if first := affordable(knowledge, look, limits):
+            return Plan(steps=first, reason="Every arm gets a first look on the same seed.")
         order = tuple(view.chances)
         best: tuple[float, tuple[Step, ...]] = (0.0, ())
         wanted = False
@@ -52,6 +57,23 @@ class ByPosterior:
         where = f"seed {best[1][0].seed} to rung {best[1][0].rung + 1}"
         reason = f"Training {arms} arm{'' if arms == 1 else 's'} on {where} lowers the expected regret most."
         return within(knowledge, best[1], limits, reason)
+
+
+def _sure(belief: Posterior, view: Outlook, limits: Limits) -> str | None:
+    """Why the choice is sure enough, in words; None where it is not, or where no chance was asked for."""
+    if limits.chance is None:
+        return None
+    if view.chances[view.choice] >= limits.chance:
+        return f"The choice is best with a chance of {view.chances[view.choice]:.0%}."
+    if (chance := chance_within(belief, view.choice, limits.margin)) >= limits.chance:
+        near = f"no arm is better by more than {100 * limits.margin:.1f} points with a chance of {chance:.0%}"
+        return f"It matters too little to go on: {near}."
+    return None
+
+
+def _first_seed(knowledge: Knowledge) -> int:
+    """The seed on which most arms have results already, so that the new ones are paired with them."""
+    return max(knowledge.seeds, key=lambda seed: sum(arm.reached(seed) > 0 for arm in knowledge.ranked))
 
 
 def _sets(knowledge: Knowledge, order: tuple[str | None, ...]) -> Iterator[tuple[Step, ...]]:
