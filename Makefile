@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PORT ?= 8000
 
 help: ## show this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  First time here: make demo. Settings are environment variables, listed in .env.example."
 
@@ -66,10 +66,19 @@ bench-ablation: $(VENV)/.dev ## what each part of DPK is worth (needs DPK_DATA_R
 bench-profiles: $(VENV)/.dev ## does the light profile rank teachers as the paper's sizes do (as above)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.profiles
 
+bench-tables: $(VENV)/.dev ## train every teacher's student of every table (as above; a table is about an hour of two cores)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.train_tables
+
+bench-selection: $(VENV)/.dev ## replay every policy and its rivals on the tables
+	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.selection
+
+bench-claim: $(VENV)/.dev ## does the student follow its teacher? correlations from the tables
+	@$(BIN)/python -m benchmarks.claim
+
 constraints: ## pin what is installed now into constraints.txt
 	@$(BIN)/uv pip freeze --python $(BIN)/python --exclude-editable | grep -v -i -E '^(nvidia-|triton|cuda-|pip==|setuptools==|uv==)' > constraints.txt
 
 clean: ## remove the environment and everything the demo made
 	@rm -rf $(VENV) .dpk build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
-.PHONY: help setup demo serve test check format catalogue bench-core bench-sweep bench-ablation bench-profiles constraints clean
+.PHONY: help setup demo serve test check format catalogue bench-core bench-sweep bench-ablation bench-profiles bench-tables bench-selection bench-claim constraints clean

@@ -39,6 +39,33 @@ def share_curves(rows: list[dict[str, Any]], folder: Path) -> Path | None:
     return draw(chart, folder / "ablation-shares.svg")
 
 
+def teacher_and_student(tables: list[list[dict[str, Any]]], folder: Path) -> Path:
+    """Students' accuracies over their teachers', ± one standard error over seeds; dashed: taught by nobody.
+
+    One panel for each data set and student; rows have table, method, teacher, teacher_accuracy, accuracy, low, high and
+    no_teacher.
+    """
+    x = {"field": "teacher_accuracy", "type": "quantitative", "scale": {"zero": False, "padding": 12},
+         "title": "teacher's test accuracy, %"}  # fmt: skip
+    y = {"type": "quantitative", "scale": {"zero": False}, "title": "student's test accuracy, %"}
+    color = {"field": "method", "type": "nominal", "title": None, "legend": {"orient": "top"}}
+    alone = {
+        "mark": {"type": "rule", "strokeDash": [4, 3], "color": "#777777"},
+        "encoding": {"y": y | {"field": "no_teacher"}},
+    }
+    errors = {"mark": "rule", "encoding": {"x": x, "y": y | {"field": "low"}, "y2": {"field": "high"}, "color": color}}
+    means = {"mark": {"type": "point", "filled": True, "size": 50},
+             "encoding": {"x": x, "y": y | {"field": "accuracy"}, "color": color}}  # fmt: skip
+    chart = {
+        "$schema": "https://vega.github.io/schema/vega-lite/v5.json", "background": "white",
+        "data": {"values": [row for rows in tables for row in rows]},
+        "facet": {"field": "table", "title": None}, "columns": 2,
+        "resolve": {"scale": {"x": "independent", "y": "independent"}},
+        "spec": {"width": WIDTH, "height": HEIGHT, "layer": [alone, errors, means]},
+    }  # fmt: skip
+    return draw(chart, folder / "claim.svg")
+
+
 def draw(chart: dict[str, Any], path: Path) -> Path:
     """Writes a Vega-Lite chart as SVG."""
     path.write_text(str(vl_convert.vegalite_to_svg(chart)) + "\n")

@@ -8,6 +8,7 @@ out: whether any teacher helps is another question than which.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ import optuna
 from numpy.typing import NDArray
 
 from benchmarks.table import Table
-from dpk_core.selection.experience import picture_spread
+from dpk_core.selection.experience import fitted
 from dpk_core.selection.knowledge import Arm, Knowledge, Prior
 from dpk_core.selection.outlook import Outlook, outlook
 from dpk_core.selection.policies.policy import Limits, Policy
@@ -74,7 +75,7 @@ def draw(table: Table, prior: Prior, chance: np.random.Generator) -> Job:
 
 
 def knowledge(job: Job, reached: Mapping[tuple[int, int], int]) -> Knowledge:
-    """What a policy knows when the training of teacher t on seed s reached so many rungs."""
+    """What a policy knows when training t, s reached so many rungs, with beliefs as wide as a job makes them."""
     epochs = rung_epochs(job.accuracy_TSE.shape[-1])
     arms = tuple(
         Arm(
@@ -89,7 +90,7 @@ def knowledge(job: Job, reached: Mapping[tuple[int, int], int]) -> Knowledge:
         )
         for index, teacher in enumerate(job.teachers)
     )
-    return Knowledge(arms=arms, rungs=RUNGS, seeds=tuple(range(SEEDS)), prior=job.prior)
+    return fitted(Knowledge(arms=arms, rungs=RUNGS, seeds=tuple(range(SEEDS)), prior=job.prior))
 
 
 def rung_epochs(epochs: int) -> list[int]:
@@ -171,16 +172,12 @@ def by_wilcoxon(job: Job, threshold: float, chance: np.random.Generator) -> Outc
 
 def _study(pruner: Pruner) -> optuna.Study:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    return optuna.create_study(direction="maximize", pruner=pruner(), sampler=optuna.samplers.RandomSampler(seed=0))
+    with warnings.catch_warnings():
+        # The Wilcoxon pruner says that it is experimental; it is here to be compared with.
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        made = pruner()
+    return optuna.create_study(direction="maximize", pruner=made, sampler=optuna.samplers.RandomSampler(seed=0))
 
 
 def _best(job: Job, finals: Mapping[int, list[float]]) -> str:
     return job.teachers[max(finals, key=lambda teacher: float(np.mean(finals[teacher])))]
-
-
-def prior_for(table: Table, base: Prior) -> Prior:
-    """`base` with the spread that the table's validation pictures show."""
-    found = picture_spread(table.validation_right_ASEV[:, :, -1])
-    if found is None:
-        return base
-    return Prior(**{name: getattr(base, name) for name in Prior.__dataclass_fields__} | {"picture_spread": found})

@@ -39,11 +39,10 @@ from dpk_core.selection.experience import learn, picture_spread
 from dpk_core.selection.knowledge import Arm, Knowledge, Prior
 from dpk_core.selection.policies.registry import POLICIES
 
-BUDGETS = (0.05, 0.1, 0.15, 0.3)
+BUDGETS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.5)
 MOST_REGRET = 0.2
 """Points above the exhaustive policy's, at a share of at most `SHARE` of its cost."""
 SHARE = 0.15
-WORLD = 1.0
 RIVALS = ("logme", "leep", "h_score", "cka_gap")
 
 Way = Callable[[Job, np.random.Generator], Outcome]

@@ -1,0 +1,59 @@
+"""What the tables say about the paper's claim."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks import charts, claim
+from benchmarks.table import Table
+from tests.unit.benchmarks.made_up_table import made_up
+
+TEACHERS = (0.80, 0.84, 0.88, 0.92, 0.96)
+FOLLOWS = (0.5, 0.55, 0.61, 0.64, 0.71, 0.74)
+"""No teacher, then students that gain as much as their teachers."""
+DOES_NOT = (0.5, 0.64, 0.55, 0.72, 0.6, 0.62)
+
+
+@pytest.fixture(scope="module")
+def dpk() -> list[Table]:
+    return [made_up(f"{data}-dpk", seed, FOLLOWS, TEACHERS) for seed, data in enumerate(("one", "two"))]
+
+
+@pytest.fixture(scope="module")
+def kd() -> list[Table]:
+    return [made_up(f"{data}-kd", seed, DOES_NOT, TEACHERS) for seed, data in enumerate(("one", "two"), 5)]
+
+
+def test_a_student_that_follows_its_teacher_is_seen_to(dpk: list[Table]) -> None:
+    told = claim.row("one", "dpk", dpk[:1])
+    assert told["pearson"]["value"] > 0.9
+    assert told["kendall"]["low"] > -1
+    assert told["slope"] == pytest.approx(1.2, abs=0.2)
+    assert told["teachers_that_help"] == told["teachers"] == 5
+    assert told["gain"]["value"] == pytest.approx(15, abs=2)
+
+
+def test_levels_of_tables_do_not_count(dpk: list[Table]) -> None:
+    high = made_up("two-dpk", 9, [each + 0.2 for each in FOLLOWS], [each - 0.3 for each in TEACHERS])
+    assert claim.row("all", "dpk", [dpk[0], high])["pearson"]["value"] > 0.9
+
+
+def test_methods_are_compared_on_the_same_teachers(dpk: list[Table], kd: list[Table]) -> None:
+    apart = claim.difference(dpk, kd)
+    assert 0 < apart.low < apart.value < apart.high
+    same = claim.difference(dpk, dpk)
+    assert same.low == same.value == same.high == 0
+
+
+def test_targets_ask_for_more_than_zero(dpk: list[Table], kd: list[Table]) -> None:
+    pooled = {"dpk": claim.row("all", "dpk", dpk), "kd": claim.row("all", "kd", kd)}
+    assert [each["met"] for each in claim.targets(pooled, claim.difference(dpk, kd))] == [True, True]
+    assert not claim.targets(pooled, claim.difference(dpk, dpk))[1]["met"]
+
+
+def test_it_is_drawn(dpk: list[Table], kd: list[Table], tmp_path: Path) -> None:
+    chart = charts.teacher_and_student([claim._chart_rows(each) for each in (*dpk, *kd)], tmp_path)
+    text = chart.read_text()
+    assert all(word in text for word in ("one", "two", "DPK", "KD"))
