@@ -51,7 +51,7 @@ def submit(
     margin: Annotated[float | None, typer.Option(help="Difference that does not matter, as a fraction.")] = None,
     audit: Annotated[float | None, typer.Option(help="Probability of fully training a dropped teacher.")] = None,
     seconds: Annotated[float | None, typer.Option(help="Training time of all students together.")] = None,
-    wall_seconds: Annotated[float | None, typer.Option(help="After this time nothing more is begun.")] = None,
+    wall_seconds: Annotated[float | None, typer.Option(help="After this time the job ends with what it has.")] = None,
     runs: Annotated[int | None, typer.Option(help="Student trainings that may be begun.")] = None,
     prefer_cheaper: Annotated[bool, typer.Option("--prefer-cheaper", help="Of equals, the cheapest teacher.")] = False,
     idempotency_key: Annotated[str | None, typer.Option(help="Same key, same job: for retries in CI.")] = None,

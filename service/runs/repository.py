@@ -24,10 +24,13 @@ FAILED_STATES = ("failed", "cancelled")
 def find_or_create(session: Session, spec: RunSpec, purpose: str) -> tuple[Run, bool]:
     """The run of this content, and whether it was finished already. A new one gets its message.
 
-    The row stays locked, so that a cancellation either sees the caller's link to the run or happens before this.
+    A finished run of the same training that went further is taken instead: it measured what this one would. A row that
+    is not over stays locked, so that a cancellation either sees the caller's link to it or happens before this.
     """
     key = spec.key()
     while (run := _by_content(session, key)) is None:
+        if (longer := _longer(session, spec)) is not None:
+            return longer, True
         try:
             with session.begin_nested():
                 session.add(new := _new(spec, key, purpose))
@@ -44,6 +47,15 @@ def find_or_create(session: Session, spec: RunSpec, purpose: str) -> tuple[Run, 
 def _by_content(session: Session, key: str) -> Run | None:
     rows = select(Run).where(Run.content_key == key, Run.state.not_in(FAILED_STATES), Run.withdrawn.is_(False))
     return session.scalar(rows.with_for_update().execution_options(populate_existing=True))
+
+
+def _longer(session: Session, spec: RunSpec) -> Run | None:
+    further = {
+        run.spec["stop_epoch"]: run
+        for run in finished(session, spec.training.key())
+        if run.spec["stop_epoch"] > spec.stop_epoch
+    }
+    return further[min(further)] if further else None
 
 
 def _new(spec: RunSpec, key: str, purpose: str) -> Run:

@@ -175,20 +175,24 @@ def give_back_or_end(session: Session, run: Run, message: str, max_attempts: int
         _end(session, run, "failed", kind="internal", message=message)
 
 
-def request_cancel(session: Session, run_ids: Iterable[str]) -> None:
-    """Queued runs are cancelled at once, running ones when their process is gone.
+def request_cancel(session: Session, run_ids: Iterable[str], job_id: str) -> set[str]:
+    """Queued runs are cancelled at once, running ones when their process is gone; `job_id` needs them no more.
 
-    A run that another live job needs is left alone, so the caller sets its own job to `cancelling` first. They are
-    locked in the order given, which has to be that of all who lock several.
+    A run that another live job needs is left alone; returns those. They are locked in the order given, which has to be
+    that of all who lock several.
     """
+    left = set()
     for run_id in run_ids:
         run = repository.locked(session, run_id)
-        if run.state not in ("queued", "running") or repository.jobs_of(session, run.id, ("queued", "running")):
+        if run.state not in ("queued", "running"):
             continue
-        if run.state == "queued":
+        if {*repository.jobs_of(session, run.id, ("queued", "running"))} - {job_id}:
+            left.add(run_id)
+        elif run.state == "queued":
             _end(session, run, "cancelled")
         else:
             run.cancel_requested = True
+    return left
 
 
 def _requeue(session: Session, run: Run) -> None:

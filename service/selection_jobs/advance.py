@@ -19,6 +19,7 @@ from service.database.tables import JobRun
 from service.database.types import epoch_now, utc_now
 from service.events import repository as events
 from service.runs import repository as runs
+from service.runs.service import request_cancel
 from service.selection_jobs import history, repository
 from service.selection_jobs.evidence import Evidence, knowledge, paces
 from service.selection_jobs.ledger import student_seconds
@@ -27,6 +28,9 @@ from service.selection_jobs.rounds import Round
 from service.selection_jobs.schemas import CandidateStatus
 from service.selection_jobs.snapshot import OVER, ArmRuns, Snapshot, lock_order
 from service.selection_jobs.standing import AUDIT_REASON, BASELINE_REASON, STAGES, stage, standing
+
+CUT_SHORT = frozenset({"waiting", "preparing", "promoted"})
+"""Where a limit may find a candidate."""
 
 Wanted = Sequence[tuple[ArmRuns, str, RunSpec]]
 """Runs to make or find, each with its arm and purpose."""
@@ -44,9 +48,13 @@ def advance_job(session: Session, job_id: str) -> None:
         return
     if job.state == "queued":
         _start(session, snapshot)
-    _prepare_teachers(session, snapshot)
+    late = repository.is_late(session, job, snapshot.plan.spending.wall_seconds)
+    if late:
+        snapshot = _let_go(session, snapshot)
+    else:
+        _prepare_teachers(session, snapshot)
     _refresh(session, snapshot, over=False)
-    over = _train(session, snapshot)
+    over = _train(session, snapshot, late=late)
     _refresh(session, snapshot, over=over)
     _announce_runs(session, snapshot)
     _conclude(session, snapshot, over=over)
@@ -65,33 +73,45 @@ def _prepare_teachers(session: Session, snapshot: Snapshot) -> None:
     _link(session, snapshot, [(arm, "teacher", plan.teacher_run(arm.candidate.teacher or "")) for arm in unprepared])
 
 
-def _train(session: Session, snapshot: Snapshot) -> bool:
+def _let_go(session: Session, snapshot: Snapshot) -> Snapshot:
+    """The time is over: what is under way ends, or goes on without this job where another one needs it."""
+    left = request_cancel(session, snapshot.unfinished(), snapshot.job.id)
+    for link, run in snapshot.links:
+        if run.id in left:
+            session.delete(link)
+    session.flush()
+    return repository.snapshot(session, snapshot.job)
+
+
+def _train(session: Session, snapshot: Snapshot, *, late: bool) -> bool:
     """Makes the newest round's runs, and new rounds as long as nothing is to be waited for. True: there is no more."""
     while True:
-        plan = snapshot.plan
-        wanted = [
-            (arm, step.purpose, plan.student_run(step.teacher, step.seed, step.epochs))
-            for arm, step in snapshot.missing()
-        ]
-        _link(session, snapshot, wanted)
-        if snapshot.waits:
+        if not late:
+            _link_students(session, snapshot)
+        if not all(arm.settled for arm in snapshot.arms):
             return False
-        decided = _next_round(session, snapshot)
+        decided = _next_round(session, snapshot, late=late)
         if decided is None:
             return True
         _add_round(session, snapshot, decided)
 
 
-def _next_round(session: Session, snapshot: Snapshot) -> Round | None:
+def _link_students(session: Session, snapshot: Snapshot) -> None:
+    plan = snapshot.plan
+    _link(session, snapshot, [
+        (arm, step.purpose, plan.student_run(step.teacher, step.seed, step.epochs)) for arm, step in snapshot.missing()
+    ])  # fmt: skip
+
+
+def _next_round(session: Session, snapshot: Snapshot, *, late: bool) -> Round | None:
     evidence = repository.evidence(session, snapshot)
-    wall = snapshot.plan.spending.wall_seconds
     situation = Situation(
         plan=snapshot.plan,
         known=knowledge(snapshot, evidence),
         rounds=snapshot.rounds,
         spent=student_seconds(snapshot),
         timed=any(pace is not None for pace in paces(snapshot, evidence)),
-        late=wall is not None and repository.seconds_since_start(session, snapshot.job) >= wall,
+        late=late,
     )
     decided = next_round(situation)
     if decided is not None and decided.stage == "confirming":
@@ -144,7 +164,7 @@ def _link(session: Session, snapshot: Snapshot, wanted: Wanted) -> None:
 def _refresh(session: Session, snapshot: Snapshot, *, over: bool) -> None:
     for arm in snapshot.arms:
         status, reason = standing(arm, snapshot)
-        _set_status(session, arm, "stopped" if over and status == "promoted" else status, reason)
+        _set_status(session, arm, "stopped" if over and status in CUT_SHORT else status, reason)
     _move_stage_to(session, snapshot, stage(snapshot, over=over))
 
 

@@ -86,10 +86,12 @@ def add_round(session: Session, job_id: str, number: int, decided: Round) -> Non
     session.flush()
 
 
-def seconds_since_start(session: Session, job: SelectionJob) -> float:
-    """By the database's clock; 0 where the start was not timed."""
+def is_late(session: Session, job: SelectionJob, wall_seconds: float | None) -> bool:
+    """Whether so much time has passed since the job started, by the database's clock. None: there is no limit."""
+    if wall_seconds is None:
+        return False
     passed = session.scalar(select(epoch_now() - SelectionJob.started_epoch).where(SelectionJob.id == job.id))
-    return passed or 0.0
+    return passed is not None and passed >= wall_seconds
 
 
 def evidence(session: Session, snapshot: Snapshot) -> Evidence:

@@ -48,7 +48,7 @@ class Budget(Wire):
         default=False, description="Of teachers that cannot be told apart, take the cheapest to train with."
     )
     seconds: float | None = Field(default=None, gt=0, description="Training time of all students together.")
-    wall_seconds: float | None = Field(default=None, gt=0, description="After this time nothing more is begun.")
+    wall_seconds: float | None = Field(default=None, gt=0, description="After this time the job ends with what it has.")
     runs: int | None = Field(default=None, ge=1, le=1000, description="Student trainings that may be begun.")
     teacher_epochs: int | None = Field(default=None, ge=1, le=1000, description="Epochs of a teacher's preparation.")
     batch_size: int | None = Field(default=None, ge=1, le=4096, description="Pictures a training step; DPK needs 4.")

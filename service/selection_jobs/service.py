@@ -107,7 +107,7 @@ def cancel(session: Session, job_id: str) -> schemas.Job:
     if job.state in repository.LIVE:
         job.state = "cancelling"
         events.record(session, job_id, "cancelling", {})
-        runs.request_cancel(session, repository.snapshot(session, job).unfinished())
+        runs.request_cancel(session, repository.snapshot(session, job).unfinished(), job_id)
         advance_job(session, job_id)
     session.flush()
     session.refresh(job)

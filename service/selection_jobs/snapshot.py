@@ -68,8 +68,10 @@ class ArmRuns:
         return all(run.state in OVER for run in self.runs)
 
     def student(self, step: RoundStep) -> Run | None:
-        """The run of a step."""
-        return self.students.get(step.seed, {}).get(step.epochs)
+        """The run of a step: its own, or a finished one of the same training that went further."""
+        runs = self.students.get(step.seed, {})
+        further = [stop for stop, run in runs.items() if stop > step.epochs and run.state == "finished"]
+        return runs.get(step.epochs) or (runs[min(further)] if further else None)
 
     def reached(self, seed: int) -> int:
         """The epoch up to which the seed's training has come; 0: nowhere."""
@@ -106,11 +108,6 @@ class Snapshot:
         steps = self.rounds[-1].steps if self.rounds else ()
         places = [(self.arm(step.teacher), step) for step in steps]
         return [(arm, step) for arm, step in places if arm.first_failed is None and arm.student(step) is None]
-
-    @property
-    def waits(self) -> bool:
-        """Whether a run is on its way or still to be made, so that nothing new can be decided."""
-        return bool(self.missing()) or not all(arm.settled for arm in self.arms)
 
     def unfinished(self) -> list[str]:
         """The runs that are not over, in the order in which they are to be locked."""

@@ -37,11 +37,13 @@ def is_trained(arm: ArmRuns, snapshot: Snapshot) -> bool:
 
 def stage(snapshot: Snapshot, *, over: bool) -> Stage:
     """The earliest stage with something left to do."""
+    if over:
+        return "deciding"
     if not all(arm.prepared or arm.first_failed is not None for arm in snapshot.arms):
         return "preparing_teachers"
     if snapshot.confirming is None:
         return "exploring"
-    return "deciding" if over else "confirming"
+    return "confirming"
 
 
 def _decided(arm: ArmRuns, snapshot: Snapshot, confirming: Round) -> CandidateStatus:

@@ -49,7 +49,7 @@ class TestFindOrCreate:
     def test_failed_run_makes_room(self) -> None:
         first = create(run_spec())
         with transaction() as session:
-            service.request_cancel(session, [first])
+            service.request_cancel(session, [first], "mine")
         assert create(run_spec()) != first
 
     def test_many_at_once_make_one(self) -> None:
@@ -68,7 +68,7 @@ class TestFindOrCreate:
         run_id = create(run_spec())
         held = claimed(run_id)
         with transaction() as session:
-            service.request_cancel(session, [run_id])
+            service.request_cancel(session, [run_id], "mine")
         assert report(held) is Answer.CANCEL
         assert create(run_spec()) == run_id
         with transaction() as session:
@@ -134,7 +134,7 @@ class TestClaim:
         assert report(held, Report(step=99)) is Answer.LOST
         assert not finish(held, validation_accuracy=0.9)
         with transaction() as session:
-            service.request_cancel(session, [run_id])
+            service.request_cancel(session, [run_id], "mine")
         swept(resend_seconds=0.0)
         assert values(run_id) == before
 
@@ -284,7 +284,7 @@ class TestCancel:
         waiting, running = create(run_spec(1)), create(run_spec(2))
         held = claimed(running)
         with transaction() as session:
-            service.request_cancel(session, [waiting, running])
+            service.request_cancel(session, [waiting, running], "mine")
         assert (row(waiting).state, row(running).state) == ("cancelled", "running")
         assert claim(waiting) is None
         assert report(held) is Answer.CANCEL
@@ -298,17 +298,17 @@ class TestCancel:
             run = session.get_one(Run, run_id)
             add_job(session, "mine", run, state="cancelling")
             other = add_job(session, "other", run)
-            service.request_cancel(session, [run_id])
+            service.request_cancel(session, [run_id], "mine")
             assert run.state == "queued"
             other.state = "finished"
-            service.request_cancel(session, [run_id])
+            service.request_cancel(session, [run_id], "mine")
             assert run.state == "cancelled"
 
     def test_lost_worker_ends_the_cancellation(self) -> None:
         run_id = create(run_spec())
         claimed(run_id)
         with transaction() as session:
-            service.request_cancel(session, [run_id])
+            service.request_cancel(session, [run_id], "mine")
         let_lease_expire(run_id)
         assert claim(run_id, "b") is None
         swept()

@@ -13,8 +13,10 @@ from dpk_core.codec import from_json
 from dpk_core.protocol import RunResult
 from dpk_core.selection.knowledge import Prior
 from dpk_core.spec import RunSpec
-from service.database.session import reading
+from service.database.session import reading, transaction
 from service.database.tables import Round, SelectionJob
+from service.runs import service as runs
+from service.runs.claims import Answer, Report
 from service.selection_jobs.choices import ModelChoice
 from service.selection_jobs.schemas import Leaderboard
 from tests.contract import job_driver as drive
@@ -37,6 +39,14 @@ def begun(board: Leaderboard) -> set[tuple[str | None, int]]:
     return {(row.teacher, seed.seed) for row in board.rows for seed in row.seeds if seed.rungs}
 
 
+def _time_passes(job_id: str, seconds: float) -> None:
+    """As if the job had started so much earlier."""
+    with transaction() as session:
+        job = session.get_one(SelectionJob, job_id)
+        assert job.started_epoch is not None
+        job.started_epoch -= seconds
+
+
 class TestRungs:
     def test_a_training_goes_on_from_rung_to_rung(self) -> None:
         board = finished(policy="halving")
@@ -47,7 +57,7 @@ class TestRungs:
     def test_a_rung_that_was_passed_without_stopping_is_known(self) -> None:
         board = finished()
         best = next(row for row in board.rows if row.teacher == "cifar/resnet14w8")
-        assert {run.spec["stop_epoch"] for run in drive.runs_of(board.job.id) if run.teacher == best.teacher} == {4, 8}
+        assert {run.spec["stop_epoch"] for run in drive.runs_of(board.job.id) if run.teacher == best.teacher} == {2, 8}
         assert [at.epochs for at in best.seeds[0].rungs] == [2, 4, 8]
         assert best.seeds[0].rungs[1].accuracy == pytest.approx(0.84 - 0.3 * (1 - 4 / 8))
 
@@ -185,6 +195,8 @@ class TestLimits:
     def test_after_the_wall_clock_time_nothing_begins(self) -> None:
         board = finished(wall_seconds=1e-6)
         assert begun(board) == set()
+        assert board.job.state == "finished"
+        assert {row.status for row in board.rows} <= {"stopped", "not_promoted"}
         assert board.verdict is not None
         assert board.verdict.kind == "undecided"
         (only,) = board.rounds
@@ -192,8 +204,54 @@ class TestLimits:
         assert "wall-clock" in only.reason
         assert finished(wall_seconds=3600.0).verdict != board.verdict
 
+    def test_when_the_time_is_over_what_is_under_way_ends_and_the_rest_is_told(self) -> None:
+        job_id = drive.submit(drive.request(wall_seconds=3600.0, policy="exhaustive"))
+        while not drive.runs_of(job_id, "finished", purpose="full"):
+            if not drive.step(job_id):
+                drive.advance(job_id)
+        held = drive.claim(drive.runs_of(job_id, "queued")[0].id)
+        _time_passes(job_id, 3601.0)
+        drive.advance(job_id)
+        assert drive.job(job_id).state == "running", "a process still holds a run"
+        with transaction() as session:
+            assert runs.report(session, held, Report(step=1), lease_seconds=60) is Answer.CANCEL
+            runs.release(session, held)
+        drive.advance(job_id)
+        board = drive.board(job_id)
+        assert board.job.state == "finished"
+        assert not drive.runs_of(job_id, "queued", "running")
+        assert board.verdict is not None
+        assert board.verdict.final
+        assert "wall-clock" in board.rounds[-1].reason
+        assert {"stopped", "not_promoted"} >= {row.status for row in board.rows if row.status != "finished"}
+
+    def test_when_the_time_is_over_others_keep_their_runs(self) -> None:
+        short = drive.submit(drive.request(wall_seconds=3600.0))
+        drive.advance(short)
+        patient = drive.submit()
+        drive.advance(patient)
+        shared = {run.id for run in drive.runs_of(patient, "queued")}
+        _time_passes(short, 3601.0)
+        drive.advance(short)
+        assert drive.job(short).state == "finished"
+        assert not drive.runs_of(short)
+        assert {run.id for run in drive.runs_of(patient, "queued")} == shared
+        drive.run_to_end(patient)
+        assert drive.final_verdict(patient)["best"] == "cifar/resnet20"
+
 
 class TestReuse:
+    def test_a_finished_run_that_went_further_serves_a_shorter_rung(self) -> None:
+        finished(rungs=[8], policy="exhaustive")
+        later = drive.submit(drive.request(rungs=[2, 4, 8], policy="halving"))
+        drive.advance(later)
+        board = drive.board(later)
+        assert board.job.state == "finished"
+        assert board.ledger.spent == 0
+        assert not drive.runs_of(later, purpose="probe")
+        assert board.verdict is not None
+        assert board.verdict.best == "cifar/resnet20"
+
     def test_a_second_job_trains_nothing_anew_and_pays_nothing(self) -> None:
         first = drive.submit()
         drive.run_to_end(first)

@@ -222,7 +222,7 @@ class TestStop:
         thread = in_background(played, run_id)
         wait_for(lambda: row(run_id).step == 10)
         with transaction() as session:
-            service.request_cancel(session, [run_id])
+            service.request_cancel(session, [run_id], "mine")
         assert row(run_id).state == "running"
         thread.join()
         assert row(run_id).state == "cancelled"
