@@ -29,6 +29,12 @@ class Arm:
     curves: Mapping[int, tuple[float, ...]] = field(default_factory=dict)
     failed: bool = False
 
+    def __post_init__(self) -> None:
+        # One value that is not a number would make every chance one; a training that diverged is a failed arm.
+        known = [value for curve in self.curves.values() for value in curve]
+        if not np.isfinite([*known, self.cost, self.teacher_accuracy or 0.0]).all():
+            raise ValueError(f"{self.label}: accuracies and costs must be finite; a training that diverged has failed")
+
     def reached(self, seed: int) -> int:
         """How many rungs the seed's training has reached."""
         return len(self.curves.get(seed, ()))
