@@ -21,6 +21,7 @@ from service.wording import (
     point_bounds,
     points,
     preparation_sentence,
+    round_sentences,
 )
 
 WIDE = 120
@@ -43,6 +44,11 @@ def print_leaderboard(console: Console, board: Leaderboard) -> None:
         say(console, prepared)
     say(console, ledger_sentence(board.ledger))
     console.print()
+    if board.rounds:
+        console.print(Text("Who trained, and why", style="italic"))
+        for sentence in round_sentences(board.rounds):
+            say(console, sentence)
+        console.print()
     console.print(rivals_table(board))
     say(console, board.trust.note)
     say(console, stamp_sentence(board.trust))

@@ -136,6 +136,21 @@ def where(decided: Round) -> str:
     return f"seed{plural} {listed([str(seed) for seed in seeds])}, to epoch {listed([str(each) for each in epochs])}"
 
 
+def why(rounds: Sequence[Round], index: int) -> str:
+    """Why a round trains whom it trains; the first one that confirms says so."""
+    decided = rounds[index]
+    confirms = decided.stage == "confirming" and (index == 0 or rounds[index - 1].stage != "confirming")
+    return f"Confirming. {decided.reason}" if confirms else decided.reason
+
+
+def round_sentences(rounds: Sequence[Round]) -> list[str]:
+    """Each round in a line: `Round 2: resnet14 and resnet20; seed 0, to epoch 6. Why.`"""
+    return [
+        f"Round {decided.number}: {who(decided)}{f'; {where(decided)}' if decided.steps else ''}. {why(rounds, index)}"
+        for index, decided in enumerate(rounds)
+    ]
+
+
 def listed(names: Sequence[str]) -> str:
     """`a, b and c`."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -134,7 +134,7 @@ def _environment() -> Environment:
     for function in (
         wording.percent, wording.spread, wording.points, wording.bounds, wording.point_bounds, wording.duration,
         wording.count, wording.clock, wording.short, wording.preparation, wording.chance, wording.who,
-        wording.where,
+        wording.where, wording.why,
     ):  # fmt: skip
         environment.filters[function.__name__] = function
     parts = b"".join(content for name in _STATIC if (content := (static_file(name) or (b"", ""))[0]))
