@@ -2,9 +2,10 @@
 
     DPK_DATA_ROOT=… python -m benchmarks.ablation [--processes N] [--report]
 
-Every arm trains the same student under the same teacher on the same seeds: no teacher, KD, DPK as it is, DPK with four
-fixed shares, with a random share, and without prior knowledge (the same modules, no teacher tokens). Differences are
-paired by seed; their 90% intervals are Student's. Goes on where it stopped; `--report` writes what is there.
+Every arm trains the same student under the same teacher on the same seeds: no teacher, KD, DPK as it is, with a share
+that lags a step, with four fixed shares, with a random share, and without prior knowledge (the same modules, no teacher
+tokens). Differences are paired by seed; their 90% intervals are Student's. Goes on where it stopped; `--report` writes
+what is there.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ ARMS: dict[str, MethodSpec] = {
     "no teacher": MethodSpec(name="none"),
     "KD": MethodSpec(name="kd"),
     "DPK, share follows CKA": MethodSpec(name="dpk"),
+    "DPK, share a step late": _share(ShareSettings(lag=True)),
     **{f"DPK, fixed share {value}": _share(ShareSettings(schedule="fixed", value=value)) for value in FIXED_SHARES},
     "DPK, random share": _share(ShareSettings(schedule="random")),
     "DPK without prior knowledge": MethodSpec(name="dpk_no_teacher_tokens"),
