@@ -160,8 +160,10 @@ def odds(verdict: Verdict | None) -> str:
     """How sure a verdict is, in a sentence or two; empty where nothing is known."""
     if verdict is None or verdict.chance is None or verdict.regret is None:
         return ""
-    lost = f"expected loss {100 * verdict.regret:.2f} points"
-    text = f"Best of the teachers with a chance of {chance(verdict.chance)}, {lost}"
+    text = f"Best of the teachers with a chance of {chance(verdict.chance)}"
+    if verdict.near is not None and verdict.margin is not None:
+        text += f", within {100 * verdict.margin:.1f} points of the best with {chance(verdict.near)}"
+    text += f"; expected loss {100 * verdict.regret:.2f} points"
     if verdict.change is None:
         return f"{text}."
     return f"{text}. Training all of them fully would change the answer with a chance of {chance(verdict.change)}."

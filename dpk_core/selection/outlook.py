@@ -16,6 +16,9 @@ from dpk_core.selection.knowledge import Step
 from dpk_core.selection.posterior import Matrix, Model, Posterior, taught
 from dpk_core.selection.statistics import CONFIDENCE
 
+PRACTICAL_MARGIN = 0.003
+"""Differences up to this size (.3 points) are of no practical use, however certain, unless a job says otherwise."""
+
 DRAWS = 4096
 PLANNING_DRAWS = 256
 DRAW_SEED = 2206_06067

@@ -5,16 +5,20 @@ Everything comes from the belief about full student accuracies, so seeds and the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from dpk_core.selection.knowledge import Arm, Knowledge, Step
-from dpk_core.selection.outlook import Outlook, chance_of_change, expected_regret, outlook
+from dpk_core.selection.outlook import (
+    PRACTICAL_MARGIN,
+    Outlook,
+    chance_of_change,
+    chance_within,
+    expected_regret,
+    outlook,
+)
 from dpk_core.selection.posterior import Model, Posterior
 from dpk_core.selection.statistics import CONFIDENCE, Estimate
-
-PRACTICAL_MARGIN = 0.003
-"""Differences up to this size (.3 points) are of no practical use, however certain."""
 
 LEAST_SEEDS = 2
 """Full trainings that it takes to tell a better teacher from luck."""
@@ -24,8 +28,9 @@ LEAST_SEEDS = 2
 class Verdict:
     """The answer. `tied`: the teachers that cannot be told from `best`, likeliest first, without `best` itself.
 
-    `chance`: that no teacher is better than `best`; `regret`: expected accuracy lost by taking it, as a fraction;
-    `change`: the chance that training all the rest would lead to another teacher. None where nothing is trained.
+    `chance`: that no teacher is better than `best`; `near`: that none is by more than `margin`; `regret`: expected
+    accuracy lost by taking it, as a fraction; `change`: the chance that training all the rest would lead to another
+    teacher. None where nothing is trained.
     """
 
     kind: Literal["best", "tie", "no_teacher", "undecided"]
@@ -33,7 +38,9 @@ class Verdict:
     best: str | None
     tied: tuple[str, ...]
     final: bool
+    margin: float = PRACTICAL_MARGIN
     chance: float | None = None
+    near: float | None = None
     regret: float | None = None
     change: float | None = None
 
@@ -46,9 +53,13 @@ class _View:
     belief: Posterior
     among: Outlook
     trained: tuple[Arm, ...]
+    margin: float
 
     def gain(self, arm: Arm) -> Estimate:
         return self.belief.difference(arm.teacher, None)
+
+    def clear(self, difference: Estimate) -> bool:
+        return difference.low > 0 and difference.value > self.margin
 
 
 def gains(knowledge: Knowledge) -> dict[str, Estimate]:
@@ -62,26 +73,30 @@ def gains(knowledge: Knowledge) -> dict[str, Estimate]:
     return {arm.teacher: belief.difference(arm.teacher, None) for arm in _trained(knowledge, belief) if arm.teacher}
 
 
-def decide(knowledge: Knowledge, *, final: bool, prefer_cheaper: bool = False) -> Verdict:
+def decide(
+    knowledge: Knowledge, *, final: bool, prefer_cheaper: bool = False, margin: float = PRACTICAL_MARGIN
+) -> Verdict:
     """The verdict on what is known. `final`: no further result will come. `prefer_cheaper`: of teachers that cannot be
-    told apart, the one whose trainings cost least is taken."""
+    told apart, the one whose trainings cost least is taken. `margin`: differences up to it do not count."""
     if not any(arm.curves for arm in knowledge.teachers.ranked):
         reason = "no student came to the end of a training." if final else "no student was trained yet."
         return _undecided(reason, final=final)
     model = Model(knowledge)
     belief = model.posterior
     view = _View(
-        knowledge=knowledge, belief=belief, among=outlook(belief.teachers), trained=_trained(knowledge, belief)
-    )
+        knowledge=knowledge, belief=belief, among=outlook(belief.teachers), trained=_trained(knowledge, belief),
+        margin=margin,
+    )  # fmt: skip
     verdict = _judge(view, prefer_cheaper=prefer_cheaper) if final else _undecided(_so_far(view), final=False)
     return _with_chances(verdict, view, chance_of_change(model, _remaining(knowledge)))
 
 
 def _with_chances(verdict: Verdict, view: _View, change: float) -> Verdict:
     taken = verdict.best or view.among.choice
-    return Verdict(
-        kind=verdict.kind, sentence=verdict.sentence, best=verdict.best, tied=verdict.tied, final=verdict.final,
-        chance=view.among.chances[taken], regret=expected_regret(view.belief.teachers, taken), change=change,
+    belief = view.belief.teachers
+    return replace(
+        verdict, margin=view.margin, chance=view.among.chances[taken], near=chance_within(belief, taken, view.margin),
+        regret=expected_regret(belief, taken), change=change,
     )  # fmt: skip
 
 
@@ -99,10 +114,10 @@ def _judge(view: _View, *, prefer_cheaper: bool) -> Verdict:
         why = "the arm without a teacher was not trained fully, so its worth is unknown"
         return _undecided(f"{best.label} came out ahead, but {why}.", final=True)
     gain = view.gain(best)
-    if not _clear(gain):
+    if not view.clear(gain):
         return Verdict(kind="no_teacher", sentence=_no_help(best, gain), best=None, tied=(), final=True)
     equal, open_ = _equals(view, best), _not_ruled_out(view)
-    able = [arm for arm in (best, *equal) if _clear(view.gain(arm))]
+    able = [arm for arm in (best, *equal) if view.clear(view.gain(arm))]
     taken = min(able, key=lambda arm: arm.cost) if prefer_cheaper else best
     equal = tuple(arm for arm in (best, *equal) if arm is not taken)
     return Verdict(
@@ -117,7 +132,9 @@ def _judge(view: _View, *, prefer_cheaper: bool) -> Verdict:
 def _equals(view: _View, best: Arm) -> tuple[Arm, ...]:
     """Of the teachers trained fully, those that are not clearly worse than the best."""
     return tuple(
-        arm for arm in view.trained if arm is not best and not _clear(view.belief.difference(best.teacher, arm.teacher))
+        arm
+        for arm in view.trained
+        if arm is not best and not view.clear(view.belief.difference(best.teacher, arm.teacher))
     )
 
 
@@ -152,10 +169,6 @@ def _remaining(knowledge: Knowledge) -> list[Step]:
     ]
 
 
-def _clear(difference: Estimate) -> bool:
-    return difference.low > 0 and difference.value > PRACTICAL_MARGIN
-
-
 def _undecided(reason: str, *, final: bool) -> Verdict:
     return Verdict(kind="undecided", sentence=f"Undecided: {reason}", best=None, tied=(), final=final)
 
@@ -187,7 +200,7 @@ def _praise(view: _View, taken: Arm, equal: tuple[Arm, ...], *, cheapest: bool) 
         return f"Take {taken.label}: it beats no teacher by {worth}{rest}."
     names = f"{_listed([arm.label for arm in equal])} {'is' if len(equal) == 1 else 'are'} within noise"
     lead = f"Take {taken.label}{', the cheapest to train with' if cheapest else ''}; {names}; "
-    if all(_clear(view.gain(arm)) for arm in equal):
+    if all(view.clear(view.gain(arm)) for arm in equal):
         least = min(view.gain(arm).value for arm in (taken, *equal))
         every = "both beat" if len(equal) == 1 else "all beat"
         return f"{lead}{every} no teacher by at least {_points(least)} points, {taken.label} by {worth}."

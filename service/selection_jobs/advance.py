@@ -215,7 +215,9 @@ def _conclude(session: Session, snapshot: Snapshot, *, over: bool) -> None:
 def _say_verdict(session: Session, snapshot: Snapshot, *, final: bool) -> None:
     job = snapshot.job
     known = knowledge(snapshot, repository.evidence(session, snapshot))
-    document = to_json(decide(known, final=final, prefer_cheaper=snapshot.plan.spending.prefer_cheaper))
+    spending = snapshot.plan.spending
+    verdict = decide(known, final=final, prefer_cheaper=spending.prefer_cheaper, margin=spending.margin)
+    document = to_json(verdict)
     last = repository.newest_verdicts(session, [job.id]).get(job.id)
     if last is None or last.document != document:
         repository.add_verdict(session, job.id, 1 if last is None else last.number + 1, document)

@@ -10,6 +10,7 @@ from dpk_core.catalogue.datasets import DatasetCard
 from dpk_core.catalogue.weights import FoundWeights
 from dpk_core.recipes import AS_IS, fine_tuning, recipe
 from dpk_core.selection.knowledge import STANDARD_RUNGS
+from dpk_core.selection.outlook import PRACTICAL_MARGIN
 from dpk_core.spec import MethodSpec, Recipe, RunSpec, Start, TeacherReference, TrainingSpec
 from service.selection_jobs.choices import PreparationKind, TeacherChoice
 from service.selection_jobs.schemas import PolicyName, SelectionJobRequest
@@ -40,7 +41,7 @@ class Spending:
     wall_seconds: float | None = None
     runs: int | None = None
     chance: float = 0.9
-    margin: float = 0.003
+    margin: float = PRACTICAL_MARGIN
     audit: float = 0.1
     prefer_cheaper: bool = False
 

@@ -39,7 +39,11 @@ class Budget(Wire):
         default=0.9, gt=0, le=1, description="Exploring ends when the likeliest teacher is best with this chance."
     )
     margin: float = Field(
-        default=0.003, ge=0, le=1, description="Or when with that chance none is better by more than this."
+        default=0.003,
+        ge=0,
+        le=1,
+        description="Differences up to this do not count: exploring also ends when with that chance no teacher is "
+        "better by more, and a verdict calls them a tie.",
     )
     audit: float = Field(
         default=0.1, ge=0, le=1, description="Probability that one dropped teacher is trained fully all the same."
@@ -220,7 +224,9 @@ class Verdict(Wire):
     best: str | None
     tied: list[str]
     final: bool
+    margin: float | None = Field(default=None, description="Differences up to it do not count, as a fraction.")
     chance: float | None = Field(default=None, description="That no teacher is better than the best one.")
+    near: float | None = Field(default=None, description="Chance that none is better by more than the margin.")
     regret: float | None = Field(default=None, description="Accuracy that taking it is expected to lose, a fraction.")
     change: float | None = Field(
         default=None, description="Chance that training all teachers fully would lead to another one."

@@ -47,10 +47,10 @@ def stage(snapshot: Snapshot, *, over: bool) -> Stage:
 
 
 def _decided(arm: ArmRuns, snapshot: Snapshot, confirming: Round) -> CandidateStatus:
-    if arm.candidate.teacher not in (None, *confirming.promoted, confirming.audited):
-        return "not_promoted"
     if is_trained(arm, snapshot):
         return "finished"
+    if arm.candidate.teacher not in (None, *confirming.promoted, confirming.audited):
+        return "not_promoted"
     return "stopped" if arm.candidate.status == "stopped" else "promoted"
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 from dpk_core.selection.knowledge import Arm, Knowledge, Step, step_cost
+from dpk_core.selection.outlook import PRACTICAL_MARGIN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +19,7 @@ class Limits:
     cost: float | None = None
     runs: int | None = None
     chance: float | None = None
-    margin: float = 0.003
+    margin: float = PRACTICAL_MARGIN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

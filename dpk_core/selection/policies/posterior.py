@@ -38,7 +38,7 @@ class ByPosterior:
             Step(teacher=teacher, seed=_first_seed(knowledge), rung=0) for teacher in view.chances if teacher in unseen
         )
         if first := affordable(knowledge, look, limits):
-            return Plan(steps=first, reason="Every arm gets a first look on the same seed.")
+            return Plan(steps=first, reason="A first look at every teacher, on the same seed.")
         order = tuple(view.chances)
         best: tuple[float, tuple[Step, ...]] = (0.0, ())
         wanted = False
@@ -53,10 +53,7 @@ class ByPosterior:
         if not best[1]:
             reason = "No affordable training is expected to change the answer." if wanted else STOP_DONE
             return Plan(steps=(), reason=reason)
-        arms = len({step.teacher for step in best[1]})
-        where = f"seed {best[1][0].seed} to rung {best[1][0].rung + 1}"
-        reason = f"Training {arms} arm{'' if arms == 1 else 's'} on {where} lowers the expected regret most."
-        return within(knowledge, best[1], limits, reason)
+        return within(knowledge, best[1], limits, "It lowers the expected regret most for its cost.")
 
 
 def _sure(belief: Posterior, view: Outlook, limits: Limits) -> str | None:
@@ -66,7 +63,7 @@ def _sure(belief: Posterior, view: Outlook, limits: Limits) -> str | None:
     if view.chances[view.choice] >= limits.chance:
         return f"The choice is best with a chance of {view.chances[view.choice]:.0%}."
     if (chance := chance_within(belief, view.choice, limits.margin)) >= limits.chance:
-        near = f"no arm is better by more than {100 * limits.margin:.1f} points with a chance of {chance:.0%}"
+        near = f"no teacher is better by more than {100 * limits.margin:.1f} points with a chance of {chance:.0%}"
         return f"It matters too little to go on: {near}."
     return None
 

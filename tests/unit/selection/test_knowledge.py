@@ -12,7 +12,7 @@ from tests.unit.selection.made_up import arm
 
 @pytest.mark.parametrize("curve", [(0.5, math.nan), (math.inf,)])
 def test_a_curve_that_is_no_number_is_refused_by_name(curve: tuple[float, ...]) -> None:
-    with pytest.raises(ValueError, match="teacher1: .* must be finite"):
+    with pytest.raises(ValueError, match=r"teacher1: .* must be finite"):
         arm(1, {0: (0.4,), 1: curve})
 
 

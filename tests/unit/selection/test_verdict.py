@@ -120,6 +120,15 @@ class TestVerdict:
         assert verdict.chance is not None
         assert verdict.chance > 0.99
         assert (verdict.kind, verdict.best, verdict.tied) == ("tie", "cifar/b", ("cifar/a",))
+        strict = decide(known, final=True, margin=0.001)
+        assert (strict.kind, strict.best, strict.tied) == ("best", "cifar/b", ())
+
+    def test_how_near_the_best_it_is_by_the_jobs_margin(self) -> None:
+        known = job(arm("a", 0.95), arm("b", 0.952, salt=1), ALONE)
+        narrow, wide = (decide(known, final=True, margin=margin) for margin in (0.0, 0.05))
+        assert narrow.near == pytest.approx(narrow.chance)
+        assert wide.near == 1
+        assert wide.margin == 0.05
 
     def test_of_equals_the_cheapest_on_request(self) -> None:
         dear, cheap = replace(arm("b", 0.9502, salt=1), cost=4.0), replace(arm("a", 0.95), cost=1.0)

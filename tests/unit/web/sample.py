@@ -294,6 +294,8 @@ def _verdict(progress: Progress) -> Verdict | None:
         final=final,
         chance=0.64,
         regret=0.0011,
+        margin=0.003,
+        near=0.93,
         change=0.08,
     )
 
