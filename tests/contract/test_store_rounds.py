@@ -67,6 +67,10 @@ class TestRungs:
         assert again.ledger.spent == 0
         assert all([at.epochs for at in seed.rungs] == [4, 6, 8] for row in again.rows for seed in row.seeds)
 
+    def test_a_teacher_trained_fully_while_exploring_is_finished_whoever_is_promoted(self) -> None:
+        board = finished(policy="exhaustive", promote=1)
+        assert {row.teacher: row.status for row in board.rows} == dict.fromkeys(BASE, "finished")
+
     def test_a_checkpoint_of_another_job_is_gone_on_with(self) -> None:
         finished(rungs=[4, 8], policy="halving", promote=1)
         longer = finished(rungs=[2, 8], policy="exhaustive", promote=1)
