@@ -151,6 +151,14 @@ def finished(session: Session, training_key: str) -> Sequence[Run]:
     return session.scalars(rows).all()
 
 
+def left_behind(session: Session, training_key: str) -> Sequence[Run]:
+    """The runs of one training that ended well or were cancelled and left a checkpoint, in the order they were made."""
+    rows = select(Run).where(
+        Run.training_key == training_key, Run.state.in_(("finished", "cancelled")), Run.withdrawn.is_(False)
+    )
+    return [run for run in session.scalars(rows.order_by(Run.created_at, Run.id)) if run.checkpoint is not None]
+
+
 def withdraw(session: Session, training_key: str) -> None:
     """Keeps the finished runs of a training, whose files turned out lost or broken, from every later job."""
     found = update(Run).where(Run.training_key == training_key, Run.state == "finished").values(withdrawn=True)

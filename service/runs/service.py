@@ -57,11 +57,10 @@ def claim_next(session: Session, owner: str, *, lease_seconds: float, max_attemp
 
 
 def _inherited_checkpoint(session: Session, spec: RunSpec) -> Checkpoint | None:
-    earlier = {
-        run.spec["stop_epoch"]: run for run in repository.finished(session, spec.training.key()) if run.checkpoint
-    }
-    shorter = [stop for stop in earlier if stop < spec.stop_epoch]
-    return from_json(Checkpoint, earlier[max(shorter)].checkpoint) if shorter else None
+    """How far any run of this training came that finished or was cancelled, short of where this one is to end."""
+    found = [from_json(Checkpoint, run.checkpoint) for run in repository.left_behind(session, spec.training.key())]
+    shorter = [checkpoint for checkpoint in found if checkpoint.epoch < spec.stop_epoch]
+    return max(shorter, key=lambda checkpoint: checkpoint.step, default=None)
 
 
 def _teacher_weights(session: Session, spec: RunSpec) -> ArtifactReference | None:

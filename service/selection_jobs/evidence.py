@@ -20,8 +20,8 @@ from service.selection_jobs.snapshot import ArmRuns, Snapshot
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """What the students' finished runs measured: `accuracies` by training and epoch, whichever run of the training it
-    was; `epochs` that each run trained itself, those that it took over from another left out."""
+    """What the students' runs measured, cancelled ones too: `accuracies` by training and epoch, whichever run of the
+    training it was; `epochs` that each run trained itself, those that it took over from another left out."""
 
     accuracies: Mapping[str, Mapping[int, float]]
     epochs: Mapping[str, int]

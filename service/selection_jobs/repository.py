@@ -109,7 +109,7 @@ def evidence(session: Session, snapshot: Snapshot) -> Evidence:
 
 
 def accuracies(session: Session, training_keys: Iterable[str]) -> Mapping[str, Mapping[int, float]]:
-    """Validation accuracies of finished runs by training and epoch."""
+    """Validation accuracies by training and epoch, of runs that finished or that others may have gone on from."""
     found: dict[str, dict[int, float]] = defaultdict(dict)
     for _, key, epoch, value in _accuracies(session, set(training_keys)):
         found[key][epoch] = value
@@ -121,7 +121,7 @@ def _accuracies(session: Session, training_keys: set[str]) -> Sequence[tuple[str
         select(Measurement.run_id, Run.training_key, Measurement.epoch, Measurement.value)
         .join(Run, Run.id == Measurement.run_id)
         .where(
-            Run.training_key.in_(sorted(training_keys)), Run.state == "finished",
+            Run.training_key.in_(sorted(training_keys)), Run.state.in_(("finished", "cancelled")),
             Measurement.name == "validation_accuracy",
         )
         .order_by(Run.created_at, Run.id, Measurement.epoch)
