@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -20,6 +21,7 @@ from service.selection_jobs.schemas import (
 )
 
 MINUS = "\N{MINUS SIGN}"
+NO_BREAK = "\N{NO-BREAK SPACE}"
 NOTHING = "\N{EN DASH}"
 """Stands in a cell for which there is no value yet."""
 
@@ -174,7 +176,7 @@ def preparation(prepared: PreparedTeacher) -> str:
     way = _PREPARED[prepared.kind]
     if prepared.epochs:
         way = f"{prepared.epochs} epoch{'' if prepared.epochs == 1 else 's'} of {way}"
-    return way if prepared.seconds is None else f"{way}, {duration(prepared.seconds)}"
+    return way if prepared.seconds is None else f"{way}, {duration(prepared.seconds).replace(' ', NO_BREAK)}"
 
 
 def preparation_sentence(rows: Sequence[Row]) -> str:
@@ -200,15 +202,14 @@ def headline(board: Leaderboard) -> str:
 
 
 def correlation_sentences(correlations: Sequence[Correlation]) -> list[str]:
-    """Pearson's correlations that were measured, with their intervals, and in one last sentence those that could not
-    be."""
+    """Pearson's correlations that were measured, with their intervals, and a word on those that could not be."""
     told = [each for each in correlations if each.statistic == "pearson"]
     sentences = [_correlation(each, each.value) for each in told if each.value is not None]
-    missing: dict[str, list[str]] = {}
-    for each in told:
-        if each.value is None:
-            missing.setdefault(each.note or "Not measurable yet.", []).append(each.title)
-    return sentences + [f"{note.rstrip('.')}: {'; '.join(titles)}." for note, titles in missing.items()]
+    notes = Counter(each.note or "Not measurable yet." for each in told if each.value is None)
+    for note, number in notes.items():
+        others = "1 other coefficient" if number == 1 else f"{number} other coefficients"
+        sentences.append(f"{others if sentences else others.replace(' other', '')}: {note[:1].lower()}{note[1:]}")
+    return sentences
 
 
 def _correlation(correlation: Correlation, value: float) -> str:

@@ -117,9 +117,11 @@ def _bare_layers(mean: float, plane: _Plane, marks: list[Mark]) -> tuple[list[Sp
     muted = {"color": "var(--muted)", "fontSize": 11}
     y = plane.y_axis | {"datum": mean}
     one: Spec = {"data": {"values": [{}]}}
+    # Long labels of the axis make the plot narrower than it was taken for.
+    x = {"value": {"expr": f"width * {spot.dx / _PLOT_WIDTH:.4f}"}}
     layers: list[Spec] = [
         {**one, "mark": rule, "encoding": {"y": y}},
-        {**one, "mark": text | muted, "encoding": {"y": y, "x": {"value": spot.dx}}},
+        {**one, "mark": text | muted, "encoding": {"y": y, "x": x}},
     ]
     return layers, [box, (0, height - 2, _PLOT_WIDTH, height + 2)]
 

@@ -163,8 +163,8 @@ class TestLeaderboard:
         board = sample.with_weights()
         server.answer(f"GET {JOB}/leaderboard", board)
         out = dpk("leaderboard", sample.JOB_ID).out
-        assert "resnet20@file:mine/t.safetensors, taken as it is, 0.4 s" in out
-        assert "resnet14, 8 epochs of training, 12 s" in out
+        assert "resnet20@file:mine/t.safetensors, taken as it is, 0.4\N{NO-BREAK SPACE}s" in out
+        assert "resnet14, 8 epochs of training, 12\N{NO-BREAK SPACE}s" in out
 
     def test_json_is_the_whole_document(self, server: FakeServer, dpk: Dpk) -> None:
         server.answer(f"GET {JOB}/leaderboard", sample.leaderboard())
