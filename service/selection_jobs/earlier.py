@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
+from cachetools import LRUCache, cached
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -25,6 +27,8 @@ NEWEST = 2000
 """Student runs looked back at; more would make a page slow and change an estimate little."""
 JOBS = 100
 """Jobs looked back at for the previous winner."""
+JOBS_KEPT = 256
+"""Jobs whose answers are kept in memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +43,16 @@ class _Taught:
     accuracies: Mapping[int, float]
 
 
+def _by_job(session: Session, job: SelectionJob, plan: Plan) -> str:  # noqa: ARG001 - called as `questions` is
+    return job.id
+
+
+@cached(LRUCache(JOBS_KEPT), key=_by_job, lock=Lock())
 def questions(session: Session, job: SelectionJob, plan: Plan) -> tuple[Question, ...]:
-    """One for each protocol, at this plan's rungs, in an order that does not depend on the rows'."""
+    """One for each protocol, at this plan's rungs, in an order that does not depend on the rows'.
+
+    Read once for a job and process: the answer never changes, and pages ask for it again and again.
+    """
     found: dict[tuple[str, str], list[_Taught]] = defaultdict(list)
     for each in _finished(session, job, plan):
         found[each.protocol, each.teacher].append(each)

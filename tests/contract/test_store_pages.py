@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from service.selection_jobs import earlier
 from service.selection_jobs.schemas import PolicyName
 from service.web import pages
 from tests.contract import job_driver as drive
@@ -32,3 +33,17 @@ def test_the_page_of_a_job_that_lost_all_its_teachers() -> None:
     assert board.verdict is not None
     assert board.verdict.kind == "undecided"
     assert "No." in pages.job_page(board)
+
+
+def test_what_the_store_knew_is_read_once_for_a_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    drive.run_to_end(drive.submit())
+    later = drive.submit(drive.request(promote=1))
+    first = drive.board(later)
+
+    def unread(*_: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(earlier, "_finished", unread)
+    assert drive.board(later).trust == first.trust
+    with pytest.raises(AssertionError):
+        drive.board(drive.submit(drive.request(promote=1)))
