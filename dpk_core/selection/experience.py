@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpk_core.selection.knowledge import Arm, Knowledge, Prior
+from dpk_core.selection.known_teachers import Residuals, recognised
 from dpk_core.selection.posterior import Model
 
 WEIGHT = 8.0
@@ -46,6 +47,21 @@ class _Line:
     yy: float = 0.0
     freedom: float = 0.0
     noise: list[float] = field(default_factory=list)
+    jobs: list[_Taught] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Taught:
+    """A job's teachers by name, with x and y about their means and the variance of luck in y."""
+
+    names: tuple[str, ...]
+    x: Matrix
+    y: Matrix
+    noise: float
+
+    def residuals(self, slope: float) -> Residuals:
+        left = self.y - slope * self.x
+        return Residuals(by_teacher=dict(zip(self.names, left.tolist(), strict=True)), noise=self.noise)
 
 
 def learn(jobs: Sequence[Knowledge], base: Prior) -> Prior:
@@ -84,15 +100,17 @@ def learn(jobs: Sequence[Knowledge], base: Prior) -> Prior:
         off_line = (line.yy - 2 * slope * line.xy + slope**2 * line.xx) / line.freedom - float(np.mean(line.noise))
         teacher.add(max(0.0, off_line), line.freedom)
     falling = np.maximum.accumulate([pool.sd() for pool in mismatch[:-1]][::-1])[::-1] if rungs > 1 else np.empty(0)
-    return replace(
+    learnt = replace(
         base, slope=float(slope), slope_spread=float(teacher.sd() / np.sqrt(line.xx + slope_weight)),
         teacher_spread=teacher.sd(), baseline_spread=baseline.sd(), common_spread=common.sd(),
         seed_spread=tuple(pool.sd() for pool in seed), mismatch=(*(float(value) for value in falling), 0.0),
     )  # fmt: skip
+    return recognised(learnt, [job.residuals(float(slope)) for job in line.jobs])
 
 
 def fitted(job: Knowledge) -> Knowledge:
-    """The same with a prior whose spreads are as wide as the job's own results ask for; its slope stays what it was.
+    """The same with a prior whose spreads are as wide as the job's own results ask for; its slope, and what it knows of
+    teachers, stay what they were.
 
     What is trained fully on two seeds or more teaches the job its own spreads, rung by rung. And results further apart
     than even these hold possible show that they are not those of this data: then all grow by one factor, so that a
@@ -100,7 +118,9 @@ def fitted(job: Knowledge) -> Knowledge:
     variance (Gelman et al., Bayesian Data Analysis, section 3.3), never below 1.
     """
     own = learn([job], job.prior)
-    job = replace(job, prior=replace(own, slope=job.prior.slope, slope_spread=job.prior.slope_spread))
+    before = job.prior
+    kept = replace(own, slope=before.slope, slope_spread=before.slope_spread, shared=before.shared, known=before.known)
+    job = replace(job, prior=kept)
     model, prior = Model(job), job.prior
     factor = float(np.sqrt((WEIGHT + model.misfit) / (WEIGHT + model.freedom)))
     if factor <= 1:
@@ -110,6 +130,7 @@ def fitted(job: Knowledge) -> Knowledge:
         baseline_spread=factor * prior.baseline_spread, common_spread=factor * prior.common_spread,
         mismatch=tuple(factor * value for value in prior.mismatch),
         seed_spread=tuple(factor * value for value in prior.seed_spread),
+        known=tuple(replace(each, spread=factor * each.spread) for each in prior.known),
     )  # fmt: skip
     return replace(job, prior=wide)
 
@@ -145,6 +166,7 @@ def _add_line(line: _Line, baseline: _Pool, arms: tuple[Arm, ...], full_A: Matri
     line.xx, line.xy, line.yy = line.xx + float(x @ x), line.xy + float(x @ y), line.yy + float(y @ y)
     line.freedom += len(taught) - 2
     line.noise.append(noise)
+    line.jobs.append(_Taught(tuple(str(arms[index].teacher) for index in taught), x, y, noise))
     for index, arm in enumerate(arms):
         if arm.teacher is None:
             baseline.add(float((full_A[index] - full_A[taught].mean()) ** 2), 1)

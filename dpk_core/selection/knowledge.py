@@ -50,6 +50,15 @@ class Arm:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KnownTeacher:
+    """What earlier jobs showed a teacher to add beyond the line, and the sd of what it may add for another student."""
+
+    teacher: str
+    offset: float
+    spread: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Prior:
     """What is believed before a job's first result; standard deviations as fractions.
 
@@ -61,6 +70,10 @@ class Prior:
     slope_spread: float = 0.2
     teacher_spread: float = 0.01
     """Of what a teacher adds beyond the line."""
+    shared: float = 0.5
+    """Part of that variance which a teacher adds for every student alike."""
+    known: tuple[KnownTeacher, ...] = ()
+    """The teachers that earlier jobs tried on the same data with the same method."""
     baseline_spread: float = 0.03
     """Of the arm without a teacher around the teachers' level."""
     mismatch: tuple[float, ...] = (0.012, 0.009, 0.005, 0.0)
@@ -73,6 +86,10 @@ class Prior:
     """Of what a seed does to all arms alike: initialisation, batch order and augmentation are the same."""
     picture_spread: float = 0.003
     """Of what the choice of validation pictures does to one arm and not to the others, the same on all seeds."""
+
+    def of(self, teacher: str | None) -> KnownTeacher | None:
+        """What is known of a teacher; None: nothing."""
+        return next((each for each in self.known if each.teacher == teacher), None)
 
     def at(self, rungs: Sequence[float]) -> Prior:
         """A prior for `STANDARD_RUNGS` as one for other rungs.

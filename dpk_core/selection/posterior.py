@@ -116,7 +116,9 @@ class Model:
         seen_N = np.array([row[3] for row in rows], dtype=np.float64)
         self._seed_variance_R = _seed_variance(knowledge)
         self._prior_AA = self._between_arms(np.arange(len(self.arms)), np.arange(len(self.arms)))
-        prior_mean_A = LEVEL + knowledge.prior.slope * self._x_A
+        known_A = [knowledge.prior.of(arm.teacher) for arm in self.arms]
+        offset_A = np.array([0.0 if known is None else known.offset for known in known_A])
+        prior_mean_A = LEVEL + knowledge.prior.slope * self._x_A + offset_A
         if not len(rows):
             self._factor: Matrix | None = None
             self.misfit, self.freedom = 0.0, 0
@@ -160,11 +162,16 @@ class Model:
     def _between_arms(self, one: NDArray[np.int64], other: NDArray[np.int64]) -> Matrix:
         """Covariance of the y of the arms `one` with those of `other`."""
         prior = self._knowledge.prior
-        own_A = np.array([
-            (prior.baseline_spread if arm.teacher is None else prior.teacher_spread) ** 2 for arm in self.arms
-        ])  # fmt: skip
+        own_A = np.array([self._own_spread(arm) ** 2 for arm in self.arms])
         along_line = prior.slope_spread**2 * np.outer(self._x_A[one], self._x_A[other])
         return np.asarray(FLAT**2 + along_line + np.equal.outer(one, other) * own_A[one][:, None])
+
+    def _own_spread(self, arm: Arm) -> float:
+        prior = self._knowledge.prior
+        if arm.teacher is None:
+            return prior.baseline_spread
+        known = prior.of(arm.teacher)
+        return prior.teacher_spread if known is None else known.spread
 
     def _arms_with(self, results: _Places) -> Matrix:
         """Covariance of every arm's y with results."""

@@ -47,7 +47,7 @@ class _Training:
 
 
 def learned(session: Session, job: SelectionJob, plan: Plan) -> Prior:
-    """What the earlier jobs teach about the spreads and about how far a student follows its teacher."""
+    """What the earlier jobs teach about the spreads, how far a student follows its teacher, and this job's teachers."""
     base = Prior().at(plan.fractions)
     found = _trainings(session, job, plan)
     teachers = _teacher_accuracies(session, found)
@@ -56,9 +56,16 @@ def learned(session: Session, job: SelectionJob, plan: Plan) -> Prior:
     for each in found:
         groups[each.group].append(each)
     jobs = [_knowledge(each, teachers, measured, plan, base) for _, each in sorted(groups.items())]
-    prior = learn(jobs, base)
+    prior = _renamed(learn(jobs, base), plan)
     spreads = [spread for _, each in sorted(groups.items()) if (spread := _picture_spread(each)) is not None]
     return prior if not spreads else replace(prior, picture_spread=float(np.sqrt(np.mean(np.square(spreads)))))
+
+
+def _renamed(prior: Prior, plan: Plan) -> Prior:
+    """What is known of this job's teachers, by their names in it; jobs call a teacher by its training's key."""
+    names = {plan.teacher_run(arm).training.key(): arm for arm in plan.arms if arm is not None}
+    known = (replace(each, teacher=names[each.teacher]) for each in prior.known if each.teacher in names)
+    return replace(prior, known=tuple(sorted(known, key=lambda each: each.teacher)))
 
 
 def _knowledge(
@@ -76,7 +83,7 @@ def _knowledge(
             keys[each.subject] = each.teacher_key
     arms = tuple(
         Arm(
-            teacher=None if keys[subject] is None else subject,
+            teacher=keys[subject],
             teacher_accuracy=teachers.get(keys[subject] or ""), curves=by_seed,
         )
         for subject, by_seed in sorted(curves.items())
