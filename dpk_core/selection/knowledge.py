@@ -20,7 +20,7 @@ class Arm:
     """A teacher, or (`teacher` None) no teacher, with its student's validation accuracy at each rung reached, by seed.
 
     `cost`: seconds that one full training under it is expected to take. `failed`: nothing more will come, and it is
-    not ranked.
+    not ranked. `begun`: the seeds whose training was paid for, whatever came of it; None: those that have a curve.
     """
 
     teacher: str | None
@@ -28,6 +28,7 @@ class Arm:
     cost: float = 1.0
     curves: Mapping[int, tuple[float, ...]] = field(default_factory=dict)
     failed: bool = False
+    begun: frozenset[int] | None = None
 
     def __post_init__(self) -> None:
         # One value that is not a number would make every chance one; a training that diverged is a failed arm.
@@ -38,6 +39,11 @@ class Arm:
     def reached(self, seed: int) -> int:
         """How many rungs the seed's training has reached."""
         return len(self.curves.get(seed, ()))
+
+    @property
+    def begun_seeds(self) -> frozenset[int]:
+        """The seeds whose training counts as begun."""
+        return frozenset(seed for seed in self.curves if self.reached(seed)) if self.begun is None else self.begun
 
     @property
     def label(self) -> str:

@@ -36,10 +36,20 @@ def knowledge(snapshot: Snapshot, evidence: Evidence) -> Knowledge:
         Arm(
             teacher=arm.candidate.teacher, teacher_accuracy=_teacher_accuracy(arm), cost=price * plan.epochs,
             curves=_curves(arm, plan.rungs, evidence), failed=arm.first_failed is not None,
+            begun=_begun(snapshot, arm),
         )
         for arm, price in zip(snapshot.arms, prices, strict=True)
     )  # fmt: skip
     return fitted(Knowledge(arms=arms, rungs=plan.fractions, seeds=plan.seeds, prior=_prior(snapshot)))
+
+
+def _begun(snapshot: Snapshot, arm: ArmRuns) -> frozenset[int]:
+    """The seeds of an arm's trainings that the job began, those that failed too; what was finished before is free."""
+    return frozenset(
+        link.seed
+        for link, _ in snapshot.links
+        if link.candidate_id == arm.candidate.id and link.purpose != "teacher" and not link.reused
+    )
 
 
 def paces(snapshot: Snapshot, evidence: Evidence) -> list[float | None]:

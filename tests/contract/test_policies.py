@@ -39,6 +39,13 @@ class TestEveryPolicy:
         known, _, _ = play(policy, table, Limits(cost=12.0, runs=3))
         assert sum(len(arm.curves) for arm in known.arms) <= 3
 
+    def test_trainings_that_failed_have_begun(self, policy: Policy, table: Accuracies) -> None:
+        known = reveal(table, {})
+        failed = {name(0): replace(known.arms[0], failed=True, begun=frozenset({0, 1}))}
+        known = replace(known, arms=tuple(failed.get(arm.teacher or "", arm) for arm in known.arms))
+        assert len({(step.teacher, step.seed) for step in policy.next(known, Limits(runs=3)).steps}) == 1
+        assert not policy.next(known, Limits(runs=2)).steps
+
     def test_every_step_goes_beyond_what_is_reached(self, policy: Policy, table: Accuracies) -> None:
         known = reveal(table, {(0, 0): 2, (1, 0): 1})
         for step in policy.next(known, Limits(cost=5.0)).steps:

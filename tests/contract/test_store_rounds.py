@@ -39,6 +39,22 @@ def begun(board: Leaderboard) -> set[tuple[str | None, int]]:
     return {(row.teacher, seed.seed) for row in board.rows for seed in row.seeds if seed.rungs}
 
 
+def trainings(job_id: str) -> set[tuple[str | None, int]]:
+    """Teacher and seed of every student's training that was begun, whatever came of it."""
+    return {(run.teacher, run.seed) for run in drive.runs_of(job_id) if run.purpose != "teacher"}
+
+
+def failing(*teachers: str | None) -> drive.Outcomes:
+    """Every student of these teachers diverges; the others do as always."""
+
+    def outcome(spec: RunSpec) -> drive.Outcome:
+        training = spec.training
+        diverges = training.role == "student" and (training.teacher.model if training.teacher else None) in teachers
+        return drive.Failure("diverged") if diverges else drive.by_skill(spec)
+
+    return outcome
+
+
 def _time_passes(job_id: str, seconds: float) -> None:
     """As if the job had started so much earlier."""
     with transaction() as session:
@@ -176,6 +192,14 @@ class TestLimits:
     @pytest.mark.parametrize("runs", [2, 3, 5, 7])
     def test_no_more_trainings_begin_than_may(self, policy: str, runs: int) -> None:
         assert len(begun(finished(policy=policy, runs=runs))) <= runs
+
+    @pytest.mark.parametrize("policy", ["posterior", "halving", "exhaustive"])
+    @pytest.mark.parametrize("runs", [2, 3, 5])
+    def test_trainings_that_fail_have_begun_too(self, policy: str, runs: int) -> None:
+        job_id = drive.submit(drive.request(policy=policy, runs=runs))
+        drive.run_to_end(job_id, failing(*TEACHERS[1:]))
+        assert drive.job(job_id).state == "finished"
+        assert 1 < len(trainings(job_id)) <= runs
 
     def test_few_trainings_still_say_whether_the_likeliest_helps(self) -> None:
         board = finished(runs=6)

@@ -46,7 +46,7 @@ STOP_DONE = "Every training that the policy asks for is finished."
 
 def affordable(knowledge: Knowledge, steps: Sequence[Step], limits: Limits) -> tuple[Step, ...]:
     """The longest beginning of `steps` that keeps within the limits of cost and of trainings begun."""
-    begun = {(arm.teacher, seed) for arm in knowledge.arms for seed in arm.curves if arm.curves[seed]}
+    begun = {(arm.teacher, seed) for arm in knowledge.arms for seed in arm.begun_seeds}
     left, kept = limits.cost, []
     for step in steps:
         price = step_cost(knowledge, step)
