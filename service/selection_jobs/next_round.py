@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from dpk_core.randomness import derive
 from dpk_core.selection.knowledge import Knowledge, Step
 from dpk_core.selection.outlook import Outlook, outlook
-from dpk_core.selection.policies.policy import Limits, affordable
+from dpk_core.selection.policies.policy import Limits, affordable, within
 from dpk_core.selection.policies.policy import Plan as Decision
 from dpk_core.selection.policies.registry import POLICIES
 from dpk_core.selection.posterior import Model
@@ -69,13 +69,15 @@ def _explore(now: Situation) -> Decision:
 
 
 def _pilot(now: Situation, limits: Limits) -> Decision:
-    """What time buys is not known before anything was timed: the least that tells something begins."""
-    if now.rounds or not now.known.teachers.ranked:
+    """What time buys is not known before anything was timed: the least that tells something begins, with the next
+    likeliest where it failed."""
+    teachers = now.known.teachers
+    untried = {arm.teacher for arm in teachers.ranked if not arm.begun_seeds}
+    if not untried or now.spent >= (now.plan.spending.seconds or 0.0):
         return Decision(steps=(), reason="Nothing could be timed.")
-    pair = list(_view(now.known).chances)[:2]
+    pair = [teacher for teacher in _view(now.known).chances if teacher in untried][:2]
     steps = tuple(Step(teacher=teacher, seed=now.plan.seeds[0], rung=0) for teacher in pair)
-    kept = affordable(now.known.teachers, steps, replace(limits, cost=None))
-    return Decision(steps=kept, reason="The first steps show what training time buys.")
+    return within(teachers, steps, replace(limits, cost=None), "The first steps show what training time buys.")
 
 
 def _confirm(now: Situation, reason: str, *, train: bool = True) -> Round:
@@ -122,15 +124,21 @@ def _within_limits(now: Situation, missing: Sequence[Step], likeliest: Sequence[
 
     Whether the likeliest teacher helps comes first, on the seeds that it takes to say so; half of that says nothing.
     """
-    spending = now.plan.spending
-    left = None if spending.seconds is None else max(0.0, spending.seconds - now.spent)
-    limits = Limits(cost=left, runs=spending.runs)
+    limits = Limits(cost=_left(now), runs=now.plan.spending.runs)
     pair = [
         each for each in missing if each.teacher in (None, *likeliest) and each.seed in now.plan.seeds[:LEAST_SEEDS]
     ]
     first = [each for each in pair or missing if each.seed == (pair or missing)[0].seed]
     kept = list(affordable(now.known, first, limits))
     return [] if pair and kept != first else kept
+
+
+def _left(now: Situation) -> float | None:
+    """Seconds that may still be spent; none without a price to hold against them."""
+    seconds = now.plan.spending.seconds
+    if seconds is None:
+        return None
+    return max(0.0, seconds - now.spent) if now.timed else 0.0
 
 
 def _audited(now: Situation, chosen: Sequence[str]) -> str | None:

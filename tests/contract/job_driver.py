@@ -29,9 +29,10 @@ WEIGHTS = ArtifactReference(path="weights.safetensors", sha256="0" * 64, bytes=1
 
 @dataclass(frozen=True)
 class Failure:
-    """A run that ends badly."""
+    """A run that ends badly, after some seconds."""
 
     message: str
+    seconds: float = 0.0
 
 
 Outcome = float | Failure
@@ -128,6 +129,7 @@ def end(held: Claim, outcome: Outcome) -> None:
     spec = held.spec
     with transaction() as session:
         if isinstance(outcome, Failure):
+            runs.report(session, held, Report(seconds=outcome.seconds), lease_seconds=60)
             runs.fail(session, held, "data", outcome.message, max_attempts=1)
             return
         file = ArtifactReference(path=f"{held.run_id}.pt", sha256="0" * 64, bytes=1)
@@ -180,3 +182,12 @@ def run_to_end(job_id: str, outcomes: Outcomes = by_skill, dice: random.Random |
     advance(job_id)
     while step(job_id, outcomes, dice):
         pass
+
+
+def finished(**budget: Any) -> Leaderboard:
+    """The leaderboard of a job with this budget, at its end."""
+    job_id = submit(request(**budget))
+    run_to_end(job_id)
+    found = board(job_id)
+    assert found.job.state == "finished"
+    return found

@@ -1,5 +1,4 @@
-"""Rounds on SQLite and on Postgres: who trains next, what limits do, what is reused, and that chains of rungs are one
-training."""
+"""Rounds on SQLite and on Postgres: who trains next, what is reused, and that chains of rungs are one training."""
 
 from __future__ import annotations
 
@@ -16,51 +15,12 @@ from dpk_core.spec import RunSpec
 from service.database.session import reading, transaction
 from service.database.tables import Round, SelectionJob
 from service.runs import service as runs
-from service.runs.claims import Answer, Report
+from service.runs.claims import Report
 from service.selection_jobs.choices import ModelChoice
-from service.selection_jobs.schemas import Leaderboard
 from tests.contract import job_driver as drive
-from tests.contract.job_driver import TEACHERS
+from tests.contract.job_driver import TEACHERS, finished
 
 pytestmark = pytest.mark.usefixtures("store")
-
-BASE = "cifar/resnet8w8", "cifar/resnet14w8", "cifar/resnet20", None
-
-
-def finished(**budget: object) -> Leaderboard:
-    job_id = drive.submit(drive.request(**budget))  # type: ignore[arg-type]  # a budget's fields
-    drive.run_to_end(job_id)
-    board = drive.board(job_id)
-    assert board.job.state == "finished"
-    return board
-
-
-def begun(board: Leaderboard) -> set[tuple[str | None, int]]:
-    return {(row.teacher, seed.seed) for row in board.rows for seed in row.seeds if seed.rungs}
-
-
-def trainings(job_id: str) -> set[tuple[str | None, int]]:
-    """Teacher and seed of every student's training that was begun, whatever came of it."""
-    return {(run.teacher, run.seed) for run in drive.runs_of(job_id) if run.purpose != "teacher"}
-
-
-def failing(*teachers: str | None) -> drive.Outcomes:
-    """Every student of these teachers diverges; the others do as always."""
-
-    def outcome(spec: RunSpec) -> drive.Outcome:
-        training = spec.training
-        diverges = training.role == "student" and (training.teacher.model if training.teacher else None) in teachers
-        return drive.Failure("diverged") if diverges else drive.by_skill(spec)
-
-    return outcome
-
-
-def _time_passes(job_id: str, seconds: float) -> None:
-    """As if the job had started so much earlier."""
-    with transaction() as session:
-        job = session.get_one(SelectionJob, job_id)
-        assert job.started_epoch is not None
-        job.started_epoch -= seconds
 
 
 class TestRungs:
@@ -85,7 +45,7 @@ class TestRungs:
 
     def test_a_teacher_trained_fully_while_exploring_is_finished_whoever_is_promoted(self) -> None:
         board = finished(policy="exhaustive", promote=1)
-        assert {row.teacher: row.status for row in board.rows} == dict.fromkeys(BASE, "finished")
+        assert {row.teacher: row.status for row in board.rows} == dict.fromkeys((*TEACHERS, None), "finished")
 
     def test_a_checkpoint_of_another_job_is_gone_on_with(self) -> None:
         finished(rungs=[4, 8], policy="halving", promote=1)
@@ -185,87 +145,6 @@ class TestConfirming:
         verdict = drive.final_verdict(job_id)
         assert verdict["kind"] == "tie"
         assert {verdict["best"], *verdict["tied"]} == {"cifar/resnet14w8", "cifar/resnet20"}  # type: ignore[misc]
-
-
-class TestLimits:
-    @pytest.mark.parametrize("policy", ["posterior", "exhaustive"])
-    @pytest.mark.parametrize("runs", [2, 3, 5, 7])
-    def test_no_more_trainings_begin_than_may(self, policy: str, runs: int) -> None:
-        assert len(begun(finished(policy=policy, runs=runs))) <= runs
-
-    @pytest.mark.parametrize("policy", ["posterior", "halving", "exhaustive"])
-    @pytest.mark.parametrize("runs", [2, 3, 5])
-    def test_trainings_that_fail_have_begun_too(self, policy: str, runs: int) -> None:
-        job_id = drive.submit(drive.request(policy=policy, runs=runs))
-        drive.run_to_end(job_id, failing(*TEACHERS[1:]))
-        assert drive.job(job_id).state == "finished"
-        assert 1 < len(trainings(job_id)) <= runs
-
-    def test_few_trainings_still_say_whether_the_likeliest_helps(self) -> None:
-        board = finished(runs=6)
-        assert board.verdict is not None
-        assert board.verdict.best == "cifar/resnet20"
-        assert {row.teacher: row.status for row in board.rows}["cifar/resnet14w8"] == "stopped"
-
-    @pytest.mark.parametrize("policy", ["posterior", "halving", "exhaustive"])
-    @pytest.mark.parametrize("seconds", [1.0, 20.0, 34.0, 60.0])
-    def test_no_more_training_time_is_spent_than_may(self, policy: str, seconds: float) -> None:
-        board = finished(policy=policy, seconds=seconds)
-        pilot = 2 * 2.0  # before anything is timed, two first steps
-        assert board.ledger.spent - board.ledger.teachers <= max(seconds, pilot)
-
-    def test_reused_runs_are_not_spent(self) -> None:
-        finished(policy="exhaustive", seconds=1000.0)
-        board = finished(policy="exhaustive", seconds=1000.0)
-        assert [each.spent for each in board.rounds] == [0.0] * len(board.rounds)
-        assert begun(board) == {(teacher, seed) for teacher in BASE for seed in (0, 1)}
-
-    def test_after_the_wall_clock_time_nothing_begins(self) -> None:
-        board = finished(wall_seconds=1e-6)
-        assert begun(board) == set()
-        assert board.job.state == "finished"
-        assert {row.status for row in board.rows} <= {"stopped", "not_promoted"}
-        assert board.verdict is not None
-        assert board.verdict.kind == "undecided"
-        (only,) = board.rounds
-        assert (only.stage, only.steps) == ("confirming", [])
-        assert "wall-clock" in only.reason
-        assert finished(wall_seconds=3600.0).verdict != board.verdict
-
-    def test_when_the_time_is_over_what_is_under_way_ends_and_the_rest_is_told(self) -> None:
-        job_id = drive.submit(drive.request(wall_seconds=3600.0, policy="exhaustive"))
-        while not drive.runs_of(job_id, "finished", purpose="full"):
-            if not drive.step(job_id):
-                drive.advance(job_id)
-        held = drive.claim(drive.runs_of(job_id, "queued")[0].id)
-        _time_passes(job_id, 3601.0)
-        drive.advance(job_id)
-        assert drive.job(job_id).state == "running", "a process still holds a run"
-        with transaction() as session:
-            assert runs.report(session, held, Report(step=1), lease_seconds=60) is Answer.CANCEL
-            runs.release(session, held)
-        drive.advance(job_id)
-        board = drive.board(job_id)
-        assert board.job.state == "finished"
-        assert not drive.runs_of(job_id, "queued", "running")
-        assert board.verdict is not None
-        assert board.verdict.final
-        assert "wall-clock" in board.rounds[-1].reason
-        assert {"stopped", "not_promoted"} >= {row.status for row in board.rows if row.status != "finished"}
-
-    def test_when_the_time_is_over_others_keep_their_runs(self) -> None:
-        short = drive.submit(drive.request(wall_seconds=3600.0))
-        drive.advance(short)
-        patient = drive.submit()
-        drive.advance(patient)
-        shared = {run.id for run in drive.runs_of(patient, "queued")}
-        _time_passes(short, 3601.0)
-        drive.advance(short)
-        assert drive.job(short).state == "finished"
-        assert not drive.runs_of(short)
-        assert {run.id for run in drive.runs_of(patient, "queued")} == shared
-        drive.run_to_end(patient)
-        assert drive.final_verdict(patient)["best"] == "cifar/resnet20"
 
 
 class TestReuse:
