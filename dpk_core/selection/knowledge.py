@@ -21,6 +21,7 @@ class Arm:
 
     `cost`: seconds that one full training under it is expected to take. `failed`: nothing more will come, and it is
     not ranked. `begun`: the seeds whose training was paid for, whatever came of it; None: those that have a curve.
+    `stored`: by seed and rung, how much of the training up to there exists already, as a part of the full one.
     """
 
     teacher: str | None
@@ -29,6 +30,7 @@ class Arm:
     curves: Mapping[int, tuple[float, ...]] = field(default_factory=dict)
     failed: bool = False
     begun: frozenset[int] | None = None
+    stored: Mapping[int, tuple[float, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         # One value that is not a number would make every chance one; a training that diverged is a failed arm.
@@ -126,6 +128,10 @@ class Knowledge:
         if len({arm.teacher for arm in self.arms}) != len(self.arms):
             raise ValueError("each teacher must be there once")
 
+    def arm(self, teacher: str | None) -> Arm:
+        """The arm of a teacher."""
+        return next(arm for arm in self.arms if arm.teacher == teacher)
+
     @property
     def ranked(self) -> tuple[Arm, ...]:
         """The arms that did not fail, by name, so that the order they came in does not matter."""
@@ -147,9 +153,33 @@ class Step:
 
 
 def step_cost(knowledge: Knowledge, step: Step) -> float:
-    """Seconds that the step is expected to take, given what the training has already reached."""
-    arm = next(arm for arm in knowledge.arms if arm.teacher == step.teacher)
+    """Seconds that the step is expected to take, given what the training has reached and what of it is stored."""
+    arm = knowledge.arm(step.teacher)
     reached = arm.reached(step.seed)
     if step.rung < reached:
         return 0.0
-    return arm.cost * (knowledge.rungs[step.rung] - (knowledge.rungs[reached - 1] if reached else 0.0))
+    had = max(knowledge.rungs[reached - 1] if reached else 0.0, _stored(arm, step))
+    return arm.cost * (knowledge.rungs[step.rung] - had)
+
+
+def is_free(knowledge: Knowledge, step: Step) -> bool:
+    """Whether all of the step is stored already: it costs nothing, and no training begins with it."""
+    return _stored(knowledge.arm(step.teacher), step) >= knowledge.rungs[step.rung]
+
+
+def free_steps(knowledge: Knowledge) -> tuple[Step, ...]:
+    """Each training that did not fail to the furthest rung that is stored and not reached yet."""
+    found = []
+    for seed in knowledge.seeds:
+        for arm in knowledge.ranked:
+            ahead = (
+                Step(teacher=arm.teacher, seed=seed, rung=rung)
+                for rung in reversed(range(arm.reached(seed), len(knowledge.rungs)))
+            )
+            found += [step for step in ahead if is_free(knowledge, step)][:1]
+    return tuple(found)
+
+
+def _stored(arm: Arm, step: Step) -> float:
+    by_rung = arm.stored.get(step.seed)
+    return 0.0 if by_rung is None else by_rung[step.rung]

@@ -21,7 +21,7 @@ from service.events import repository as events
 from service.runs import repository as runs
 from service.runs.service import request_cancel
 from service.selection_jobs import history, repository
-from service.selection_jobs.evidence import Evidence, knowledge, paces
+from service.selection_jobs.evidence import NOT_ASKED, Evidence, knowledge, paces
 from service.selection_jobs.ledger import student_seconds
 from service.selection_jobs.next_round import Situation, next_round
 from service.selection_jobs.rounds import Round
@@ -105,9 +105,11 @@ def _link_students(session: Session, snapshot: Snapshot) -> None:
 
 def _next_round(session: Session, snapshot: Snapshot, *, late: bool) -> Round | None:
     evidence = repository.evidence(session, snapshot)
+    # Without a limit the same question gives the same rounds, whatever part of the answer is stored.
+    stored = repository.stored(session, snapshot.plan) if snapshot.plan.spending.is_limited else NOT_ASKED
     situation = Situation(
         plan=snapshot.plan,
-        known=knowledge(snapshot, evidence),
+        known=knowledge(snapshot, evidence, stored),
         rounds=snapshot.rounds,
         spent=student_seconds(snapshot),
         timed=any(pace is not None for pace in paces(snapshot, evidence)),

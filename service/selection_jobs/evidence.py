@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from dpk_core.codec import from_json
 from dpk_core.selection.experience import fitted, picture_spread
 from dpk_core.selection.knowledge import Arm, Knowledge, Prior
+from service.selection_jobs.plan import Plan
 from service.selection_jobs.snapshot import ArmRuns, Snapshot
 
 
@@ -27,16 +29,36 @@ class Evidence:
     epochs: Mapping[str, int]
 
 
-def knowledge(snapshot: Snapshot, evidence: Evidence) -> Knowledge:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """What the store holds of one training: the last epoch of its finished runs, 0 without one, and the epochs of the
+    checkpoints from which another run can go on."""
+
+    finished: int
+    checkpoints: tuple[int, ...]
+
+    def up_to(self, epoch: int) -> int:
+        """How many epochs of a run to `epoch` need not be trained."""
+        if self.finished >= epoch:
+            return epoch
+        return max((each for each in self.checkpoints if each < epoch), default=0)
+
+
+StoredByTraining = Mapping[tuple[str | None, int], Stored]
+"""By teacher and seed."""
+NOT_ASKED: StoredByTraining = MappingProxyType({})
+
+
+def knowledge(snapshot: Snapshot, evidence: Evidence, stored: StoredByTraining = NOT_ASKED) -> Knowledge:
     """All arms with their curves at the plan's rungs, their costs, and what was believed beforehand, made as wide as
-    the results ask for."""
+    the results ask for. `stored`: what need not be paid for."""
     plan = snapshot.plan
     prices = _prices(snapshot, evidence)
     arms = tuple(
         Arm(
             teacher=arm.candidate.teacher, teacher_accuracy=_teacher_accuracy(arm), cost=price * plan.epochs,
             curves=_curves(arm, plan.rungs, evidence), failed=arm.first_failed is not None,
-            begun=_begun(snapshot, arm),
+            begun=_begun(snapshot, arm), stored=_fractions(plan, arm.candidate.teacher, stored),
         )
         for arm, price in zip(snapshot.arms, prices, strict=True)
     )  # fmt: skip
@@ -50,6 +72,11 @@ def _begun(snapshot: Snapshot, arm: ArmRuns) -> frozenset[int]:
         for link, _ in snapshot.links
         if link.candidate_id == arm.candidate.id and link.purpose != "teacher" and not link.reused
     )
+
+
+def _fractions(plan: Plan, teacher: str | None, stored: StoredByTraining) -> dict[int, tuple[float, ...]]:
+    held = {seed: stored[teacher, seed] for seed in plan.seeds if (teacher, seed) in stored}
+    return {seed: tuple(each.up_to(rung) / plan.epochs for rung in plan.rungs) for seed, each in held.items()}
 
 
 def paces(snapshot: Snapshot, evidence: Evidence) -> list[float | None]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from dpk_core.randomness import derive
-from dpk_core.selection.knowledge import Knowledge, Step
+from dpk_core.selection.knowledge import Knowledge, Step, is_free
 from dpk_core.selection.outlook import Outlook, outlook
 from dpk_core.selection.policies.policy import Limits, affordable, within
 from dpk_core.selection.policies.policy import Plan as Decision
@@ -56,16 +56,22 @@ def next_round(now: Situation) -> Round | None:
 
 
 def _explore(now: Situation) -> Decision:
-    spending, teachers = now.plan.spending, now.known.teachers
+    spending, policy = now.plan.spending, POLICIES[now.plan.spending.policy]
     limits = Limits(
         cost=None if spending.seconds is None else max(0.0, EXPLORING * spending.seconds - now.spent),
-        # A student without a teacher is still to be trained on every seed.
-        runs=None if spending.runs is None else max(2, spending.runs - len(now.plan.seeds)),
+        runs=None if spending.runs is None else max(2, spending.runs - _alone(now)),
         chance=spending.chance, margin=spending.margin,
     )  # fmt: skip
-    if limits.cost is not None and not now.timed:
-        return _pilot(now, limits)
-    return POLICIES[spending.policy].next(teachers, limits)
+    if limits.cost is None or now.timed:
+        return policy.next(now.known.teachers, limits)
+    free = policy.next(now.known.teachers, replace(limits, cost=0.0))
+    return free if free.steps else _pilot(now, limits)
+
+
+def _alone(now: Situation) -> int:
+    """How many trainings are still to begin for a student without a teacher on every seed."""
+    last = len(now.plan.rungs) - 1
+    return sum(not is_free(now.known, Step(teacher=None, seed=seed, rung=last)) for seed in now.plan.seeds)
 
 
 def _pilot(now: Situation, limits: Limits) -> Decision:
@@ -120,10 +126,12 @@ def _steps(now: Situation, chosen: Sequence[str], audited: str | None) -> list[R
 
 
 def _within_limits(now: Situation, missing: Sequence[Step], likeliest: Sequence[str]) -> list[Step]:
-    """What comes next where it may not be enough for everything: one seed at a time.
+    """What comes next where it may not be enough for everything: what costs nothing, then one seed at a time.
 
     Whether the likeliest teacher helps comes first, on the seeds that it takes to say so; half of that says nothing.
     """
+    if free := [each for each in missing if is_free(now.known, each)]:
+        return free
     limits = Limits(cost=_left(now), runs=now.plan.spending.runs)
     pair = [
         each for each in missing if each.teacher in (None, *likeliest) and each.seed in now.plan.seeds[:LEAST_SEEDS]

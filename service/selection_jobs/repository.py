@@ -13,7 +13,7 @@ from dpk_core.codec import from_json, to_json
 from service.database import tables
 from service.database.tables import Candidate, IdempotencyKey, JobRun, Measurement, Run, SelectionJob, Verdict
 from service.database.types import epoch_now, utc_now
-from service.selection_jobs.evidence import Evidence
+from service.selection_jobs.evidence import Evidence, Stored, StoredByTraining
 from service.selection_jobs.plan import Plan
 from service.selection_jobs.rounds import Round
 from service.selection_jobs.snapshot import Snapshot, assemble
@@ -127,6 +127,27 @@ def _accuracies(session: Session, training_keys: set[str]) -> Sequence[tuple[str
         .order_by(Run.created_at, Run.id, Measurement.epoch)
     )  # fmt: skip
     return [(run_id, key, epoch, value) for run_id, key, epoch, value in session.execute(chosen)]
+
+
+def stored(session: Session, plan: Plan) -> StoredByTraining:
+    """What finished and cancelled runs, of whatever job, left of the trainings that the plan can lead to."""
+    places = {
+        plan.student_run(teacher, seed, plan.epochs).training.key(): (teacher, seed)
+        for teacher in plan.arms
+        for seed in plan.seeds
+    }
+    chosen = select(
+        Run.training_key, Run.state, Run.spec["stop_epoch"].as_integer(), Run.checkpoint["epoch"].as_integer()
+    ).where(Run.training_key.in_(sorted(places)), Run.state.in_(("finished", "cancelled")), Run.withdrawn.is_(False))
+    ends: dict[tuple[str | None, int], list[int]] = defaultdict(list)
+    checkpoints: dict[tuple[str | None, int], set[int]] = defaultdict(set)
+    for key, state, end, checkpoint in session.execute(chosen):
+        ends[places[key]].append(end if state == "finished" else 0)
+        checkpoints[places[key]] |= {checkpoint} - {None}
+    return {
+        place: Stored(finished=max(found), checkpoints=tuple(sorted(checkpoints[place])))
+        for place, found in ends.items()
+    }
 
 
 def needed_elsewhere(session: Session, job_id: str, run_ids: Iterable[str]) -> set[str]:

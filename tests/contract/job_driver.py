@@ -184,9 +184,9 @@ def run_to_end(job_id: str, outcomes: Outcomes = by_skill, dice: random.Random |
         pass
 
 
-def finished(**budget: Any) -> Leaderboard:
+def finished(*teachers: str, **budget: Any) -> Leaderboard:
     """The leaderboard of a job with this budget, at its end."""
-    job_id = submit(request(**budget))
+    job_id = submit(request(*teachers, **budget))
     run_to_end(job_id)
     found = board(job_id)
     assert found.job.state == "finished"

@@ -13,13 +13,24 @@ from dpk_core.selection.outlook import outlook
 from dpk_core.selection.policies.policy import Limits, Policy
 from dpk_core.selection.policies.registry import POLICIES
 from dpk_core.selection.posterior import Model
-from tests.unit.selection.made_up import PRIOR, RUNGS, job, name, play, reveal, world
+from tests.unit.selection.made_up import PRIOR, RUNGS, SEEDS, job, name, play, reveal, world
 
 Accuracies = NDArray[np.float64]
 
 TRUTH = np.array([0.80, 0.83, 0.78, 0.81])
 BUDGETS = (0.0, 0.1, 1.0, 2.7, 12.0)
 policies = pytest.mark.parametrize("policy", POLICIES.values(), ids=POLICIES)
+
+
+def stocked(known: Knowledge, *teachers: str) -> Knowledge:
+    """The same where the store holds every training of these teachers, or of all."""
+    arms = (
+        replace(arm, stored=dict.fromkeys(SEEDS, RUNGS), begun=frozenset())
+        if arm.teacher in teachers or not teachers
+        else arm
+        for arm in known.arms
+    )
+    return replace(known, arms=tuple(arms))
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +56,18 @@ class TestEveryPolicy:
         known = replace(known, arms=tuple(failed.get(arm.teacher or "", arm) for arm in known.arms))
         assert len({(step.teacher, step.seed) for step in policy.next(known, Limits(runs=3)).steps}) == 1
         assert not policy.next(known, Limits(runs=2)).steps
+
+    def test_what_the_store_holds_is_had_without_any_budget(self, policy: Policy, table: Accuracies) -> None:
+        reached: dict[tuple[int, int], int] = {}
+        while steps := policy.next(stocked(reveal(table, reached)), Limits(cost=0.0, runs=0)).steps:
+            reached |= {(int((step.teacher or "")[-1]), step.seed): step.rung + 1 for step in steps}
+        assert {seed for _, seed in reached} == set(SEEDS)
+        assert max(reached.values()) == len(RUNGS)
+
+    def test_what_the_store_does_not_hold_still_has_its_price(self, policy: Policy, table: Accuracies) -> None:
+        known = stocked(reveal(table, {}), *(name(index) for index in range(3)))
+        for limits in (Limits(cost=0.0), Limits(runs=0)):
+            assert name(3) not in {step.teacher for step in policy.next(known, limits).steps}
 
     def test_every_step_goes_beyond_what_is_reached(self, policy: Policy, table: Accuracies) -> None:
         known = reveal(table, {(0, 0): 2, (1, 0): 1})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -117,6 +118,30 @@ class TestLimits:
         finished(policy="exhaustive", seconds=1000.0)
         board = finished(policy="exhaustive", seconds=1000.0)
         assert [each.spent for each in board.rounds] == [0.0] * len(board.rounds)
+        assert begun(board) == {(teacher, seed) for teacher in (*TEACHERS, None) for seed in (0, 1)}
+
+    @pytest.mark.parametrize("policy", ["posterior", "halving", "exhaustive"])
+    @pytest.mark.parametrize("limit", [{"seconds": 6.0}, {"runs": 2}])
+    def test_what_the_store_holds_is_had_within_any_limit(self, policy: str, limit: dict[str, float]) -> None:
+        finished(policy="exhaustive")
+        board = finished(policy=policy, **limit)
+        assert board.ledger.spent == 0
+        assert board.verdict is not None
+        assert board.verdict.best == "cifar/resnet20"
+
+    @pytest.mark.parametrize("limit", [{"seconds": 6.0}, {"runs": 2}])
+    def test_it_does_not_make_room_for_more_than_the_limit(self, limit: dict[str, float]) -> None:
+        finished("cifar/resnet8w8", policy="exhaustive", promote=1)
+        board = finished(policy="exhaustive", **limit)
+        assert {("cifar/resnet8w8", 0), ("cifar/resnet8w8", 1), (None, 0), (None, 1)} <= begun(board)
+        assert board.ledger.spent - board.ledger.teachers <= limit.get("seconds", math.inf)
+        assert len(begun(board)) <= 4 + limit.get("runs", math.inf)
+
+    def test_going_on_costs_what_is_missing(self) -> None:
+        finished(rungs=[6, 8], policy="halving", promote=1)
+        # Of the third teacher two seeds lack the last two epochs; from the start they would take eight each.
+        board = finished(policy="exhaustive", seconds=9.0)
+        assert board.ledger.spent == 4.0
         assert begun(board) == {(teacher, seed) for teacher in (*TEACHERS, None) for seed in (0, 1)}
 
     def test_after_the_wall_clock_time_nothing_begins(self) -> None:

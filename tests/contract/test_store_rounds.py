@@ -16,7 +16,10 @@ from service.database.session import reading, transaction
 from service.database.tables import Round, SelectionJob
 from service.runs import service as runs
 from service.runs.claims import Report
+from service.selection_jobs import repository
 from service.selection_jobs.choices import ModelChoice
+from service.selection_jobs.evidence import Stored
+from service.selection_jobs.plan import Plan
 from tests.contract import job_driver as drive
 from tests.contract.job_driver import TEACHERS, finished
 
@@ -169,6 +172,10 @@ class TestReuse:
         drive.advance(first)
         assert drive.job(first).state == "cancelled"
         second = drive.submit(drive.request(policy="exhaustive"))
+        with reading() as session:
+            plan = from_json(Plan, session.get_one(SelectionJob, second).plan)
+            stored = repository.stored(session, plan)
+        assert stored["cifar/resnet20", begun_run.seed] == Stored(finished=0, checkpoints=(3,))
         drive.advance(second)
         again = drive.claim(next(r.id for r in drive.runs_of(second) if r.content_key == begun_run.content_key))
         assert again.resume == half

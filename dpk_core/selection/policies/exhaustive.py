@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from dpk_core.selection.knowledge import Knowledge, Step
-from dpk_core.selection.policies.policy import Limits, Plan, within
+from dpk_core.selection.knowledge import Knowledge, Step, free_steps
+from dpk_core.selection.policies.policy import FREE, Limits, Plan, within
 
 
 class Exhaustive:
@@ -14,7 +14,9 @@ class Exhaustive:
     name: ClassVar[str] = "exhaustive"
 
     def next(self, knowledge: Knowledge, limits: Limits) -> Plan:
-        """The first seed that is not finished, for all arms."""
+        """What costs nothing, then the first seed that is not finished, for all arms."""
+        if free := free_steps(knowledge):
+            return Plan(steps=free, reason=FREE)
         last = len(knowledge.rungs) - 1
         for seed in knowledge.seeds:
             steps = [

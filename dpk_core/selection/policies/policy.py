@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
-from dpk_core.selection.knowledge import Arm, Knowledge, Step, step_cost
+from dpk_core.selection.knowledge import Arm, Knowledge, Step, is_free, step_cost
 from dpk_core.selection.outlook import PRACTICAL_MARGIN
 
 
@@ -39,16 +39,20 @@ class Policy(Protocol):
         """The next steps; each goes beyond what its training has reached. Together they keep within the limits."""
 
 
+FREE = "What the store holds already costs nothing."
 STOP_COST = "The training time that was set is used up."
 STOP_RUNS = "The number of trainings that was set is reached."
 STOP_DONE = "Every training that the policy asks for is finished."
 
 
 def affordable(knowledge: Knowledge, steps: Sequence[Step], limits: Limits) -> tuple[Step, ...]:
-    """The longest beginning of `steps` that keeps within the limits of cost and of trainings begun."""
+    """Those of `steps` that cost nothing, and of the others the longest beginning that keeps within the limits of cost
+    and of trainings begun."""
     begun = {(arm.teacher, seed) for arm in knowledge.arms for seed in arm.begun_seeds}
-    left, kept = limits.cost, []
+    left, kept = limits.cost, {step for step in steps if is_free(knowledge, step)}
     for step in steps:
+        if step in kept:
+            continue
         price = step_cost(knowledge, step)
         if left is not None:
             if price > left:
@@ -57,13 +61,13 @@ def affordable(knowledge: Knowledge, steps: Sequence[Step], limits: Limits) -> t
         if limits.runs is not None and len(begun | {(step.teacher, step.seed)}) > limits.runs:
             break
         begun.add((step.teacher, step.seed))
-        kept.append(step)
-    return tuple(kept)
+        kept.add(step)
+    return tuple(step for step in steps if step in kept)
 
 
 def within(knowledge: Knowledge, steps: Sequence[Step], limits: Limits, reason: str) -> Plan:
     """The plan to take `steps` as far as the limits let it; stopping says which limit it was."""
-    wanted = tuple(step for step in steps if step_cost(knowledge, step) > 0)
+    wanted = tuple(step for step in steps if step.rung >= knowledge.arm(step.teacher).reached(step.seed))
     if not wanted:
         return Plan(steps=(), reason=STOP_DONE)
     kept = affordable(knowledge, wanted, limits)

@@ -4,7 +4,8 @@ One result of one arm tells nothing by itself (what a rung misses is unknown, an
 is weighed are sets: the k likeliest arms, carried to one rung on one seed. Frazier, Powell & Dayanik 2009 give the
 criterion for single, correlated measurements; here it is a set's, divided by what the set costs. With few results
 that comes out as successive halving; with clear ones it stops paying for arms that cannot win any more. Every arm is
-looked at once before any of this, unless what earlier jobs showed is sure enough by itself.
+looked at once before any of this, unless what earlier jobs showed is sure enough by itself. What costs nothing comes
+before everything.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from dpk_core.selection.knowledge import Knowledge, Step, step_cost
+from dpk_core.selection.knowledge import Knowledge, Step, free_steps, step_cost
 from dpk_core.selection.outlook import Outlook, chance_within, outlook, worth
-from dpk_core.selection.policies.policy import STOP_DONE, Limits, Plan, affordable, within
+from dpk_core.selection.policies.policy import FREE, STOP_DONE, Limits, Plan, affordable, within
 from dpk_core.selection.posterior import Model, Posterior
 
 
@@ -27,6 +28,8 @@ class ByPosterior:
         """The best set within the limits; stops when the answer is sure enough or no set is worth anything."""
         if not knowledge.ranked:
             return Plan(steps=(), reason="Every arm has failed.")
+        if free := free_steps(knowledge):
+            return Plan(steps=free, reason=FREE)
         model = Model(knowledge)
         view = outlook(model.posterior)
         unseen = {arm.teacher for arm in knowledge.ranked if not any(arm.curves.values())}

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
-from dpk_core.selection.knowledge import Arm
-from tests.unit.selection.made_up import arm
+from dpk_core.selection.knowledge import Arm, Step, is_free, step_cost
+from tests.unit.selection.made_up import arm, job, name
 
 
 @pytest.mark.parametrize("curve", [(0.5, math.nan), (math.inf,)])
@@ -21,3 +22,13 @@ def test_so_is_a_teacher_or_a_cost() -> None:
         arm(1, accuracy=math.nan)
     with pytest.raises(ValueError, match="no teacher: "):
         Arm(teacher=None, cost=math.inf)
+
+
+@pytest.mark.parametrize(("reached", "costs"), [(0, [0.0, 0.0, 0.7, 2.2]), (3, [0.0, 0.0, 0.0, 2.0])])
+def test_a_step_costs_what_neither_the_job_nor_the_store_has(reached: int, costs: list[float]) -> None:
+    # Finished up to the second rung; one that was cancelled left a checkpoint between the third and the last.
+    begun = replace(arm(0, {1: (0.5,) * reached}), cost=4.0, stored={1: (0.125, 0.25, 0.325, 0.45)})
+    steps = [Step(teacher=name(0), seed=1, rung=rung) for rung in range(4)]
+    assert [step_cost(job(begun), step) for step in steps] == pytest.approx(costs)
+    assert [is_free(job(begun), step) for step in steps] == [True, True, False, False]
+    assert not is_free(job(begun), Step(teacher=name(0), seed=2, rung=0))

@@ -13,7 +13,7 @@ from dpk_core.selection.experience import picture_spread
 from dpk_core.selection.knowledge import Prior
 from service.database.tables import Candidate, JobRun, Run, SelectionJob
 from service.database.types import utc_now
-from service.selection_jobs.evidence import Evidence, knowledge, paces
+from service.selection_jobs.evidence import Evidence, Stored, knowledge, paces
 from service.selection_jobs.snapshot import Snapshot, assemble
 from tests.unit.service.test_plan_and_progress import PLAN, REQUEST
 
@@ -95,6 +95,22 @@ class TestCosts:
 
     def test_without_any_time_all_are_alike(self) -> None:
         assert {arm.cost for arm in knowledge(snapshot(*self.RUNS), NOTHING).arms} == {8.0}
+
+
+class TestStored:
+    def test_a_finished_run_serves_every_rung_and_a_checkpoint_those_after_it(self) -> None:
+        stored = {
+            (WEAK, 0): Stored(finished=8, checkpoints=(8,)), (WEAK, 1): Stored(finished=2, checkpoints=(2, 5)),
+            (None, 1): Stored(finished=0, checkpoints=(1,)), (None, 0): Stored(finished=0, checkpoints=(2,)),
+        }  # fmt: skip
+        weak, _, alone = knowledge(snapshot(), NOTHING, stored).arms
+        assert weak.stored == {0: (0.25, 1.0), 1: (0.25, 5 / 8)}
+        assert alone.stored == {0: (0.0, 0.25), 1: (1 / 8, 1 / 8)}
+
+    def test_what_was_had_for_nothing_has_not_begun(self) -> None:
+        found = snapshot((WEAK, 0, 2, 0.6), (WEAK, 1, 2, 0.6), (STRONG, 0, 2, 0.6))
+        found.links[0][0].reused = True
+        assert [arm.begun for arm in knowledge(found, NOTHING).arms] == [{1}, {0}, set()]
 
 
 class TestPrior:
