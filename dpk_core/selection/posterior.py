@@ -7,7 +7,9 @@
 full training; c is what a seed does to all arms alike; e is what the validation pictures do to one arm on all seeds; ε
 is the seed's own luck, remembered in part from rung to rung.
 
-Legend: A arms, N results, P planned results.
+`results` and `causes` condition on results, few and many; this is what they are asked through.
+
+Legend: A arms, P planned results.
 """
 
 from __future__ import annotations
@@ -17,34 +19,19 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import linalg, special
+from scipy import special
 
+from dpk_core.selection.causes import ByCauses
 from dpk_core.selection.knowledge import Arm, Knowledge, Step
+from dpk_core.selection.results import ByResults
 from dpk_core.selection.statistics import CONFIDENCE, Estimate
 
-FLAT = 1.0
-"""Sd of an unknown that accuracies, being in 0 … 1, cannot contradict."""
-LEVEL = 0.5
-JITTER = 1e-10
-"""Variance that keeps equal results apart in the arithmetic; a thousandth of a point squared."""
 PRIOR_WEIGHT = 6.0
 """Pseudo-observations behind the prior seed spread."""
+ONE_BY_ONE = 256
+"""Results that a job may come to for each of them to have its row in a covariance; more go by their causes."""
 
 Matrix = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class _Places:
-    """Results by arm (index), seed and rung."""
-
-    arm: NDArray[np.int64]
-    seed: NDArray[np.int64]
-    rung: NDArray[np.int64]
-
-    @staticmethod
-    def of(rows: Sequence[tuple[int, int, int]]) -> _Places:
-        columns = np.array(rows, dtype=np.int64).reshape(-1, 3).T
-        return _Places(*columns)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,95 +87,20 @@ class Model:
     """
 
     def __init__(self, knowledge: Knowledge) -> None:
-        self._knowledge = knowledge
         self.arms = knowledge.ranked
-        known = [arm.teacher_accuracy for arm in self.arms if arm.teacher_accuracy is not None]
-        centre = float(np.mean(known)) if known else 0.0
-        self._x_A = np.array([0.0 if a.teacher_accuracy is None else a.teacher_accuracy - centre for a in self.arms])
-        self._index = {arm.teacher: index for index, arm in enumerate(self.arms)}
-        rows = [
-            (index, seed, rung, accuracy)
-            for index, arm in enumerate(self.arms)
-            for seed, curve in sorted(arm.curves.items())
-            for rung, accuracy in enumerate(curve)
-        ]
-        self._places = _Places.of([row[:3] for row in rows])
-        seen_N = np.array([row[3] for row in rows], dtype=np.float64)
-        self._seed_variance_R = _seed_variance(knowledge)
-        self._prior_AA = self._between_arms(np.arange(len(self.arms)), np.arange(len(self.arms)))
-        known_A = [knowledge.prior.of(arm.teacher) for arm in self.arms]
-        offset_A = np.array([0.0 if known is None else known.offset for known in known_A])
-        prior_mean_A = LEVEL + knowledge.prior.slope * self._x_A + offset_A
-        if not len(rows):
-            self._factor: Matrix | None = None
-            self.misfit, self.freedom = 0.0, 0
-            self.posterior = Posterior(arms=self.arms, mean_A=prior_mean_A, covariance_AA=self._prior_AA)
-            return
-        self._factor = linalg.cholesky(
-            self._of_results(self._places, self._places) + JITTER * np.eye(len(rows)), lower=True
+        results = len(self.arms) * len(knowledge.rungs) * len(knowledge.seeds)
+        variance_R = _seed_variance(knowledge)
+        self._belief: ByResults | ByCauses = (
+            ByResults(knowledge, variance_R) if results <= ONE_BY_ONE else ByCauses(knowledge, variance_R)
         )
-        self._whitened_NA = self._whiten(self._arms_with(self._places).T)
-        residual_N = self._whiten(seen_N - prior_mean_A[self._places.arm])
-        # The level and the gain of every rung below the last are free and cost a result each.
-        free = len({*self._places.rung.tolist(), len(knowledge.rungs) - 1})
-        self.misfit, self.freedom = float(residual_N @ residual_N), max(0, len(rows) - free)
+        self.misfit, self.freedom = self._belief.misfit, self._belief.freedom
         self.posterior = Posterior(
-            arms=self.arms,
-            mean_A=prior_mean_A + self._whitened_NA.T @ residual_N,
-            covariance_AA=self._prior_AA - self._whitened_NA.T @ self._whitened_NA,
-        )
+            arms=self.arms, mean_A=self._belief.mean_A, covariance_AA=self._belief.covariance_AA
+        )  # fmt: skip
 
     def change(self, steps: Sequence[Step]) -> Matrix:
         """How the means would move if the steps were taken: AxP, so that they move by it times P standard normals."""
-        planned = _Places.of([row for step in steps for row in self._new_results(step)])
-        with_arms_AP = self._arms_with(planned)
-        of_planned_PP = self._of_results(planned, planned) + JITTER * np.eye(len(planned.arm))
-        if self._factor is not None:
-            whitened_NP = self._whiten(self._of_results(self._places, planned))
-            with_arms_AP = with_arms_AP - self._whitened_NA.T @ whitened_NP
-            of_planned_PP = of_planned_PP - whitened_NP.T @ whitened_NP
-        factor_PP = linalg.cholesky(of_planned_PP, lower=True)
-        return np.asarray(linalg.solve_triangular(factor_PP, with_arms_AP.T, lower=True).T)
-
-    def _new_results(self, step: Step) -> list[tuple[int, int, int]]:
-        index = self._index[step.teacher]
-        first = self.arms[index].reached(step.seed)
-        return [(index, step.seed, rung) for rung in range(first, step.rung + 1)]
-
-    def _whiten(self, right: Matrix) -> Matrix:
-        assert self._factor is not None
-        return np.asarray(linalg.solve_triangular(self._factor, right, lower=True))
-
-    def _between_arms(self, one: NDArray[np.int64], other: NDArray[np.int64]) -> Matrix:
-        """Covariance of the y of the arms `one` with those of `other`."""
-        prior = self._knowledge.prior
-        own_A = np.array([self._own_spread(arm) ** 2 for arm in self.arms])
-        along_line = prior.slope_spread**2 * np.outer(self._x_A[one], self._x_A[other])
-        return np.asarray(FLAT**2 + along_line + np.equal.outer(one, other) * own_A[one][:, None])
-
-    def _own_spread(self, arm: Arm) -> float:
-        prior = self._knowledge.prior
-        if arm.teacher is None:
-            return prior.baseline_spread
-        known = prior.of(arm.teacher)
-        return prior.teacher_spread if known is None else known.spread
-
-    def _arms_with(self, results: _Places) -> Matrix:
-        """Covariance of every arm's y with results."""
-        return self._between_arms(np.arange(len(self.arms)), results.arm)
-
-    def _of_results(self, one: _Places, other: _Places) -> Matrix:
-        """Covariance of results with results, their noise included."""
-        prior, last = self._knowledge.prior, len(self._knowledge.rungs) - 1
-        same_arm, same_seed = np.equal.outer(one.arm, other.arm), np.equal.outer(one.seed, other.seed)
-        later = np.maximum.outer(one.rung, other.rung)
-        apart = np.abs(np.subtract.outer(one.rung, other.rung))
-        mismatch_R, seed_R = np.array(prior.mismatch), np.sqrt(self._seed_variance_R)
-        luck = np.outer(seed_R[one.rung], seed_R[other.rung]) * prior.persistence**apart
-        gain = FLAT**2 * (apart == 0) * (later < last)
-        own = mismatch_R[later] ** 2 + prior.picture_spread**2 + same_seed * luck
-        shared = self._between_arms(one.arm, other.arm) + gain + same_seed * prior.common_spread**2
-        return np.asarray(shared + same_arm * own)
+        return self._belief.change(steps)
 
 
 def _seed_variance(knowledge: Knowledge) -> Matrix:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,10 +11,11 @@ from numpy.typing import NDArray
 
 from dpk_core.selection.knowledge import Knowledge, Step
 from dpk_core.selection.outlook import outlook
+from dpk_core.selection.policies import posterior
 from dpk_core.selection.policies.policy import Limits, Policy
 from dpk_core.selection.policies.registry import POLICIES
 from dpk_core.selection.posterior import Model
-from tests.unit.selection.made_up import PRIOR, RUNGS, SEEDS, job, name, play, reveal, world
+from tests.unit.selection.made_up import PRIOR, RUNGS, SEEDS, arm, job, name, play, reveal, world
 
 Accuracies = NDArray[np.float64]
 
@@ -162,3 +164,41 @@ class TestByPosterior:
                 assert choice is not None
                 regret[policy] += float(truth.max() - truth[int(choice[-1])])
         assert regret["posterior"] < regret["halving"]
+
+    def test_of_few_arms_every_set_is_looked_at(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        chance = np.random.Generator(np.random.PCG64(12))
+        jobs = [_some_job(chance) for _ in range(60)]
+        plans = [POLICIES["posterior"].next(each, Limits()) for each in jobs]
+        for limit in ("EVERY_COUNT", "MOST_SEEDS"):
+            monkeypatch.setattr(posterior, limit, 1000)
+        assert [POLICIES["posterior"].next(each, Limits()) for each in jobs] == plans
+        assert len({len(plan.steps) for plan in plans}) > 2
+
+    def test_of_many_a_few_sets_are(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        looked_at = []
+
+        def counted(_model: Model, steps: Sequence[Step]) -> float:
+            looked_at.append(steps)
+            return 1.0
+
+        monkeypatch.setattr(posterior, "worth", counted)
+        rungs = tuple((index + 1) / 16 for index in range(16))
+        arms = tuple(arm(index, dict.fromkeys(range(15), (0.5,))) for index in range(32))
+        known = Knowledge(arms=arms, rungs=rungs, seeds=tuple(range(20)), prior=PRIOR.at(rungs))
+        assert POLICIES["posterior"].next(known, Limits()).steps
+        assert {len(steps) for steps in looked_at} == {*range(1, 9), 16, 32}
+        assert len(looked_at) <= 6 * 16 * 10
+
+
+def _some_job(chance: np.random.Generator) -> Knowledge:
+    """Up to 8 teachers, 4 rungs and 5 seeds, all teachers seen once and some further."""
+    arms, rungs, seeds = (int(chance.integers(*bounds)) for bounds in ((4, 9), (2, 5), (3, 6)))
+    fractions = RUNGS[-rungs:]
+    level = 0.8 + PRIOR.teacher_spread * chance.normal(size=arms)
+    curves: list[dict[int, tuple[float, ...]]] = []
+    for index in range(arms):
+        reached = [1 + int(chance.integers(rungs)), *chance.integers(0, rungs, size=seeds - 1).tolist()]
+        values = level[index] - np.linspace(0.3, 0, rungs) + 0.01 * chance.normal(size=(seeds, rungs))
+        curves.append({seed: tuple(values[seed, :count].tolist()) for seed, count in enumerate(reached) if count})
+    known = tuple(arm(index, by_seed) for index, by_seed in enumerate(curves))
+    return Knowledge(arms=known, rungs=fractions, seeds=tuple(range(seeds)), prior=PRIOR.at(fractions))

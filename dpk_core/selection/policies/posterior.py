@@ -18,6 +18,11 @@ from dpk_core.selection.outlook import Outlook, chance_within, outlook, worth
 from dpk_core.selection.policies.policy import FREE, STOP_DONE, Limits, Plan, affordable, within
 from dpk_core.selection.posterior import Model, Posterior
 
+EVERY_COUNT = 8
+"""Up to so many arms every count of them is looked at, beyond it the powers of two and all of them."""
+MOST_SEEDS = 6
+"""Seeds looked at, the next one that nothing was begun on among them."""
+
 
 class ByPosterior:
     """Takes the set of steps that lowers the expected regret most per second."""
@@ -77,14 +82,19 @@ def _first_seed(knowledge: Knowledge) -> int:
 
 
 def _sets(knowledge: Knowledge, order: tuple[str | None, ...]) -> Iterator[tuple[Step, ...]]:
-    """The likeliest two, three, … arms, each to every rung of every seed begun and of the next one."""
+    """The likeliest one, two, three, … arms, each to every rung of the seeds begun and of the next one.
+
+    With many arms or seeds some are left out, so that a decision takes a bounded time.
+    """
+    last = len(knowledge.rungs) - 1
     begun = [seed for seed in knowledge.seeds if any(arm.reached(seed) for arm in knowledge.ranked)]
+    unfinished = [seed for seed in begun if any(arm.reached(seed) <= last for arm in knowledge.ranked)]
     fresh = [seed for seed in knowledge.seeds if seed not in begun][:1]
     reached = {(arm.teacher, seed): arm.reached(seed) for arm in knowledge.ranked for seed in knowledge.seeds}
     seen = set()
-    for seed in (*begun, *fresh):
-        for rung in range(len(knowledge.rungs)):
-            for count in range(1, len(order) + 1):
+    for seed in (*unfinished[: MOST_SEEDS - 1], *fresh):
+        for rung in range(last + 1):
+            for count in _counts(len(order)):
                 steps = tuple(
                     Step(teacher=teacher, seed=seed, rung=rung)
                     for teacher in order[:count]
@@ -93,3 +103,8 @@ def _sets(knowledge: Knowledge, order: tuple[str | None, ...]) -> Iterator[tuple
                 if steps and steps not in seen:
                     seen.add(steps)
                     yield steps
+
+
+def _counts(arms: int) -> list[int]:
+    powers = [2**power for power in range(arms.bit_length()) if EVERY_COUNT < 2**power < arms]
+    return [*range(1, min(arms, EVERY_COUNT) + 1), *powers, *([arms] if arms > EVERY_COUNT else [])]

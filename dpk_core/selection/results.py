@@ -1,0 +1,138 @@
+"""A belief conditioned on a job's results one by one: the covariance of all of them, NxN, by `posterior`'s equations.
+
+For jobs of up to a few hundred results; `causes` says the same for more.
+
+Legend: A arms, N results, P planned results.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import linalg
+
+from dpk_core.selection.knowledge import Arm, Knowledge, Prior, Step
+
+FLAT = 1.0
+"""Sd of an unknown that accuracies, being in 0 … 1, cannot contradict."""
+LEVEL = 0.5
+JITTER = 1e-10
+"""Variance that keeps equal results apart in the arithmetic; a thousandth of a point squared."""
+
+Matrix = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """Results by arm (index), seed and rung."""
+
+    arm: NDArray[np.int64]
+    seed: NDArray[np.int64]
+    rung: NDArray[np.int64]
+
+    @staticmethod
+    def of(rows: Sequence[tuple[int, int, int]]) -> _Places:
+        columns = np.array(rows, dtype=np.int64).reshape(-1, 3).T
+        return _Places(*columns)
+
+
+class ByResults:
+    """What `posterior.Model` answers with: `mean_A` and `covariance_AA` of the full accuracies, `misfit`, `freedom`."""
+
+    def __init__(self, knowledge: Knowledge, seed_variance_R: Matrix) -> None:
+        self._knowledge = knowledge
+        self._arms = knowledge.ranked
+        self._x_A, prior_mean_A = expected(knowledge)
+        self._index = {arm.teacher: index for index, arm in enumerate(self._arms)}
+        rows = [
+            (index, seed, rung, accuracy)
+            for index, arm in enumerate(self._arms)
+            for seed, curve in sorted(arm.curves.items())
+            for rung, accuracy in enumerate(curve)
+        ]
+        self._places = _Places.of([row[:3] for row in rows])
+        seen_N = np.array([row[3] for row in rows], dtype=np.float64)
+        self._seed_variance_R = seed_variance_R
+        prior_AA = self._between_arms(np.arange(len(self._arms)), np.arange(len(self._arms)))
+        if not len(rows):
+            self._factor: Matrix | None = None
+            self.misfit, self.freedom = 0.0, 0
+            self.mean_A, self.covariance_AA = prior_mean_A, prior_AA
+            return
+        self._factor = linalg.cholesky(
+            self._of_results(self._places, self._places) + JITTER * np.eye(len(rows)), lower=True
+        )
+        self._whitened_NA = self._whiten(self._arms_with(self._places).T)
+        residual_N = self._whiten(seen_N - prior_mean_A[self._places.arm])
+        # The level and the gain of every rung below the last are free and cost a result each.
+        free = len({*self._places.rung.tolist(), len(knowledge.rungs) - 1})
+        self.misfit, self.freedom = float(residual_N @ residual_N), max(0, len(rows) - free)
+        self.mean_A = prior_mean_A + self._whitened_NA.T @ residual_N
+        self.covariance_AA = prior_AA - self._whitened_NA.T @ self._whitened_NA
+
+    def change(self, steps: Sequence[Step]) -> Matrix:
+        """`Model.change`, with a column for each new result."""
+        planned = _Places.of([row for step in steps for row in self._new_results(step)])
+        with_arms_AP = self._arms_with(planned)
+        of_planned_PP = self._of_results(planned, planned) + JITTER * np.eye(len(planned.arm))
+        if self._factor is not None:
+            whitened_NP = self._whiten(self._of_results(self._places, planned))
+            with_arms_AP = with_arms_AP - self._whitened_NA.T @ whitened_NP
+            of_planned_PP = of_planned_PP - whitened_NP.T @ whitened_NP
+        factor_PP = linalg.cholesky(of_planned_PP, lower=True)
+        return np.asarray(linalg.solve_triangular(factor_PP, with_arms_AP.T, lower=True).T)
+
+    def _new_results(self, step: Step) -> list[tuple[int, int, int]]:
+        index = self._index[step.teacher]
+        first = self._arms[index].reached(step.seed)
+        return [(index, step.seed, rung) for rung in range(first, step.rung + 1)]
+
+    def _whiten(self, right: Matrix) -> Matrix:
+        assert self._factor is not None
+        return np.asarray(linalg.solve_triangular(self._factor, right, lower=True))
+
+    def _between_arms(self, one: NDArray[np.int64], other: NDArray[np.int64]) -> Matrix:
+        """Covariance of the y of the arms `one` with those of `other`."""
+        prior = self._knowledge.prior
+        own_A = np.array([own_spread(prior, arm) ** 2 for arm in self._arms])
+        along_line = prior.slope_spread**2 * np.outer(self._x_A[one], self._x_A[other])
+        return np.asarray(FLAT**2 + along_line + np.equal.outer(one, other) * own_A[one][:, None])
+
+    def _arms_with(self, results: _Places) -> Matrix:
+        """Covariance of every arm's y with results."""
+        return self._between_arms(np.arange(len(self._arms)), results.arm)
+
+    def _of_results(self, one: _Places, other: _Places) -> Matrix:
+        """Covariance of results with results, their noise included."""
+        prior, last = self._knowledge.prior, len(self._knowledge.rungs) - 1
+        same_arm, same_seed = np.equal.outer(one.arm, other.arm), np.equal.outer(one.seed, other.seed)
+        later = np.maximum.outer(one.rung, other.rung)
+        apart = np.abs(np.subtract.outer(one.rung, other.rung))
+        mismatch_R, seed_R = np.array(prior.mismatch), np.sqrt(self._seed_variance_R)
+        luck = np.outer(seed_R[one.rung], seed_R[other.rung]) * prior.persistence**apart
+        gain = FLAT**2 * (apart == 0) * (later < last)
+        own = mismatch_R[later] ** 2 + prior.picture_spread**2 + same_seed * luck
+        shared = self._between_arms(one.arm, other.arm) + gain + same_seed * prior.common_spread**2
+        return np.asarray(shared + same_arm * own)
+
+
+def expected(knowledge: Knowledge) -> tuple[Matrix, Matrix]:
+    """Of the ranked arms: the teachers' accuracies about their mean, and the full accuracies before any result."""
+    arms, prior = knowledge.ranked, knowledge.prior
+    known = [arm.teacher_accuracy for arm in arms if arm.teacher_accuracy is not None]
+    centre = float(np.mean(known)) if known else 0.0
+    x_A = np.array([0.0 if a.teacher_accuracy is None else a.teacher_accuracy - centre for a in arms])
+    known_A = [prior.of(arm.teacher) for arm in arms]
+    offset_A = np.array([0.0 if known is None else known.offset for known in known_A])
+    return x_A, LEVEL + prior.slope * x_A + offset_A
+
+
+def own_spread(prior: Prior, arm: Arm) -> float:
+    """Sd of what an arm adds beyond the line."""
+    if arm.teacher is None:
+        return prior.baseline_spread
+    known = prior.of(arm.teacher)
+    return prior.teacher_spread if known is None else known.spread
