@@ -1,8 +1,8 @@
 """Do the chances hold? What jobs said before the first full training, against the teacher that then won.
 
 A claim can only be judged where it could have failed: it was made before any full result, the stated set leaves
-teachers out, and all of it and at least one of the others were trained fully. A job that trained its stated set alone is left out: nothing in it
-could have won from outside.
+teachers out, and all of it and at least one of the others were trained fully. A job that trained its stated set alone
+is left out: nothing in it could have won from outside.
 """
 
 from __future__ import annotations

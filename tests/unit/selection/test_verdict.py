@@ -123,6 +123,21 @@ class TestVerdict:
         strict = decide(known, final=True, margin=0.001)
         assert (strict.kind, strict.best, strict.tied) == ("best", "cifar/b", ())
 
+    def test_a_change_is_from_the_teacher_that_is_named(self) -> None:
+        """The likeliest is not trained fully, so another is named; training it will most likely put it in its place."""
+        leader = Arm(teacher="cifar/a", teacher_accuracy=0.9, curves={s: (0.7, 0.75, 0.80) for s in SEEDS})
+        others = [
+            Arm(teacher=f"cifar/{n}", teacher_accuracy=0.9, curves={s: (0.6, 0.65, 0.70, 0.75) for s in SEEDS})
+            for n in "bc"
+        ]
+        verdict = decide(job(leader, *others, arm(None, 0.5)), final=True)
+        assert verdict.best in {"cifar/b", "cifar/c"}
+        assert "not ruled out: a" in verdict.sentence
+        assert verdict.chance is not None
+        assert verdict.change is not None
+        assert verdict.chance < 0.1
+        assert verdict.change > 0.9
+
     def test_how_near_the_best_it_is_by_the_jobs_margin(self) -> None:
         known = job(arm("a", 0.95), arm("b", 0.952, salt=1), ALONE)
         narrow, wide = (decide(known, final=True, margin=margin) for margin in (0.0, 0.05))
