@@ -125,9 +125,9 @@ class TestVerdict:
 
     def test_a_change_is_from_the_teacher_that_is_named(self) -> None:
         """The likeliest is not trained fully, so another is named; training it will most likely put it in its place."""
-        leader = Arm(teacher="cifar/a", teacher_accuracy=0.9, curves={s: (0.7, 0.75, 0.80) for s in SEEDS})
+        leader = Arm(teacher="cifar/a", teacher_accuracy=0.9, curves=dict.fromkeys(SEEDS, (0.7, 0.75, 0.8)))
         others = [
-            Arm(teacher=f"cifar/{n}", teacher_accuracy=0.9, curves={s: (0.6, 0.65, 0.70, 0.75) for s in SEEDS})
+            Arm(teacher=f"cifar/{n}", teacher_accuracy=0.9, curves=dict.fromkeys(SEEDS, (0.6, 0.65, 0.7, 0.75)))
             for n in "bc"
         ]
         verdict = decide(job(leader, *others, arm(None, 0.5)), final=True)
