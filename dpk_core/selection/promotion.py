@@ -43,7 +43,7 @@ def promotions(knowledge: Knowledge, count: int) -> tuple[Promotion, ...]:
 
 
 def _said(arm: Arm, knowledge: Knowledge, view: Outlook) -> str:
-    chance = f"Had a {view.chances[arm.teacher]:.0%} chance of being best"
+    chance = f"Was best with a chance of {view.chances[arm.teacher]:.0%}"
     rung = _highest(arm)
     if rung is None:
         return f"{chance}, before any training under it"
