@@ -145,7 +145,8 @@ class TestLife:
         ]  # fmt: skip
         assert {name: reason for name, (_, reason) in drive.statuses(job_id).items()} == {
             "cifar/resnet20": "Was best with a chance of 87% after rung 1 of 3 (25% of the training) on 1 seed: 65.5%.",
-            "cifar/resnet14w8": "Was best with a chance of 11% after rung 1 of 3 (25% of the training) on 1 seed: 61.5%.",
+            "cifar/resnet14w8": "Was best with a chance of 11% after rung 1 of 3 (25% of the training) on 1 seed: "
+            "61.5%.",
             "cifar/resnet8w8": "Was best with a chance of 2% after rung 1 of 3 (25% of the training) on 1 seed: 58.5%; "
             "the last one promoted, resnet14w8, had 61.5%.",
             None: "Always trained fully: it is what every teacher is measured against.",
