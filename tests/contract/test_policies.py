@@ -133,9 +133,15 @@ class TestByPosterior:
         known = reveal(table + np.array([0.2, 0, 0, 0])[:, None, None], {(0, 1): 4, (0, 2): 4, (1, 1): 2, (2, 1): 1})
         plan = POLICIES["posterior"].next(known, Limits(chance=0.5, margin=0.1))
         assert plan.steps == (Step(teacher=name(3), seed=1, rung=0),)
-        kept_short = POLICIES["posterior"].next(known, Limits(cost=5.0, runs=4)).steps
+        close = reveal(table, {(0, 1): 4, (0, 2): 4, (1, 1): 2, (2, 1): 1})
+        kept_short = POLICIES["posterior"].next(close, Limits(cost=5.0, runs=4)).steps
         assert kept_short
         assert all(step.teacher != name(3) for step in kept_short)
+
+    def test_it_pays_for_nothing_that_promises_nothing(self, table: NDArray[np.float64]) -> None:
+        known = reveal(table + np.array([0.3, 0, 0, 0])[:, None, None], {(index, 0): 4 for index in range(4)})
+        plan = POLICIES["posterior"].next(known, Limits())
+        assert (plan.steps, plan.reason) == ((), "No affordable training is expected to change the answer.")
 
     def test_what_earlier_jobs_showed_may_suffice(self, table: NDArray[np.float64]) -> None:
         known = reveal(table, {})

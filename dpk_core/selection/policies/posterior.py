@@ -18,6 +18,8 @@ from dpk_core.selection.outlook import Outlook, chance_within, outlook, worth
 from dpk_core.selection.policies.policy import FREE, STOP_DONE, Limits, Plan, affordable, within
 from dpk_core.selection.posterior import Model, Posterior
 
+LEAST_WORTH = 1e-5
+"""A thousandth of a point: what promises less is not worth training for, and may be no more than rounding."""
 EVERY_COUNT = 8
 """Up to so many arms every count of them is looked at, beyond it the powers of two and all of them."""
 MOST_SEEDS = 6
@@ -54,9 +56,9 @@ class ByPosterior:
             wanted = True
             if affordable(knowledge, steps, limits) != steps:
                 continue
-            price = sum(step_cost(knowledge, step) for step in steps)
-            rate = worth(model, steps) / price
-            if rate > best[0] * (1 + 1e-9):
+            gain = worth(model, steps)
+            rate = gain / sum(step_cost(knowledge, step) for step in steps)
+            if gain > LEAST_WORTH and rate > best[0] * (1 + 1e-9):
                 best = (rate, steps)
         if not best[1]:
             reason = "No affordable training is expected to change the answer." if wanted else STOP_DONE
