@@ -53,9 +53,13 @@ class RunCommand:
     """Where a teacher's own training leaves its weights (safetensors), relative to `artifact_root`."""
     teacher_weights: ArtifactReference | None
     resume: Checkpoint | None
+    """Where to go on: the run's own last checkpoint, or that of an earlier run of the same training."""
     data_root: str | None
     weights_root: str | None = None
     """Folder of the weights files that trainings may start from."""
+    earlier_seconds: float = 0.0
+    """Training time up to `resume` that earlier runs of the same training spent; whoever gives out runs knows it, for
+    a checkpoint does not tell in which run it is gone on from."""
     checkpoint_seconds: float = 30.0
     """Least time between two checkpoints; the end of a run always writes one."""
     type: Literal["run"] = "run"
@@ -153,7 +157,7 @@ class RunResult:
     validation_pictures: int
     test_pictures: int
     seconds: float
-    """Training time of this run alone: a full run that continued a probe does not count the probe's."""
+    """Training time of this run alone, over all its lives: what it took over from another run is not counted."""
     parameters: int
     device: str
     device_name: str

@@ -172,7 +172,7 @@ def _scores(command: RunCommand, training: Training, channel: Channel) -> dict[s
     spec = command.spec
     if spec.training.role == "teacher" and spec.is_full:
         measured = teacher_scores(training.judged, spec.training.model, training.data)
-    elif training.method.teacher is not None and training.is_first_run:
+    elif training.method.teacher is not None and command.earlier_seconds == 0:
         weights_root = None if command.weights_root is None else Path(command.weights_root)
         measured = student_scores(spec.training, training.method.teacher, training.data, weights_root)
     else:
@@ -202,7 +202,7 @@ def _result(
         test_accuracy=None if test is None else test.accuracy,
         validation_pictures=data.card.validation_pictures,
         test_pictures=data.card.test_pictures,
-        seconds=training.run_seconds,
+        seconds=training.seconds - command.earlier_seconds,
         parameters=parameter_count(training.model),
         device=str(device),
         device_name=device_name,

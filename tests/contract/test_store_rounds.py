@@ -16,7 +16,7 @@ from dpk_core.spec import RunSpec
 from service.database.session import reading, transaction
 from service.database.tables import Round, SelectionJob
 from service.runs import service as runs
-from service.runs.claims import Answer, Report
+from service.runs.claims import Answer, Claim, Report
 from service.selection_jobs.choices import ModelChoice
 from service.selection_jobs.schemas import Leaderboard
 from tests.contract import job_driver as drive
@@ -99,8 +99,8 @@ class TestRounds:
         told = [(each.steps, each.chances) for each in finished().rounds]
         dice, steady = random.Random(seed), drive.result  # noqa: S311 - shuffles a test
 
-        def unsteady(spec: RunSpec, accuracy: float, began: int = 0) -> RunResult:
-            found = steady(spec, accuracy, began)
+        def unsteady(held: Claim, accuracy: float) -> RunResult:
+            found = steady(held, accuracy)
             return replace(found, seconds=found.seconds * dice.uniform(0.85, 1.15))
 
         monkeypatch.setattr(drive, "result", unsteady)
@@ -272,6 +272,8 @@ class TestReuse:
         assert again.earlier_seconds == 3.0
         drive.end(again, 0.88)
         drive.run_to_end(second)
+        assert [run.seconds for run in drive.runs_of(second) if run.id == again.run_id] == [5.0]
+        assert drive.board(second).ledger.exhaustive == 64.0, "eight trainings of eight epochs, at a second each"
         row = next(row for row in drive.board(second).rows if row.teacher == "cifar/resnet20")
         rungs = {at.epochs: at.accuracy for at in next(s for s in row.seeds if s.seed == begun_run.seed).rungs}
         assert rungs[2] == pytest.approx(0.2), "what the cancelled run measured is part of the training"

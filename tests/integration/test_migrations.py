@@ -23,7 +23,7 @@ from dpk_core.codec import from_json, to_json
 from migrations import commands
 from migrations.__main__ import main
 from service.database.session import open_engine
-from service.database.tables import SCHEMA_REVISION, Base, Candidate, SelectionJob
+from service.database.tables import SCHEMA_REVISION, Base, Candidate, Run, SelectionJob
 from service.selection_jobs import repository
 from service.selection_jobs.plan import Plan, make_plan
 from service.selection_jobs.schemas import SelectionJobRequest
@@ -98,6 +98,19 @@ class TestMigrations:
             assert row.stage == "training"
             assert (json.loads(row.plan) if isinstance(row.plan, str) else row.plan) == old
 
+    def test_what_runs_took_over_is_told_from_their_times(self, engine: Engine) -> None:
+        commands.upgrade("0002", engine=engine)
+        insert_run(engine, "left", "cancelled", **life("00", "01", stop_epoch=8, epoch=3))
+        insert_run(engine, "probe", "finished", **life("01", "02", stop_epoch=2, epoch=2), withdrawn=True)
+        insert_run(engine, "late", "finished", **life("02", "09", stop_epoch=6, epoch=6))
+        insert_run(engine, "going", "running", **life("03", None, stop_epoch=8, epoch=7))
+        commands.upgrade(engine=engine)
+        with Session(engine) as session:
+            found = {run.id: run.inherited for run in session.scalars(select(Run))}
+        assert {name: told and told["epoch"] for name, told in found.items()} == {
+            "left": None, "probe": None, "late": 3, "going": 3,
+        }  # fmt: skip
+
     def test_two_at_once_are_one_after_the_other(self, engine: Engine) -> None:
         threads = [threading.Thread(target=commands.upgrade, kwargs={"engine": engine}) for _ in range(3)]
         for thread in threads:
@@ -135,7 +148,7 @@ class TestCommand:
             ).stdout.strip()
             for action in ("current", "upgrade", "current", "downgrade")
         ]  # fmt: skip
-        assert said == ["empty", SCHEMA_REVISION, SCHEMA_REVISION, "0001"]
+        assert said == ["empty", SCHEMA_REVISION, SCHEMA_REVISION, "0002"]
 
     def test_an_unknown_action_is_refused(self) -> None:
         with pytest.raises(SystemExit):
@@ -152,13 +165,24 @@ def insert_job(engine: Engine, job_id: str, plan: dict[str, Any], request: dict[
         connection.execute(insert(table("candidates", *map(column, candidate))), candidate)
 
 
-def insert_run(engine: Engine, run_id: str, state: str, *, withdrawn: bool = False) -> None:
+def life(began: str, ended: str | None, *, stop_epoch: int, epoch: int) -> dict[str, Any]:
+    """When a run of a training began and ended, by the hour, and how far it came."""
+    checkpoint = {"file": {}, "step": 14 * epoch, "epoch": epoch, "seconds": float(epoch)}
+    return {
+        "content_key": f"to {stop_epoch}", "spec": {"stop_epoch": stop_epoch}, "checkpoint": checkpoint,
+        "started_at": f"2026-01-01 {began}:00:00", "finished_at": ended and f"2026-01-01 {ended}:00:00",
+    }  # fmt: skip
+
+
+def insert_run(engine: Engine, run_id: str, state: str, *, withdrawn: bool = False, **more: Any) -> None:
     columns = {
-        "id": run_id, "content_key": "same", "training_key": "t", "purpose": "full", "spec": "{}", "dataset": "digits",
+        "id": run_id, "content_key": "same", "training_key": "t", "purpose": "full", "spec": {}, "dataset": "digits",
         "method": "none", "student": "s", "seed": 0, "state": state, "cancel_requested": False,
         "withdrawn": withdrawn, "attempts": 0,
         "fence": 0, "created_at": "2026-01-01 00:00:00", "step": 0, "total_steps": 0, "seconds": 0.0,
-        "wasted_seconds": 0.0,
+        "wasted_seconds": 0.0, **more,
     }  # fmt: skip
+    documents = {"spec": JSON, "checkpoint": JSON}
+    named = [column(name, documents.get(name)) for name in columns]
     with engine.begin() as connection:
-        connection.execute(insert(table("runs", *map(column, columns))), columns)
+        connection.execute(insert(table("runs", *named)), columns)
