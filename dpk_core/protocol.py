@@ -60,6 +60,8 @@ class RunCommand:
     earlier_seconds: float = 0.0
     """Training time up to `resume` that earlier runs of the same training spent; whoever gives out runs knows it, for
     a checkpoint does not tell in which run it is gone on from."""
+    known_scores: dict[str, float] | None = None
+    """`RunResult.scores` of an earlier run of the same training, which this one repeats; None: it measures them."""
     checkpoint_seconds: float = 30.0
     """Least time between two checkpoints; the end of a run always writes one."""
     type: Literal["run"] = "run"
@@ -163,8 +165,8 @@ class RunResult:
     device_name: str
     weights: ArtifactReference | None
     scores: dict[str, float] | None = field(default=None, metadata=LATER)
-    """What cheap rules say, by name, where they could be measured: of a teacher `logme`, `leep` and `h_score`; of the
-    first run of a student under a teacher `cka_gap`, before the student had learnt anything."""
+    """What cheap rules say, by name, where they could be measured: of a teacher `logme`, `leep` and `h_score`; of
+    a student under a teacher `cka_gap`, before the student had learnt anything."""
     validation_right: str | None = field(default=None, metadata=LATER)
     """Which validation pictures the network told right after the last epoch, in their order: packed bits as base64."""
 

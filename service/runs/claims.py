@@ -16,6 +16,7 @@ class Claim:
     `resume`: where to go on; the run's own last checkpoint, else that of an earlier run of the same training.
     `earlier_seconds`: training time up to `resume` that belongs to earlier runs of the same training; the same at every
     claim once the run has a checkpoint of its own.
+    `known_scores`: what a finished run of the same training measured of what rivals say.
     """
 
     run_id: str
@@ -23,6 +24,7 @@ class Claim:
     spec: RunSpec
     resume: Checkpoint | None
     earlier_seconds: float
+    known_scores: dict[str, float] | None
     teacher_weights: ArtifactReference | None
 
 

@@ -42,7 +42,7 @@ def claim(session: Session, run_id: str, owner: str, *, lease_seconds: float, ma
     _restart_counters(run, resume, own.seconds - earlier_seconds if own else 0.0)
     return Claim(
         run_id=run.id, fence=run.fence, spec=spec, resume=resume,
-        earlier_seconds=earlier_seconds, teacher_weights=weights,
+        earlier_seconds=earlier_seconds, known_scores=_known_scores(session, spec), teacher_weights=weights,
     )  # fmt: skip
 
 
@@ -78,6 +78,12 @@ def _teacher_weights(session: Session, spec: RunSpec) -> ArtifactReference | Non
         if (weights := from_json(RunResult, run.result).weights) is not None:
             return weights
     return None
+
+
+def _known_scores(session: Session, spec: RunSpec) -> dict[str, float] | None:
+    """What rivals say of this training, measured by whichever run of it."""
+    results = (from_json(RunResult, run.result) for run in repository.finished(session, spec.training.key()))
+    return next((result.scores for result in results if result.scores is not None), None)
 
 
 def _restart_counters(run: Run, resume: Checkpoint | None, kept_seconds: float) -> None:

@@ -167,13 +167,13 @@ def result(held: Claim, accuracy: float) -> RunResult:
 
 
 def _scores(held: Claim, accuracy: float) -> dict[str, float] | None:
-    """LogME and LEEP follow the teacher's accuracy, H-score runs against it; the gap comes with the first run."""
+    """LogME and LEEP follow the teacher's accuracy, H-score runs against it; the gap is measured once."""
     spec = held.spec
     if spec.training.role == "teacher":
         return {"logme": accuracy, "leep": accuracy - 1, "h_score": 9 - accuracy}
-    return (
-        None if held.earlier_seconds or spec.training.teacher is None else {"cka_gap": 0.5 + 0.1 * spec.training.seed}
-    )
+    if spec.training.teacher is None or held.known_scores is not None:
+        return held.known_scores
+    return {"cka_gap": 0.5 + 0.1 * spec.training.seed}
 
 
 def step(job_id: str, outcomes: Outcomes = by_skill, dice: random.Random | None = None) -> bool:

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from dpk_core.codec import from_json
-from dpk_core.protocol import ArtifactReference, Checkpoint, Measured, RunResult
+from dpk_core.protocol import RunResult
 from dpk_core.selection.knowledge import Prior
 from dpk_core.spec import RunSpec
 from service.database.session import reading, transaction
@@ -245,40 +245,6 @@ class TestLimits:
 
 
 class TestReuse:
-    def test_what_a_cancelled_job_began_is_gone_on_with(self) -> None:
-        first = drive.submit(drive.request(policy="exhaustive"))
-        drive.advance(first)
-        while not (waiting := drive.runs_of(first, "queued", purpose="full")):
-            drive.step(first)
-        begun_run = next(run for run in waiting if run.teacher == "cifar/resnet20")
-        held = drive.claim(begun_run.id)
-        file = ArtifactReference(path="half.pt", sha256="0" * 64, bytes=1)
-        half = Checkpoint(file=file, step=14 * 3, epoch=3, seconds=3.0)
-        measured = tuple(
-            Measured(run_id=held.run_id, step=14 * epoch, epoch=epoch, values={"validation_accuracy": 0.1 * epoch})
-            for epoch in (1, 2, 3)
-        )
-        with transaction() as session:
-            runs.report(session, held, Report(step=42, checkpoint=half, measured=measured), lease_seconds=60)
-        drive.cancel(first)
-        with transaction() as session:
-            runs.release(session, held)
-        drive.advance(first)
-        assert drive.job(first).state == "cancelled"
-        second = drive.submit(drive.request(policy="exhaustive"))
-        drive.advance(second)
-        again = drive.claim(next(r.id for r in drive.runs_of(second) if r.content_key == begun_run.content_key))
-        assert again.resume == half
-        assert again.earlier_seconds == 3.0
-        drive.end(again, 0.88)
-        drive.run_to_end(second)
-        assert [run.seconds for run in drive.runs_of(second) if run.id == again.run_id] == [5.0]
-        assert drive.board(second).ledger.exhaustive == 64.0, "eight trainings of eight epochs, at a second each"
-        row = next(row for row in drive.board(second).rows if row.teacher == "cifar/resnet20")
-        rungs = {at.epochs: at.accuracy for at in next(s for s in row.seeds if s.seed == begun_run.seed).rungs}
-        assert rungs[2] == pytest.approx(0.2), "what the cancelled run measured is part of the training"
-        assert rungs[8] == 0.88
-
     def test_a_finished_run_that_went_further_serves_a_shorter_rung(self) -> None:
         finished(rungs=[8], policy="exhaustive")
         later = drive.submit(drive.request(rungs=[2, 4, 8], policy="halving"))

@@ -144,16 +144,20 @@ class TestFinished:
         assert isinstance(events[-1], Finished)
         assert 0.15 <= measurements(events)[-1]["share.last"] <= 0.9
 
-    def test_scores_come_with_a_teacher_and_with_a_students_first_run(
+    def test_scores_come_with_a_teacher_and_with_a_student_under_one(
         self, runner: Runner, artifacts: Path, teacher: Finished
     ) -> None:
         assert set(teacher.result.scores or {}) == {"logme", "leep", "h_score"}
         weights = teacher.result.weights
         first = runner.run(command(artifacts, "gap1", method="kd", teacher=weights, stop_epoch=1))
+        measured = of_kind(first, Finished)[0].result.scores
+        assert set(measured or {}) == {"cka_gap"}
         kept = of_kind(first, Checkpointed)[-1].checkpoint
+        # Whether the run before was cancelled, and so told nothing, a checkpoint does not say.
         later = command(artifacts, "gap2", method="kd", teacher=weights, resume=kept, earlier_seconds=kept.seconds)
-        assert set(of_kind(first, Finished)[0].result.scores or {}) == {"cka_gap"}
-        assert of_kind(runner.run(later), Finished)[0].result.scores is None
+        assert of_kind(runner.run(later), Finished)[0].result.scores == measured
+        known = replace(later, run_id="gap3", known_scores={"cka_gap": 0.25})
+        assert of_kind(runner.run(known), Finished)[0].result.scores == {"cka_gap": 0.25}
 
     def test_a_share_that_falls_back_is_noticed_once(self, runner: Runner, artifacts: Path, teacher: Finished) -> None:
         recipe = replace(RECIPE, batch_size=4, epochs=1)
