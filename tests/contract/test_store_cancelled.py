@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 
 from dpk_core.protocol import ArtifactReference, Checkpoint, Measured
-from service.database.session import transaction
-from service.database.tables import Run
+from service.database.session import reading, transaction
+from service.database.tables import Run, SelectionJob
 from service.runs import service as runs
 from service.runs.claims import Report
+from service.selection_jobs import earlier, repository
+from service.selection_jobs.choices import ModelChoice
 from service.selection_jobs.schemas import Row
 from tests.contract import job_driver as drive
 
@@ -73,3 +75,39 @@ def test_a_job_with_other_rungs_hears_of_the_gap_too() -> None:
     drive.run_to_end(job_id)
     rows = [row for row in drive.board(job_id).rows if row.teacher is not None]
     assert [row.scores.get("cka_gap") for row in rows] == [pytest.approx(0.55)] * 3
+
+
+def test_later_jobs_and_curves_know_what_it_had_measured() -> None:
+    begun, _ = left("full", 6, policy="exhaustive")
+    job_id = drive.submit(drive.request(policy="exhaustive"))
+    drive.run_to_end(job_id)
+    curve = next(
+        each for each in drive.board(job_id).curves
+        if (each.label, each.purpose, each.seed) == ("resnet20", "student", begun.seed)
+    )  # fmt: skip
+    assert [point.epoch for point in curve.points] == list(range(1, 9))
+    assert curve.points[1].values["validation_accuracy"] == pytest.approx(0.2)
+    other = drive.submit(drive.request().model_copy(update={"student": ModelChoice(model="cifar/resnet8")}))
+    with reading() as session:
+        snapshot = repository.snapshot(session, session.get_one(SelectionJob, other))
+        (question,) = earlier.questions(session, snapshot.job, snapshot.plan)
+    assert [{fraction: sorted(at) for fraction, at in trial.reached.items()} for trial in question.trials] == [
+        {0.25: [0, 1], 0.5: [0, 1], 1.0: [0, 1]}
+    ] * 3
+
+
+def test_a_curve_ends_where_the_jobs_own_trainings_do() -> None:
+    short = drive.submit(drive.request(policy="halving", promote=1, rungs=[2, 8]))
+    drive.run_to_end(short)
+    before = drive.board(short).curves
+    drive.run_to_end(drive.submit(drive.request(policy="exhaustive")))
+    assert drive.board(short).curves == before
+
+
+def test_what_the_store_knew_stays_what_it_was_when_a_job_was_submitted() -> None:
+    drive.run_to_end(drive.submit(drive.request(policy="halving", promote=1, rungs=[2, 8])))
+    other = drive.submit(drive.request().model_copy(update={"student": ModelChoice(model="cifar/resnet8")}))
+    before = drive.board(other).correlations
+    drive.run_to_end(drive.submit(drive.request(policy="exhaustive")))
+    earlier.questions.cache_clear()
+    assert drive.board(other).correlations == before
