@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from dpk_core.codec import to_json
 from dpk_core.protocol import Measured
-from dpk_core.spec import RunSpec
+from dpk_core.spec import TRAINING_VERSION, RunSpec
 from service.database.tables import JobRun, Measurement, OutboxMessage, Run, SelectionJob, Worker
 from service.database.types import epoch_now, utc_now
 from service.outbox import service as outbox
@@ -110,7 +110,9 @@ def next_claimable(session: Session, max_attempts: int) -> str | None:
 
 def _claimable(max_attempts: int) -> ColumnElement[bool]:
     waiting = or_(Run.state == "queued", _expired())
-    return and_(waiting, Run.cancel_requested.is_(False), Run.attempts < max_attempts)
+    # What this code trains is of this version; an older run waits until its job finds out that it is outdated.
+    current = Run.spec["training", "version"].as_integer() == TRAINING_VERSION
+    return and_(waiting, Run.cancel_requested.is_(False), Run.attempts < max_attempts, current)
 
 
 def _expired() -> ColumnElement[bool]:

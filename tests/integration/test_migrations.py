@@ -28,6 +28,10 @@ from service.selection_jobs import repository
 from service.selection_jobs.plan import Plan, make_plan
 from service.selection_jobs.schemas import SelectionJobRequest
 
+REQUEST = SelectionJobRequest(student="cifar/resnet8w4", dataset="digits", teachers=["cifar/resnet20"])
+CANDIDATES = {"j": 1, "old": 2, "new": 3}
+"""The candidate of each job."""
+
 
 @pytest.fixture
 def engine(database_url: str) -> Iterator[Engine]:
@@ -78,7 +82,7 @@ class TestMigrations:
 
     def test_jobs_of_one_probe_are_told_as_jobs_of_rungs_and_back(self, engine: Engine) -> None:
         commands.upgrade("0001", engine=engine)
-        request = SelectionJobRequest(student="cifar/resnet8w4", dataset="digits", teachers=["cifar/resnet20"])
+        request = REQUEST
         plan = to_json(make_plan(request, DIGITS))
         epochs = plan["student_recipe"]["epochs"]
         old = {name: value for name, value in plan.items() if name not in ("rungs", "spending")} | {"probe_epochs": 6}
@@ -110,6 +114,22 @@ class TestMigrations:
         assert {name: told and told["epoch"] for name, told in found.items()} == {
             "left": None, "probe": None, "late": 3, "going": 3,
         }  # fmt: skip
+
+    def test_a_job_of_an_older_training_version_says_so(self, engine: Engine) -> None:
+        commands.upgrade("0002", engine=engine)
+        plan = to_json(make_plan(REQUEST, DIGITS))
+        for job_id, version in (("old", 1), ("new", 2)):
+            insert_job(engine, job_id, plan, REQUEST.model_dump(mode="json"))
+            insert_run(engine, job_id, "finished", content_key=job_id, spec={"training": {"version": version}})
+            link(engine, job_id)
+        commands.upgrade(engine=engine)
+        with Session(engine) as session:
+            assert {job.id: from_json(Plan, job.plan).version for job in session.scalars(select(SelectionJob))} == {
+                "old": 1, "new": 2,
+            }  # fmt: skip
+        commands.downgrade("0002", engine=engine)
+        with Session(engine) as session:
+            assert [each == plan for each in session.scalars(select(SelectionJob.plan))] == [True, True]
 
     def test_two_at_once_are_one_after_the_other(self, engine: Engine) -> None:
         threads = [threading.Thread(target=commands.upgrade, kwargs={"engine": engine}) for _ in range(3)]
@@ -159,10 +179,30 @@ def insert_job(engine: Engine, job_id: str, plan: dict[str, Any], request: dict[
     job = {"id": job_id, "state": "running", "stage": "training", "revision": 1, "created_at": "2026-01-01 00:00:00"}
     documents = {"plan": plan, "request": request}
     columns = [*map(column, job), *(column(name, JSON) for name in documents)]
-    candidate = {"id": 1, "job_id": job_id, "position": 0, "teacher": "cifar/resnet20", "status": "probed"}
+    candidate = {
+        "id": CANDIDATES[job_id],
+        "job_id": job_id,
+        "position": 0,
+        "teacher": "cifar/resnet20",
+        "status": "probed",
+    }
     with engine.begin() as connection:
         connection.execute(insert(table("selection_jobs", *columns)), {**job, **documents})
         connection.execute(insert(table("candidates", *map(column, candidate))), candidate)
+
+
+def link(engine: Engine, name: str) -> None:
+    """A job and a run of the same name."""
+    row = {
+        "job_id": name,
+        "candidate_id": CANDIDATES[name],
+        "run_id": name,
+        "purpose": "explore",
+        "seed": 0,
+        "reused": False,
+    }
+    with engine.begin() as connection:
+        connection.execute(insert(table("job_runs", *map(column, row))), row)
 
 
 def life(began: str, ended: str | None, *, stop_epoch: int, epoch: int) -> dict[str, Any]:
