@@ -49,7 +49,6 @@ def upgrade() -> None:
         for run in runs:
             if (found := _inherited(run, runs)) is not None:
                 op.get_bind().execute(sa.update(RUNS).where(RUNS.c.id == run.id).values(inherited=found))
-
     for job_id, version in _versions().items():
         if version != SILENT_VERSION:
             _store_version(job_id, {"version": version})
