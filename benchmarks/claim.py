@@ -4,27 +4,27 @@
 
 Each point is a teacher: its own test accuracy, and the mean test accuracy over seeds of the student that it taught. A
 table's levels say nothing about teachers, so coefficients over several tables count what varies within them
-(`dpk_core.selection.association`). The difference between DPK's and KD's has a percentile bootstrap over teachers,
-drawn alike for both methods. Trains nothing.
+(`dpk_core.selection.association`). Tables of one data set share their teachers, so intervals over several tables are
+percentile bootstraps that draw teachers once for each data set, alike for both methods. Trains nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks import record, table
 from benchmarks.charts import teacher_and_student
 from benchmarks.table import Table
 from dpk_core.selection.association import LEAST_PAIRS, Points, Statistic, associate
-from dpk_core.selection.statistics import CONFIDENCE, Estimate, mean_interval, pooled_correlation
+from dpk_core.selection.statistics import CONFIDENCE, Estimate, mean_interval
 
 STATISTICS: tuple[Statistic, ...] = ("pearson", "spearman", "kendall")
 METHODS = ("dpk", "kd")
-DRAWS = 10_000
+DRAWS = 2_000
 POOLED = "all tables"
 
 
@@ -36,16 +36,31 @@ def points(found: Table) -> Points:
 
 
 def row(name: str, method: str, tables: Sequence[Table]) -> dict[str, Any]:
-    """Coefficients over `tables`, the slope and the gain over no teacher, in points."""
+    """Coefficients over `tables`, the slope and the gain over no teacher, in points.
+
+    The gain's interval is Student's over seeds for one table, over tables for several.
+    """
     groups = [points(each) for each in tables]
     told: dict[str, Any] = {"table": name, "method": method, "teachers": sum(len(x) for x, _ in groups)}
     for statistic in STATISTICS:
-        told[statistic] = _told(associate(groups, statistic))
+        found = associate(groups, statistic)
+        if found is not None and len(tables) > 1:
+            found = redrawn(found.value, tables, functools.partial(_value, statistic=statistic))
+        told[statistic] = _told(found)
     told["slope"] = round(slope(groups), 3)
-    gains = [y - 100 * float(each.truth_A[0]) for each, (_, ys) in zip(tables, groups, strict=True) for y in ys]
+    by_seed = [_gain_by_seed(each) for each in tables]
+    gains = by_seed[0] if len(tables) == 1 else [float(np.mean(each)) for each in by_seed]
     told["gain"] = _told(mean_interval(gains))
-    told["teachers_that_help"] = sum(gain > 0 for gain in gains)
+    by_teacher = [100 * (each.truth_A[1:] - each.truth_A[0]) for each in tables]
+    told["teachers_that_help"] = int(sum((gain > 0).sum() for gain in by_teacher))
     return told
+
+
+def _gain_by_seed(found: Table) -> list[float]:
+    """Mean over teachers of what they add to the student without a teacher, in points, by seed."""
+    by_seed_AS = 100 * found.test_right_ASN.mean(2)
+    gains: list[float] = (by_seed_AS[1:].mean(0) - by_seed_AS[0]).tolist()
+    return gains
 
 
 def slope(groups: Sequence[Points]) -> float:
@@ -56,26 +71,35 @@ def slope(groups: Sequence[Points]) -> float:
 
 def difference(dpk: Sequence[Table], kd: Sequence[Table]) -> Estimate:
     """Pooled Pearson coefficient under DPK less that under KD; both on the same tables of data and students."""
-    ours, theirs = [points(each) for each in dpk], [points(each) for each in kd]
+
+    def apart(drawn: Sequence[Points]) -> float:
+        return _value(drawn[: len(dpk)], "pearson") - _value(drawn[len(dpk) :], "pearson")
+
+    tables = [*dpk, *kd]
+    return redrawn(apart([points(each) for each in tables]), tables, apart)
+
+
+def redrawn(value: float, tables: Sequence[Table], statistic: Callable[[Sequence[Points]], float]) -> Estimate:
+    """`value` with a percentile bootstrap over teachers, drawn once for all tables of one data set."""
+    groups = [points(each) for each in tables]
+    data = [each.told["fingerprint"] for each in tables]
     chance = np.random.Generator(np.random.PCG64(0))
-    drawn = []
+    found = []
     for _ in range(DRAWS):
-        kept = [chance.integers(0, len(x), len(x)) for x, _ in ours]
-        pair = [pooled_correlation(_taken(groups, kept)) for groups in (ours, theirs)]
-        if pair[0] is not None and pair[1] is not None:
-            drawn.append(pair[0].value - pair[1].value)
-    whole = [pooled_correlation(groups) for groups in (ours, theirs)]
-    assert whole[0] is not None
-    assert whole[1] is not None
-    low, high = np.quantile(drawn, [0.5 - CONFIDENCE / 2, 0.5 + CONFIDENCE / 2])
-    return Estimate(value=whole[0].value - whole[1].value, low=float(low), high=float(high))
+        kept = {name: chance.integers(0, len(x), len(x)) for name, (x, _) in zip(data, groups, strict=True)}
+        drawn = [
+            (np.asarray(x)[kept[name]].tolist(), np.asarray(y)[kept[name]].tolist())
+            for name, (x, y) in zip(data, groups, strict=True)
+        ]
+        found.append(statistic(drawn))
+    low, high = np.nanquantile(found, [0.5 - CONFIDENCE / 2, 0.5 + CONFIDENCE / 2])
+    return Estimate(value=value, low=float(low), high=float(high))
 
 
-def _taken(groups: Sequence[Points], kept: Sequence[NDArray[np.int64]]) -> list[Points]:
-    return [
-        (np.asarray(x)[index].tolist(), np.asarray(y)[index].tolist())
-        for (x, y), index in zip(groups, kept, strict=True)
-    ]
+def _value(groups: Sequence[Points], statistic: Statistic) -> float:
+    """Not a number where the draw leaves nothing to measure."""
+    found = associate(groups, statistic)
+    return float("nan") if found is None else found.value
 
 
 def _told(found: Estimate | None) -> dict[str, float] | None:

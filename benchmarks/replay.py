@@ -1,9 +1,12 @@
 """One resampled job out of a table, and what different ways of choosing a teacher make of it.
 
 A job draws three of the table's seeds and a bootstrap of its validation pictures. Truth is each teacher's mean test
-accuracy over all seeds of the table; nothing that chooses sees it. Costs are the measured seconds of training that a
-way of choosing caused, as a share of what all teachers on the job's three seeds cost. The arm without a teacher is left
-out: whether any teacher helps is another question than which.
+accuracy over all seeds of the table; nothing that chooses sees it, but three of the five trainings behind it are those
+that the job may carry out, so a way that trains is helped by their luck. `unseen` is the truth of the seeds that were
+not drawn: noisier, but free of that. Costs are the measured seconds of training that a way of choosing caused, as a
+share of what all teachers on the job's three seeds cost; a policy knows the pace only of what it has trained. Only the
+choosing is replayed: a real job then trains its choice fully on all seeds. The arm without a teacher is left out:
+whether any teacher helps is another question than which.
 """
 
 from __future__ import annotations
@@ -36,6 +39,7 @@ class Job:
     accuracy_TSE: NDArray[np.float64]
     cost_TSE: NDArray[np.float64]
     truth_T: NDArray[np.float64]
+    unseen_T: NDArray[np.float64]
     prior: Prior
 
     @property
@@ -46,6 +50,10 @@ class Job:
     def regret(self, teacher: str) -> float:
         """Accuracy lost by taking `teacher`, as a fraction."""
         return float(self.truth_T.max() - self.truth_T[self.teachers.index(teacher)])
+
+    def unseen_regret(self, teacher: str) -> float:
+        """The same on the seeds that were not drawn."""
+        return float(self.unseen_T.max() - self.unseen_T[self.teachers.index(teacher)])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,27 +69,34 @@ def draw(table: Table, prior: Prior, chance: np.random.Generator) -> Job:
     """A resampled job."""
     arms = np.flatnonzero([teacher is not None for teacher in table.teachers])
     told = [table.told["arms"][index] for index in arms]
-    seeds = chance.permutation(len(table.told["seeds"]))[:SEEDS]
+    order = chance.permutation(len(table.told["seeds"]))
+    seeds, unseen = order[:SEEDS], order[SEEDS:]
     pictures = table.validation_right_ASEV.shape[-1]
     counts_V = np.bincount(chance.integers(0, pictures, pictures), minlength=pictures).astype(np.float32)
     right_TSEV = table.validation_right_ASEV[np.ix_(arms, seeds)]
     return Job(
-        teachers=tuple(each["teacher"] for each in told),
+        teachers=tuple(qualified(table, each["teacher"]) for each in told),
         teacher_accuracy_T=np.array([each["validation_accuracy"] for each in told]),
         accuracy_TSE=(right_TSEV.astype(np.float32) @ counts_V).astype(np.float64) / pictures,
         cost_TSE=table.seconds_ASE[np.ix_(arms, seeds)].astype(np.float64).cumsum(-1),
-        truth_T=table.truth_A[arms], prior=prior,
+        truth_T=table.truth_A[arms], unseen_T=table.test_right_ASN[np.ix_(arms, unseen)].mean((1, 2)), prior=prior,
     )  # fmt: skip
+
+
+def qualified(table: Table, teacher: str) -> str:
+    """A teacher's name with its data: what was trained on other data is another teacher."""
+    return f"{table.told['dataset']}: {teacher}"
 
 
 def knowledge(job: Job, reached: Mapping[tuple[int, int], int]) -> Knowledge:
     """What a policy knows when training t, s reached so many rungs, with beliefs as wide as a job makes them."""
     epochs = rung_epochs(job.accuracy_TSE.shape[-1])
+    paces = _paces(job, reached, epochs)
     arms = tuple(
         Arm(
             teacher=teacher,
             teacher_accuracy=float(job.teacher_accuracy_T[index]),
-            cost=float(job.cost_TSE[index, :, -1].mean()),
+            cost=(epochs[-1] + 1) * paces[index],
             curves={
                 seed: tuple(float(job.accuracy_TSE[index, seed, epoch]) for epoch in epochs[:count])
                 for (other, seed), count in reached.items()
@@ -91,6 +106,19 @@ def knowledge(job: Job, reached: Mapping[tuple[int, int], int]) -> Knowledge:
         for index, teacher in enumerate(job.teachers)
     )
     return fitted(Knowledge(arms=arms, rungs=RUNGS, seeds=tuple(range(SEEDS)), prior=job.prior))
+
+
+def _paces(job: Job, reached: Mapping[tuple[int, int], int], epochs: list[int]) -> list[float]:
+    """Seconds an epoch under each teacher as far as it was trained; an untried one has the mean of the others, and
+    before anything was trained all have the mean of the table."""
+    found: list[float | None] = []
+    for index in range(len(job.teachers)):
+        places = [(seed, epochs[count - 1]) for (other, seed), count in reached.items() if other == index]
+        seconds = sum(float(job.cost_TSE[index, seed, epoch]) for seed, epoch in places)
+        found.append(seconds / sum(epoch + 1 for _, epoch in places) if places else None)
+    known = [pace for pace in found if pace is not None]
+    usual = float(np.mean(known)) if known else float(job.cost_TSE[..., -1].mean()) / job.cost_TSE.shape[-1]
+    return [usual if pace is None else pace for pace in found]
 
 
 def rung_epochs(epochs: int) -> list[int]:
@@ -131,31 +159,40 @@ def at_random(job: Job, chance: np.random.Generator) -> Outcome:
 Pruner = Callable[[], optuna.pruners.BasePruner]
 
 
-def by_optuna(job: Job, pruner: Pruner, seeds: int, chance: np.random.Generator) -> Outcome:
-    """Optuna drives the same trainings: a trial is a teacher on a seed, in random order, which reports every epoch.
+def by_optuna(job: Job, pruner: Pruner, seeds: int, chance: np.random.Generator, *, informed: bool = False) -> Outcome:
+    """Optuna drives the same trainings: a trial is a teacher on a seed, which reports every epoch. In random order, or,
+    `informed`, the most accurate teachers first.
 
     Its answer is the teacher with the best mean final accuracy among those with an unpruned trial.
     """
-    study = _study(pruner)
+    study = _study(pruner, chance)
     spent, finals = 0.0, dict[int, list[float]]()
-    order = [(teacher, seed) for seed in range(seeds) for teacher in chance.permutation(len(job.teachers))]
+    best_first = np.argsort(-job.teacher_accuracy_T, kind="stable")
+    order = [
+        (int(teacher), seed)
+        for seed in range(seeds)
+        for teacher in (best_first if informed else chance.permutation(len(job.teachers)))
+    ]
     for teacher, seed in order:
         trial = study.ask()
         for epoch, accuracy in enumerate(job.accuracy_TSE[teacher, seed]):
-            trial.report(float(accuracy), epoch)
+            trial.report(float(accuracy), epoch + 1)
             if trial.should_prune():
                 study.tell(trial, state=optuna.trial.TrialState.PRUNED)
                 break
         else:
             study.tell(trial, float(accuracy))
-            finals.setdefault(int(teacher), []).append(float(accuracy))
+            finals.setdefault(teacher, []).append(float(accuracy))
         spent += float(job.cost_TSE[teacher, seed, epoch])
     return Outcome(teacher=_best(job, finals), share=spent / job.exhaustive_cost)
 
 
 def by_wilcoxon(job: Job, threshold: float, chance: np.random.Generator) -> Outcome:
-    """Optuna's Wilcoxon pruner as it is meant: a trial is a teacher, its steps are full trainings on the seeds."""
-    study = _study(lambda: optuna.pruners.WilcoxonPruner(p_threshold=threshold, n_startup_steps=0))
+    """Optuna's Wilcoxon pruner as it is meant: a trial is a teacher, its steps are full trainings on the seeds.
+
+    After two seeds its smallest p is .25, so a lower `threshold` prunes nothing.
+    """
+    study = _study(lambda: optuna.pruners.WilcoxonPruner(p_threshold=threshold, n_startup_steps=0), chance)
     spent, finals = 0.0, dict[int, list[float]]()
     for teacher in chance.permutation(len(job.teachers)):
         trial, values = study.ask(), list[float]()
@@ -170,13 +207,16 @@ def by_wilcoxon(job: Job, threshold: float, chance: np.random.Generator) -> Outc
     return Outcome(teacher=_best(job, finals), share=spent / job.exhaustive_cost)
 
 
-def _study(pruner: Pruner) -> optuna.Study:
+def _study(pruner: Pruner, chance: np.random.Generator) -> optuna.Study:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     with warnings.catch_warnings():
         # The Wilcoxon pruner says that it is experimental; it is here to be compared with.
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         made = pruner()
-    return optuna.create_study(direction="maximize", pruner=made, sampler=optuna.samplers.RandomSampler(seed=0))
+    # Hyperband draws a trial's bracket from the study's name.
+    name = str(chance.integers(2**32))
+    sampler = optuna.samplers.RandomSampler(seed=0)
+    return optuna.create_study(study_name=name, direction="maximize", pruner=made, sampler=sampler)
 
 
 def _best(job: Job, finals: Mapping[int, list[float]]) -> str:

@@ -159,8 +159,8 @@ def listed(names: Sequence[str]) -> str:
 
 
 def odds(verdict: Verdict | None) -> str:
-    """How sure a verdict is, in a sentence or two; empty where nothing is known."""
-    if verdict is None or verdict.chance is None or verdict.regret is None:
+    """How sure a verdict is, in a sentence or two; empty where nothing is known, or no teacher is named."""
+    if verdict is None or verdict.kind == "no_teacher" or verdict.chance is None or verdict.regret is None:
         return ""
     text = f"Best of the teachers with a chance of {chance(verdict.chance)}"
     if verdict.near is not None and verdict.margin is not None:

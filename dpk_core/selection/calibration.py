@@ -1,8 +1,8 @@
-"""Do the chances hold? What jobs said before they confirmed, against the teacher that then won.
+"""Do the chances hold? What jobs said before the first full training, against the teacher that then won.
 
-A claim can only be judged where it could have failed: every teacher of the stated set was trained fully, and of the
-others all of them, or at least one as an audit. A job that trained its stated set alone is left out: nothing in it
-could have won from outside.
+A claim can only be judged where it could have failed: it was made before any full result, the stated set leaves
+teachers out, and all of it and at least one of the others were trained fully. A job that trained its stated set alone
+is left out: nothing in it could have won from outside.
 """
 
 from __future__ import annotations
@@ -42,10 +42,9 @@ class Claim:
         return max(sorted(self.trained), key=lambda teacher: (self.trained[teacher], self.chances.get(teacher, 0.0)))
 
     def can_be_judged(self, confidence: float) -> bool:
-        """Whether the stated set is trained, and somebody outside it, or there is nobody outside."""
+        """Whether the stated set leaves somebody out, and all of it was trained and somebody outside it."""
         stated, trained = set(self.stated_set(confidence)), set(self.trained)
-        everybody = set(self.chances) <= trained
-        return bool(stated) and stated <= trained and (everybody or bool(trained - stated))
+        return bool(stated) and stated <= trained and bool(trained & set(self.chances) - stated)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

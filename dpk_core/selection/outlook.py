@@ -74,13 +74,13 @@ def worth(model: Model, steps: Sequence[Step]) -> float:
     return max(0.0, float(moved_DA.max(1).mean() - moved_DA.mean(0).max()))
 
 
-def chance_of_change(model: Model, steps: Sequence[Step]) -> float:
-    """The chance that after the steps another teacher would be chosen."""
+def chance_of_change(model: Model, steps: Sequence[Step], teacher: str | None) -> float:
+    """The chance that after the steps another teacher than `teacher` would be chosen."""
     kept = taught(model.arms)
     if not steps or not kept:
         return 0.0
-    now = int(np.argmax(np.round(model.posterior.mean_A[kept], 9)))
-    return float((_moved(model, steps)[:, kept].argmax(1) != now).mean())
+    taken = [model.arms[index].teacher for index in kept].index(teacher)
+    return float((_moved(model, steps)[:, kept].argmax(1) != taken).mean())
 
 
 def sample(posterior: Posterior) -> Matrix:

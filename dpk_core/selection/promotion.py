@@ -43,10 +43,10 @@ def promotions(knowledge: Knowledge, count: int) -> tuple[Promotion, ...]:
 
 
 def _said(arm: Arm, knowledge: Knowledge, view: Outlook) -> str:
-    chance = f"Best with a chance of {view.chances[arm.teacher]:.0%}"
+    chance = f"Was best with a chance of {view.chances[arm.teacher]:.0%}"
     rung = _highest(arm)
     if rung is None:
-        return f"{chance}, judged by its own accuracy alone"
+        return f"{chance}, before any training under it"
     return f"{chance} after {_where(arm, rung, knowledge)}: {_percent(arm, rung)}"
 
 

@@ -88,15 +88,12 @@ def decide(
         margin=margin,
     )  # fmt: skip
     verdict = _judge(view, prefer_cheaper=prefer_cheaper) if final else _undecided(_so_far(view), final=False)
-    return _with_chances(verdict, view, chance_of_change(model, _remaining(knowledge)))
-
-
-def _with_chances(verdict: Verdict, view: _View, change: float) -> Verdict:
     taken = verdict.best or view.among.choice
-    belief = view.belief.teachers
+    # That a cheaper one is taken in its place is no change of mind about the best.
+    best = view.trained[0].teacher if verdict.best is not None else taken
     return replace(
-        verdict, margin=view.margin, chance=view.among.chances[taken], near=chance_within(belief, taken, view.margin),
-        regret=expected_regret(belief, taken), change=change,
+        verdict, margin=margin, chance=view.among.chances[taken], near=chance_within(belief.teachers, taken, margin),
+        regret=expected_regret(belief.teachers, taken), change=chance_of_change(model, _remaining(knowledge), best),
     )  # fmt: skip
 
 

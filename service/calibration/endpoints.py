@@ -20,5 +20,5 @@ def calibration(
     dataset: Annotated[str | None, Query(max_length=200, examples=["digits"])] = None,
     method: Annotated[TaughtMethodName | None, Query()] = None,
 ) -> Calibration:
-    """What the newest finished jobs said before they confirmed, against the teacher that then won."""
+    """What the newest finished jobs said before the first full training, against the teacher that then won."""
     return service.calibration(session, dataset, method)

@@ -21,6 +21,6 @@ CALIBRATION: dict[str, Any] = {
         }
     ],
     "sentence": "The stated 90% sets held the winner in 92% of 12 jobs (90% interval 71 to 98%); they had 2.1 teachers "
-    "on average. In 4 of the 12 every teacher was trained fully, in the others at least one dropped teacher, "
+    "on average. In 4 of the 12 every teacher was trained fully, in the others at least one outside the set, "
     "so a miss may have stayed hidden there.",
 }

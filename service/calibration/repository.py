@@ -25,10 +25,10 @@ def finished_jobs(session: Session, dataset: str | None, method: str | None) -> 
 
 
 def stated_chances(session: Session, job_ids: Sequence[str]) -> Mapping[str, dict[str, float]]:
-    """By job, each teacher's chance of being best when confirming began."""
+    """By job, each teacher's chance of being best as last stated before any teacher's full training was known."""
     rounds = select(Round.job_id, Round.document).where(Round.job_id.in_(job_ids)).order_by(Round.number)
     found: dict[str, dict[str, float]] = {}
     for job_id, document in session.execute(rounds):
-        if document["stage"] == "confirming" and document["chances"]:
-            found.setdefault(job_id, document["chances"])
+        if document.get("blind") and document["chances"]:
+            found[job_id] = document["chances"]
     return found

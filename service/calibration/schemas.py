@@ -19,7 +19,7 @@ class ReliabilityBin(Wire):
 
 
 class Calibration(Wire):
-    """How often what was said before confirming came true."""
+    """How often what was said before the first full training came true."""
 
     confidence: float = Field(description="Of the stated sets.")
     jobs: int = Field(description="Finished jobs that stated chances, each question once.")

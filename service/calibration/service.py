@@ -1,4 +1,4 @@
-"""What the finished jobs said before they confirmed, against what came out."""
+"""What the finished jobs said before the first full training, against what came out."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _truth(found: Calibration) -> str:
         return "In each of them every teacher was trained fully."
     return (
         f"In {found.exhaustive} of the {found.claims} every teacher was trained fully, in the others at least one "
-        "dropped teacher, so a miss may have stayed hidden there."
+        "outside the set, so a miss may have stayed hidden there."
     )
 
 

@@ -152,7 +152,12 @@ def _round(now: Situation, stage: RoundStage, steps: Sequence[RoundStep], reason
         chances={} if view is None else {teacher or "": chance for teacher, chance in view.chances.items()},
         regret=None if view is None else view.regret,
         spent=now.spent,
+        blind=_is_blind(now.known.teachers),
     )
+
+
+def _is_blind(known: Knowledge) -> bool:
+    return all(len(curve) < len(known.rungs) for arm in known.ranked for curve in arm.curves.values())
 
 
 def _view(known: Knowledge) -> Outlook:

@@ -25,7 +25,8 @@ class Round:
     """What was decided, and what was known then.
 
     `chances` of being the best teacher and the expected `regret` of taking the likeliest, as fractions; `spent`:
-    training seconds of students until then. In the rounds that confirm, `promoted` and `audited` say whom they are
+    training seconds of students until then; `blind`: no teacher's full training was known, so that the chances
+    could still fail. In the rounds that confirm, `promoted` and `audited` say whom they are
     about, whether anything of theirs was left to train or not.
     """
 
@@ -38,3 +39,4 @@ class Round:
     spent: float = 0.0
     promoted: tuple[str, ...] = ()
     audited: str | None = None
+    blind: bool = False

@@ -49,7 +49,14 @@ def test_jobs_that_stated_nothing_are_no_record() -> None:
     )
 
 
-def test_chances_are_those_from_before_confirming() -> None:
+def test_what_is_said_of_full_trainings_that_are_known_is_no_claim() -> None:
+    job_id = drive.submit(drive.request(policy="exhaustive"))
+    drive.run_to_end(job_id)
+    assert all(each.chances for each in drive.board(job_id).rounds)
+    assert (ask().jobs, ask().claims) == (1, 0), "before any result it held all teachers possible"
+
+
+def test_chances_are_those_from_before_the_first_full_training() -> None:
     job_id = drive.submit(drive.request(promote=3))
     drive.run_to_end(job_id)
     assert (ask().jobs, ask().claims) == (1, 1)

@@ -107,7 +107,7 @@ class TestLife:
             "cifar/resnet8w8": "not_promoted", "cifar/resnet14w8": "finished", "cifar/resnet20": "finished",
             None: "finished",
         }  # fmt: skip
-        assert "Best with a chance of 2% after rung 1 of 3" in (found["cifar/resnet8w8"][1] or "")
+        assert "Was best with a chance of 2% after rung 1 of 3" in (found["cifar/resnet8w8"][1] or "")
         assert {run.teacher for run in drive.runs_of(job_id, purpose="full")} == {*TEACHERS[1:], None}
         assert drive.final_verdict(job_id)["best"] == "cifar/resnet20"
 
@@ -144,10 +144,11 @@ class TestLife:
             ("exploring", 3), ("confirming", 6),
         ]  # fmt: skip
         assert {name: reason for name, (_, reason) in drive.statuses(job_id).items()} == {
-            "cifar/resnet20": "Best with a chance of 87% after rung 1 of 3 (25% of the training) on 1 seed: 65.5%.",
-            "cifar/resnet14w8": "Best with a chance of 11% after rung 1 of 3 (25% of the training) on 1 seed: 61.5%.",
-            "cifar/resnet8w8": "Best with a chance of 2% after rung 1 of 3 (25% of the training) on 1 seed: 58.5%; the "
-            "last one promoted, resnet14w8, had 61.5%.",
+            "cifar/resnet20": "Was best with a chance of 87% after rung 1 of 3 (25% of the training) on 1 seed: 65.5%.",
+            "cifar/resnet14w8": "Was best with a chance of 11% after rung 1 of 3 (25% of the training) on 1 seed: "
+            "61.5%.",
+            "cifar/resnet8w8": "Was best with a chance of 2% after rung 1 of 3 (25% of the training) on 1 seed: 58.5%; "
+            "the last one promoted, resnet14w8, had 61.5%.",
             None: "Always trained fully: it is what every teacher is measured against.",
         }
 

@@ -283,11 +283,21 @@ class TestReuse:
         learnt = _prior(other)
         assert learnt.slope > 0.5, "under these made-up results a student follows its teacher point by point"
         assert learnt.seed_spread[-1] < Prior().seed_spread[-1]
+        assert [each.teacher for each in learnt.known] == sorted(TEACHERS)
         again = drive.submit(drive.request(policy="exhaustive"))
         drive.run_to_end(again)
         assert _prior(again) == Prior().at((0.25, 0.5, 1.0)), "what it reuses itself teaches it nothing"
         drive.run_to_end(other)
         assert _prior(other) == learnt
+
+    def test_where_earlier_jobs_leave_no_doubt_nothing_is_explored_and_it_says_so(self) -> None:
+        for epochs in (8, 9):
+            finished(policy="exhaustive", epochs=epochs, rungs=[2, 4, epochs])
+        sure = finished(epochs=10, rungs=[2, 4, 10])
+        assert sure.rounds[0].stage == "confirming"
+        assert sure.rounds[0].reason.startswith("Earlier jobs suffice. ")
+        assert sure.verdict is not None
+        assert sure.verdict.best == "cifar/resnet20"
 
     def test_the_store_informs_later_jobs_about_other_students_only(self) -> None:
         first = drive.submit()

@@ -33,7 +33,8 @@ def made_up(
         for index, accuracy in enumerate(own)
     ]
     told = {
-        "name": name, "method": name.rpartition("-")[2], "seeds": list(range(SEEDS)), "arms": arms,
+        "name": name, "dataset": "data", "fingerprint": name.rpartition("-")[0],
+        "method": name.rpartition("-")[2], "seeds": list(range(SEEDS)), "arms": arms,
         "validation_pictures": PICTURES, "test_pictures": PICTURES,
     }  # fmt: skip
     shape = (len(truth), SEEDS, EPOCHS)

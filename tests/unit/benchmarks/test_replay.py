@@ -32,11 +32,11 @@ def test_a_table_is_read_as_it_was_written(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_a_job_leaves_the_arm_without_a_teacher_out(job: Job) -> None:
-    assert job.teachers == tuple(f"family/teacher{i}" for i in range(4))
+    assert job.teachers == tuple(f"data: family/teacher{i}" for i in range(4))
     assert job.accuracy_TSE.shape == (4, 3, EPOCHS)
     assert job.exhaustive_cost == 4 * 3 * EPOCHS
-    assert job.regret("family/teacher2") == 0
-    assert job.regret("family/teacher0") == pytest.approx(0.1, abs=0.04)
+    assert job.regret("data: family/teacher2") == 0
+    assert job.regret("data: family/teacher0") == pytest.approx(0.1, abs=0.04)
 
 
 def test_a_job_knows_only_what_it_trained(job: Job) -> None:

@@ -29,8 +29,8 @@ def test_only_what_could_have_failed_counts() -> None:
     assert claim("a", "b", "d", a=0.8, b=0.15, c=0.03, d=0.02).can_be_judged(0.9)
     # A teacher of the set was not trained.
     assert not claim("a", "c", a=0.8, b=0.15, c=0.05).can_be_judged(0.9)
-    # Everybody is in the set, and trained.
-    assert claim("a", "b", a=0.5, b=0.5).can_be_judged(0.9)
+    # Everybody is in the set.
+    assert not claim("a", "b", a=0.5, b=0.5).can_be_judged(0.9)
     assert not Claim(chances={}, trained={"a": 0.5}).can_be_judged(0.9)
 
 

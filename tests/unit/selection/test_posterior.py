@@ -131,11 +131,11 @@ class TestOutlook:
         assert chance_within(belief, name(1), margin=0.0) < 0.6
 
     def test_nothing_left_to_learn_changes_nothing(self) -> None:
-        assert chance_of_change(Model(job(arm(0), arm(1))), []) == 0
+        assert chance_of_change(Model(job(arm(0), arm(1))), [], name(0)) == 0
 
     def test_pairs_are_worth_more_than_single_arms(self) -> None:
         model = Model(job(arm(0), arm(1), arm(2)))
         steps = [Step(teacher=name(index), seed=0, rung=3) for index in range(2)]
         assert worth(model, steps[:1]) == pytest.approx(0, abs=1e-4)
         assert worth(model, steps) > 1e-3
-        assert 0.2 < chance_of_change(model, steps) < 0.8
+        assert 0.2 < chance_of_change(model, steps, name(0)) < 0.8

@@ -113,3 +113,4 @@ def test_how_sure_a_verdict_is() -> None:
         "Training all of them fully would change the answer with a chance of 8%."
     )
     assert wording.odds(None) == wording.odds(verdict.model_copy(update={"chance": None})) == ""
+    assert wording.odds(verdict.model_copy(update={"kind": "no_teacher", "best": None})) == ""
