@@ -53,9 +53,15 @@ class RunCommand:
     """Where a teacher's own training leaves its weights (safetensors), relative to `artifact_root`."""
     teacher_weights: ArtifactReference | None
     resume: Checkpoint | None
+    """Where to go on: the run's own last checkpoint, or that of an earlier run of the same training."""
     data_root: str | None
     weights_root: str | None = None
     """Folder of the weights files that trainings may start from."""
+    earlier_seconds: float = 0.0
+    """Training time up to `resume` that earlier runs of the same training spent; whoever gives out runs knows it, for
+    a checkpoint does not tell in which run it is gone on from."""
+    known_scores: dict[str, float] | None = None
+    """`RunResult.scores` of an earlier run of the same training, which this one repeats; None: it measures them."""
     checkpoint_seconds: float = 30.0
     """Least time between two checkpoints; the end of a run always writes one."""
     type: Literal["run"] = "run"
@@ -153,14 +159,14 @@ class RunResult:
     validation_pictures: int
     test_pictures: int
     seconds: float
-    """Training time of this run alone: a full run that continued a probe does not count the probe's."""
+    """Training time of this run alone, over all its lives: what it took over from another run is not counted."""
     parameters: int
     device: str
     device_name: str
     weights: ArtifactReference | None
     scores: dict[str, float] | None = field(default=None, metadata=LATER)
-    """What cheap rules say, by name, where they could be measured: of a teacher `logme`, `leep` and `h_score`; of the
-    first run of a student under a teacher `cka_gap`, before the student had learnt anything."""
+    """What cheap rules say, by name, where they could be measured: of a teacher `logme`, `leep` and `h_score`; of
+    a student under a teacher `cka_gap`, before the student had learnt anything."""
     validation_right: str | None = field(default=None, metadata=LATER)
     """Which validation pictures the network told right after the last epoch, in their order: packed bits as base64."""
 

@@ -168,11 +168,13 @@ def _prepare(command: RunCommand, root: Path, device: torch.device, world: World
 
 
 def _scores(command: RunCommand, training: Training, channel: Channel) -> dict[str, float] | None:
-    """The rivals' scores that this run is the one to measure; what cannot be measured is said, and fails nothing."""
+    """What rivals say, measured where no earlier run did; what cannot be measured is said, and fails nothing."""
     spec = command.spec
+    if command.known_scores is not None:
+        return command.known_scores
     if spec.training.role == "teacher" and spec.is_full:
         measured = teacher_scores(training.judged, spec.training.model, training.data)
-    elif training.method.teacher is not None and training.is_first_run:
+    elif training.method.teacher is not None:
         weights_root = None if command.weights_root is None else Path(command.weights_root)
         measured = student_scores(spec.training, training.method.teacher, training.data, weights_root)
     else:
@@ -202,7 +204,7 @@ def _result(
         test_accuracy=None if test is None else test.accuracy,
         validation_pictures=data.card.validation_pictures,
         test_pictures=data.card.test_pictures,
-        seconds=training.run_seconds,
+        seconds=training.seconds - command.earlier_seconds,
         parameters=parameter_count(training.model),
         device=str(device),
         device_name=device_name,

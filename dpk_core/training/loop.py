@@ -51,7 +51,6 @@ def train(training: Training, stop_epoch: int, observer: Observer) -> bool:
     At `stop_epoch` 0 the network is only measured. Raises TrainingDiverged when the loss is no longer finite.
     The global random state is left as it was.
     """
-    training.enter_run(stop_epoch)
     devices = [training.data.device] if training.data.device.type == "cuda" else []
     stop_step = stop_epoch * training.steps_per_epoch
     if stop_step == 0:

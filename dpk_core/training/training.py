@@ -45,10 +45,6 @@ class Training:
     """Values at the end of the last whole epoch."""
     last_right: Tensor | None = None
     """Which validation pictures were right then (N, bool, on the CPU)."""
-    stop_epoch: int = 0
-    """Where the present run ends; 0 before the first."""
-    run_began: float = 0.0
-    """Value of `seconds` at the start of the present run."""
 
     @property
     def model(self) -> nn.Module:
@@ -70,21 +66,6 @@ class Training:
         """Whole epochs finished."""
         return self.step // self.steps_per_epoch
 
-    @property
-    def run_seconds(self) -> float:
-        """Training time of the present run alone, over all its lives."""
-        return self.seconds - self.run_began
-
-    @property
-    def is_first_run(self) -> bool:
-        """Whether the present run began with the training, however often it was stopped since."""
-        return self.run_began == 0
-
-    def enter_run(self, stop_epoch: int) -> None:
-        """Begins the run up to `stop_epoch`, or goes on with it when it was stopped on the way."""
-        if stop_epoch != self.stop_epoch:
-            self.stop_epoch, self.run_began = stop_epoch, self.seconds
-
     def state(self) -> dict[str, Any]:
         """Everything from which `restore` goes on bit for bit; tensors are those in use, not copies."""
         return {
@@ -99,8 +80,6 @@ class Training:
             "epoch_sums": self.averages.sums,
             "last_measured": self.last_measured,
             "last_right": self.last_right,
-            "stop_epoch": self.stop_epoch,
-            "run_began": self.run_began,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -116,7 +95,6 @@ class Training:
         self.averages.steps = state["epoch_steps"]
         self.averages.sums = {name: value.to(self.data.device) for name, value in state["epoch_sums"].items()}
         self.last_measured, self.last_right = state["last_measured"], state["last_right"]
-        self.stop_epoch, self.run_began = state["stop_epoch"], state["run_began"]
 
 
 def begin(

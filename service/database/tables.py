@@ -16,7 +16,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from service.database.types import UtcDateTime
 
-SCHEMA_REVISION = "0002"
+SCHEMA_REVISION = "0003"
 """The migration this code was written for; readiness compares it with the database's."""
 
 Json = dict[str, Any]
@@ -137,11 +137,14 @@ class Run(Base):
     step: Mapped[int] = mapped_column(default=0)
     total_steps: Mapped[int] = mapped_column(default=0)
     seconds: Mapped[float] = mapped_column(Double, default=0.0)
-    """Training seconds of this run, kept ones only."""
+    """Training seconds of this run alone, kept ones only: what it took over from another is not among them."""
     wasted_seconds: Mapped[float] = mapped_column(Double, default=0.0)
     """Seconds that attempts spent beyond their last checkpoint."""
     checkpoint: Mapped[Json | None]
-    """`dpk_core.protocol.Checkpoint`."""
+    """`dpk_core.protocol.Checkpoint`: its own newest."""
+    inherited: Mapped[Json | None]
+    """`dpk_core.protocol.Checkpoint` of another run of the training that this one went on from; None where it began
+    the training. It is settled once the run has a checkpoint of its own."""
     result: Mapped[Json | None]
     """`dpk_core.protocol.RunResult`."""
     failure_kind: Mapped[str | None] = mapped_column(String(16))

@@ -14,7 +14,9 @@ class Claim:
     """A run that this worker may write to, as long as nobody has claimed it since: `fence` proves it.
 
     `resume`: where to go on; the run's own last checkpoint, else that of an earlier run of the same training.
-    `earlier_seconds`: training time up to here that belongs to earlier runs of the same training.
+    `earlier_seconds`: training time up to `resume` that belongs to earlier runs of the same training; the same at every
+    claim once the run has a checkpoint of its own.
+    `known_scores`: what a finished run of the same training measured of what rivals say.
     """
 
     run_id: str
@@ -22,6 +24,7 @@ class Claim:
     spec: RunSpec
     resume: Checkpoint | None
     earlier_seconds: float
+    known_scores: dict[str, float] | None
     teacher_weights: ArtifactReference | None
 
 

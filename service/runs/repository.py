@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from dpk_core.codec import to_json
 from dpk_core.protocol import Measured
-from dpk_core.spec import RunSpec
+from dpk_core.spec import TRAINING_VERSION, RunSpec
 from service.database.tables import JobRun, Measurement, OutboxMessage, Run, SelectionJob, Worker
 from service.database.types import epoch_now, utc_now
 from service.outbox import service as outbox
@@ -28,15 +28,17 @@ def find_or_create(session: Session, spec: RunSpec, purpose: str) -> tuple[Run, 
     is not over stays locked, so that a cancellation either sees the caller's link to it or happens before this.
     """
     key = spec.key()
-    while (run := _by_content(session, key)) is None:
-        if (longer := _longer(session, spec)) is not None:
-            return longer, True
+    run = _by_content(session, key)
+    if (run is None or run.state != "finished") and (longer := _longer(session, spec)) is not None:
+        return longer, True
+    while run is None:
         try:
             with session.begin_nested():
                 session.add(new := _new(spec, key, purpose))
                 session.flush()
         except IntegrityError:
-            continue  # somebody else made it since we looked
+            run = _by_content(session, key)  # somebody else made it since we looked
+            continue
         send(session, new)
         return new, False
     if run.cancel_requested:
@@ -110,7 +112,9 @@ def next_claimable(session: Session, max_attempts: int) -> str | None:
 
 def _claimable(max_attempts: int) -> ColumnElement[bool]:
     waiting = or_(Run.state == "queued", _expired())
-    return and_(waiting, Run.cancel_requested.is_(False), Run.attempts < max_attempts)
+    # What this code trains is of this version; an older run waits until its job finds out that it is outdated.
+    current = Run.spec["training", "version"].as_integer() == TRAINING_VERSION
+    return and_(waiting, Run.cancel_requested.is_(False), Run.attempts < max_attempts, current)
 
 
 def _expired() -> ColumnElement[bool]:

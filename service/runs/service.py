@@ -35,16 +35,14 @@ def claim(session: Session, run_id: str, owner: str, *, lease_seconds: float, ma
     if spec.training.teacher is not None and weights is None:
         _end(session, run, "failed", kind="artifact", message=f"The weights of {run.teacher} are not in the store.")
         return None
-    inherited = _inherited_checkpoint(session, spec)
-    if run.failure_kind == "artifact":
-        inherited = run.checkpoint = None  # a broken file: begin anew instead of stumbling over it again
+    inherited = _inherited(session, run, spec)
     own = from_json(Checkpoint, run.checkpoint) if run.checkpoint else None
     earlier_seconds = inherited.seconds if inherited else 0.0
     resume = own or inherited
-    _restart_counters(run, resume, max(0.0, own.seconds - earlier_seconds) if own else 0.0)
+    _restart_counters(run, resume, own.seconds - earlier_seconds if own else 0.0)
     return Claim(
         run_id=run.id, fence=run.fence, spec=spec, resume=resume,
-        earlier_seconds=earlier_seconds, teacher_weights=weights,
+        earlier_seconds=earlier_seconds, known_scores=_known_scores(session, spec), teacher_weights=weights,
     )  # fmt: skip
 
 
@@ -56,7 +54,17 @@ def claim_next(session: Session, owner: str, *, lease_seconds: float, max_attemp
     return None
 
 
-def _inherited_checkpoint(session: Session, spec: RunSpec) -> Checkpoint | None:
+def _inherited(session: Session, run: Run, spec: RunSpec) -> Checkpoint | None:
+    """What this run takes over of another one, stored with it; looked for until it has a checkpoint of its own."""
+    if run.failure_kind == "artifact":
+        run.checkpoint = run.inherited = None  # a broken file: begin anew instead of stumbling over it again
+    elif run.checkpoint is None:
+        found = _furthest_checkpoint(session, spec)
+        run.inherited = None if found is None else to_json(found)
+    return from_json(Checkpoint, run.inherited) if run.inherited else None
+
+
+def _furthest_checkpoint(session: Session, spec: RunSpec) -> Checkpoint | None:
     """How far any run of this training came that finished or was cancelled, short of where this one is to end."""
     found = [from_json(Checkpoint, run.checkpoint) for run in repository.left_behind(session, spec.training.key())]
     shorter = [checkpoint for checkpoint in found if checkpoint.epoch < spec.stop_epoch]
@@ -70,6 +78,12 @@ def _teacher_weights(session: Session, spec: RunSpec) -> ArtifactReference | Non
         if (weights := from_json(RunResult, run.result).weights) is not None:
             return weights
     return None
+
+
+def _known_scores(session: Session, spec: RunSpec) -> dict[str, float] | None:
+    """What rivals say of this training, measured by whichever run of it."""
+    results = (from_json(RunResult, run.result) for run in repository.finished(session, spec.training.key()))
+    return next((result.scores for result in results if result.scores is not None), None)
 
 
 def _restart_counters(run: Run, resume: Checkpoint | None, kept_seconds: float) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from dpk_core.codec import to_json
 from dpk_core.selection.promotion import promotions
 from dpk_core.selection.verdict import decide
-from dpk_core.spec import RunSpec
+from dpk_core.spec import TRAINING_VERSION, RunSpec
 from service.database.tables import JobRun
 from service.database.types import epoch_now, utc_now
 from service.events import repository as events
@@ -32,6 +32,11 @@ from service.selection_jobs.standing import AUDIT_REASON, BASELINE_REASON, STAGE
 CUT_SHORT = frozenset({"waiting", "preparing", "promoted"})
 """Where a limit may find a candidate."""
 
+OUTDATED = (
+    "The training code changed while the job was under way (version {before} → {now}); submit it again: what was "
+    "finished before is not mixed with what comes now."
+)
+
 Wanted = Sequence[tuple[ArmRuns, str, RunSpec]]
 """Runs to make or find, each with its arm and purpose."""
 
@@ -45,6 +50,9 @@ def advance_job(session: Session, job_id: str) -> None:
     if job.state == "cancelling":
         _announce_runs(session, snapshot)
         _conclude_cancelling(session, snapshot)
+        return
+    if snapshot.plan.version != TRAINING_VERSION:
+        _conclude_outdated(session, snapshot)
         return
     if job.state == "queued":
         _start(session, snapshot)
@@ -206,9 +214,7 @@ def _conclude(session: Session, snapshot: Snapshot, *, over: bool) -> None:
     job, arms = snapshot.job, snapshot.arms
     _say_verdict(session, snapshot, final=over)
     if over and all(arm.first_failed is not None for arm in arms):
-        job.state, job.finished_at = "failed", utc_now()
-        job.failure = "No arm gave a result. " + " ".join(f"{arm.label}: {arm.candidate.reason}" for arm in arms)
-        events.record(session, job.id, "failed", {"failure": job.failure})
+        _fail(session, snapshot, "No arm gave a result. " + " ".join(f"{a.label}: {a.candidate.reason}" for a in arms))
     elif over:
         job.state, job.finished_at = "finished", utc_now()
         events.record(session, job.id, "finished", {})
@@ -232,8 +238,26 @@ def _conclude_cancelling(session: Session, snapshot: Snapshot) -> None:
     going = {run.id for _, run in snapshot.links if run.state not in OVER}
     if going - repository.needed_elsewhere(session, job.id, going):
         return
+    _cancel_candidates(session, snapshot)
+    job.state, job.finished_at = "cancelled", utc_now()
+    events.record(session, job.id, "cancelled", {})
+
+
+def _conclude_outdated(session: Session, snapshot: Snapshot) -> None:
+    """This code would make other trainings than the plan names, and those would find no teacher made alike."""
+    request_cancel(session, snapshot.unfinished(), snapshot.job.id)
+    _announce_runs(session, snapshot)
+    _cancel_candidates(session, snapshot)
+    _fail(session, snapshot, OUTDATED.format(before=snapshot.plan.version, now=TRAINING_VERSION))
+
+
+def _cancel_candidates(session: Session, snapshot: Snapshot) -> None:
     for arm in snapshot.arms:
         if arm.candidate.status not in ("finished", "not_promoted", "failed"):
             _set_status(session, arm, "cancelled", None)
-    job.state, job.finished_at = "cancelled", utc_now()
-    events.record(session, job.id, "cancelled", {})
+
+
+def _fail(session: Session, snapshot: Snapshot, failure: str) -> None:
+    job = snapshot.job
+    job.state, job.finished_at, job.failure = "failed", utc_now(), failure
+    events.record(session, job.id, "failed", {"failure": failure})

@@ -1,4 +1,4 @@
-"""Learning curves of a job: the runs that carried a training are one curve; pure."""
+"""Learning curves of a job: the runs that carried a training, whichever job's, are one curve; pure."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from service.selection_jobs import schemas
 from service.selection_jobs.snapshot import ArmRuns, Snapshot
 
 Measurements = Mapping[str, Sequence[Measurement]]
+"""By training; of an epoch and name the last one counts."""
 
 
 def curves(snapshot: Snapshot, measurements: Measurements) -> list[schemas.Curve]:
@@ -33,9 +34,10 @@ def _curves_of(arm: ArmRuns, snapshot: Snapshot, measurements: Measurements) -> 
 
 
 def _points(runs: Sequence[Run], measurements: Measurements) -> list[schemas.CurvePoint]:
-    """The later run's value counts where both measured an epoch; a continued training gives the same one."""
+    """As far as these runs of one training go; others may have carried it further."""
+    last = max((run.spec["stop_epoch"] for run in runs), default=0)
     values: dict[int, dict[str, float]] = defaultdict(dict)
-    for run in runs:
-        for measurement in measurements.get(run.id, ()):
+    for measurement in measurements.get(runs[0].training_key, ()) if runs else ():
+        if measurement.epoch <= last:
             values[measurement.epoch][measurement.name] = measurement.value
     return [schemas.CurvePoint(epoch=epoch, values=at) for epoch, at in sorted(values.items())]

@@ -18,7 +18,8 @@ from sqlalchemy.orm import Session
 
 from dpk_core.codec import to_json
 from dpk_core.selection.trials import Question, Trial
-from service.database.tables import Measurement, Run, SelectionJob, Verdict
+from service.database.tables import Run, SelectionJob, Verdict
+from service.selection_jobs import repository
 from service.selection_jobs.plan import Plan, rung_epoch
 from service.selection_jobs.stamp import plan_stamp, training_stamp
 from service.selection_jobs.trials import Result, gaps, teacher_scores
@@ -33,7 +34,8 @@ JOBS_KEPT = 256
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Taught:
-    """A student's finished run under a teacher, named by the training that prepared it. `accuracies`: by epoch."""
+    """A student's finished run under a teacher, named by the training that prepared it. `accuracies`: those of the
+    run's training, by epoch."""
 
     protocol: str
     teacher: str
@@ -101,7 +103,7 @@ def previous_winner(session: Session, job: SelectionJob, plan: Plan) -> str | No
 def _finished(session: Session, job: SelectionJob, plan: Plan) -> list[_Taught]:
     own = {plan.teacher_run(arm).training.key() for arm in plan.arms if arm is not None}
     method, stamp = to_json(plan.method), plan_stamp(plan)
-    chosen = select(Run.id, Run.seed, Run.spec, Run.result).where(
+    chosen = select(Run.training_key, Run.seed, Run.spec, Run.result).where(
         Run.teacher.is_not(None),
         Run.state == "finished",
         Run.method == plan.method.name,
@@ -109,9 +111,9 @@ def _finished(session: Session, job: SelectionJob, plan: Plan) -> list[_Taught]:
         Run.finished_at < job.created_at,
     )
     rows: Sequence[Any] = session.execute(chosen.order_by(Run.finished_at.desc(), Run.id).limit(NEWEST)).all()
-    measured = _accuracies(session, [run_id for run_id, *_ in rows])
+    measured = repository.accuracies(session, {key for key, *_ in rows}, before=job.created_at)
     found = []
-    for run_id, seed, spec, result in rows:
+    for key, seed, spec, result in rows:
         training = spec["training"]
         teacher, protocol = training["teacher"]["training_key"], training_stamp(training)
         known = training["data_fingerprint"] == plan.data_fingerprint and training["method"] == method
@@ -120,20 +122,9 @@ def _finished(session: Session, job: SelectionJob, plan: Plan) -> list[_Taught]:
         ends = {spec["stop_epoch"]: result["validation_accuracy"]}
         taught = _Taught(
             protocol=protocol, teacher=teacher, seed=seed, epochs=training["recipe"]["epochs"], result=result,
-            accuracies={**measured.get(run_id, {}), **ends},
+            accuracies={**measured.get(key, {}), **ends},
         )  # fmt: skip
         found.append(taught)
-    return found
-
-
-def _accuracies(session: Session, run_ids: Sequence[str]) -> Mapping[str, Mapping[int, float]]:
-    """Validation accuracies by run and epoch: a run may pass a rung without ending there."""
-    found: dict[str, dict[int, float]] = defaultdict(dict)
-    chosen = select(Measurement.run_id, Measurement.epoch, Measurement.value).where(
-        Measurement.run_id.in_(run_ids), Measurement.name == "validation_accuracy"
-    )
-    for run_id, epoch, value in session.execute(chosen):
-        found[run_id][epoch] = value
     return found
 
 

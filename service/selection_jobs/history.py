@@ -51,7 +51,7 @@ def learned(session: Session, job: SelectionJob, plan: Plan) -> Prior:
     base = Prior().at(plan.fractions)
     found = _trainings(session, job, plan)
     teachers = _teacher_accuracies(session, found)
-    measured = repository.accuracies(session, {each.key for each in found})
+    measured = repository.accuracies(session, {each.key for each in found}, before=job.created_at)
     groups: dict[str, list[_Training]] = defaultdict(list)
     for each in found:
         groups[each.group].append(each)

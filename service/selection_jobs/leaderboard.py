@@ -14,7 +14,7 @@ from dpk_core.selection.posterior import Model, Posterior
 from dpk_core.selection.statistics import Estimate
 from dpk_core.selection.trials import Question
 from dpk_core.selection.verdict import gains
-from dpk_core.spec import TRAINING_VERSION, Start
+from dpk_core.spec import Start
 from service.database.tables import Run
 from service.selection_jobs import schemas
 from service.selection_jobs.curves import Measurements, curves
@@ -90,7 +90,7 @@ def _setup(plan: Plan) -> schemas.Setup:
         seeds=list(plan.seeds),
         train_pictures=plan.train_pictures,
         data_fingerprint=plan.data_fingerprint,
-        training_version=TRAINING_VERSION,
+        training_version=plan.version,
     )
 
 

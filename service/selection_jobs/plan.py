@@ -8,10 +8,11 @@ from types import MappingProxyType
 
 from dpk_core.catalogue.datasets import DatasetCard
 from dpk_core.catalogue.weights import FoundWeights
+from dpk_core.codec import LATER
 from dpk_core.recipes import AS_IS, fine_tuning, recipe
 from dpk_core.selection.knowledge import STANDARD_RUNGS
 from dpk_core.selection.outlook import PRACTICAL_MARGIN
-from dpk_core.spec import MethodSpec, Recipe, RunSpec, Start, TeacherReference, TrainingSpec
+from dpk_core.spec import TRAINING_VERSION, MethodSpec, Recipe, RunSpec, Start, TeacherReference, TrainingSpec
 from service.selection_jobs.choices import PreparationKind, TeacherChoice
 from service.selection_jobs.schemas import PolicyName, SelectionJobRequest
 
@@ -73,6 +74,9 @@ class Plan:
     student_start: Start | None = None
     preparations: dict[str, Preparation] = field(default_factory=dict)
     spending: Spending = Spending()
+    version: int = field(default=2, metadata=LATER)
+    """The training version that all of its runs are of: the code's when the plan was made. Plans in which none is
+    stored are of version 2."""
 
     @property
     def epochs(self) -> int:
@@ -100,7 +104,7 @@ class Plan:
         training = TrainingSpec(
             role="teacher", model=preparation.model, dataset=self.dataset, data_fingerprint=self.data_fingerprint,
             method=MethodSpec(name="none"), teacher=None, recipe=preparation.recipe, seed=TEACHER_SEED,
-            start=preparation.start, trains="head" if preparation.kind == "head" else "all",
+            start=preparation.start, trains="head" if preparation.kind == "head" else "all", version=self.version,
         )  # fmt: skip
         return RunSpec(training=training, stop_epoch=preparation.recipe.epochs)
 
@@ -113,7 +117,7 @@ class Plan:
         training = TrainingSpec(
             role="student", model=self.student, dataset=self.dataset, data_fingerprint=self.data_fingerprint,
             method=MethodSpec(name="none") if teacher is None else self.method, teacher=reference,
-            recipe=self.student_recipe, seed=seed, start=self.student_start,
+            recipe=self.student_recipe, seed=seed, start=self.student_start, version=self.version,
         )  # fmt: skip
         return RunSpec(training=training, stop_epoch=stop_epoch)
 
@@ -150,6 +154,7 @@ def make_plan(request: SelectionJobRequest, data: DatasetCard, found: Mapping[st
             policy=budget.policy, seconds=budget.seconds, wall_seconds=budget.wall_seconds, runs=budget.runs,
             chance=budget.chance, margin=budget.margin, audit=budget.audit, prefer_cheaper=budget.prefer_cheaper,
         ),
+        version=TRAINING_VERSION,
     )  # fmt: skip
 
 

@@ -141,14 +141,21 @@ def remaining_seconds(snapshot: Snapshot, slots: int) -> float | None:
 
 
 def _pace(known: Sequence[Task]) -> dict[tuple[Kind, int], float]:
-    """Measured seconds per step by kind of training and arm; reused runs were timed too."""
+    """Measured seconds per step by kind of training and arm; reused runs were timed too. A run may serve several
+    tasks, and is counted once, with the steps that it trained itself."""
+    runs = {task.run.id: ((task.kind, task.arm), task.run) for task in known if task.run is not None}
     seconds: dict[tuple[Kind, int], float] = defaultdict(float)
     steps: dict[tuple[Kind, int], int] = defaultdict(int)
-    for task in known:
-        if task.run is not None and task.done > 0 and task.run.seconds > 0:
-            seconds[task.kind, task.arm] += task.run.seconds
-            steps[task.kind, task.arm] += task.done
+    for place, run in runs.values():
+        if run.seconds > 0:
+            seconds[place] += run.seconds
+            steps[place] += _own_steps(run)
     return {place: seconds[place] / steps[place] for place in seconds}
+
+
+def _own_steps(run: Run) -> int:
+    """Those it took over from another run left out. To judge a teacher as it is counts as one."""
+    return max(1, run.step - (run.inherited["step"] if run.inherited else 0))
 
 
 def _seconds_per_step(pace: dict[tuple[Kind, int], float], task: Task) -> float:

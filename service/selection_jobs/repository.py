@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import ColumnElement, func, or_, select, tuple_
 from sqlalchemy.orm import Session
 
 from dpk_core.codec import from_json, to_json
@@ -108,21 +109,26 @@ def evidence(session: Session, snapshot: Snapshot) -> Evidence:
     return Evidence(accuracies=accuracies, epochs=epochs)
 
 
-def accuracies(session: Session, training_keys: Iterable[str]) -> Mapping[str, Mapping[int, float]]:
-    """Validation accuracies by training and epoch, of runs that finished or that others may have gone on from."""
+def accuracies(
+    session: Session, training_keys: Iterable[str], *, before: datetime
+) -> Mapping[str, Mapping[int, float]]:
+    """Validation accuracies by training and epoch, of runs that finished or that others may have gone on from, and
+    that were over `before`."""
     found: dict[str, dict[int, float]] = defaultdict(dict)
-    for _, key, epoch, value in _accuracies(session, set(training_keys)):
+    for _, key, epoch, value in _accuracies(session, set(training_keys), Run.finished_at < before):
         found[key][epoch] = value
     return found
 
 
-def _accuracies(session: Session, training_keys: set[str]) -> Sequence[tuple[str, str, int, float]]:
+def _accuracies(
+    session: Session, training_keys: set[str], *which: ColumnElement[bool]
+) -> Sequence[tuple[str, str, int, float]]:
     chosen = (
         select(Measurement.run_id, Run.training_key, Measurement.epoch, Measurement.value)
         .join(Run, Run.id == Measurement.run_id)
         .where(
             Run.training_key.in_(sorted(training_keys)), Run.state.in_(("finished", "cancelled")),
-            Measurement.name == "validation_accuracy",
+            Measurement.name == "validation_accuracy", *which,
         )
         .order_by(Run.created_at, Run.id, Measurement.epoch)
     )  # fmt: skip
@@ -177,10 +183,18 @@ def add_verdict(session: Session, job_id: str, number: int, document: dict[str, 
     session.add(Verdict(job_id=job_id, number=number, final=document["final"], document=document, created_at=utc_now()))
 
 
-def measurements(session: Session, run_ids: Sequence[str]) -> Mapping[str, list[Measurement]]:
-    """The runs' measurements by run, in the epochs' order."""
+def measurements(session: Session, snapshot: Snapshot) -> Mapping[str, list[Measurement]]:
+    """What was measured of the job's trainings, by training; of an epoch, what its own runs measured comes last."""
+    own = {run.id for _, run in snapshot.links}
+    keys = {run.training_key for _, run in snapshot.links}
+    known = or_(Run.state.in_(("finished", "cancelled")), Run.id.in_(sorted(own)))
+    chosen = select(Run.training_key, Measurement).join(Run, Run.id == Measurement.run_id)
+    rows = session.execute(
+        chosen.where(Run.training_key.in_(sorted(keys)), known).order_by(
+            Run.created_at, Run.id, Measurement.epoch, Measurement.name
+        )
+    )
     found: dict[str, list[Measurement]] = defaultdict(list)
-    chosen = select(Measurement).where(Measurement.run_id.in_(run_ids))
-    for measurement in session.scalars(chosen.order_by(Measurement.run_id, Measurement.epoch, Measurement.name)):
-        found[measurement.run_id].append(measurement)
+    for key, measurement in sorted(rows, key=lambda row: row[1].run_id in own):
+        found[key].append(measurement)
     return found

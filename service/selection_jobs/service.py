@@ -122,7 +122,7 @@ def leaderboard(session: Session, job_id: str) -> schemas.Leaderboard:
         snapshot,
         job_view(snapshot, verdict, health.slots(session)),
         current_verdict(snapshot, verdict),
-        repository.measurements(session, [run.id for _, run in snapshot.links]),
+        repository.measurements(session, snapshot),
         repository.evidence(session, snapshot),
         earlier.questions(session, snapshot.job, snapshot.plan),
         earlier.previous_winner(session, snapshot.job, snapshot.plan),

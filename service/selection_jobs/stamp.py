@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any
 
 from dpk_core.codec import content_key, to_json
-from dpk_core.spec import TRAINING_VERSION
 from service.selection_jobs.plan import Plan
 
 DIGITS = 8
@@ -19,11 +18,11 @@ HOLDS = (
 """What the stamp is made of, in words."""
 
 
-def plan_stamp(plan: Plan, version: int = TRAINING_VERSION) -> str:
-    """The stamp of a job's student trainings, as this version of the code would make them."""
+def plan_stamp(plan: Plan) -> str:
+    """The stamp of a job's student trainings."""
     return _stamp(
         plan.data_fingerprint, to_json(plan.method), plan.student,
-        None if plan.student_start is None else to_json(plan.student_start), to_json(plan.student_recipe), version,
+        None if plan.student_start is None else to_json(plan.student_start), to_json(plan.student_recipe), plan.version,
     )  # fmt: skip
 
 

@@ -46,7 +46,7 @@ def teacher_scores(preparation: Result | None) -> dict[str, float]:
 
 
 def gaps(students: Iterable[tuple[int, Result]]) -> dict[int, float]:
-    """The CKA gap by seed; each seed's is measured by the first run of its training."""
+    """The CKA gap by seed; every run of a training tells the same."""
     found = ((seed, (result.get("scores") or {}).get("cka_gap")) for seed, result in students)
     return {seed: gap for seed, gap in found if gap is not None}
 

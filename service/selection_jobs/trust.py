@@ -40,15 +40,14 @@ def trust(
 
 
 def job_stamp(snapshot: Snapshot) -> str:
-    """What its student trainings share: that of the first arm that has any, else as they would be made now."""
-    found = (_stamp(snapshot, arm) for arm in snapshot.arms)
-    return next((stamp for stamp in found if stamp is not None), plan_stamp(snapshot.plan))
+    """What its student trainings share."""
+    return plan_stamp(snapshot.plan)
 
 
 def row_stamp(snapshot: Snapshot, arm: ArmRuns) -> str:
     """The stamp of an arm's newest student run, the job's while it has none.
 
-    It differs from the job's where the code's training version changed while the job was under way.
+    It differs from the job's only in a job that is older than the rule that a change of the training version ends it.
     """
     return _stamp(snapshot, arm) or job_stamp(snapshot)
 

@@ -134,13 +134,14 @@ def end(held: Claim, outcome: Outcome) -> None:
             return
         file = ArtifactReference(path=f"{held.run_id}.pt", sha256="0" * 64, bytes=1)
         began = held.resume.epoch if held.resume else 0
+        step, seconds = 14 * spec.stop_epoch, seconds_at_end(held)
         news = Report(
-            step=14 * spec.stop_epoch, total_steps=14 * spec.stop_epoch,
-            checkpoint=Checkpoint(file=file, step=14 * spec.stop_epoch, epoch=spec.stop_epoch, seconds=spec.stop_epoch),
+            step=step, total_steps=step,
+            checkpoint=Checkpoint(file=file, step=step, epoch=spec.stop_epoch, seconds=seconds),
             measured=tuple(_measured(held, epoch, outcome) for epoch in range(began + 1, spec.stop_epoch + 1)),
         )  # fmt: skip
         runs.report(session, held, news, lease_seconds=60)
-        runs.finish(session, held, result(spec, outcome, began))
+        runs.finish(session, held, result(held, outcome))
 
 
 def _measured(held: Claim, epoch: int, outcome: float) -> Measured:
@@ -150,21 +151,31 @@ def _measured(held: Claim, epoch: int, outcome: float) -> Measured:
     return Measured(run_id=held.run_id, step=14 * epoch, epoch=epoch, values=values)
 
 
-def result(spec: RunSpec, accuracy: float, began: int = 0) -> RunResult:
-    """One second an epoch; the test split is read at the end of full trainings and never looks like validation."""
+def seconds_at_end(held: Claim) -> float:
+    """Of the whole training, at one second an epoch, as a runner counts on from the checkpoint that it is given."""
+    began = held.resume
+    return held.spec.stop_epoch + (began.seconds - began.epoch if began else 0.0)
+
+
+def result(held: Claim, accuracy: float) -> RunResult:
+    """What a runner reports; the test split is read at the end of full trainings and never looks like validation."""
+    spec, seconds = held.spec, seconds_at_end(held) - held.earlier_seconds
     return RunResult(
         epochs=spec.stop_epoch, validation_accuracy=accuracy, test_accuracy=accuracy / 2 if spec.is_full else None,
-        validation_pictures=539, test_pictures=360, seconds=float(spec.stop_epoch - began), parameters=1234,
+        validation_pictures=539, test_pictures=360, seconds=seconds, parameters=1234,
         device="cpu", device_name="CPU", weights=WEIGHTS if spec.training.role == "teacher" else None,
-        scores=_scores(spec, accuracy, began),
+        scores=_scores(held, accuracy),
     )  # fmt: skip
 
 
-def _scores(spec: RunSpec, accuracy: float, began: int) -> dict[str, float] | None:
-    """LogME and LEEP follow the teacher's accuracy, H-score runs against it; the gap comes with the first run."""
+def _scores(held: Claim, accuracy: float) -> dict[str, float] | None:
+    """LogME and LEEP follow the teacher's accuracy, H-score runs against it; the gap is measured once."""
+    spec = held.spec
     if spec.training.role == "teacher":
         return {"logme": accuracy, "leep": accuracy - 1, "h_score": 9 - accuracy}
-    return None if began or spec.training.teacher is None else {"cka_gap": 0.5 + 0.1 * spec.training.seed}
+    if spec.training.teacher is None or held.known_scores is not None:
+        return held.known_scores
+    return {"cka_gap": 0.5 + 0.1 * spec.training.seed}
 
 
 def step(job_id: str, outcomes: Outcomes = by_skill, dice: random.Random | None = None) -> bool:

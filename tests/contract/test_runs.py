@@ -171,6 +171,37 @@ class TestResume:
         assert again.resume == checkpoint("r-10.pt", step=10, seconds=4.0)
         assert (row(run_id).step, row(run_id).seconds, row(run_id).wasted_seconds) == (10, 4.0, 2.0)
 
+    def test_what_it_took_over_is_settled_with_its_first_checkpoint(self) -> None:
+        left, full = create(run_spec(stop_epoch=2), "probe"), create(run_spec())
+        held = claimed(left)
+        report(held, Report(step=6, seconds=6.0, checkpoint=checkpoint("left-6.pt", step=6, seconds=6.0)))
+        with transaction() as session:
+            service.request_cancel(session, [left], "mine")
+            service.release(session, held)
+        held, sibling = claimed(full), create(run_spec(stop_epoch=3), "probe")
+        report(held, Report(step=7, seconds=7.0, checkpoint=checkpoint("full-7.pt", step=7, seconds=7.0)))
+        other = claimed(sibling)
+        report(other, Report(checkpoint=checkpoint("sibling-9.pt", step=9, seconds=9.0)))
+        finish(other)
+        let_lease_expire(full)
+        again = claimed(full, "b")
+        assert again.resume == checkpoint("full-7.pt", step=7, seconds=7.0)
+        assert again.earlier_seconds == 6.0
+        assert (row(full).seconds, row(full).wasted_seconds) == (1.0, 0.0)
+        report(again, Report(step=8, seconds=8.0))
+        assert row(full).seconds == 2.0
+
+    def test_without_a_checkpoint_of_its_own_it_takes_over_the_furthest_there_is_now(self) -> None:
+        first, full = create(run_spec(stop_epoch=2), "probe"), create(run_spec())
+        report(claimed(full), Report(step=3, seconds=3.0))
+        held = claimed(first)
+        report(held, Report(checkpoint=checkpoint("p-5.pt", step=5, seconds=5.0)))
+        finish(held)
+        let_lease_expire(full)
+        again = claimed(full, "b")
+        assert (again.resume, again.earlier_seconds) == (checkpoint("p-5.pt", step=5, seconds=5.0), 5.0)
+        assert (row(full).seconds, row(full).wasted_seconds) == (0.0, 3.0)
+
     def test_broken_file_makes_it_begin_anew(self) -> None:
         run_id = create(run_spec())
         held = claimed(run_id)

@@ -9,17 +9,13 @@ import pytest
 from sqlalchemy import select
 
 from dpk_core.codec import from_json
-from dpk_core.protocol import ArtifactReference, Checkpoint, Measured, RunResult
+from dpk_core.protocol import RunResult
 from dpk_core.selection.knowledge import Prior
 from dpk_core.spec import RunSpec
-from service.database.session import reading, transaction
+from service.database.session import reading
 from service.database.tables import Round, SelectionJob
-from service.runs import service as runs
-from service.runs.claims import Report
-from service.selection_jobs import repository
+from service.runs.claims import Claim
 from service.selection_jobs.choices import ModelChoice
-from service.selection_jobs.evidence import Stored
-from service.selection_jobs.plan import Plan
 from tests.contract import job_driver as drive
 from tests.contract.job_driver import TEACHERS, finished
 
@@ -78,8 +74,8 @@ class TestRounds:
         told = [(each.steps, each.chances) for each in finished().rounds]
         dice, steady = random.Random(seed), drive.result  # noqa: S311 - shuffles a test
 
-        def unsteady(spec: RunSpec, accuracy: float, began: int = 0) -> RunResult:
-            found = steady(spec, accuracy, began)
+        def unsteady(held: Claim, accuracy: float) -> RunResult:
+            found = steady(held, accuracy)
             return replace(found, seconds=found.seconds * dice.uniform(0.85, 1.15))
 
         monkeypatch.setattr(drive, "result", unsteady)
@@ -151,42 +147,6 @@ class TestConfirming:
 
 
 class TestReuse:
-    def test_what_a_cancelled_job_began_is_gone_on_with(self) -> None:
-        first = drive.submit(drive.request(policy="exhaustive"))
-        drive.advance(first)
-        while not (waiting := drive.runs_of(first, "queued", purpose="full")):
-            drive.step(first)
-        begun_run = next(run for run in waiting if run.teacher == "cifar/resnet20")
-        held = drive.claim(begun_run.id)
-        file = ArtifactReference(path="half.pt", sha256="0" * 64, bytes=1)
-        half = Checkpoint(file=file, step=14 * 3, epoch=3, seconds=3.0)
-        measured = tuple(
-            Measured(run_id=held.run_id, step=14 * epoch, epoch=epoch, values={"validation_accuracy": 0.1 * epoch})
-            for epoch in (1, 2, 3)
-        )
-        with transaction() as session:
-            runs.report(session, held, Report(step=42, checkpoint=half, measured=measured), lease_seconds=60)
-        drive.cancel(first)
-        with transaction() as session:
-            runs.release(session, held)
-        drive.advance(first)
-        assert drive.job(first).state == "cancelled"
-        second = drive.submit(drive.request(policy="exhaustive"))
-        with reading() as session:
-            plan = from_json(Plan, session.get_one(SelectionJob, second).plan)
-            stored = repository.stored(session, plan)
-        assert stored["cifar/resnet20", begun_run.seed] == Stored(finished=0, checkpoints=(3,))
-        drive.advance(second)
-        again = drive.claim(next(r.id for r in drive.runs_of(second) if r.content_key == begun_run.content_key))
-        assert again.resume == half
-        assert again.earlier_seconds == 3.0
-        drive.end(again, 0.88)
-        drive.run_to_end(second)
-        row = next(row for row in drive.board(second).rows if row.teacher == "cifar/resnet20")
-        rungs = {at.epochs: at.accuracy for at in next(s for s in row.seeds if s.seed == begun_run.seed).rungs}
-        assert rungs[2] == pytest.approx(0.2), "what the cancelled run measured is part of the training"
-        assert rungs[8] == 0.88
-
     def test_a_finished_run_that_went_further_serves_a_shorter_rung(self) -> None:
         finished(rungs=[8], policy="exhaustive")
         later = drive.submit(drive.request(rungs=[2, 4, 8], policy="halving"))

@@ -23,10 +23,14 @@ from dpk_core.codec import from_json, to_json
 from migrations import commands
 from migrations.__main__ import main
 from service.database.session import open_engine
-from service.database.tables import SCHEMA_REVISION, Base, Candidate, SelectionJob
+from service.database.tables import SCHEMA_REVISION, Base, Candidate, Run, SelectionJob
 from service.selection_jobs import repository
 from service.selection_jobs.plan import Plan, make_plan
 from service.selection_jobs.schemas import SelectionJobRequest
+
+REQUEST = SelectionJobRequest(student="cifar/resnet8w4", dataset="digits", teachers=["cifar/resnet20"])
+CANDIDATES = {"j": 1, "old": 2, "new": 3}
+"""The candidate of each job."""
 
 
 @pytest.fixture
@@ -78,7 +82,7 @@ class TestMigrations:
 
     def test_jobs_of_one_probe_are_told_as_jobs_of_rungs_and_back(self, engine: Engine) -> None:
         commands.upgrade("0001", engine=engine)
-        request = SelectionJobRequest(student="cifar/resnet8w4", dataset="digits", teachers=["cifar/resnet20"])
+        request = REQUEST
         plan = to_json(make_plan(request, DIGITS))
         epochs = plan["student_recipe"]["epochs"]
         old = {name: value for name, value in plan.items() if name not in ("rungs", "spending")} | {"probe_epochs": 6}
@@ -97,6 +101,35 @@ class TestMigrations:
             row = connection.execute(text("SELECT stage, plan FROM selection_jobs")).one()
             assert row.stage == "training"
             assert (json.loads(row.plan) if isinstance(row.plan, str) else row.plan) == old
+
+    def test_what_runs_took_over_is_told_from_their_times(self, engine: Engine) -> None:
+        commands.upgrade("0002", engine=engine)
+        insert_run(engine, "left", "cancelled", **life("00", "01", stop_epoch=8, epoch=3))
+        insert_run(engine, "probe", "finished", **life("01", "02", stop_epoch=2, epoch=2), withdrawn=True)
+        insert_run(engine, "late", "finished", **life("02", "09", stop_epoch=6, epoch=6))
+        insert_run(engine, "going", "running", **life("03", None, stop_epoch=8, epoch=7))
+        commands.upgrade(engine=engine)
+        with Session(engine) as session:
+            found = {run.id: run.inherited for run in session.scalars(select(Run))}
+        assert {name: told and told["epoch"] for name, told in found.items()} == {
+            "left": None, "probe": None, "late": 3, "going": 3,
+        }  # fmt: skip
+
+    def test_a_job_of_an_older_training_version_says_so(self, engine: Engine) -> None:
+        commands.upgrade("0002", engine=engine)
+        plan = to_json(make_plan(REQUEST, DIGITS))
+        for job_id, version in (("old", 1), ("new", 2)):
+            insert_job(engine, job_id, plan, REQUEST.model_dump(mode="json"))
+            insert_run(engine, job_id, "finished", content_key=job_id, spec={"training": {"version": version}})
+            link(engine, job_id)
+        commands.upgrade(engine=engine)
+        with Session(engine) as session:
+            assert {job.id: from_json(Plan, job.plan).version for job in session.scalars(select(SelectionJob))} == {
+                "old": 1, "new": 2,
+            }  # fmt: skip
+        commands.downgrade("0002", engine=engine)
+        with Session(engine) as session:
+            assert [each == plan for each in session.scalars(select(SelectionJob.plan))] == [True, True]
 
     def test_two_at_once_are_one_after_the_other(self, engine: Engine) -> None:
         threads = [threading.Thread(target=commands.upgrade, kwargs={"engine": engine}) for _ in range(3)]
@@ -135,7 +168,7 @@ class TestCommand:
             ).stdout.strip()
             for action in ("current", "upgrade", "current", "downgrade")
         ]  # fmt: skip
-        assert said == ["empty", SCHEMA_REVISION, SCHEMA_REVISION, "0001"]
+        assert said == ["empty", SCHEMA_REVISION, SCHEMA_REVISION, "0002"]
 
     def test_an_unknown_action_is_refused(self) -> None:
         with pytest.raises(SystemExit):
@@ -146,19 +179,50 @@ def insert_job(engine: Engine, job_id: str, plan: dict[str, Any], request: dict[
     job = {"id": job_id, "state": "running", "stage": "training", "revision": 1, "created_at": "2026-01-01 00:00:00"}
     documents = {"plan": plan, "request": request}
     columns = [*map(column, job), *(column(name, JSON) for name in documents)]
-    candidate = {"id": 1, "job_id": job_id, "position": 0, "teacher": "cifar/resnet20", "status": "probed"}
+    candidate = {
+        "id": CANDIDATES[job_id],
+        "job_id": job_id,
+        "position": 0,
+        "teacher": "cifar/resnet20",
+        "status": "probed",
+    }
     with engine.begin() as connection:
         connection.execute(insert(table("selection_jobs", *columns)), {**job, **documents})
         connection.execute(insert(table("candidates", *map(column, candidate))), candidate)
 
 
-def insert_run(engine: Engine, run_id: str, state: str, *, withdrawn: bool = False) -> None:
+def link(engine: Engine, name: str) -> None:
+    """A job and a run of the same name."""
+    row = {
+        "job_id": name,
+        "candidate_id": CANDIDATES[name],
+        "run_id": name,
+        "purpose": "explore",
+        "seed": 0,
+        "reused": False,
+    }
+    with engine.begin() as connection:
+        connection.execute(insert(table("job_runs", *map(column, row))), row)
+
+
+def life(began: str, ended: str | None, *, stop_epoch: int, epoch: int) -> dict[str, Any]:
+    """When a run of a training began and ended, by the hour, and how far it came."""
+    checkpoint = {"file": {}, "step": 14 * epoch, "epoch": epoch, "seconds": float(epoch)}
+    return {
+        "content_key": f"to {stop_epoch}", "spec": {"stop_epoch": stop_epoch}, "checkpoint": checkpoint,
+        "started_at": f"2026-01-01 {began}:00:00", "finished_at": ended and f"2026-01-01 {ended}:00:00",
+    }  # fmt: skip
+
+
+def insert_run(engine: Engine, run_id: str, state: str, *, withdrawn: bool = False, **more: Any) -> None:
     columns = {
-        "id": run_id, "content_key": "same", "training_key": "t", "purpose": "full", "spec": "{}", "dataset": "digits",
+        "id": run_id, "content_key": "same", "training_key": "t", "purpose": "full", "spec": {}, "dataset": "digits",
         "method": "none", "student": "s", "seed": 0, "state": state, "cancel_requested": False,
         "withdrawn": withdrawn, "attempts": 0,
         "fence": 0, "created_at": "2026-01-01 00:00:00", "step": 0, "total_steps": 0, "seconds": 0.0,
-        "wasted_seconds": 0.0,
+        "wasted_seconds": 0.0, **more,
     }  # fmt: skip
+    documents = {"spec": JSON, "checkpoint": JSON}
+    named = [column(name, documents.get(name)) for name in columns]
     with engine.begin() as connection:
-        connection.execute(insert(table("runs", *map(column, columns))), columns)
+        connection.execute(insert(table("runs", *named)), columns)

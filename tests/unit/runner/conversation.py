@@ -104,6 +104,7 @@ def command(
     method: MethodName = "none",
     teacher: ArtifactReference | None = None,
     resume: Checkpoint | None = None,
+    earlier_seconds: float = 0.0,
     recipe: Recipe = RECIPE,
     stop_epoch: int | None = None,
     checkpoint_seconds: float = 30.0,
@@ -123,6 +124,7 @@ def command(
         run_id=run_id, spec=RunSpec(training=training, stop_epoch=recipe.epochs if stop_epoch is None else stop_epoch),
         artifact_root=str(artifacts), checkpoint_prefix=f"checkpoints/{run_id}",
         weights_path=f"weights/{run_id}.safetensors", teacher_weights=teacher, resume=resume,
+        earlier_seconds=earlier_seconds,
         data_root=None if data_root is None else str(data_root),
         weights_root=None if weights_root is None else str(weights_root), checkpoint_seconds=checkpoint_seconds,
     )  # fmt: skip

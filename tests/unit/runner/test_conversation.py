@@ -144,17 +144,20 @@ class TestFinished:
         assert isinstance(events[-1], Finished)
         assert 0.15 <= measurements(events)[-1]["share.last"] <= 0.9
 
-    def test_scores_come_with_a_teacher_and_with_a_students_first_run(
+    def test_scores_come_with_a_teacher_and_with_a_student_under_one(
         self, runner: Runner, artifacts: Path, teacher: Finished
     ) -> None:
         assert set(teacher.result.scores or {}) == {"logme", "leep", "h_score"}
         weights = teacher.result.weights
         first = runner.run(command(artifacts, "gap1", method="kd", teacher=weights, stop_epoch=1))
-        later = command(
-            artifacts, "gap2", method="kd", teacher=weights, resume=of_kind(first, Checkpointed)[-1].checkpoint
-        )
-        assert set(of_kind(first, Finished)[0].result.scores or {}) == {"cka_gap"}
-        assert of_kind(runner.run(later), Finished)[0].result.scores is None
+        measured = of_kind(first, Finished)[0].result.scores
+        assert set(measured or {}) == {"cka_gap"}
+        kept = of_kind(first, Checkpointed)[-1].checkpoint
+        # Whether the run before was cancelled, and so told nothing, a checkpoint does not say.
+        later = command(artifacts, "gap2", method="kd", teacher=weights, resume=kept, earlier_seconds=kept.seconds)
+        assert of_kind(runner.run(later), Finished)[0].result.scores == measured
+        known = replace(later, run_id="gap3", known_scores={"cka_gap": 0.25})
+        assert of_kind(runner.run(known), Finished)[0].result.scores == {"cka_gap": 0.25}
 
     def test_a_share_that_falls_back_is_noticed_once(self, runner: Runner, artifacts: Path, teacher: Finished) -> None:
         recipe = replace(RECIPE, batch_size=4, epochs=1)
@@ -204,11 +207,38 @@ class TestStopAndResume:
         whole = runner.run(command(artifacts, "at-once"))
         probe = runner.run(command(artifacts, "first", stop_epoch=1))
         checkpoint = of_kind(probe, Checkpointed)[-1].checkpoint
-        full = runner.run(command(artifacts, "second", resume=checkpoint))
+        full = runner.run(command(artifacts, "second", resume=checkpoint, earlier_seconds=checkpoint.seconds))
         assert measurements(probe) + measurements(full) == measurements(whole)
         assert (artifacts / checkpoint.file.path).exists()
         assert isinstance(full[-1], Finished)
         assert full[-1].result.seconds < of_kind(full, Checkpointed)[-1].checkpoint.seconds
+
+    @pytest.mark.parametrize("stop_epoch", [4, 12])
+    def test_another_run_goes_on_from_where_a_cancelled_one_was_stopped(
+        self, runner: Runner, artifacts: Path, stop_epoch: int
+    ) -> None:
+        recipe = replace(RECIPE, epochs=12)
+        runner.say(command(artifacts, f"left-{stop_epoch}", recipe=recipe))
+        left = runner.until(Measured)
+        runner.say(StopCommand())
+        left += runner.until(Stopped)
+        checkpoint = of_kind(left, Checkpointed)[-1].checkpoint
+        assert 0 < checkpoint.step < 4 * STEPS
+        going_on = command(
+            artifacts, f"on-{stop_epoch}", recipe=recipe, stop_epoch=stop_epoch, resume=checkpoint,
+            earlier_seconds=checkpoint.seconds,
+        )  # fmt: skip
+        runner.say(going_on)
+        first = runner.until(Measured)
+        runner.say(StopCommand())
+        first += runner.until(Stopped)
+        kept = of_kind(first, Checkpointed)[-1].checkpoint
+        second = runner.run(replace(going_on, resume=kept))
+        last, end = second[-1], of_kind(second, Checkpointed)[-1].checkpoint
+        assert isinstance(last, Finished)
+        assert last.result.epochs == stop_epoch
+        # Both lives of it, and nothing of the run that was cancelled.
+        assert last.result.seconds == pytest.approx(end.seconds - checkpoint.seconds)
 
     def test_resuming_at_the_end_finishes_with_the_same_result(self, runner: Runner, artifacts: Path) -> None:
         events = runner.run(command(artifacts, "ended"))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 from dpk_core.catalogue.datasets import DIGITS
 from dpk_core.codec import from_json, to_json
+from dpk_core.recipes import AS_IS
 from service.database.tables import Candidate, JobRun, Run, SelectionJob
 from service.database.types import utc_now
 from service.selection_jobs.plan import Plan, default_rungs, make_plan
@@ -15,6 +17,7 @@ from service.selection_jobs.progress import remaining_seconds, stages
 from service.selection_jobs.rounds import Round, RoundStep
 from service.selection_jobs.schemas import Budget, SelectionJobRequest
 from service.selection_jobs.snapshot import Snapshot, assemble
+from tests.contract.run_specs import checkpoint
 
 REQUEST = SelectionJobRequest(
     student="cifar/resnet8w4", dataset="digits", teachers=["cifar/resnet8w8", "cifar/resnet20"], seeds=2,
@@ -49,8 +52,8 @@ def run(name: str, state: str, *, step: int = 0, seconds: float = 0.0, epochs: i
     )  # fmt: skip
 
 
-def explore(*teachers: str, seed: int = 0) -> Round:
-    steps = [RoundStep(teacher=teacher, seed=seed, epochs=2, purpose="explore") for teacher in teachers]
+def explore(*teachers: str, seed: int = 0, epochs: int = 2) -> Round:
+    steps = [RoundStep(teacher=teacher, seed=seed, epochs=epochs, purpose="explore") for teacher in teachers]
     return Round(stage="exploring", policy="posterior", steps=tuple(steps), reason="")
 
 
@@ -59,6 +62,12 @@ def confirm(*teachers: str | None) -> Round:
         RoundStep(teacher=teacher, seed=seed, epochs=8, purpose="confirm") for teacher in teachers for seed in (0, 1)
     ]
     return Round(stage="confirming", policy="posterior", steps=tuple(steps), reason="")
+
+
+PREPARED: tuple[Linked, Linked] = (
+    (0, "teacher", 0, run("a", "finished", step=4 * STEPS, seconds=4.0 * STEPS, epochs=4, purpose="teacher")),
+    (1, "teacher", 0, run("b", "finished", step=4 * STEPS, seconds=4.0 * STEPS, epochs=4, purpose="teacher")),
+)
 
 
 class TestPlan:
@@ -149,14 +158,35 @@ class TestRemaining:
 
     def test_each_kind_of_training_has_its_own_pace(self) -> None:
         timed = snapshot(
-            (0, "teacher", 0, run("a", "finished", seconds=4.0 * STEPS, purpose="teacher")),
-            (1, "teacher", 0, run("b", "finished", seconds=4.0 * STEPS, purpose="teacher")),
-            (2, "confirm", 0, run("c", "finished", seconds=8 * 0.5 * STEPS, epochs=8)),
-            (0, "explore", 0, run("d", "finished", seconds=2 * 3.0 * STEPS)),
+            *PREPARED,
+            (2, "confirm", 0, run("c", "finished", step=8 * STEPS, seconds=8 * 0.5 * STEPS, epochs=8)),
+            (0, "explore", 0, run("d", "finished", step=2 * STEPS, seconds=2 * 3.0 * STEPS)),
             rounds=[explore(WEAK), confirm(None, WEAK)],
             stage="confirming",
         )
         assert remaining_seconds(timed, 1) == pytest.approx(3.0 * (6 + 8) * STEPS + 0.5 * 8 * STEPS)
+
+    def test_a_run_that_serves_several_rungs_is_timed_once(self) -> None:
+        timed = snapshot(
+            *PREPARED,
+            (0, "explore", 0, run("c", "finished", step=8 * STEPS, seconds=8.0 * STEPS, epochs=8)),
+            rounds=[explore(WEAK), explore(WEAK, epochs=4), confirm(WEAK)],
+            stage="confirming",
+        )
+        assert remaining_seconds(timed, 1) == pytest.approx(8 * STEPS)
+
+    def test_what_a_run_took_over_is_not_what_it_was_timed_on(self) -> None:
+        went_on = run("c", "finished", step=8 * STEPS, seconds=2.0 * STEPS, epochs=8)
+        went_on.inherited = to_json(checkpoint("left.pt", step=6 * STEPS, seconds=6.0 * STEPS))
+        timed = snapshot(*PREPARED, (0, "confirm", 0, went_on), rounds=[confirm(WEAK)], stage="confirming")
+        assert remaining_seconds(timed, 1) == pytest.approx(8 * STEPS)
+
+    def test_a_teacher_taken_as_it_is_counts_as_one_step(self) -> None:
+        judged = replace(PLAN.preparation(STRONG), kind="as_is", recipe=AS_IS)
+        plan = replace(PLAN, preparations={WEAK: judged, STRONG: judged})
+        timed = replace(snapshot((0, "teacher", 0, run("a", "finished", seconds=3.0, purpose="teacher"))), plan=plan)
+        steps = 2 * 2 * 8 * STEPS
+        assert remaining_seconds(timed, 1) == pytest.approx(3.0 * (1 + steps))
 
     def test_an_ended_job_has_no_rest(self) -> None:
         timed = snapshot((0, "teacher", 0, run("a", "running", step=28, seconds=28.0)), state="cancelling")

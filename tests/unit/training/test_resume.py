@@ -60,8 +60,6 @@ class TestEveryMethod:
         full = reborn(probe, tmp_path)
         assert train(full, 2, second)
         assert first.epochs + second.epochs == expected.epochs
-        # What differs is which run the last steps belong to.
-        full.stop_epoch = whole.stop_epoch
         assert_equal_states(whole, full)
 
 
@@ -90,21 +88,3 @@ def test_every_switch_of_a_recipe(switches: dict[str, Any], stop_at: int, tmp_pa
     assert train(fresh, 2, after)
     assert before.epochs + after.epochs == expected.epochs
     assert_equal_states(whole, fresh)
-
-
-class TestSecondsOfARun:
-    def test_a_full_run_does_not_count_its_probe(self, tmp_path: Path) -> None:
-        training = start(spec())
-        train(training, 1, Watcher())
-        probe_seconds = training.seconds
-        assert training.run_seconds == probe_seconds > 0
-        full = reborn(training, tmp_path)
-        train(full, 2, Watcher())
-        assert full.run_seconds == pytest.approx(full.seconds - probe_seconds)
-
-    def test_a_stopped_run_counts_all_its_lives(self, tmp_path: Path) -> None:
-        training = start(spec())
-        train(training, 2, Watcher(stop_at=3))
-        again = reborn(training, tmp_path)
-        train(again, 2, Watcher())
-        assert again.run_seconds == again.seconds > training.seconds

@@ -53,7 +53,7 @@ def test_without_epochs_they_are_judged_as_they_are(tmp_path: Path) -> None:
     judged = evaluate(training.model, digits(), digits().validation)
     assert watcher.epochs == [{"validation_accuracy": judged.accuracy, "validation_loss": judged.loss}]
     assert (training.step, training.epoch) == (0, 0)
-    assert training.run_seconds > 0
+    assert training.seconds > 0
     assert all(torch.equal(value, before[name]) for name, value in training.model.state_dict().items())
 
 

@@ -94,13 +94,13 @@ class Watcher:
 
 
 def flat(state: Any, name: str = "") -> dict[str, Any]:
-    """A nested state as one level of names, without the times, which differ from run to run."""
+    """A nested state as one level of names, without the time, which differs from run to run."""
     if isinstance(state, dict):
         items: Any = state.items()
     elif isinstance(state, list | tuple):
         items = enumerate(state)
     else:
-        return {} if name in ("/seconds", "/run_began") else {name: state}
+        return {} if name == "/seconds" else {name: state}
     return {inner: value for key, item in items for inner, value in flat(item, f"{name}/{key}").items()}
 
 
