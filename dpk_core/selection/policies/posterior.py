@@ -3,8 +3,8 @@
 One result of one arm tells nothing by itself (what a rung misses is unknown, and a seed moves all arms alike), so what
 is weighed are sets: the k likeliest arms, carried to one rung on one seed. Frazier, Powell & Dayanik 2009 give the
 criterion for single, correlated measurements; here it is a set's, divided by what the set costs. With few results
-that comes out as successive halving; with clear ones it stops paying for arms that cannot win any more. Every arm is
-looked at once before any of this, unless what earlier jobs showed is sure enough by itself. What costs nothing comes
+that comes out as successive halving; with clear ones it stops paying for arms that cannot win any more. It does not
+stop before every arm was looked at, unless what earlier jobs showed is sure enough by itself. What costs nothing comes
 before everything.
 """
 
@@ -40,15 +40,12 @@ class ByPosterior:
         model = Model(knowledge)
         view = outlook(model.posterior)
         unseen = {arm.teacher for arm in knowledge.ranked if not any(arm.curves.values())}
-        # Between nothing seen and every arm seen once there is no stop: no arm is judged by the others' results.
         by_prior = len(unseen) == len(knowledge.ranked) > 1
-        if (by_prior or not unseen) and (sure := _sure(model.posterior, view, limits)) is not None:
-            return Plan(steps=(), reason=f"Earlier jobs suffice. {sure}" if by_prior else sure)
-        look = tuple(
-            Step(teacher=teacher, seed=_first_seed(knowledge), rung=0) for teacher in view.chances if teacher in unseen
-        )
-        if first := affordable(knowledge, look, limits):
-            return Plan(steps=first, reason="A first look at every teacher, on the same seed.")
+        sure = _sure(model.posterior, view, limits)
+        if sure is not None and by_prior:
+            return Plan(steps=(), reason=f"Earlier jobs suffice. {sure}")
+        if sure is not None or len(knowledge.ranked) == 1:
+            return _after_a_look(knowledge, view, limits, unseen, sure or STOP_DONE)
         order = tuple(view.chances)
         best: tuple[float, tuple[Step, ...]] = (0.0, ())
         wanted = False
@@ -62,8 +59,19 @@ class ByPosterior:
                 best = (rate, steps)
         if not best[1]:
             reason = "No affordable training is expected to change the answer." if wanted else STOP_DONE
-            return Plan(steps=(), reason=reason)
+            return _after_a_look(knowledge, view, limits, unseen, reason)
         return within(knowledge, best[1], limits, "It lowers the expected regret most for its cost.")
+
+
+def _after_a_look(
+    knowledge: Knowledge, view: Outlook, limits: Limits, unseen: set[str | None], reason: str
+) -> Plan:  # fmt: skip
+    """Stops, but not before every arm was looked at: none is judged by the others' results alone."""
+    seed = _first_seed(knowledge)
+    look = tuple(Step(teacher=teacher, seed=seed, rung=0) for teacher in view.chances if teacher in unseen)
+    if steps := affordable(knowledge, look, limits):
+        return Plan(steps=steps, reason="A look at who was not trained yet, before it stops.")
+    return Plan(steps=(), reason=reason)
 
 
 def _sure(belief: Posterior, view: Outlook, limits: Limits) -> str | None:

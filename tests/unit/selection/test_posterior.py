@@ -97,7 +97,7 @@ class TestProperties:
         assert view.chances[name(1)] > 0.95
 
     def test_without_a_slope_teacher_accuracy_is_no_evidence(self) -> None:
-        flat = replace(PRIOR, slope_spread=0.0)
+        flat = replace(PRIOR, slope=0.0, slope_spread=0.0)
         view = outlook(Model(job(arm(0, accuracy=0.7), arm(1, accuracy=0.9), prior=flat)).posterior)
         assert view.chances[name(1)] == pytest.approx(0.5, abs=0.03)
 
