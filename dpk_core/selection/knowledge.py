@@ -72,7 +72,8 @@ class Prior:
 
     The paper's claim, a student that follows its teacher, is `slope` (points of student per point of teacher) and how
     well it is known, `slope_spread`; it enters nowhere else. Before anything was measured both are what tables of
-    Fashion-MNIST students showed (`benchmarks/tables/fashion-*`), widely. `mismatch` and `seed_spread` have an entry for each rung.
+    Fashion-MNIST students showed (`benchmarks/tables/fashion-*`), widely. `mismatch` and `seed_spread` have an entry
+    for each rung.
     """
 
     slope: float = 0.3
