@@ -6,7 +6,7 @@ variance counts for its degrees of freedom, beside the base prior's, which count
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -146,9 +146,10 @@ def fitted(job: Knowledge) -> Knowledge:
 
 
 def _rising(job: Knowledge, seed_spread: tuple[float, ...]) -> tuple[float, ...]:
-    """Seed spreads at least as wide as what the curves have still to rise makes them.
+    """Seed spreads at least as wide as what the curves have still to rise makes them, but no wider for that than arms
+    of one seed lie apart.
 
-    They end where full trainings do, or before there is one, about where the teachers are. From rungs that nobody
+    Curves end where full trainings do, or before there is one, about where the teachers are. From rungs that nobody
     reached as much is missing as from the last one reached, less what that much more of the training brings.
     """
     last = len(job.rungs) - 1
@@ -156,15 +157,30 @@ def _rising(job: Knowledge, seed_spread: tuple[float, ...]) -> tuple[float, ...]
     ends = ends or [arm.teacher_accuracy for arm in job.ranked if arm.teacher_accuracy is not None]
     if not ends:
         return seed_spread
-    missing, found = 0.0, []
+    missing, part, found = 0.0, 1.0, []
     for rung, spread in enumerate(seed_spread[:-1]):
-        seen = [value for arm in job.ranked for value in arm.at(rung).values()]
+        by_arm = [arm.at(rung) for arm in job.ranked]
+        seen = [value for by_seed in by_arm for value in by_seed.values()]
         if seen:
             missing = max(0.0, float(np.mean(ends)) - float(np.mean(seen)))
         elif rung:
             missing *= (job.rungs[rung - 1] / job.rungs[rung]) ** SLOWING
-        found.append(max(spread, float(np.sqrt(seed_spread[-1] ** 2 + RISE**2 * missing))))
+        expected = float(np.sqrt(seed_spread[-1] ** 2 + RISE**2 * missing))
+        if (apart := _apart(by_arm)) is not None:
+            part = min(1.0, apart / expected)
+        found.append(max(spread, part * expected))
     return (*found, seed_spread[-1])
+
+
+def _apart(by_arm: Sequence[Mapping[int, float]]) -> float | None:
+    """Sd of arms about their seed's mean; None where no seed has three arms."""
+    total, freedom = 0.0, 0
+    for seed in sorted({seed for by_seed in by_arm for seed in by_seed}):
+        values = [by_seed[seed] for by_seed in by_arm if seed in by_seed]
+        if len(values) > 2:
+            total += float(np.var(values)) * len(values)
+            freedom += len(values) - 1
+    return float(np.sqrt(total / freedom)) if freedom else None
 
 
 def picture_spread(right_ASV: NDArray[np.bool_]) -> float | None:

@@ -72,6 +72,24 @@ class TestFitted:
         assert sure.chances[sure.choice] > 0.99
         assert wide.chances[wide.choice] < 0.85
 
+    def test_a_rung_far_below_the_end_says_little(self) -> None:
+        chance = np.random.Generator(np.random.PCG64(4))
+        early = [{0: (0.4 + 0.05 * float(chance.normal()),)} for _ in range(6)]
+        known = job(*(arm(index, curve, accuracy=0.85) for index, curve in enumerate(early)))
+        prior = fitted(known).prior
+        assert 0.03 < prior.seed_spread[0] < 0.12
+        assert PRIOR.seed_spread[1] < prior.seed_spread[1] < prior.seed_spread[0]
+        assert prior.seed_spread[-1] == pytest.approx(PRIOR.seed_spread[-1], rel=0.3)
+
+    def test_unless_the_arms_are_close_together_there(self) -> None:
+        close = job(*(arm(index, {0: (0.4 + 0.002 * index,)}, accuracy=0.85) for index in range(6)))
+        assert fitted(close).prior.seed_spread == pytest.approx(PRIOR.seed_spread, rel=0.01)
+
+    def test_where_full_trainings_end_counts_before_where_teachers_are(self) -> None:
+        curve = (0.68, 0.69, 0.695, 0.7)
+        near = job(*(arm(index, {0: curve}, accuracy=0.99) for index in range(2)))
+        assert fitted(near).prior.seed_spread[0] < 0.02
+
     def test_the_slope_stays(self) -> None:
         known = jobs(1, WILD)[0]
         assert fitted(known).prior.slope == PRIOR.slope
