@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import pytest
 
-from dpk_core.protocol import RunResult
 from dpk_core.spec import RunSpec
 from service.database.session import transaction
 from service.database.tables import SelectionJob
 from service.runs import service as runs
-from service.runs.claims import Answer, Report
+from service.runs.claims import Answer, Claim, Report
 from service.selection_jobs.schemas import Leaderboard
 from tests.contract import job_driver as drive
 from tests.contract.job_driver import TEACHERS, finished
@@ -42,13 +40,12 @@ def failing(*teachers: str | None, after: float = 0.0) -> drive.Outcomes:
 
 def _slow(monkeypatch: pytest.MonkeyPatch, factor: float) -> None:
     """Students take so much longer."""
-    steady = drive.result
+    steady = drive.seconds_at_end
 
-    def slow(spec: RunSpec, accuracy: float, began: int = 0) -> RunResult:
-        found = steady(spec, accuracy, began)
-        return found if spec.training.role == "teacher" else replace(found, seconds=found.seconds * factor)
+    def slow(held: Claim) -> float:
+        return steady(held) if held.spec.training.role == "teacher" else factor * steady(held)
 
-    monkeypatch.setattr(drive, "result", slow)
+    monkeypatch.setattr(drive, "seconds_at_end", slow)
 
 
 def _time_passes(job_id: str, seconds: float) -> None:
