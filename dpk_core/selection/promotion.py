@@ -29,7 +29,13 @@ def promotions(knowledge: Knowledge, count: int) -> tuple[Promotion, ...]:
     belief = Model(knowledge).posterior.teachers
     view = outlook(belief)
     arms = {arm.teacher: arm for arm in belief.arms}
-    order = [arms[teacher] for teacher in (view.choice, *(each for each in view.chances if each != view.choice))]
+    means = {arm.teacher: float(mean) for arm, mean in zip(belief.arms, belief.mean_A, strict=True)}
+    # Of those with hardly a chance, not the one that is least known but the one that is expected to be better.
+    others = sorted(
+        (each for each in view.chances if each != view.choice),
+        key=lambda each: (-round(view.chances[each], 2), -means[each]),
+    )
+    order = [arms[teacher] for teacher in (view.choice, *others)]
     last = order[min(count, len(order)) - 1]
     return tuple(
         Promotion(
@@ -43,11 +49,16 @@ def promotions(knowledge: Knowledge, count: int) -> tuple[Promotion, ...]:
 
 
 def _said(arm: Arm, knowledge: Knowledge, view: Outlook) -> str:
-    chance = f"Was best with a chance of {view.chances[arm.teacher]:.0%}"
+    chance = f"Was best with a chance of {_rounded(view.chances[arm.teacher])}"
     rung = _highest(arm)
     if rung is None:
         return f"{chance}, before any training under it"
     return f"{chance} after {_where(arm, rung, knowledge)}: {_percent(arm, rung)}"
+
+
+def _rounded(chance: float) -> str:
+    """In whole percents, its ends never quite reached."""
+    return "less than 1%" if chance < 0.005 else "over 99%" if chance > 0.995 else f"{chance:.0%}"
 
 
 def _behind(arm: Arm, last: Arm) -> str:
