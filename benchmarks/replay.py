@@ -126,13 +126,14 @@ def rung_epochs(epochs: int) -> list[int]:
     return [max(1, round(rung * epochs)) - 1 for rung in RUNGS]
 
 
-def follow(policy: Policy, job: Job, budget: float) -> Outcome:
-    """Plays a policy with a share of everything as its budget, to its own end."""
+def follow(policy: Policy, job: Job, budget: float, sure: float | None = None) -> Outcome:
+    """Plays a policy with a share of everything as its budget, to its own end or until it is as `sure` as a job asks
+    for."""
     epochs, reached = rung_epochs(job.accuracy_TSE.shape[-1]), dict[tuple[int, int], int]()
     spent = 0.0
     while True:
         known = knowledge(job, reached)
-        plan = policy.next(known, Limits(cost=budget * job.exhaustive_cost * (1 + 1e-9) - spent))
+        plan = policy.next(known, Limits(cost=budget * job.exhaustive_cost * (1 + 1e-9) - spent, chance=sure))
         if not plan.steps:
             view = outlook(Model(known).posterior)
             assert view.choice is not None

@@ -95,9 +95,10 @@ def _moved(model: Model, steps: Sequence[Step]) -> Matrix:
 
 
 def _root(covariance_AA: Matrix) -> Matrix:
-    """A square root that takes a covariance of any rank."""
+    """The symmetric square root. Any rank will do, and arms that are alike stay alike: it does not depend on which
+    eigenvectors an equal eigenvalue happens to get."""
     values, vectors = np.linalg.eigh((covariance_AA + covariance_AA.T) / 2)
-    return np.asarray(vectors * np.sqrt(values.clip(min=0)))
+    return np.asarray(vectors * np.sqrt(values.clip(min=0)) @ vectors.T)
 
 
 @functools.lru_cache(maxsize=64)

@@ -67,6 +67,11 @@ def test_exhaustive_pays_for_everything_and_finds_the_best(job: Job) -> None:
     assert job.regret(outcome.teacher) == 0
 
 
+def test_a_policy_that_is_sure_enough_stops(job: Job) -> None:
+    unlimited = follow(POLICIES["posterior"], job, 9.0)
+    assert follow(POLICIES["posterior"], job, 9.0, sure=0.5).share < unlimited.share
+
+
 def test_the_most_accurate_teacher_costs_nothing(job: Job) -> None:
     assert most_accurate(replace(job, teacher_accuracy_T=np.array([0.1, 0.9, 0.2, 0.3]))).teacher == job.teachers[1]
     assert most_accurate(job).share == 0
@@ -89,7 +94,8 @@ def test_every_way_of_choosing_gets_a_row_and_the_targets_are_judged() -> None:
     assert all(0 <= row["share"] <= 1 + 1e-6 and row["regret"] >= 0 for row in rows)
     by_name = {each["name"]: each for each in selection.targets(selection.averaged(rows))}
     assert by_name["its cost"]["met"]
-    assert by_name["90% set holds the best"]["value"] >= 0.75
+    assert by_name["90% set holds the best at that cost"]["value"] >= 0.75
+    assert by_name["90% set holds the best at a job's default certainty"]["value"] >= 0.75
 
 
 def test_a_prior_learns_from_other_tables() -> None:

@@ -81,6 +81,13 @@ class TestProperties:
         assert set(view.best_set) == {name(0), name(1)}
         assert view.chances[name(0)] == pytest.approx(0.5, abs=0.03)
 
+    def test_the_order_of_equals_is_not_decided_by_rounding(self) -> None:
+        """Otherwise another machine would train other teachers first."""
+        belief = Model(job(*(arm(index) for index in range(6)))).posterior
+        noise = np.random.Generator(np.random.PCG64(0)).normal(size=(6, 6)) * 1e-16
+        moved = replace(belief, covariance_AA=belief.covariance_AA + noise + noise.T)
+        assert list(outlook(moved).chances) == list(outlook(belief).chances)
+
     def test_failed_arms_are_not_ranked(self) -> None:
         failed = replace(arm(1, {0: (0.99,)}), failed=True)
         assert outlook(Model(job(arm(0, {0: (0.5,)}), failed)).posterior).choice == name(0)
