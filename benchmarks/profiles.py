@@ -2,10 +2,10 @@
 
     DPK_DATA_ROOT=… python -m benchmarks.profiles [--processes N] [--report]
 
-Five teachers teach one student under both profiles on the same five seeds. Kendall's τ-b is between the teachers' mean
-test accuracies over seeds. Its 90% interval is a bootstrap over seeds, with the teachers as they are; beside it stands
-how far a profile agrees with itself between two halves of its seeds, which no profile can be expected to beat. Goes on
-where it stopped.
+The teachers and the student of a table whose teachers differ (`train_tables`), under both profiles on the same five
+seeds; the trainings of `probe` are the table's own. Kendall's τ-b is between the teachers' mean test accuracies over
+seeds. Its 90% interval is a bootstrap over seeds, with the teachers as they are; beside it stands how far a profile
+agrees with itself between two halves of its seeds, which no profile can be expected to beat. Goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -20,15 +20,11 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from benchmarks import record, trials
-from benchmarks.subsets import FASHION_14, Subset
-from dpk_core.recipes import SMALL
-from dpk_core.spec import MethodSpec, ProfileName, TrainingSpec
+from benchmarks.subsets import Subset
+from benchmarks.train_tables import DEFINITIONS, SEEDS
+from dpk_core.spec import ProfileName, TrainingSpec
 
-SEEDS = (0, 1, 2, 3, 4)
-RECIPE = replace(SMALL, name="benchmark", epochs=8, batch_size=64, augmentation="crop_flip")
-TEACHER_RECIPE = replace(RECIPE, epochs=16)
-STUDENT = "cifar/resnet8w4"
-TEACHERS = ("cifar/resnet8", "cifar/resnet14w8", "cifar/resnet20", "cifar/resnet56", "cifar/wrn_40_1")
+DEFINITION = next(each for each in DEFINITIONS if each.name == "cifar-plain4")
 PROFILES: tuple[ProfileName, ...] = ("probe", "paper")
 DRAWS = 10_000
 CONFIDENCE = 0.9
@@ -38,28 +34,23 @@ LEAST_TAU = 0.8
 Accuracies = NDArray[np.float64]
 
 
-def teacher(model: str) -> TrainingSpec:
-    """A teacher's own training."""
-    return trials.teacher_spec(FASHION_14, model, TEACHER_RECIPE)
-
-
 def student(profile: ProfileName, model: str, seed: int) -> TrainingSpec:
     """The student's training under a teacher and a profile."""
-    method = MethodSpec(name="dpk", profile=profile)
-    return trials.student_spec(FASHION_14, STUDENT, RECIPE, seed, method, teacher(model))
+    found = DEFINITION.spec("dpk", model, seed)
+    return replace(found, method=replace(found.method, profile=profile))
 
 
 def wanted() -> list[tuple[Subset, TrainingSpec]]:
     """Every training, seed by seed."""
-    specs = [teacher(model) for model in TEACHERS]
-    specs += [student(profile, model, seed) for seed in SEEDS for profile in PROFILES for model in TEACHERS]
-    return [(FASHION_14, spec) for spec in specs]
+    specs = [DEFINITION.teacher(model) for model in DEFINITION.teachers]
+    specs += [student(profile, model, seed) for seed in SEEDS for profile in PROFILES for model in DEFINITION.teachers]
+    return [(DEFINITION.subset, spec) for spec in specs]
 
 
 def accuracies(profile: ProfileName) -> Accuracies:
     """Test accuracies, teachers x seeds. Raises LookupError where a training is missing."""
     rows = []
-    for model in TEACHERS:
+    for model in DEFINITION.teachers:
         done = [trials.load(student(profile, model, seed)) for seed in SEEDS]
         if any(trial is None for trial in done):
             raise LookupError(f"{model} under {profile} is not finished on every seed")
@@ -95,8 +86,8 @@ def report() -> None:
     found = {profile: accuracies(profile) for profile in PROFILES}
     value, (low, high) = tau(*(each.mean(1) for each in found.values())), interval(found["probe"], found["paper"])
     rows: list[dict[str, Any]] = []
-    for index, model in enumerate(TEACHERS):
-        own = trials.load(teacher(model))
+    for index, model in enumerate(DEFINITION.teachers):
+        own = trials.load(DEFINITION.teacher(model))
         assert own is not None
         row: dict[str, Any] = {"teacher": model, "teacher_test_accuracy": round(100 * own.test_accuracy, 2)}
         for profile, found_TS in found.items():
@@ -114,7 +105,8 @@ def report() -> None:
     itself = {profile: round(agreement_with_itself(each), 3) for profile, each in found.items()}
     result = {
         "command": "python -m benchmarks.profiles", "machine": record.machine(torch.device("cpu")),
-        "versions": record.versions(), "seeds": list(SEEDS), "student": STUDENT, "data": FASHION_14.name,
+        "versions": record.versions(), "seeds": list(SEEDS), "student": DEFINITION.student,
+        "data": DEFINITION.subset.name,
         "tau": round(value, 3), "tau_low": round(low, 3), "tau_high": round(high, 3), "confidence": CONFIDENCE,
         "agreement_with_itself": itself,
         "targets": [{"name": "Kendall's tau of probe and paper", "value": round(value, 3), "target": LEAST_TAU,

@@ -40,7 +40,6 @@ class Subset:
 
 
 FASHION = Subset(name="fashion_7k", source="fashion_mnist", train=7_500)
-FASHION_14 = Subset(name="fashion_14px_2k", source="fashion_mnist", train=2_500, halved=1)
 CIFAR = Subset(name="cifar100_coarse_16px", source="cifar100_20k", train=12_500, halved=1, coarse=True)
 FASHION_TABLE = Subset(name="fashion_14px_5k", source="fashion_mnist", train=5_000, halved=1)
 CIFAR_TABLE = Subset(name="cifar100_coarse_16px_7k", source="cifar100_20k", train=7_500, halved=1, coarse=True)
