@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dpk_core.selection.knowledge import Arm, Knowledge
 from dpk_core.selection.outlook import Outlook, outlook
 from dpk_core.selection.posterior import Model
-from dpk_core.selection.statistics import mean
+from dpk_core.selection.statistics import in_words, mean
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,32 +43,31 @@ def promotions(knowledge: Knowledge, count: int) -> tuple[Promotion, ...]:
             teacher=arm.teacher or "", promoted=place < count,
             reason=f"{_said(arm, knowledge, view)}."
             if place < count
-            else f"{_said(arm, knowledge, view)}{_behind(arm, last)}.",
+            else f"{_said(arm, knowledge, view)}; {_behind(arm, last, means)}.",
         )
         for place, arm in enumerate(order)
     )  # fmt: skip
 
 
 def _said(arm: Arm, knowledge: Knowledge, view: Outlook) -> str:
-    chance = f"Was best with a chance of {_rounded(view.chances[arm.teacher])}"
+    chance = f"Was best with a chance of {in_words(view.chances[arm.teacher])}"
     rung = _highest(arm)
     if rung is None:
         return f"{chance}, before any training under it"
     return f"{chance} after {_where(arm, rung, knowledge)}: {_percent(arm, rung)}"
 
 
-def _rounded(chance: float) -> str:
-    """In whole percents, its ends never quite reached."""
-    return "less than 1%" if chance < 0.005 else "over 99%" if chance > 0.995 else f"{chance:.0%}"
-
-
-def _behind(arm: Arm, last: Arm) -> str:
-    """What the last one promoted had at the rung at which the arm was stopped, over the seeds of both."""
+def _behind(arm: Arm, last: Arm, means: Mapping[str | None, float]) -> str:
+    """What the last one promoted had at the rung at which the arm was stopped, over the seeds of both; where they share
+    none, what is expected of both in full training."""
     rung = _highest(arm)
-    if rung is None or not (common := set(arm.at(rung)) & set(last.at(rung))):
-        return ""
-    theirs = mean({seed: value for seed, value in last.at(rung).items() if seed in common})
-    return f"; the last one promoted, {last.label}, had {100 * theirs:.1f}%"
+    if rung is not None and (common := set(arm.at(rung)) & set(last.at(rung))):
+        theirs = mean({seed: value for seed, value in last.at(rung).items() if seed in common})
+        return f"the last one promoted, {last.label}, had {100 * theirs:.1f}%"
+    expected, theirs = means[arm.teacher], means[last.teacher]
+    return (
+        f"{100 * expected:.1f}% expected in full training, of the last one promoted, {last.label}, {100 * theirs:.1f}%"
+    )
 
 
 def _where(arm: Arm, rung: int, knowledge: Knowledge) -> str:

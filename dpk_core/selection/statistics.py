@@ -23,6 +23,11 @@ class Estimate:
     confidence: float = CONFIDENCE
 
 
+def in_words(chance: float) -> str:
+    """A chance in whole percents, its ends never quite reached: `less than 1%`, `62%`, `over 99%`."""
+    return "less than 1%" if chance < 0.005 else "over 99%" if chance > 0.995 else f"{chance:.0%}"
+
+
 def mean(values: Mapping[int, float]) -> float:
     """Mean over seeds, summed in the seeds' order so that it does not depend on the order of arrival."""
     return math.fsum(values[seed] for seed in sorted(values)) / len(values)

@@ -5,6 +5,7 @@ Everything comes from the belief about full student accuracies, so seeds and the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -18,7 +19,7 @@ from dpk_core.selection.outlook import (
     outlook,
 )
 from dpk_core.selection.posterior import Model, Posterior
-from dpk_core.selection.statistics import CONFIDENCE, Estimate
+from dpk_core.selection.statistics import CONFIDENCE, Estimate, in_words
 
 LEAST_SEEDS = 2
 """Full trainings that it takes to tell a better teacher from luck."""
@@ -61,6 +62,18 @@ class _View:
     def clear(self, difference: Estimate) -> bool:
         return difference.low > 0 and difference.value > self.margin
 
+    @property
+    def helpful(self) -> tuple[Arm, ...]:
+        """Those of `trained` that are clearly better than no teacher."""
+        return tuple(arm for arm in self.trained if self.clear(self.gain(arm)))
+
+    @property
+    def not_ruled_out(self) -> tuple[Arm, ...]:
+        """The teachers that were not trained fully, and yet it takes them to hold the best one with confidence."""
+        trained = {arm.teacher for arm in self.trained}
+        arms = {arm.teacher: arm for arm in self.belief.arms}
+        return tuple(arms[teacher] for teacher in self.among.best_set if teacher not in trained)
+
 
 def gains(knowledge: Knowledge) -> dict[str, Estimate]:
     """Full accuracy over no teacher, for every teacher that was trained fully on enough seeds.
@@ -79,7 +92,7 @@ def decide(
     """The verdict on what is known. `final`: no further result will come. `prefer_cheaper`: of teachers that cannot be
     told apart, the one whose trainings cost least is taken. `margin`: differences up to it do not count."""
     if not any(arm.curves for arm in knowledge.teachers.ranked):
-        reason = "no student came to the end of a training." if final else "no student was trained yet."
+        reason = "no student came to the end of a training under a teacher." if final else "no teacher was tried yet."
         return _undecided(reason, final=final)
     model = Model(knowledge)
     belief = model.posterior
@@ -90,7 +103,7 @@ def decide(
     verdict = _judge(view, prefer_cheaper=prefer_cheaper) if final else _undecided(_so_far(view), final=False)
     taken = verdict.best or view.among.choice
     # That a cheaper one is taken in its place is no change of mind about the best.
-    best = view.trained[0].teacher if verdict.best is not None else taken
+    best = view.helpful[0].teacher if verdict.best is not None else taken
     return replace(
         verdict, margin=margin, chance=view.among.chances[taken], near=chance_within(belief.teachers, taken, margin),
         regret=expected_regret(belief.teachers, taken), change=chance_of_change(model, _remaining(knowledge), best),
@@ -106,15 +119,14 @@ def _judge(view: _View, *, prefer_cheaper: bool) -> Verdict:
             else "no teacher's full training came to its end"
         )
         return _undecided(f"{ahead}{why}.", final=True)
-    best = view.trained[0]
     if not _has_baseline(view.knowledge):
         why = "the arm without a teacher was not trained fully, so its worth is unknown"
-        return _undecided(f"{best.label} came out ahead, but {why}.", final=True)
-    gain = view.gain(best)
-    if not view.clear(gain):
-        return Verdict(kind="no_teacher", sentence=_no_help(best, gain), best=None, tied=(), final=True)
-    equal, open_ = _equals(view, best), _not_ruled_out(view)
-    able = [arm for arm in (best, *equal) if view.clear(view.gain(arm))]
+        return _undecided(f"{view.trained[0].label} came out ahead, but {why}.", final=True)
+    if not view.helpful:
+        return _without_help(view)
+    best, open_ = view.helpful[0], view.not_ruled_out
+    equal = _equals(view, best)
+    able = [arm for arm in (best, *equal) if arm in view.helpful]
     taken = min(able, key=lambda arm: arm.cost) if prefer_cheaper else best
     equal = tuple(arm for arm in (best, *equal) if arm is not taken)
     return Verdict(
@@ -126,6 +138,15 @@ def _judge(view: _View, *, prefer_cheaper: bool) -> Verdict:
     )
 
 
+def _without_help(view: _View) -> Verdict:
+    """No teacher that was trained fully is clearly of use. Another one may be, unless it is ruled out."""
+    hopeful = [arm for arm in view.not_ruled_out if view.gain(arm).high > view.margin]
+    if hopeful:
+        names = _listed([arm.label for arm in hopeful])
+        return _undecided(f"{_no_help(view)}. {names} may help, but {_was(hopeful)} not trained fully.", final=True)
+    return Verdict(kind="no_teacher", sentence=f"Take no teacher: {_no_help(view)}.", best=None, tied=(), final=True)
+
+
 def _equals(view: _View, best: Arm) -> tuple[Arm, ...]:
     """Of the teachers trained fully, those that are not clearly worse than the best."""
     return tuple(
@@ -133,13 +154,6 @@ def _equals(view: _View, best: Arm) -> tuple[Arm, ...]:
         for arm in view.trained
         if arm is not best and not view.clear(view.belief.difference(best.teacher, arm.teacher))
     )
-
-
-def _not_ruled_out(view: _View) -> tuple[Arm, ...]:
-    """The teachers that were not trained fully, and yet it takes them to hold the best one with confidence."""
-    trained = {arm.teacher for arm in view.trained}
-    arms = {arm.teacher: arm for arm in view.belief.arms}
-    return tuple(arms[teacher] for teacher in view.among.best_set if teacher not in trained)
 
 
 def _trained(knowledge: Knowledge, belief: Posterior) -> tuple[Arm, ...]:
@@ -172,17 +186,20 @@ def _undecided(reason: str, *, final: bool) -> Verdict:
 
 def _so_far(view: _View) -> str:
     among = view.among
-    lead = f"{_label(view, among.choice)} leads, best with a chance of {among.chances[among.choice]:.0%}"
+    lead = f"{_label(view, among.choice)} leads, best with a chance of {in_words(among.chances[among.choice])}"
     others = [_label(view, teacher) for teacher in among.best_set if teacher != among.choice]
     return f"{lead}; {_listed(others)} may still be better." if others else f"{lead}."
 
 
-def _no_help(best: Arm, gain: Estimate) -> str:
-    change = f"changes the student by {_points(gain.value)} points ({_span(gain)})"
+def _no_help(view: _View) -> str:
+    best, gain = view.trained[0], view.gain(view.trained[0])
+    all_trained = len(view.trained) == len(view.knowledge.teachers.ranked)
+    change = f"{best.label}, changes the student by {_points(gain.value)} points ({_span(gain)})"
+    which = "the best one" if all_trained else "the best of those trained fully"
     if gain.high < 0:
-        return f"Take no teacher: even the best one, {best.label}, {change}: it does harm."
+        return f"even {which}, {change}: it does harm"
     meaning = "is too little to matter" if gain.low > 0 else "is within noise of nothing"
-    return f"Take no teacher: the best one, {best.label}, {change}, which {meaning}."
+    return f"{which}, {change}, which {meaning}"
 
 
 def _praise(view: _View, taken: Arm, equal: tuple[Arm, ...], *, cheapest: bool) -> str:
@@ -218,6 +235,10 @@ def _points(fraction: float) -> str:
 
 def _span(estimate: Estimate) -> str:
     return f"{100 * CONFIDENCE:.0f}% interval {_points(estimate.low)} to {_points(estimate.high)}"
+
+
+def _was(arms: Sequence[Arm]) -> str:
+    return "was" if len(arms) == 1 else "were"
 
 
 def _listed(names: list[str]) -> str:

@@ -17,6 +17,7 @@ from dpk_core.selection.knowledge import Knowledge, Step, free_steps, step_cost
 from dpk_core.selection.outlook import Outlook, chance_within, outlook, worth
 from dpk_core.selection.policies.policy import FREE, STOP_DONE, Limits, Plan, affordable, within
 from dpk_core.selection.posterior import Model, Posterior
+from dpk_core.selection.statistics import in_words
 
 LEAST_WORTH = 1e-5
 """A thousandth of a point: what promises less is not worth training for, and may be no more than rounding."""
@@ -79,9 +80,9 @@ def _sure(belief: Posterior, view: Outlook, limits: Limits) -> str | None:
     if limits.chance is None:
         return None
     if view.chances[view.choice] >= limits.chance:
-        return f"The choice is best with a chance of {view.chances[view.choice]:.0%}."
+        return f"The choice is best with a chance of {in_words(view.chances[view.choice])}."
     if (chance := chance_within(belief, view.choice, limits.margin)) >= limits.chance:
-        near = f"no teacher is better by more than {100 * limits.margin:.1f} points with a chance of {chance:.0%}"
+        near = f"no teacher is better by more than {100 * limits.margin:.1f} points with a chance of {in_words(chance)}"
         return f"It matters too little to go on: {near}."
     return None
 

@@ -71,6 +71,10 @@ class TestPromotions:
         assert "after rung 2 of 4 (25% of the training) on 1 seed: 60." in reason
         assert reason.endswith("; the last one promoted, b, had 75.0%.")
 
+    def test_without_a_seed_in_common_the_threshold_is_what_is_expected(self) -> None:
+        reason = promotions(job(arm("a", 0.80, {0: 2}), arm("b", 0.95, {1: 4})), 1)[1].reason
+        assert "% expected in full training, of the last one promoted, b, 9" in reason
+
     def test_a_teacher_that_was_never_trained_with_says_so(self) -> None:
         answer = promotions(job(arm("a", 0.80, 2), arm("b", 0.95, 2), arm("c", 0.9, {})), 1)
         reasons = {each.teacher: each.reason for each in answer}
@@ -171,6 +175,34 @@ class TestVerdict:
         verdict = decide(known, final=True)
         assert verdict.kind == "no_teacher"
         assert verdict.sentence.endswith("which is too little to matter.")
+
+    def test_no_teacher_is_not_said_while_one_that_may_help_was_not_trained(self) -> None:
+        trained = (arm("a", 0.801), arm("b", 0.795, salt=1), ALONE)
+        verdict = final(*trained, arm("c", 0.83, {0: 1}, salt=2), arm("d", 0.4, 1, salt=4))
+        assert (verdict.kind, verdict.best) == ("undecided", None)
+        assert verdict.sentence.startswith("Undecided: the best of those trained fully, a, changes the student by ")
+        assert verdict.sentence.endswith(" c may help, but was not trained fully.")
+        ruled_out = final(*trained, arm("d", 0.4, 1, salt=4))
+        assert ruled_out.kind == "no_teacher"
+        assert ruled_out.sentence.startswith("Take no teacher: the best of those trained fully, a,")
+
+    def test_one_clear_gain_is_enough_though_another_is_expected_to_be_larger(self) -> None:
+        seeds = tuple(range(8))
+
+        def around(level: float, count: int) -> dict[int, tuple[float, ...]]:
+            return {seed: tuple((level - RISE).tolist()) for seed in seeds[:count]}
+
+        unsure = Arm(teacher="cifar/a", teacher_accuracy=0.9, curves=around(0.806, 2))
+        sure = Arm(teacher="cifar/b", teacher_accuracy=0.9, curves=around(0.805, 8))
+        known = job(unsure, sure, Arm(teacher=None, curves=around(0.8, 8)), seeds=seeds)
+        verdict = decide(replace(known, prior=Prior(picture_spread=1e-4)), final=True)
+        assert verdict.kind == "tie"
+        assert verdict.best == "cifar/b"
+        assert verdict.tied == ("cifar/a",)
+
+    def test_certainty_is_never_claimed(self) -> None:
+        verdict = decide(job(arm("a", 0.9), arm("b", 0.5, salt=1), ALONE), final=False)
+        assert "best with a chance of over 99%" in verdict.sentence
 
     def test_one_seed_decides_nothing(self) -> None:
         one = job(arm("a", 0.9, {0: 4}), arm(None, 0.6, {0: 4}), seeds=(0,))
