@@ -20,7 +20,7 @@ import optuna
 from numpy.typing import NDArray
 
 from benchmarks.table import Table
-from dpk_core.selection.experience import fitted
+from dpk_core.selection.fitting import fitted
 from dpk_core.selection.knowledge import Arm, Knowledge, Prior
 from dpk_core.selection.outlook import Outlook, outlook
 from dpk_core.selection.policies.policy import Limits, Policy

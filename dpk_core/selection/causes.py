@@ -33,7 +33,7 @@ class Causes:
     `mean_A`: what the full accuracies are expected to be before any result.
     """
 
-    def __init__(self, knowledge: Knowledge, seed_variance_R: Matrix) -> None:
+    def __init__(self, knowledge: Knowledge) -> None:
         prior, arms = knowledge.prior, knowledge.ranked
         self._rungs = len(knowledge.rungs)
         seeds = sorted({*knowledge.seeds, *(seed for arm in arms for seed in arm.curves)})
@@ -41,7 +41,7 @@ class Causes:
         x_A, self.mean_A = expected(knowledge)
         self.full_AK, self.levels_LK = _coefficients(prior, arms, x_A, len(seeds))
         apart_RR = np.abs(np.subtract.outer(np.arange(self._rungs), np.arange(self._rungs)))
-        seed_R = np.sqrt(seed_variance_R)
+        seed_R = np.array(knowledge.prior.seed_spread)
         self._luck_RR = np.outer(seed_R, seed_R) * prior.persistence**apart_RR
         self._inverse = [
             np.linalg.inv(self._luck_RR[:count, :count] + JITTER * np.eye(count)) for count in range(self._rungs + 1)
@@ -109,6 +109,17 @@ def _coefficients(prior: Prior, arms: tuple[Arm, ...], x_A: Matrix, seeds: int) 
     return full_AK, np.concatenate((levels_ARK.reshape(-1, causes), by_seed_SK))
 
 
+def slope_evidence(knowledge: Knowledge) -> tuple[float, float]:
+    """What the results alone tell of the slope: a precision, and that times the value they point to.
+
+    The belief about the slope after the results less that before them, as both are normal.
+    """
+    spread, before = knowledge.prior.slope_spread, knowledge.prior.slope
+    told, mean = ByCauses(knowledge).slope
+    precision = max(0.0, 1 / told**2 - 1 / spread**2)
+    return precision, mean / told**2 - before / spread**2
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Ahead:
     """New results by their training and rung: their covariance with the arms and with each other."""
@@ -121,11 +132,11 @@ class _Ahead:
 class ByCauses:
     """The same as `results.ByResults`, by way of the causes."""
 
-    def __init__(self, knowledge: Knowledge, seed_variance_R: Matrix) -> None:
+    def __init__(self, knowledge: Knowledge) -> None:
         self._arms = knowledge.ranked
         self._rungs = len(knowledge.rungs)
         self._index = {arm.teacher: index for index, arm in enumerate(self._arms)}
-        causes = self._causes = Causes(knowledge, seed_variance_R)
+        causes = self._causes = Causes(knowledge)
         surprises = {
             (index, causes.seeds[seed]): np.array(curve, dtype=np.float64) - causes.mean_A[index]
             for index, arm in enumerate(self._arms)
@@ -145,6 +156,13 @@ class ByCauses:
         self.mean_A = causes.mean_A + self._arms_KA.T @ told_K
         self.covariance_AA = self._arms_KA.T @ self._arms_KA
         self._ahead_of_seed: dict[int, _Ahead] = {}
+        slope_K = self._whiten(np.eye(len(weight_K))[1])
+        prior = knowledge.prior
+        self.slope = (
+            prior.slope_spread * float(np.sqrt(slope_K @ slope_K)),
+            prior.slope + prior.slope_spread * float(slope_K @ told_K),
+        )
+        """Sd and mean of the slope."""
 
     def change(self, steps: Sequence[Step]) -> Matrix:
         """`Model.change`, with a column for each new result; of very many, what they do together in A columns."""

@@ -26,8 +26,6 @@ from dpk_core.selection.knowledge import Arm, Knowledge, Step
 from dpk_core.selection.results import ByResults
 from dpk_core.selection.statistics import CONFIDENCE, Estimate
 
-PRIOR_WEIGHT = 6.0
-"""Pseudo-observations behind the prior seed spread."""
 ONE_BY_ONE = 256
 """Results that a job may come to for each of them to have its row in a covariance; more go by their causes."""
 
@@ -89,10 +87,7 @@ class Model:
     def __init__(self, knowledge: Knowledge) -> None:
         self.arms = knowledge.ranked
         results = len(self.arms) * len(knowledge.rungs) * len(knowledge.seeds)
-        variance_R = _seed_variance(knowledge)
-        self._belief: ByResults | ByCauses = (
-            ByResults(knowledge, variance_R) if results <= ONE_BY_ONE else ByCauses(knowledge, variance_R)
-        )
+        self._belief: ByResults | ByCauses = (ByResults if results <= ONE_BY_ONE else ByCauses)(knowledge)
         self.misfit, self.freedom = self._belief.misfit, self._belief.freedom
         self.posterior = Posterior(
             arms=self.arms, mean_A=self._belief.mean_A, covariance_AA=self._belief.covariance_AA
@@ -101,27 +96,3 @@ class Model:
     def change(self, steps: Sequence[Step]) -> Matrix:
         """How the means would move if the steps were taken: AxP, so that they move by it times P standard normals."""
         return self._belief.change(steps)
-
-
-def _seed_variance(knowledge: Knowledge) -> Matrix:
-    """Variance over seeds at each rung: the prior's, corrected by one factor that this job's own results show.
-
-    The residual of the arm x seed layout is looked at rung by rung, so what seeds or arms have in common is out of it.
-    """
-    prior_R = np.array(knowledge.prior.seed_spread) ** 2
-    total, freedom = PRIOR_WEIGHT, PRIOR_WEIGHT
-    for rung in range(len(knowledge.rungs)):
-        rows = [
-            {seed: curve[rung] for seed, curve in arm.curves.items() if len(curve) > rung} for arm in knowledge.ranked
-        ]
-        rows = [row for row in rows if len(row) > 1]
-        seeds = sorted(set.intersection(*map(set, rows))) if rows else []
-        if len(seeds) < 2 or len(rows) < 2:
-            continue
-        table = np.array([[row[seed] for seed in seeds] for row in rows])
-        residual = table - table.mean(1, keepdims=True) - table.mean(0, keepdims=True) + table.mean()
-        # Rungs of one run tell partly the same, so each counts for its share only.
-        weight = 1 / len(knowledge.rungs)
-        total += weight * float((residual**2).sum()) / prior_R[rung]
-        freedom += weight * (len(rows) - 1) * (len(seeds) - 1)
-    return np.asarray(prior_R * total / freedom)

@@ -42,7 +42,7 @@ class _Places:
 class ByResults:
     """What `posterior.Model` answers with: `mean_A` and `covariance_AA` of the full accuracies, `misfit`, `freedom`."""
 
-    def __init__(self, knowledge: Knowledge, seed_variance_R: Matrix) -> None:
+    def __init__(self, knowledge: Knowledge) -> None:
         self._knowledge = knowledge
         self._arms = knowledge.ranked
         self._x_A, prior_mean_A = expected(knowledge)
@@ -55,7 +55,6 @@ class ByResults:
         ]
         self._places = _Places.of([row[:3] for row in rows])
         seen_N = np.array([row[3] for row in rows], dtype=np.float64)
-        self._seed_variance_R = seed_variance_R
         prior_AA = self._between_arms(np.arange(len(self._arms)), np.arange(len(self._arms)))
         if not len(rows):
             self._factor: Matrix | None = None
@@ -111,7 +110,7 @@ class ByResults:
         same_arm, same_seed = np.equal.outer(one.arm, other.arm), np.equal.outer(one.seed, other.seed)
         later = np.maximum.outer(one.rung, other.rung)
         apart = np.abs(np.subtract.outer(one.rung, other.rung))
-        mismatch_R, seed_R = np.array(prior.mismatch), np.sqrt(self._seed_variance_R)
+        mismatch_R, seed_R = np.array(prior.mismatch), np.array(prior.seed_spread)
         luck = np.outer(seed_R[one.rung], seed_R[other.rung]) * prior.persistence**apart
         gain = FLAT**2 * (apart == 0) * (later < last)
         own = mismatch_R[later] ** 2 + prior.picture_spread**2 + same_seed * luck

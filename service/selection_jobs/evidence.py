@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpk_core.codec import from_json
-from dpk_core.selection.experience import fitted, picture_spread
+from dpk_core.selection.fitting import fitted
 from dpk_core.selection.knowledge import Arm, Knowledge, Prior
+from dpk_core.selection.spreads import picture_spread
 from service.selection_jobs.plan import Plan
 from service.selection_jobs.snapshot import ArmRuns, Snapshot
 

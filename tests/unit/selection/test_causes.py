@@ -15,7 +15,6 @@ from dpk_core.selection.posterior import Model
 from dpk_core.selection.results import ByResults
 from tests.unit.selection.made_up import PRIOR, RUNGS, name, reveal, world
 
-VARIANCE_R = np.array(PRIOR.seed_spread) ** 2
 REACHED = {(0, 0): 4, (0, 1): 2, (1, 0): 1, (2, 2): 3, (3, 0): 1}
 TRUTH = np.array([0.80, 0.83, 0.78, 0.81, 0.79])
 
@@ -30,7 +29,7 @@ def some_job(reached: dict[tuple[int, int], int]) -> Knowledge:
 
 
 def both(reached: dict[tuple[int, int], int]) -> tuple[ByResults, ByCauses]:
-    return ByResults(some_job(reached), VARIANCE_R), ByCauses(some_job(reached), VARIANCE_R)
+    return ByResults(some_job(reached)), ByCauses(some_job(reached))
 
 
 def moved(change_AP: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from dpk_core.selection.experience import fitted, learn, picture_spread
+from dpk_core.selection.experience import learn
+from dpk_core.selection.fitting import fitted
 from dpk_core.selection.knowledge import Knowledge, Prior
 from dpk_core.selection.outlook import outlook
 from dpk_core.selection.posterior import Model
-from tests.unit.selection.made_up import PRIOR, RUNGS, SEEDS, arm, job, reveal, world
+from dpk_core.selection.spreads import picture_spread
+from tests.unit.selection.made_up import PRIOR, RUNGS, SEEDS, arm, job, name, reveal, world
 
 WHOLE = {(index, seed): len(RUNGS) for index in range(6) for seed in SEEDS}
 WILD = replace(
@@ -19,6 +22,8 @@ WILD = replace(
     teacher_spread=0.04,
 )  # fmt: skip
 """Four times as wide as the default."""
+RISING = replace(PRIOR, seed_spread=(0.06, 0.05, 0.035, 0.006))
+"""Early rungs vary as curves do that have so far to rise."""
 
 
 def jobs(count: int, prior: Prior, seed: int = 0) -> list[Knowledge]:
@@ -55,8 +60,78 @@ class TestLearn:
         assert found.slope == pytest.approx(0.5, abs=0.1)
         assert found.slope_spread < PRIOR.slope_spread
 
+    def test_the_slope_is_found_though_only_those_that_did_well_were_trained_fully(self) -> None:
+        """Among the two best of six, students differ little, whatever their teachers' accuracies."""
+        steep, jobs = 0.5, [_default_job(seed, 0.5) for seed in range(60)]
+        found = learn(jobs, PRIOR)
+        assert found.slope == pytest.approx(steep, abs=2 * found.slope_spread)
+        whole = [
+            replace(known, arms=tuple(arm for arm in known.arms if len(arm.at(len(RUNGS) - 1)) > 1)) for known in jobs
+        ]
+        flattened = learn(whole, PRIOR)
+        assert flattened.slope < found.slope - 0.03
+        assert flattened.slope_spread > found.slope_spread
+
+    def test_what_dropped_trainings_told_of_the_slope_is_as_sure_as_it_says(self) -> None:
+        off = []
+        for seed in range(100):
+            truth = float(np.random.Generator(np.random.PCG64(seed)).normal(PRIOR.slope, PRIOR.slope_spread))
+            found = learn([_default_job(1000 + seed, truth)], PRIOR)
+            off.append((found.slope - truth) / found.slope_spread)
+        assert 0.8 < np.std(off) < 1.2
+
+    def test_the_same_teachers_again_tell_less_of_the_slope_than_others(self) -> None:
+        known = _default_job(0, 0.5)
+        others = replace(known, arms=tuple(replace(arm, teacher=f"other/{arm.teacher}") for arm in known.arms))
+        again, anew = (learn([known, second], PRIOR).slope_spread for second in (known, others))
+        assert anew < again < learn([known], PRIOR).slope_spread
+
+
+def _default_job(seed: int, slope: float) -> Knowledge:
+    """Six teachers are probed on one seed, the two that look best are trained fully on all of them."""
+    chance = np.random.Generator(np.random.PCG64(seed))
+    accuracy = 0.8 + 0.02 * chance.normal(size=6)
+    truth = 0.7 + slope * (accuracy - 0.8) + PRIOR.teacher_spread * chance.normal(size=6)
+    table = world(chance, truth, RISING)
+    best = np.argsort(table[:, 0, 1])[-2:]
+    whole = {(int(index), each): len(RUNGS) for index in best for each in SEEDS}
+    known = reveal(table, {**{(index, 0): 2 for index in range(6)}, **whole})
+    arms = tuple(
+        replace(arm, teacher=f"{seed}/{arm.teacher}", teacher_accuracy=float(own))
+        for arm, own in zip(known.arms, accuracy, strict=True)
+    )
+    return replace(known, arms=arms)
+
 
 class TestFitted:
+    def test_intervals_hold_the_truth_as_often_as_they_say(self) -> None:
+        held, count = 0, 0
+        for seed in range(60):
+            chance = np.random.Generator(np.random.PCG64(seed))
+            truth = 0.7 + PRIOR.teacher_spread * chance.normal(size=6)
+            belief = Model(fitted(reveal(world(chance, truth), WHOLE))).posterior
+            for one, other in itertools.combinations(range(6), 2):
+                apart = belief.difference(name(one), name(other))
+                held, count = held + (apart.low <= truth[one] - truth[other] <= apart.high), count + 1
+        assert 0.87 < held / count < 0.94
+
+    @pytest.mark.parametrize("rungs", [1, 2, 4])
+    def test_a_hopeless_teacher_does_not_change_a_winner_that_is_clear(self, rungs: int) -> None:
+        clear = 0
+        for seed in range(30):
+            chance = np.random.Generator(np.random.PCG64(seed))
+            table = world(chance, np.append(0.7 + PRIOR.teacher_spread * chance.normal(size=5), 0.5))
+            reached = {(index, each): len(RUNGS) for index in range(5) for each in SEEDS}
+            without = reveal(table, reached)
+            beside = reveal(table, {**reached, (5, 0): rungs})
+            few = replace(without, arms=without.arms[:5])
+            view, later = (outlook(Model(fitted(each)).posterior) for each in (few, beside))
+            if view.chances[view.choice] > 0.6:
+                clear += 1
+                assert later.choice == view.choice
+            assert later.choice in view.best_set
+        assert clear > 10
+
     def test_what_the_prior_expects_changes_little(self) -> None:
         for known in jobs(5, PRIOR):
             few = replace(known, arms=tuple(replace(each, curves={0: each.curves[0][:2]}) for each in known.arms))
@@ -103,8 +178,8 @@ class TestFitted:
         for _ in range(100):
             truth = 0.7 + WILD.teacher_spread * chance.normal(size=6)
             known = reveal(world(chance, truth, WILD), {(index, 0): 2 for index in range(6)})
-            for name, each in (("as it is", known), ("fitted", fitted(known))):
-                held[name] += f"family/teacher{int(truth.argmax())}" in outlook(Model(each).posterior).best_set
+            for which, each in (("as it is", known), ("fitted", fitted(known))):
+                held[which] += name(int(truth.argmax())) in outlook(Model(each).posterior).best_set
         assert held["fitted"] >= 84
         assert held["fitted"] > held["as it is"]
 

@@ -231,8 +231,8 @@ class TestVerdict:
         assert verdict.change > 0
 
     def test_a_dropped_teacher_that_may_be_as_good_is_named_and_tied(self) -> None:
-        trained = (arm("a", 0.90), arm("b", 0.91, salt=1), ALONE)
-        near, far = arm("c", 0.93, {0: 1}, salt=3), arm("d", 0.5, 1, salt=4)
+        trained = (arm("a", 0.89), arm("b", 0.91, salt=1), ALONE)
+        near, far = arm("c", 0.965, {0: 1}, salt=3), arm("d", 0.5, 1, salt=4)
         verdict = final(*trained, near, far)
         assert verdict.sentence.endswith(" Not trained fully and not ruled out: c.")
         assert (verdict.kind, verdict.tied) == ("tie", ("cifar/c",))
@@ -255,7 +255,7 @@ class TestVerdict:
         assert final(*arms).best == final(*arms, arm("z", hopeless, 1, salt=3)).best
 
     def test_the_order_of_the_arms_is_irrelevant(self) -> None:
-        arms = (arm("a", 0.90), arm("b", 0.95, salt=1), arm("c", 0.949, 2, salt=2), ALONE)
+        arms = (arm("a", 0.90), arm("b", 0.95, salt=1), arm("c", 0.9659, 2, salt=2), ALONE)
         assert final(*arms) == final(*arms[::-1])
 
 

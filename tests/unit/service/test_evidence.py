@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from dpk_core.codec import to_json
-from dpk_core.selection.experience import picture_spread
 from dpk_core.selection.knowledge import Prior
+from dpk_core.selection.spreads import picture_spread
 from service.database.tables import Candidate, JobRun, Run, SelectionJob
 from service.database.types import utc_now
 from service.selection_jobs.evidence import Evidence, Stored, knowledge, paces
