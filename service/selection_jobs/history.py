@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -25,13 +26,13 @@ from service.selection_jobs.evidence import spread_over_pictures
 from service.selection_jobs.plan import Plan, rung_epoch
 
 NEWEST = 2000
-"""Full trainings looked back at; more would make a page slow and change the estimate little."""
+"""Trainings looked back at; more would make a page slow and change the estimate little."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Training:
-    """A student's finished training. `group`: what it has in common with those it may be compared with; `subject`: its
-    content but for the seed."""
+    """A student's training as far as it finished. `group`: what it has in common with those it may be compared with;
+    `subject`: its content but for the seed."""
 
     key: str
     group: str
@@ -44,6 +45,16 @@ class _Training:
     def teacher_key(self) -> str | None:
         teacher = self.spec["training"]["teacher"]
         return None if teacher is None else str(teacher["training_key"])
+
+    @property
+    def epochs(self) -> int:
+        """Of the full training."""
+        return int(self.spec["training"]["recipe"]["epochs"])
+
+    @property
+    def stopped_at(self) -> int:
+        """Epochs that it went."""
+        return int(self.spec["stop_epoch"])
 
 
 def learned(session: Session, job: SelectionJob, plan: Plan) -> Prior:
@@ -76,10 +87,11 @@ def _knowledge(
     curves: dict[str, dict[int, tuple[float, ...]]] = defaultdict(dict)
     keys: dict[str, str | None] = {}
     for each in group:
-        rungs = [rung_epoch(fraction, each.spec["stop_epoch"]) for fraction in plan.fractions]
-        values = {**measured.get(each.key, {}), each.spec["stop_epoch"]: each.result["validation_accuracy"]}
-        if all(rung in values for rung in rungs):
-            curves[each.subject][each.seed] = tuple(values[rung] for rung in rungs)
+        rungs = [rung_epoch(fraction, each.epochs) for fraction in plan.fractions]
+        values = {**measured.get(each.key, {}), each.stopped_at: each.result["validation_accuracy"]}
+        reached = tuple(values[rung] for rung in takewhile(values.__contains__, rungs))
+        if reached:
+            curves[each.subject][each.seed] = reached
             keys[each.subject] = each.teacher_key
     arms = tuple(
         Arm(
@@ -95,7 +107,7 @@ def _knowledge(
 def _picture_spread(group: Sequence[_Training]) -> float | None:
     results: dict[str, dict[int, dict[str, Any] | None]] = defaultdict(dict)
     for each in group:
-        if each.teacher_key is not None:
+        if each.teacher_key is not None and each.stopped_at == each.epochs:
             results[each.subject][each.seed] = each.result
     return spread_over_pictures([by_seed for _, by_seed in sorted(results.items())])
 
@@ -103,7 +115,7 @@ def _picture_spread(group: Sequence[_Training]) -> float | None:
 def _trainings(session: Session, job: SelectionJob, plan: Plan) -> list[_Training]:
     own = {plan.student_run(arm, seed, plan.epochs).training.key() for arm in plan.arms for seed in plan.seeds}
     chosen = select(Run.training_key, Run.seed, Run.spec, Run.result).where(
-        Run.purpose == "full",
+        Run.purpose.in_(("full", "probe")),
         Run.state == "finished",
         Run.method.in_((plan.method.name, "none")),
         Run.dataset == plan.dataset,
@@ -111,7 +123,7 @@ def _trainings(session: Session, job: SelectionJob, plan: Plan) -> list[_Trainin
     )
     rows = session.execute(chosen.order_by(Run.finished_at.desc(), Run.id).limit(NEWEST))
     methods = to_json(plan.method), to_json(MethodSpec(name="none"))
-    return [
+    found = [
         _training(key, seed, spec, result)
         for key, seed, spec, result in rows
         if result is not None
@@ -119,6 +131,8 @@ def _trainings(session: Session, job: SelectionJob, plan: Plan) -> list[_Trainin
         and spec["training"]["data_fingerprint"] == plan.data_fingerprint
         and spec["training"]["method"] in methods
     ]
+    furthest = sorted(found, key=lambda each: each.stopped_at)
+    return list({each.key: each for each in furthest}.values())
 
 
 def _training(key: str, seed: int, spec: dict[str, Any], result: dict[str, Any]) -> _Training:

@@ -172,7 +172,9 @@ class TestReuse:
 
     def test_another_student_reuses_the_teachers_only(self) -> None:
         drive.run_to_end(drive.submit())
-        other = drive.submit(drive.request().model_copy(update={"student": ModelChoice(model="cifar/resnet8")}))
+        other = drive.submit(
+            drive.request(policy="halving").model_copy(update={"student": ModelChoice(model="cifar/resnet8")})
+        )
         drive.advance(other)
         assert {run.state for run in drive.runs_of(other, purpose="teacher")} == {"finished"}
         assert {run.state for run in drive.runs_of(other, purpose="probe")} == {"queued"}
@@ -191,6 +193,13 @@ class TestReuse:
         assert _prior(again) == Prior().at((0.25, 0.5, 1.0)), "what it reuses itself teaches it nothing"
         drive.run_to_end(other)
         assert _prior(other) == learnt
+
+    def test_what_was_dropped_teaches_how_far_a_student_follows_its_teacher(self) -> None:
+        board = finished(policy="halving", promote=1, audit=0.0)
+        assert any(row.status == "not_promoted" for row in board.rows)
+        other = drive.submit(drive.request().model_copy(update={"student": ModelChoice(model="cifar/resnet8")}))
+        drive.advance(other)
+        assert _prior(other).slope_spread < 0.9 * Prior().slope_spread
 
     def test_where_earlier_jobs_leave_no_doubt_nothing_is_explored_and_it_says_so(self) -> None:
         for epochs in (8, 9):
