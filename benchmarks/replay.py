@@ -24,22 +24,38 @@ from dpk_core.selection.fitting import fitted
 from dpk_core.selection.knowledge import Arm, Knowledge, Prior
 from dpk_core.selection.outlook import Outlook, outlook
 from dpk_core.selection.policies.policy import Limits, Policy
+from dpk_core.selection.policies.registry import POLICIES
 from dpk_core.selection.posterior import Model
+from dpk_core.selection.promotion import promotions
+from dpk_core.selection.statistics import CONFIDENCE
+from dpk_core.selection.verdict import Verdict, decide
 
 SEEDS = 3
 RUNGS = (0.125, 0.25, 0.5, 1.0)
+PROMOTE = 2
+"""Teachers that a job trains fully in the end, unless it says otherwise."""
+UNLIMITED = 9.0
+"""A share of everything that cannot be used up."""
+
+Reached = Mapping[tuple[int, int], int]
+"""Rungs that the training of a teacher on a seed, by their places, was carried through."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """T teachers, three seeds, E epochs. `cost_TSE`: seconds up to and including each epoch."""
+    """T teachers, three seeds, E epochs. `cost_TSE`: seconds up to and including each epoch. `places`: the teachers'
+    arms in the table, `seeds`: the seeds drawn; `alone_SE`, `alone_cost_SE`: of the student without a teacher."""
 
     teachers: tuple[str, ...]
     teacher_accuracy_T: NDArray[np.float64]
     accuracy_TSE: NDArray[np.float64]
     cost_TSE: NDArray[np.float64]
+    alone_SE: NDArray[np.float64]
+    alone_cost_SE: NDArray[np.float64]
     truth_T: NDArray[np.float64]
     unseen_T: NDArray[np.float64]
+    places: NDArray[np.int64]
+    seeds: NDArray[np.int64]
     prior: Prior
 
     @property
@@ -65,22 +81,47 @@ class Outcome:
     view: Outlook | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WholeJob:
+    """`outcome`: the teacher named, or else the likeliest, and the cost as a share of everything, the student without a
+    teacher included; `known`: all results, `reached`: how many rungs of which teacher and seed by their places."""
+
+    outcome: Outcome
+    verdict: Verdict
+    known: Knowledge
+    reached: Reached
+
+
 def draw(table: Table, prior: Prior, chance: np.random.Generator) -> Job:
     """A resampled job."""
-    arms = np.flatnonzero([teacher is not None for teacher in table.teachers])
+    arms = taught(table)
     told = [table.told["arms"][index] for index in arms]
     order = chance.permutation(len(table.told["seeds"]))
     seeds, unseen = order[:SEEDS], order[SEEDS:]
     pictures = table.validation_right_ASEV.shape[-1]
     counts_V = np.bincount(chance.integers(0, pictures, pictures), minlength=pictures).astype(np.float32)
-    right_TSEV = table.validation_right_ASEV[np.ix_(arms, seeds)]
+
+    def accuracy(places: NDArray[np.int64]) -> NDArray[np.float64]:
+        right_ASEV = table.validation_right_ASEV[np.ix_(places, seeds)].astype(np.float32)
+        return np.asarray((right_ASEV @ counts_V).astype(np.float64) / pictures)
+
+    alone = np.array([table.teachers.index(None)])
+    cost_ASE = table.seconds_ASE[:, seeds].astype(np.float64).cumsum(-1)
     return Job(
         teachers=tuple(qualified(table, each["teacher"]) for each in told),
         teacher_accuracy_T=np.array([each["validation_accuracy"] for each in told]),
-        accuracy_TSE=(right_TSEV.astype(np.float32) @ counts_V).astype(np.float64) / pictures,
-        cost_TSE=table.seconds_ASE[np.ix_(arms, seeds)].astype(np.float64).cumsum(-1),
-        truth_T=table.truth_A[arms], unseen_T=table.test_right_ASN[np.ix_(arms, unseen)].mean((1, 2)), prior=prior,
+        accuracy_TSE=accuracy(arms), cost_TSE=cost_ASE[arms], alone_SE=accuracy(alone)[0],
+        alone_cost_SE=cost_ASE[alone[0]], truth_T=table.truth_A[arms],
+        unseen_T=table.test_right_ASN[np.ix_(arms, unseen)].mean((1, 2)), places=arms, seeds=seeds, prior=prior,
     )  # fmt: skip
+
+
+def taught(table: Table) -> NDArray[np.int64]:
+    """The arms that have a teacher and whose trainings all came to their end."""
+    diverged = table.told.get("diverged", [[False]] * len(table.teachers))
+    return np.flatnonzero([
+        teacher is not None and not any(seeds) for teacher, seeds in zip(table.teachers, diverged, strict=True)
+    ])  # fmt: skip
 
 
 def qualified(table: Table, teacher: str) -> str:
@@ -88,8 +129,9 @@ def qualified(table: Table, teacher: str) -> str:
     return f"{table.told['dataset']}: {teacher}"
 
 
-def knowledge(job: Job, reached: Mapping[tuple[int, int], int]) -> Knowledge:
-    """What a policy knows when training t, s reached so many rungs, with beliefs as wide as a job makes them."""
+def knowledge(job: Job, reached: Reached, alone: Arm | None = None) -> Knowledge:
+    """What a policy knows when training t, s reached so many rungs, with beliefs as wide as a job makes them. `alone`:
+    the arm without a teacher, where there is one."""
     epochs = rung_epochs(job.accuracy_TSE.shape[-1])
     paces = _paces(job, reached, epochs)
     arms = tuple(
@@ -105,10 +147,11 @@ def knowledge(job: Job, reached: Mapping[tuple[int, int], int]) -> Knowledge:
         )
         for index, teacher in enumerate(job.teachers)
     )
-    return fitted(Knowledge(arms=arms, rungs=RUNGS, seeds=tuple(range(SEEDS)), prior=job.prior))
+    every = arms if alone is None else (*arms, alone)
+    return fitted(Knowledge(arms=every, rungs=RUNGS, seeds=tuple(range(SEEDS)), prior=job.prior))
 
 
-def _paces(job: Job, reached: Mapping[tuple[int, int], int], epochs: list[int]) -> list[float]:
+def _paces(job: Job, reached: Reached, epochs: list[int]) -> list[float]:
     """Seconds an epoch under each teacher as far as it was trained; an untried one has the mean of the others, and
     before anything was trained all have the mean of the table."""
     found: list[float | None] = []
@@ -129,21 +172,49 @@ def rung_epochs(epochs: int) -> list[int]:
 def follow(policy: Policy, job: Job, budget: float, sure: float | None = None) -> Outcome:
     """Plays a policy with a share of everything as its budget, to its own end or until it is as `sure` as a job asks
     for."""
+    reached, spent = _explored(policy, job, budget, sure)
+    view = outlook(Model(knowledge(job, reached)).posterior)
+    assert view.choice is not None
+    return Outcome(teacher=view.choice, share=spent / job.exhaustive_cost, view=view)
+
+
+def _explored(policy: Policy, job: Job, budget: float, sure: float | None) -> tuple[dict[tuple[int, int], int], float]:
+    """How far each training was carried, and the seconds it took."""
     epochs, reached = rung_epochs(job.accuracy_TSE.shape[-1]), dict[tuple[int, int], int]()
     spent = 0.0
     while True:
-        known = knowledge(job, reached)
-        plan = policy.next(known, Limits(cost=budget * job.exhaustive_cost * (1 + 1e-9) - spent, chance=sure))
+        left = budget * job.exhaustive_cost * (1 + 1e-9) - spent
+        plan = policy.next(knowledge(job, reached), Limits(cost=left, chance=sure))
         if not plan.steps:
-            view = outlook(Model(known).posterior)
-            assert view.choice is not None
-            return Outcome(teacher=view.choice, share=spent / job.exhaustive_cost, view=view)
+            return reached, spent
         for step in plan.steps:
             assert step.teacher is not None
             place = (job.teachers.index(step.teacher), step.seed)
             before = job.cost_TSE[place][epochs[reached[place] - 1]] if place in reached else 0.0
             spent += float(job.cost_TSE[place][epochs[step.rung]] - before)
             reached[place] = step.rung + 1
+
+
+def whole_job(job: Job, sure: float = CONFIDENCE) -> WholeJob:
+    """A job as it is by default, to its verdict; its audit arm is left out."""
+    reached, spent = _explored(POLICIES["posterior"], job, UNLIMITED, sure)
+    epochs = rung_epochs(job.accuracy_TSE.shape[-1])
+    promoted = [each.teacher for each in promotions(knowledge(job, reached), PROMOTE) if each.promoted]
+    for place in [(job.teachers.index(teacher), seed) for teacher in promoted for seed in range(SEEDS)]:
+        before = job.cost_TSE[place][epochs[reached[place] - 1]] if place in reached else 0.0
+        spent += float(job.cost_TSE[place][-1] - before)
+        reached[place] = len(RUNGS)
+    curves = {seed: tuple(job.alone_SE[seed, epochs].tolist()) for seed in range(SEEDS)}
+    known = knowledge(job, reached, Arm(teacher=None, curves=curves))
+    verdict = decide(known, final=True)
+    view = outlook(Model(known).posterior.teachers)
+    chosen = verdict.best or view.choice
+    assert chosen is not None
+    alone = float(job.alone_cost_SE[:, -1].sum())
+    share = (spent + alone) / (job.exhaustive_cost + alone)
+    return WholeJob(
+        outcome=Outcome(teacher=chosen, share=share, view=view), verdict=verdict, known=known, reached=reached
+    )
 
 
 def most_accurate(job: Job, scores_T: NDArray[np.float64] | None = None) -> Outcome:

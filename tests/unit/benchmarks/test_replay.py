@@ -10,10 +10,10 @@ import optuna
 import pytest
 
 from benchmarks import selection, table
-from benchmarks.replay import Job, by_optuna, by_wilcoxon, draw, follow, knowledge, most_accurate
+from benchmarks.replay import Job, by_optuna, by_wilcoxon, draw, follow, knowledge, most_accurate, whole_job
 from dpk_core.selection.knowledge import Prior
 from dpk_core.selection.policies.registry import POLICIES
-from tests.unit.benchmarks.made_up_table import EPOCHS, PICTURES, TRUTH, made_up
+from tests.unit.benchmarks.made_up_table import EPOCHS, TRUTH, made_up
 
 
 @pytest.fixture
@@ -92,13 +92,46 @@ def test_every_way_of_choosing_gets_a_row_and_the_targets_are_judged() -> None:
     rows = list(selection.replayed(own, others, 4))
     assert {row["way"] for row in rows} >= {"random", "teacher accuracy", "exhaustive", "posterior, at most 15%"}
     assert all(0 <= row["share"] <= 1 + 1e-6 and row["regret"] >= 0 for row in rows)
-    by_name = {each["name"]: each for each in selection.targets(selection.averaged(rows))}
-    assert by_name["its cost"]["met"]
-    assert by_name["90% set holds the best at that cost"]["value"] >= 0.75
-    assert by_name["90% set holds the best at a job's default certainty"]["value"] >= 0.75
+    by_name = {each["name"]: each for each in selection.targets(selection.averaged(rows, "mean"))}
+    for store in ("", selection.EMPTY):
+        assert by_name[f"its cost{store}"]["met"]
+        assert by_name[f"90% set holds the best, at most 15%{store}"]["value"] >= 0.75
+        assert by_name[f"90% set holds the best, at a job's default certainty{store}"]["value"] >= 0.75
+    whole = next(row for row in rows if row["way"] == selection.WHOLE_JOB)
+    assert whole["verdicts"] == {"best": 1.0, "tie": 0.0, "no_teacher": 0.0, "undecided": 0.0}
+    assert whole["regret"] == 0
 
 
-def test_a_prior_learns_from_other_tables() -> None:
-    prior = selection.prior_from([made_up("other-dpk", 1), made_up("third-dpk", 2)], PICTURES)
-    assert prior.teacher_spread > Prior().teacher_spread
-    assert prior.picture_spread > 0
+def test_what_pruned_nothing_is_no_rival() -> None:
+    rows = [
+        {"way": "Optuna everything", "regret": 0.0, "share": 1.0},
+        {"way": "Optuna some", "regret": 0.2, "share": 0.4},
+        {"way": "posterior, at most 10%", "regret": 0.2, "share": 0.1},
+        {"way": f"posterior, at most 10%{selection.EMPTY}", "regret": 0.3, "share": 0.1},
+    ]
+    (found,) = selection.against_optuna(rows)
+    assert (found["way"], found["ratio"], found["ratio_empty_store"]) == ("Optuna some", 0.25, None)
+
+
+def test_a_whole_job_trains_two_teachers_fully_and_pays_for_the_student_alone(job: Job) -> None:
+    done = whole_job(job)
+    full = [place for place, count in done.reached.items() if count == 4]
+    assert len({teacher for teacher, _ in full}) >= 2
+    assert done.verdict.best == job.teachers[2]
+    spent = sum(done.reached[place] == 4 for place in full) * EPOCHS
+    assert done.outcome.share >= (spent + 3 * EPOCHS) / (5 * 3 * EPOCHS)
+    assert done.known.arms[-1].teacher is None
+
+
+def test_a_teacher_that_a_training_diverged_under_is_left_out() -> None:
+    found = made_up()
+    found.told["diverged"] = [[False] * 5, [False] * 5, [False, True, False, False, False], [False] * 5, [False] * 5]
+    job = draw(found, Prior(), np.random.Generator(np.random.PCG64(1)))
+    assert job.teachers == tuple(f"data: family/teacher{index}" for index in (0, 2, 3))
+
+
+def test_a_store_teaches_what_one_job_for_another_student_showed() -> None:
+    prior = selection.store([made_up("other-dpk", 1)], np.random.Generator(np.random.PCG64(0)))
+    assert prior.seed_spread != Prior().seed_spread
+    assert selection.store([], np.random.Generator(np.random.PCG64(0))) == selection.base_prior()
+    assert selection.base_prior().picture_spread > Prior().picture_spread
