@@ -42,6 +42,7 @@ class RunnerProcess:
             )
         self._news: queue.SimpleQueue[Event | Gone] = queue.SimpleQueue()
         self._gone, self._ready = threading.Event(), threading.Event()
+        self._device_name: str | None = None
         assert self._process.stdout is not None
         reader = threading.Thread(
             target=self._read, args=(self._process.stdout,), name=f"runner-{self.pid}", daemon=True
@@ -62,6 +63,11 @@ class RunnerProcess:
     def ready(self) -> bool:
         """Whether it has come up. Before that it hears no command and has nothing to save."""
         return self._ready.is_set()
+
+    @property
+    def device_name(self) -> str | None:
+        """On what it trains, once it has come up."""
+        return self._device_name
 
     def send(self, command: Command) -> None:
         """Writes one line. A process that reads no more is about to be reported as gone."""
@@ -99,6 +105,7 @@ class RunnerProcess:
                 self._kill_group()
                 break
             if isinstance(event, Ready):
+                self._device_name = event.device_name
                 self._ready.set()
             self._news.put(event)
         lines.close()

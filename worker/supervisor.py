@@ -153,7 +153,8 @@ class _Attempt:
             self._ask_to_stop("it is cancelled")
 
     def _put_news(self, session: Session) -> Answer:
-        report = replace(self._news.report, measured=tuple(self._news.measured))
+        news, device = self._news, self._runner.device_name
+        report = replace(news.report, measured=tuple(news.measured), device=device)
         return runs.report(session, self._claim, report, lease_seconds=self._settings.lease_seconds)
 
     def _notify(self) -> None:

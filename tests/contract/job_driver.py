@@ -129,7 +129,7 @@ def end(held: Claim, outcome: Outcome) -> None:
     spec = held.spec
     with transaction() as session:
         if isinstance(outcome, Failure):
-            runs.report(session, held, Report(seconds=outcome.seconds), lease_seconds=60)
+            runs.report(session, held, Report(seconds=outcome.seconds, device="CPU"), lease_seconds=60)
             runs.fail(session, held, "data", outcome.message, max_attempts=1)
             return
         file = ArtifactReference(path=f"{held.run_id}.pt", sha256="0" * 64, bytes=1)

@@ -195,6 +195,13 @@ class TestDeath:
         assert played.carry_out(run_id).state == "finished"
         assert len(set(played.processes())) == processes
 
+    def test_a_failed_run_tells_its_device_also_in_a_warm_runner(self, stage: Callable[..., Stage]) -> None:
+        played = stage("finish", "fail:data")
+        played.carry_out(create(0))
+        failed = played.carry_out(create(1))
+        assert len(set(played.processes())) == 1
+        assert (failed.state, failed.device) == ("failed", "scripted")
+
 
 class TestStop:
     def test_leaving_worker_gives_the_run_back_uncounted(self, stage: Callable[..., Stage]) -> None:
