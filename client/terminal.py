@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from service.selection_jobs.schemas import Leaderboard, Row, Summary
-from service.trust_wording import rival_lines, stamp_sentence
+from service.trust_wording import duel_sentences, rival_lines, stamp_sentence
 from service.wording import (
     NOTHING,
     chance,
@@ -49,7 +49,8 @@ def print_leaderboard(console: Console, board: Leaderboard) -> None:
         for sentence in round_sentences(board.rounds):
             say(console, sentence)
         console.print()
-    console.print(rivals_table(board))
+    console.print(rivals_table(board, wide=console.width >= WIDE))
+    say(console, " ".join(duel_sentences(board.trust)))
     say(console, board.trust.note)
     say(console, stamp_sentence(board.trust))
 
@@ -92,18 +93,21 @@ def leaderboard_table(board: Leaderboard, *, wide: bool) -> Table:
     return table
 
 
-def rivals_table(board: Leaderboard) -> Table:
-    """The probe and every cheaper rule: its pick, whether it is the winner, what it would have cost."""
+def rivals_table(board: Leaderboard, *, wide: bool) -> Table:
+    """The probe and every cheaper rule: its pick, whether it is the winner, what it would have cost, and how much more
+    than the probe."""
     table = Table(
-        title=Text("Would a cheaper rule have done? Regret in points"), title_justify="left", box=None,
-        padding=(0, 2, 0, 0), header_style="bold",
+        title=Text("Would a cheaper rule have done? Regret in points"), title_justify="left",
+        caption="to probe: lost beyond what the probe lost. right: how often its pick was the winner, all jobs.",
+        caption_justify="left", box=None, padding=(0, 2, 0, 0), header_style="bold",
     )  # fmt: skip
     for name in ("rule", "picks"):
         table.add_column(name, overflow="fold")
-    for name in ("winner", "regret", "right, all jobs"):
+    for name in ("winner", "regret", "to probe", "right", *(["to probe, all jobs"] if wide else [])):
         table.add_column(name, justify="right", no_wrap=True)
     for line in rival_lines(board.trust):
-        cells = (line.rule, line.picks, line.winner, line.regret, line.record)
+        cells = [line.rule, line.picks, line.winner, line.regret, line.duel, line.record]
+        cells += [line.duels] if wide else []
         table.add_row(*map(Text, cells), style="bold" if line.is_probe else None)
     return table
 

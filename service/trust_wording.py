@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from service.best_teacher.schemas import BestTeacher
 from service.selection_jobs.schemas import Correlation
-from service.selection_jobs.trust_schemas import Measured, Rival, Trust
-from service.wording import NOTHING, coefficient, points, short
+from service.selection_jobs.trust_schemas import Measured, Rival, RivalDuel, Trust
+from service.wording import NOTHING, coefficient, listed, points, short
 
 PROBE = "probe"
+ROUNDING = 1e-9
+"""An interval that ends so near to 0 holds it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RivalLine:
-    """A rule as people read it; `…_under` is small print. `is_probe`: the rule that the others are rivals of."""
+    """A rule as people read it; `…_under` is small print. `is_probe`: the rule that the others are rivals of.
+
+    `duel`, `duels`: what it lost beyond the probe, in this job and over all jobs.
+    """
 
     rule: str
     picks: str
@@ -27,6 +32,10 @@ class RivalLine:
     regret_two: str
     record: str
     record_under: str
+    duel: str
+    duel_under: str
+    duels: str
+    duels_under: str
     is_probe: bool
 
 
@@ -69,7 +78,33 @@ def other_protocols_sentence(best: BestTeacher) -> str:
 
 def rival_lines(trust: Trust) -> list[RivalLine]:
     """The probe first, then every cheaper rule."""
-    return [_line(rival) for rival in trust.rivals]
+    probe = next((rival.trained_picks for rival in trust.rivals if rival.name == PROBE), [])
+    return [_line(rival, probe) for rival in trust.rivals]
+
+
+def duel_sentences(trust: Trust) -> list[str]:
+    """Whether the probe was shown to beat the rules: in this job, over all jobs, and what that leaves out."""
+    rules = [rival for rival in trust.rivals if rival.name != PROBE]
+    duels = {rival.title: duel for rival in rules if (duel := rival.record.duel) is not None}
+    here = _shown({rival.title: rival.over_probe for rival in rules})
+    over_all = _shown({title: duel.difference for title, duel in duels.items()})
+    if here is None and over_all is None:
+        return ["Whether the probe beats these rules cannot be measured yet."]
+    among = "" if trust.trained == trust.teachers else ", among the fully trained,"
+    said = [f"In this job{among} {here or 'it cannot be measured whether the probe beats these rules'}."]
+    if over_all is None:
+        return [*said, "Over all jobs it cannot be measured yet: that takes two questions."]
+    widest = max(duels.values(), key=lambda duel: duel.questions)
+    same = all(duel.questions in (0, widest.questions) for duel in duels.values())
+    said.append(f"Over all jobs, {'' if same else 'up to '}{widest.questions} questions, {over_all}.")
+    if widest.complete == 0:
+        said.append("In none of these questions was every teacher trained fully: a dropped one may have been the best.")
+    elif widest.complete < widest.questions:
+        said.append(
+            f"In {widest.complete} of these questions every teacher was trained fully; in the others a dropped one may "
+            "have been the best."
+        )
+    return said
 
 
 def coefficient_lines(correlations: Sequence[Correlation]) -> list[CoefficientLine]:
@@ -94,10 +129,11 @@ def _coefficients(title: str, found: Sequence[Correlation]) -> CoefficientLine:
     )  # fmt: skip
 
 
-def _line(rival: Rival) -> RivalLine:
+def _line(rival: Rival, probe: Sequence[str]) -> RivalLine:
     same = rival.trained_picks == rival.picks
     elsewhere = "" if same or not rival.trained_picks else f"of the fully trained: {_names(rival.trained_picks)}"
     record = rival.record
+    fought = record.duel
     lone = record.questions < 2  # this job alone, of which the other cells tell
     return RivalLine(
         rule=f"{rival.title[:1].upper()}{rival.title[1:]}",
@@ -110,6 +146,10 @@ def _line(rival: Rival) -> RivalLine:
         regret_two=regret(rival.regret_two),
         record=NOTHING if record.hits is None or lone else f"{100 * record.hits.value:.0f}% of {record.questions}",
         record_under="" if lone else _record(rival),
+        duel=NOTHING if rival.over_probe is None else points(rival.over_probe.value),
+        duel_under=_duel(rival, probe),
+        duels=NOTHING if fought is None or fought.difference is None else points(fought.difference.value),
+        duels_under=_duels(fought),
         is_probe=rival.name == PROBE,
     )
 
@@ -142,6 +182,43 @@ def _record(rival: Rival) -> str:
     if lost is not None:
         parts.append(f"lost {regret(lost)} on average")
     return "; ".join(parts)
+
+
+def _duel(rival: Rival, probe: Sequence[str]) -> str:
+    """`probe`: its own pick among the fully trained."""
+    if rival.over_probe is None:
+        return "" if rival.name == PROBE else "not measurable"
+    return "the same pick" if rival.trained_picks == probe else _signed(rival.over_probe) or "one seed, no interval"
+
+
+def _duels(fought: RivalDuel | None) -> str:
+    if fought is None or fought.difference is None:
+        return ""
+    return (
+        f"{_signed(fought.difference)}; probe ahead in {fought.ahead} of {fought.questions} questions, "
+        f"behind in {fought.behind}"
+    )
+
+
+def _signed(measured: Measured) -> str:
+    if measured.low is None or measured.high is None:
+        return ""
+    return f"{points(measured.low)} to {points(measured.high)}"
+
+
+def _shown(differences: Mapping[str, Measured | None]) -> str | None:
+    """Against which rules the interval says something, in words; None where none has an interval."""
+    better: list[str] = []
+    worse: list[str] = []
+    unsure: list[str] = []
+    for title, measured in differences.items():
+        if measured is None or measured.low is None or measured.high is None:
+            continue
+        (better if measured.low > ROUNDING else worse if measured.high < -ROUNDING else unsure).append(title)
+    parts = [f"is shown to beat {listed(better)}"] if better else []
+    parts += [f"is not shown to beat {listed(unsure)}"] if unsure else []
+    parts += [f"is shown to be beaten by {listed(worse)}"] if worse else []
+    return f"the probe {'; it '.join(parts)}" if parts else None
 
 
 def _cell(correlation: Correlation) -> tuple[str, str]:

@@ -1,8 +1,7 @@
 """Would a cheaper rule have done? Every rule's pick against the fully trained teachers, with what chance left open.
 
-Regret is the accuracy lost by a rule's pick against the best; regret@2 by the better one of its two best. Intervals
-come from the seeds: draws of the teachers' true levels around their means, with the spread of the two-way layout
-teacher × seed and a Student's tail for how little is known of it. The luck of the validation pictures is not in them.
+Regret is the accuracy lost by a rule's pick against the best; regret@2 by the better one of its two best. Where their
+intervals come from: `dpk_core.selection.losses`.
 """
 
 from __future__ import annotations
@@ -12,28 +11,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from dpk_core.selection.paired import paired_noise
+from dpk_core.selection.duel import Duel, duel
+from dpk_core.selection.losses import Loss, Matrix, Regret, level_draws, loss
 from dpk_core.selection.predictors import Predictor, PredictorName, picks
-from dpk_core.selection.statistics import CONFIDENCE, Estimate, mean_interval, wilson
-from dpk_core.selection.trials import FULL, Question, shared_seeds
+from dpk_core.selection.statistics import Estimate, mean_interval, wilson
+from dpk_core.selection.trials import FULL, Question
 
-DRAWS = 4096
-DRAW_SEED = 2206_06067
+PROBE: PredictorName = "probe"
 TWO = 2
-
-Matrix = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Regret:
-    """A loss of accuracy as a fraction; without an interval where one seed is all there is."""
-
-    value: float
-    low: float | None
-    high: float | None
-    confidence: float = CONFIDENCE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +28,8 @@ class Judgement:
 
     `picks`: its choice among all teachers; several where it cannot tell them apart, and then one of them at random.
     `hit`: the part of them that is the winner, None where one was not trained fully; `chance`: that the pick truly is
-    the best of the trained. `trained_picks`, `regret`, `regret_two`: among the fully trained alone.
+    the best of the trained. `trained_picks`, `regret`, `regret_two`: among the fully trained alone. `over_probe`: its
+    regret less the probe's, paired; None for the probe itself and where one of the two has no pick among the trained.
     """
 
     name: PredictorName
@@ -53,6 +40,7 @@ class Judgement:
     chance: float | None
     regret: Regret | None
     regret_two: Regret | None
+    over_probe: Regret | None
     note: str | None
 
 
@@ -70,13 +58,17 @@ class Hindsight:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """A rule over many questions: how often its pick among the trained was the winner, and what it lost on average."""
+    """A rule over many questions: how often its pick among the trained was the winner, and what it lost on average.
+
+    `duel`: the probe against it; None for the probe itself.
+    """
 
     name: PredictorName
     title: str
     questions: int
     hits: Estimate | None
     regret: Estimate | None
+    duel: Duel | None
 
 
 def look_back(question: Question, rules: Sequence[Predictor]) -> Hindsight:
@@ -85,14 +77,16 @@ def look_back(question: Question, rules: Sequence[Predictor]) -> Hindsight:
     levels = question.levels(FULL)
     known = len(trained) >= TWO
     winner = max(sorted(levels), key=lambda teacher: levels[teacher]) if known else None
-    draws = _draws(question) if known else None
+    draws = level_draws(question) if known else None
+    judged = levels if known else {}
+    probe = next((_loss(rule, judged, draws) for rule in rules if rule.name == PROBE), None)
     return Hindsight(
         teachers=len(question.trials),
         trained=len(trained),
         audited=sum(each.audited for each in trained),
         winner=winner,
         note=_censoring(question),
-        judgements=tuple(_judge(rule, levels if known else {}, winner, draws) for rule in rules),
+        judgements=tuple(_judge(rule, judged, winner, draws, probe) for rule in rules),
     )
 
 
@@ -102,24 +96,37 @@ def records(found: Sequence[Hindsight]) -> tuple[Record, ...]:
     for each in found:
         for judgement in each.judgements:
             judged.setdefault(judgement.name, []).append((each, judgement))
-    answer = []
-    for name, pairs in judged.items():
-        regrets = [judgement.regret.value for _, judgement in pairs if judgement.regret is not None]
-        hits = [
-            judgement.trained_picks.count(each.winner or "") / len(judgement.trained_picks)
-            for each, judgement in pairs
-            if judgement.regret is not None
-        ]
-        measured = wilson(math.fsum(hits), len(hits)) if hits else None
-        title = pairs[0][1].title
-        answer.append(Record(name=name, title=title, questions=len(hits), hits=measured, regret=mean_interval(regrets)))
-    return tuple(answer)
+    return tuple(_record(name, pairs) for name, pairs in judged.items())
 
 
-def _judge(rule: Predictor, levels: Mapping[str, float], winner: str | None, draws: Matrix | None) -> Judgement:
+def _record(name: PredictorName, judged: Sequence[tuple[Hindsight, Judgement]]) -> Record:
+    regrets = [judgement.regret.value for _, judgement in judged if judgement.regret is not None]
+    hits = [
+        judgement.trained_picks.count(each.winner or "") / len(judgement.trained_picks)
+        for each, judgement in judged
+        if judgement.regret is not None
+    ]
+    fought = [
+        (judgement.over_probe.value, each.trained == each.teachers)
+        for each, judgement in judged
+        if judgement.over_probe is not None
+    ]
+    return Record(
+        name=name,
+        title=judged[0][1].title,
+        questions=len(hits),
+        hits=wilson(math.fsum(hits), len(hits)) if hits else None,
+        regret=mean_interval(regrets),
+        duel=None if name == PROBE else duel(fought),
+    )
+
+
+def _judge(
+    rule: Predictor, levels: Mapping[str, float], winner: str | None, draws: Matrix | None, probe: Loss | None
+) -> Judgement:
     chosen = [one for (one,) in picks(rule.scores)]
-    scores = {teacher: score for teacher, score in rule.scores.items() if teacher in levels}
-    able = picks(scores)
+    able = picks({teacher: score for teacher, score in rule.scores.items() if teacher in levels})
+    lost, lost_by_two = _loss(rule, levels, draws), _loss(rule, levels, draws, TWO)
     reached = bool(chosen) and set(chosen) <= set(levels)
     names = sorted(levels)
     chance = None
@@ -133,39 +140,17 @@ def _judge(rule: Predictor, levels: Mapping[str, float], winner: str | None, dra
         trained_picks=tuple(one for (one,) in able),
         hit=chosen.count(winner or "") / len(chosen) if reached else None,
         chance=chance,
-        regret=_regret(levels, able, draws),
-        regret_two=_regret(levels, picks(scores, TWO), draws),
+        regret=None if lost is None else lost.regret,
+        regret_two=None if lost_by_two is None else lost_by_two.regret,
+        over_probe=None if lost is None or probe is None or rule.name == PROBE else lost.over(probe).regret,
         note=rule.note,
     )
 
 
-def _regret(levels: Mapping[str, float], sets: Sequence[Sequence[str]], draws: Matrix | None) -> Regret | None:
-    """Mean over the equally likely sets of what the best of a set loses."""
-    if not sets:
-        return None
-    best = max(levels.values())
-    value = math.fsum(best - max(levels[one] for one in some) for some in sets) / len(sets)
-    if draws is None:
-        return Regret(value=value, low=None, high=None)
-    places = {teacher: place for place, teacher in enumerate(sorted(levels))}
-    lost_D = draws.max(1) - np.mean([draws[:, [places[one] for one in some]].max(1) for some in sets], axis=0)
-    low, high = np.quantile(lost_D, [0.5 - CONFIDENCE / 2, 0.5 + CONFIDENCE / 2])
-    return Regret(value=value, low=min(value, float(low)), high=max(value, float(high)))
-
-
-def _draws(question: Question) -> Matrix | None:
-    """Of the fully trained teachers' levels, draws × teachers by name; None where one seed tells no spread."""
-    trained = question.trained
-    noise = paired_noise([each.reached[FULL] for each in trained])
-    if noise is None:
-        return None
-    levels = question.levels(FULL)
-    means_A = np.array([levels[each.teacher] for each in trained])
-    random = np.random.Generator(np.random.PCG64(DRAW_SEED))
-    tail_D = np.sqrt(noise.freedom / random.chisquare(noise.freedom, DRAWS))
-    seeds = len(shared_seeds(trained, FULL))
-    spread_DA = random.standard_normal((DRAWS, len(trained))) * noise.sd / math.sqrt(seeds)
-    return np.asarray(means_A + tail_D[:, None] * spread_DA)
+def _loss(rule: Predictor, levels: Mapping[str, float], draws: Matrix | None, count: int = 1) -> Loss | None:
+    """Of its `count` best among the teachers in `levels`."""
+    scores = {teacher: score for teacher, score in rule.scores.items() if teacher in levels}
+    return loss(levels, picks(scores, count), draws)
 
 
 def _censoring(question: Question) -> str:

@@ -14,7 +14,7 @@ PredictorName = Literal[
 ]
 SCORES: dict[PredictorName, tuple[str, float]] = {
     "size": ("the largest", 1.0),
-    "cka_gap": ("nearest to the student (CKA)", -1.0),
+    "cka_gap": ("the nearest to the student (CKA)", -1.0),
     "logme": ("LogME", 1.0),
     "leep": ("LEEP", 1.0),
     "h_score": ("H-score", 1.0),

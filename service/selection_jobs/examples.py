@@ -193,11 +193,20 @@ LEADERBOARD: dict[str, Any] = {
                 "chance": None,
                 "regret": None,
                 "regret_two": None,
+                "over_probe": None,
                 "note": None,
                 "record": {
                     "questions": 3,
                     "hits": {"value": 0.333, "low": 0.089, "high": 0.718, "confidence": 0.9},
                     "regret": {"value": 0.004, "low": -0.001, "high": 0.009, "confidence": 0.9},
+                    "duel": {
+                        "questions": 3,
+                        "complete": 1,
+                        "ahead": 1,
+                        "equal": 2,
+                        "behind": 0,
+                        "difference": {"value": 0.004, "low": -0.001, "high": 0.009, "confidence": 0.9},
+                    },
                 },
             }
         ],
@@ -214,6 +223,9 @@ LEADERBOARD: dict[str, Any] = {
         "saved": None,
         "devices": ["cpu"],
         "by_device": {"cpu": 21.4},
+        "purposes_by_device": {
+            "cpu": {"teachers": 14.2, "exploring": 7.2, "confirming": 0.0, "audit": 0.0, "wasted": 0.0}
+        },
     },
     "curves": [
         {

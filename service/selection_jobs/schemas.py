@@ -256,20 +256,31 @@ class Round(Wire):
     spent: float
 
 
-class Ledger(Wire):
-    """Training seconds of this job by purpose. `saved`: against training every teacher fully, estimated."""
+class Purposes(Wire):
+    """Training seconds by what they were for. `wasted`: failed and cancelled runs, and what restarts did again."""
 
     teachers: float
     exploring: float
     confirming: float
     audit: float
     wasted: float
+
+
+class Ledger(Purposes):
+    """Training seconds of this job. A run that moved to another device counts for its last one."""
+
     reused: float
     spent: float
-    exhaustive: float | None
-    saved: float | None
+    exhaustive: float | None = Field(
+        description="What training the student fully under every teacher would have cost, estimated. A teacher that "
+        "failed would have failed there too: it counts with what it cost here."
+    )
+    saved: float | None = Field(
+        description="`exhaustive` less `spent`. Trainings that never were have no device, so it is not given by device."
+    )
     devices: list[str]
     by_device: dict[str, float] = Field(description="What was spent on each device.")
+    purposes_by_device: dict[str, Purposes] = Field(description="The same by what it was for.")
 
 
 class CurvePoint(Wire):

@@ -22,12 +22,33 @@ class Measured(Wire):
     confidence: float
 
 
+class RivalDuel(Wire):
+    """The probe against a rule over `questions` in which both could be judged.
+
+    `ahead`, `equal`, `behind`: in how many the rule's pick lost more than the probe's, as much, less.
+    """
+
+    questions: int
+    complete: int = Field(
+        description="In how many of them every teacher was trained fully; in the others a dropped one may have been "
+        "the best."
+    )
+    ahead: int
+    equal: int
+    behind: int
+    difference: Measured | None = Field(
+        description="Mean of `over_probe`. The probe is shown to beat the rule where `low` is above 0; None for fewer "
+        "than two questions."
+    )
+
+
 class RivalRecord(Wire):
     """A rule over this and earlier questions with the same method and data, each judged by itself."""
 
     questions: int
     hits: Measured | None = Field(description="How often its pick among the fully trained was the winner.")
     regret: Measured | None = Field(description="Accuracy that its pick lost on average, as a fraction.")
+    duel: RivalDuel | None = Field(description="None for the probe itself.")
 
 
 class Rival(Wire):
@@ -44,6 +65,10 @@ class Rival(Wire):
     chance: float | None = Field(description="Chance that the pick truly is the best of the fully trained.")
     regret: Measured | None = Field(description="Accuracy lost by its pick among the fully trained, as a fraction.")
     regret_two: Measured | None = Field(description="The same for the better one of its two best.")
+    over_probe: Measured | None = Field(
+        description="Its regret less the probe's, both from the same draws: the probe is shown to beat it in this job "
+        "where `low` is above 0. None for the probe itself and where one of them has no pick among the fully trained."
+    )
     note: str | None
     record: RivalRecord
 

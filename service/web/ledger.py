@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from service.selection_jobs.schemas import Ledger
+from dataclasses import dataclass
+
+from service.selection_jobs.schemas import Ledger, Purposes
 from service.web.charts import Figure, Spec, chart
 from service.wording import duration
 
@@ -11,16 +13,39 @@ _PURPOSES = {
     "exploring": "var(--ledger-1)",
     "confirming": "var(--ledger-2)",
     "audit": "var(--ledger-4)",
-    "lost to restarts": "var(--ledger-3)",
+    "lost to failures and restarts": "var(--ledger-3)",
 }
 _ROW_AXIS = {"ticks": False, "labelPadding": 8, "minExtent": 76}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceLine:
+    """What a device spent on each purpose that this job had, by the purpose's name, in seconds."""
+
+    device: str
+    purposes: tuple[tuple[str, float], ...]
+    together: float
+
+
+def device_lines(ledger: Ledger) -> list[DeviceLine]:
+    """One for each device; none where there is only one, of which the whole tells already."""
+    if len(ledger.devices) < 2:
+        return []
+    found = {device: _by_name(purposes) for device, purposes in ledger.purposes_by_device.items()}
+    used = [name for name in _PURPOSES if any(by_name[name] > 0 for by_name in found.values())]
+    return [
+        DeviceLine(
+            device=device,
+            purposes=tuple((name, by_name[name]) for name in used),
+            together=ledger.by_device[device],
+        )
+        for device, by_name in found.items()
+    ]
+
+
 def ledger_figure(ledger: Ledger) -> Figure | None:
     """Spent seconds by purpose, against training everything; None while nothing is spent."""
-    seconds_each = ledger.teachers, ledger.exploring, ledger.confirming, ledger.audit, ledger.wasted
-    parts = dict(zip(_PURPOSES, seconds_each, strict=True))
-    spent = {name: seconds for name, seconds in parts.items() if seconds > 0}
+    spent = {name: seconds for name, seconds in _by_name(ledger).items() if seconds > 0}
     if not spent:
         return None
     values: list[Spec] = [
@@ -46,3 +71,8 @@ def ledger_figure(ledger: Ledger) -> Figure | None:
         spec=chart(values=values, layers=layers, height=120, width=520),
         key=tuple(key),
     )
+
+
+def _by_name(purposes: Purposes) -> dict[str, float]:
+    each = purposes.teachers, purposes.exploring, purposes.confirming, purposes.audit, purposes.wasted
+    return dict(zip(_PURPOSES, each, strict=True))

@@ -14,7 +14,7 @@ from service import trust_wording, wording
 from service.calibration.schemas import Calibration
 from service.selection_jobs.schemas import JobList, JobState, Leaderboard
 from service.web.figures import learning_curves, share_curves, teacher_curves
-from service.web.ledger import ledger_figure
+from service.web.ledger import device_lines, ledger_figure
 from service.web.palette import paints
 from service.web.reliability import reliability
 from service.web.scatter import scatters
@@ -98,12 +98,14 @@ def _context(board: Leaderboard) -> dict[str, object]:
         "correlations": wording.correlation_sentences(board.correlations),
         "coefficients": trust_wording.coefficient_lines(board.correlations),
         "rivals": trust_wording.rival_lines(board.trust),
+        "duels": trust_wording.duel_sentences(board.trust),
         "stamp": trust_wording.stamp_sentence(board.trust),
         "learning": learning_curves(board),
         "shares": shares,
         "teachers": teachers,
         "ledger_text": wording.ledger_sentence(board.ledger),
         "ledger_chart": ledger_figure(board.ledger),
+        "ledger_devices": device_lines(board.ledger),
         "standalone": False,
     }
 

@@ -44,6 +44,15 @@ class TestFinishedJob:
         for section in ("correlation", "learning", "shares", "ledger"):
             assert page.locator(f"#{section} svg.chart").count() > 0
 
+    def test_the_rivals_fit_a_phone(self, page: Page, finished: str) -> None:
+        page.set_viewport_size({"width": 390, "height": 844})
+        page.goto(f"/jobs/{finished}")
+        rules = page.locator("#rivals").get_by_role("row")
+        expect(rules).to_have_count(1 + len(drive.board(finished).trust.rivals))
+        expect(rules.nth(1)).to_contain_text("The probe")
+        table = "const box = document.querySelector('#rivals .scroll'); return box.scrollWidth <= box.clientWidth"
+        assert page.evaluate(f"() => {{ {table} }}")
+
     @pytest.mark.usefixtures("finished")
     def test_is_reached_from_the_list(self, page: Page) -> None:
         page.goto("/")

@@ -20,6 +20,7 @@ from service.selection_jobs.schemas import (
     Ledger,
     Links,
     PreparedTeacher,
+    Purposes,
     Round,
     RoundStep,
     Row,
@@ -333,14 +334,26 @@ def _ledger(progress: Progress) -> Ledger:
             saved=None,
             devices=[],
             by_device={},
+            purposes_by_device={},
         )
     at = ORDER.index(progress)
     probes, full = (74.0 if at > 1 else 0.0), (96.0 if at > 3 else 0.0)
+    purposes = Purposes(teachers=61.0, exploring=probes, confirming=full, audit=0.0, wasted=1.5)
+    spent = 61.0 + probes + full + 1.5
     return Ledger(
-        teachers=61.0, exploring=probes, confirming=full, audit=0.0, wasted=1.5, reused=12.0,
-        spent=61.0 + probes + full + 1.5, exhaustive=371.0, saved=138.5 if at > 3 else None,
-        devices=["cpu (2 cores)"], by_device={"cpu (2 cores)": 61.0 + probes + full + 1.5},
+        **purposes.model_dump(), reused=12.0, spent=spent, exhaustive=371.0, saved=138.5 if at > 3 else None,
+        devices=["cpu (2 cores)"], by_device={"cpu (2 cores)": spent}, purposes_by_device={"cpu (2 cores)": purposes},
     )  # fmt: skip
+
+
+def two_devices(ledger: Ledger) -> Ledger:
+    """The ledger, had teachers been prepared on another device than the students trained on."""
+    nothing = Purposes(teachers=0, exploring=0, confirming=0, audit=0, wasted=0)
+    teachers = nothing.model_copy(update={"teachers": ledger.teachers})
+    whole = Purposes(**ledger.model_dump(include=set(Purposes.model_fields)))
+    split = {"GPU": whole.model_copy(update={"teachers": 0.0}), "CPU": teachers}
+    by_device = {"GPU": ledger.spent - ledger.teachers, "CPU": ledger.teachers}
+    return ledger.model_copy(update={"devices": ["GPU", "CPU"], "by_device": by_device, "purposes_by_device": split})
 
 
 def _curves(index: int, arm: str | None, progress: Progress, seeds: int) -> list[Curve]:

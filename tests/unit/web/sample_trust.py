@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from service.selection_jobs.stamp import HOLDS
-from service.selection_jobs.trust_schemas import Measured, Rival, RivalName, RivalRecord, Trust
+from service.selection_jobs.trust_schemas import Measured, Rival, RivalDuel, RivalName, RivalRecord, Trust
 
 STAMP = "5c0a9e21"
 RULES: tuple[tuple[RivalName, str, list[str]], ...] = (
     ("probe", "the probe", ["cifar/resnet20"]),
     ("teacher_accuracy", "the most accurate", ["cifar/resnet8x4"]),
     ("size", "the largest", ["cifar/resnet8x4"]),
-    ("cka_gap", "nearest to the student (CKA)", ["cifar/resnet14", "cifar/resnet20"]),
+    ("cka_gap", "the nearest to the student (CKA)", ["cifar/resnet14", "cifar/resnet20"]),
     ("logme", "LogME", ["cifar/resnet20"]),
     ("leep", "LEEP", []),
     ("h_score", "H-score", ["cifar/resnet14"]),
@@ -40,9 +40,18 @@ def _rival(name: RivalName, title: str, picks: list[str], known: bool) -> Rival:
     lost = 0.007 * trained.count("cifar/resnet14") / len(trained) if trained else 0.0
     regret = Measured(value=lost, low=0.0, high=lost + 0.004, confidence=0.9) if trained else None
     hits = Measured(value=0.8 if name == "probe" else 0.5, low=0.3, high=0.9, confidence=0.9) if trained else None
+    over = regret and regret.model_copy(update={"low": lost - 0.004})
+    duel = RivalDuel(
+        questions=7 if trained else 0, complete=2 if trained else 0, ahead=3 if trained else 0,
+        equal=3 if trained else 0, behind=1 if trained else 0,
+        difference=Measured(value=lost, low=lost - 0.002, high=lost + 0.002, confidence=0.9) if trained else None,
+    )  # fmt: skip
     return Rival(
         name=name, title=title, picks=picks, trained_picks=trained, hit=hit, chance=None if hit is None else 0.8 * hit,
         regret=regret, regret_two=regret and regret.model_copy(update={"value": 0.0}),
+        over_probe=None if name == "probe" else over,
         note=None if picks else "Not measured.",
-        record=RivalRecord(questions=10 if trained else 0, hits=hits, regret=regret),
+        record=RivalRecord(
+            questions=10 if trained else 0, hits=hits, regret=regret, duel=None if name == "probe" else duel
+        ),
     )  # fmt: skip

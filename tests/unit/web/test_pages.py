@@ -12,6 +12,7 @@ from service.selection_jobs.schemas import JobList, Leaderboard, Verdict
 from service.trust_wording import stamp_sentence
 from service.web import pages
 from tests.unit.web import sample
+from tests.unit.web.sample_trust import RULES
 
 HOSTILE = '<script>alert("x")</script>&\'"/resnet'
 
@@ -57,7 +58,8 @@ class TestJobPage:
     def test_is_well_formed_and_has_one_headline_in_every_state(self, progress: sample.Progress) -> None:
         page = _page(sample.leaderboard(progress))
         assert page.count("h1") == 1
-        assert page.count("tr", role="row") == 1 + len(sample.TEACHERS) + 1
+        rivals = 1 + len(RULES)
+        assert page.count("tr", role="row") == 1 + len(sample.TEACHERS) + 1 + rivals
 
     def test_a_finished_job_leads_with_the_verdict_and_stops_refreshing(self) -> None:
         html = pages.job_page(sample.leaderboard("finished"))
@@ -89,11 +91,33 @@ class TestJobPage:
     def test_rivals_stand_beside_the_probe(self) -> None:
         page = _page(sample.leaderboard("finished"))
         text = re.sub(r"\s+", " ", page.text)
-        assert "Would a cheaper rule have done? Over the 2 of 5 teachers" in text
+        assert "Would a cheaper rule have done? In this job, among the fully trained, the probe is shown to" in text
+        assert "may have been the best. Over the 2 of 5 teachers" in text
         assert page.count("tr", class_="probe") == 1
-        assert "The probe resnet20 yes 80% chance 0.00 0.00 to 0.40 0.00 80% of 10" in text
-        assert "Nearest to the student (CKA) resnet14 or resnet20 50%" in text
+        assert "The probe resnet20 yes 80% chance 0.00 0.00 to 0.40 0.00 – 80% of 10" in text
+        assert (
+            "H-score resnet14 no 0% chance 0.70 0.00 to 1.10 0.00 +0.70 +0.30 to +1.10 50% of 10 30 to 90%; lost 0.70 "
+            "on average +0.70 +0.50 to +0.90; probe ahead in 3 of 7 questions, behind in 1" in text
+        )
+        assert "LogME resnet20 yes 80% chance 0.00 0.00 to 0.40 0.00 0.00 the same pick" in text
+        assert "The largest resnet8x4 – – – – not measurable – – " in text
+        assert "The nearest to the student (CKA) resnet14 or resnet20 50%" in text
         assert "LEEP – Not measured." in text
+
+    def test_on_a_narrow_screen_every_number_of_a_rival_is_named(self) -> None:
+        html = pages.job_page(sample.leaderboard("finished"))
+        cells = re.findall(r"<td[^>]*>", html[html.index('<section id="rivals">') :].partition("</section>")[0])
+        assert len(cells) == 7 * len(RULES)
+        assert all(re.search(r'role="cell"[^>]* data-label="[^"]+"', cell) for cell in cells)
+
+    def test_devices_are_told_apart_where_there_are_several(self) -> None:
+        board = sample.leaderboard("finished")
+        assert "Training time by device" not in pages.job_page(board)
+        html = pages.job_page(board.model_copy(update={"ledger": sample.two_devices(board.ledger)}))
+        text = re.sub(r"\s+", " ", _Tags(html).text)
+        assert "Training time by device" in html
+        assert "DeviceTeachers preparedExploringConfirmingLost to failures and restartsTogether" in text
+        assert "GPU–1 min 14 s1 min 36 s1.5 s2 min 52 s CPU1 min 01 s–––1 min 01 s" in text
 
     def test_every_coefficient_has_its_interval_or_its_reason(self) -> None:
         text = re.sub(r"\s+", " ", _page(sample.leaderboard("finished")).text)

@@ -1,0 +1,77 @@
+"""What jobs cost and saved, on SQLite and on Postgres; every epoch takes a second."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import select
+
+from dpk_core.spec import RunSpec
+from service.database.session import transaction
+from service.database.tables import Run
+from service.selection_jobs.schemas import Ledger, Purposes
+from tests.contract import job_driver as drive
+from tests.contract.job_driver import Failure, Outcome, by_skill
+
+pytestmark = pytest.mark.usefixtures("store")
+
+BEST = "cifar/resnet20"
+FULL = 2 * 8
+"""Seconds of an arm's full trainings: two seeds of eight epochs."""
+
+
+def students_fail(spec: RunSpec) -> Outcome:
+    teacher = spec.training.teacher
+    return Failure("Boom.", seconds=2.0) if teacher is not None and teacher.model != BEST else by_skill(spec)
+
+
+def teachers_fail(spec: RunSpec) -> Outcome:
+    broken = spec.training.role == "teacher" and spec.training.model != BEST
+    return Failure("Boom.", seconds=3.0) if broken else by_skill(spec)
+
+
+class TestSaved:
+    def test_a_student_that_failed_would_have_failed_in_the_exhaustive_way_too(self) -> None:
+        job_id = drive.submit()
+        drive.run_to_end(job_id, students_fail)
+        ledger, failed = drive.board(job_id).ledger, drive.runs_of(job_id, "failed")
+        assert ledger.wasted == 2.0 * len(failed) > 0
+        assert ledger.exhaustive == 3 * 24 + 2 * FULL + ledger.wasted
+        assert ledger.saved == ledger.exhaustive - ledger.spent
+
+    def test_so_would_a_teacher(self) -> None:
+        job_id = drive.submit()
+        drive.run_to_end(job_id, teachers_fail)
+        ledger = drive.board(job_id).ledger
+        assert ledger.exhaustive == 24 + 2 * FULL + 2 * 3.0
+        assert ledger.wasted == 2 * 3.0
+
+    def test_training_everything_that_can_be_trained_saves_nothing(self) -> None:
+        job_id = drive.submit(drive.request(policy="exhaustive"))
+        drive.run_to_end(job_id, students_fail)
+        assert drive.board(job_id).ledger.saved == 0
+
+
+class TestByDevice:
+    def test_every_purpose_adds_up_over_devices(self) -> None:
+        job_id = drive.submit(drive.request(audit=1.0))
+        drive.run_to_end(job_id, students_fail)
+        with transaction() as session:
+            for run in session.scalars(select(Run).where(Run.purpose == "teacher")):
+                run.device = "GPU"
+        ledger = drive.board(job_id).ledger
+        assert list(ledger.purposes_by_device) == ledger.devices == ["CPU", "GPU"]
+        assert ledger.purposes_by_device["GPU"] == Purposes(
+            teachers=3 * 24, exploring=0, confirming=0, audit=0, wasted=0
+        )
+        on_cpu = ledger.purposes_by_device["CPU"]
+        assert (on_cpu.teachers, on_cpu.wasted) == (0, ledger.wasted)
+        assert on_cpu.wasted > 0
+        for name in Purposes.model_fields:
+            whole = sum(getattr(each, name) for each in ledger.purposes_by_device.values())
+            assert whole == getattr(ledger, name), name
+        for device, purposes in ledger.purposes_by_device.items():
+            assert sum(purposes.model_dump().values()) == ledger.by_device[device]
+        assert sum(ledger.by_device.values()) == ledger.spent
+
+    def test_what_is_saved_has_no_device_and_says_so(self) -> None:
+        assert "no device" in (Ledger.model_fields["saved"].description or "")
