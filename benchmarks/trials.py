@@ -44,7 +44,7 @@ class Trial:
     """A finished training. E epochs, V validation and N test pictures.
 
     `values`: measurements of each epoch; `seconds`: CPU seconds of each epoch, its evaluation included;
-    `diverged`: why the training ended early, after which the missing epochs are worth chance.
+    `diverged`: why the training ended early; in the epochs that are missing no picture is said to be right.
     """
 
     key: str

@@ -37,6 +37,8 @@ class Arm:
         known = [value for curve in self.curves.values() for value in curve]
         if not np.isfinite([*known, self.cost, self.teacher_accuracy or 0.0]).all():
             raise ValueError(f"{self.label}: accuracies and costs must be finite; a training that diverged has failed")
+        if self.cost <= 0:
+            raise ValueError(f"{self.label}: a full training must cost something, not {self.cost}")
 
     def reached(self, seed: int) -> int:
         """How many rungs the seed's training has reached."""

@@ -42,8 +42,8 @@ class Budget(Wire):
         default=0.003,
         ge=0,
         le=1,
-        description="Differences up to this do not count: exploring also ends when with that chance no teacher is "
-        "better by more, and a verdict calls them a tie.",
+        description="Differences up to this do not count: exploring also ends when taking the likeliest teacher is "
+        "expected to lose no more, and a verdict calls them a tie.",
     )
     audit: float = Field(
         default=0.1, ge=0, le=1, description="Probability that one dropped teacher is trained fully all the same."

@@ -157,6 +157,16 @@ class TestByPosterior:
         _, wide, _ = play(POLICIES["posterior"], table, Limits(cost=12.0, chance=0.9, margin=0.05))
         assert wide < narrow
 
+    def test_an_expected_loss_within_the_margin_ends_it(self, table: NDArray[np.float64]) -> None:
+        known = reveal(table, {(index, seed): 2 for index in range(4) for seed in SEEDS})
+        lost = outlook(Model(known).posterior).regret
+        policy = POLICIES["posterior"]
+        assert policy.next(known, Limits(chance=0.99, margin=0.9 * lost)).steps
+        assert policy.next(known, Limits(chance=None, margin=1.1 * lost)).steps
+        plan = policy.next(known, Limits(chance=0.99, margin=1.1 * lost))
+        assert not plan.steps
+        assert plan.reason.startswith(f"It matters too little to go on: {100 * lost:.2f} points are expected to be")
+
     def test_it_regrets_less_than_halving_at_the_same_cost(self) -> None:
         chance = np.random.Generator(np.random.PCG64(7))
         regret = {"posterior": 0.0, "halving": 0.0}

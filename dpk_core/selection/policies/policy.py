@@ -13,7 +13,8 @@ from dpk_core.selection.outlook import PRACTICAL_MARGIN
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """When to stop. `cost`: seconds of training still to be spent; `runs`: trainings that may be begun in all;
-    `chance`: of the choice being best, or of no arm being better by more than `margin`, that is enough. None: no limit.
+    `chance`: of the choice being best that is enough; where there is one, so is an expected loss of at most `margin`.
+    None: no limit.
     """
 
     cost: float | None = None

@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from dpk_core.selection.knowledge import Knowledge, Step, free_steps, step_cost
-from dpk_core.selection.outlook import Outlook, chance_within, outlook, worth
+from dpk_core.selection.outlook import Outlook, outlook, worth
 from dpk_core.selection.policies.policy import FREE, STOP_DONE, Limits, Plan, affordable, within
-from dpk_core.selection.posterior import Model, Posterior
+from dpk_core.selection.posterior import Model
 from dpk_core.selection.statistics import in_words
 
 LEAST_WORTH = 1e-5
@@ -42,7 +42,7 @@ class ByPosterior:
         view = outlook(model.posterior)
         unseen = {arm.teacher for arm in knowledge.ranked if not any(arm.curves.values())}
         by_prior = len(unseen) == len(knowledge.ranked) > 1
-        sure = _sure(model.posterior, view, limits)
+        sure = _sure(view, limits)
         if sure is not None and by_prior:
             return Plan(steps=(), reason=f"Earlier jobs suffice. {sure}")
         if sure is not None or len(knowledge.ranked) == 1:
@@ -75,15 +75,17 @@ def _after_a_look(
     return Plan(steps=(), reason=reason)
 
 
-def _sure(belief: Posterior, view: Outlook, limits: Limits) -> str | None:
+def _sure(view: Outlook, limits: Limits) -> str | None:
     """Why the choice is sure enough, in words; None where it is not, or where no chance was asked for."""
     if limits.chance is None:
         return None
     if view.chances[view.choice] >= limits.chance:
         return f"The choice is best with a chance of {in_words(view.chances[view.choice])}."
-    if (chance := chance_within(belief, view.choice, limits.margin)) >= limits.chance:
-        near = f"no teacher is better by more than {100 * limits.margin:.1f} points with a chance of {in_words(chance)}"
-        return f"It matters too little to go on: {near}."
+    if view.regret <= limits.margin:
+        lost, margin = 100 * view.regret, 100 * limits.margin
+        return (
+            f"It matters too little to go on: {lost:.2f} points are expected to be lost, up to {margin:g} do not count."
+        )
     return None
 
 

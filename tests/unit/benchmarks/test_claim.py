@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks import charts, claim
 from benchmarks.table import Table
+from dpk_core.selection.statistics import Estimate
 from tests.unit.benchmarks.made_up_table import made_up
 
 TEACHERS = (0.80, 0.84, 0.88, 0.92, 0.96)
@@ -31,7 +32,8 @@ def test_a_student_that_follows_its_teacher_is_seen_to(dpk: list[Table]) -> None
     assert told["pearson"]["value"] > 0.9
     assert told["kendall"]["low"] > -1
     assert told["slope"] == pytest.approx(1.2, abs=0.2)
-    assert told["teachers_that_help"] == told["teachers"] == 5
+    assert told["helped"] == told["students"] == told["teachers"] == 5
+    assert told["harmed"] == 0
     assert told["gain"]["value"] == pytest.approx(15, abs=2)
 
 
@@ -40,17 +42,27 @@ def test_levels_of_tables_do_not_count(dpk: list[Table]) -> None:
     assert claim.row("all", "dpk", [dpk[0], high])["pearson"]["value"] > 0.9
 
 
-def test_methods_are_compared_on_the_same_teachers(dpk: list[Table], kd: list[Table]) -> None:
-    apart = claim.difference(dpk, kd)
-    assert 0 < apart.low < apart.value < apart.high
-    same = claim.difference(dpk, dpk)
-    assert same.low == same.value == same.high == 0
+def test_students_of_the_same_teachers_are_no_new_evidence(dpk: list[Table]) -> None:
+    other = made_up("one-dpk", 9, [each + 0.2 for each in FOLLOWS], TEACHERS)
+    alone, both = (claim.row("all", "dpk", tables) for tables in (dpk[:1], [dpk[0], other]))
+    assert (both["teachers"], both["students"]) == (5, 10)
+    assert both["pearson"]["high"] - both["pearson"]["low"] > 0.5 * (alone["pearson"]["high"] - alone["pearson"]["low"])
+    assert claim.row("all", "dpk", dpk)["teachers"] == 10
+
+
+def test_a_difference_is_as_unsure_as_both() -> None:
+    one, other = Estimate(value=0.8, low=0.5, high=0.9), Estimate(value=0.1, low=-0.4, high=0.5)
+    apart = claim.difference(one, other)
+    assert (apart.value, apart.low, apart.high) == pytest.approx((0.7, 0.7 - 0.5, 0.7 + 0.26**0.5))
+    same = claim.difference(one, one)
+    assert same.low < 0 == same.value < same.high
 
 
 def test_targets_ask_for_more_than_zero(dpk: list[Table], kd: list[Table]) -> None:
     pooled = {"dpk": claim.row("all", "dpk", dpk), "kd": claim.row("all", "kd", kd)}
-    assert [each["met"] for each in claim.targets(pooled, claim.difference(dpk, kd))] == [True, True]
-    assert not claim.targets(pooled, claim.difference(dpk, dpk))[1]["met"]
+    sure, unsure = (Estimate(value=0.5, low=low, high=0.9) for low in (0.1, -0.1))
+    assert [each["met"] for each in claim.targets(pooled, sure)] == [True, True]
+    assert [each["met"] for each in claim.targets(pooled, unsure)] == [True, False]
 
 
 def test_it_is_drawn(dpk: list[Table], kd: list[Table], tmp_path: Path) -> None:

@@ -22,6 +22,8 @@ def test_so_is_a_teacher_or_a_cost() -> None:
         arm(1, accuracy=math.nan)
     with pytest.raises(ValueError, match="no teacher: "):
         Arm(teacher=None, cost=math.inf)
+    with pytest.raises(ValueError, match="teacher1: a full training must cost something"):
+        Arm(teacher=name(1), cost=0.0)
 
 
 @pytest.mark.parametrize(("reached", "costs"), [(0, [0.0, 0.0, 0.7, 2.2]), (3, [0.0, 0.0, 0.0, 2.0])])
