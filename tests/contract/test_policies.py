@@ -167,6 +167,10 @@ class TestByPosterior:
         assert not plan.steps
         assert plan.reason.startswith(f"It matters too little to go on: {100 * lost:.2f} points are expected to be")
 
+    def test_a_wide_margin_alone_is_no_answer_before_any_result(self, table: NDArray[np.float64]) -> None:
+        plan = POLICIES["posterior"].next(reveal(table, {}), Limits(chance=0.9, margin=0.1))
+        assert plan.steps
+
     def test_it_regrets_less_than_halving_at_the_same_cost(self) -> None:
         chance = np.random.Generator(np.random.PCG64(7))
         regret = {"posterior": 0.0, "halving": 0.0}

@@ -11,6 +11,7 @@ before everything.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import ClassVar
 
 from dpk_core.selection.knowledge import Knowledge, Step, free_steps, step_cost
@@ -42,7 +43,8 @@ class ByPosterior:
         view = outlook(model.posterior)
         unseen = {arm.teacher for arm in knowledge.ranked if not any(arm.curves.values())}
         by_prior = len(unseen) == len(knowledge.ranked) > 1
-        sure = _sure(view, limits)
+        # Without a result an expected loss says how much teachers are believed to differ, and nothing of these.
+        sure = _sure(view, replace(limits, margin=0.0) if by_prior else limits)
         if sure is not None and by_prior:
             return Plan(steps=(), reason=f"Earlier jobs suffice. {sure}")
         if sure is not None or len(knowledge.ranked) == 1:
