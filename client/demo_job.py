@@ -11,6 +11,6 @@ DEMO_JOB = SelectionJobRequest(
     method="dpk",
     seeds=5,
     # Short enough for a minute or two on two cores. Teachers trained for longer would all look alike on these data, and
-    # 539 validation pictures tell no finer differences than about a point.
+    # 539 validation pictures tell differences below a point no better: more than this chance would take too long.
     budget=Budget(epochs=24, rungs=[6, 12, 24], teacher_epochs=8, promote=2, margin=0.003, chance=0.8),
 )
