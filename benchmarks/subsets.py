@@ -11,6 +11,7 @@ import os
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +30,8 @@ EPOCH_OF_ZIP = (1980, 1, 1, 0, 0, 0)
 class Subset:
     """`train` pictures of `source`, class-balanced, with all its test pictures.
 
-    `halved`: how often pictures are made half as large (2x2 means); `coarse`: superclasses instead of classes.
+    `halved`: how often pictures are made half as large (2x2 means); `coarse`: superclasses instead of classes; `first`:
+    only so many classes, the first of the source (before superclasses).
     """
 
     name: str
@@ -37,12 +39,14 @@ class Subset:
     train: int
     halved: int = 0
     coarse: bool = False
+    first: int | None = None
 
 
 FASHION = Subset(name="fashion_7k", source="fashion_mnist", train=7_500)
 CIFAR = Subset(name="cifar100_coarse_16px", source="cifar100_20k", train=12_500, halved=1, coarse=True)
 FASHION_TABLE = Subset(name="fashion_14px_5k", source="fashion_mnist", train=5_000, halved=1)
 CIFAR_TABLE = Subset(name="cifar100_coarse_16px_7k", source="cifar100_20k", train=7_500, halved=1, coarse=True)
+FINE_TABLE = Subset(name="cifar100_first50_16px", source="cifar100_20k", train=7_500, halved=1, first=50)
 
 
 def source_root() -> Path:
@@ -61,6 +65,8 @@ def make(subset: Subset) -> Path:
         return folder
     with np.load(source_root() / f"{subset.source}.npz", allow_pickle=False) as arrays:
         found = {name: arrays[name] for name in arrays.files}
+    if subset.first is not None:
+        found = _first(found, subset.first)
     labels = found["y_train"].astype(np.int64)
     chosen, _ = stratified(labels, [subset.train / len(labels)])
     classes, of_class = found["classes"], np.arange(len(found["classes"]))
@@ -82,6 +88,13 @@ def make(subset: Subset) -> Path:
             archive.writestr(zipfile.ZipInfo(f"{name}.npy", EPOCH_OF_ZIP), content.getvalue())
     partial.replace(path)
     return folder
+
+
+def _first(found: dict[str, NDArray[Any]], classes: int) -> dict[str, NDArray[Any]]:
+    """Only the pictures of the first classes."""
+    kept = {part: found[f"y_{part}"] < classes for part in ("train", "test")}
+    pictures = {f"{axis}_{part}": found[f"{axis}_{part}"][kept[part]] for axis in "xy" for part in kept}
+    return {**found, **pictures, "classes": found["classes"][:classes]}
 
 
 def _halve(pictures: NDArray[np.uint8], times: int) -> NDArray[np.uint8]:

@@ -17,7 +17,7 @@ import torch
 
 from benchmarks import record, table, trials
 from benchmarks.ablation import STUDENT_RECIPE, TEACHER_RECIPE
-from benchmarks.subsets import CIFAR_TABLE, FASHION_TABLE, Subset
+from benchmarks.subsets import CIFAR_TABLE, FASHION_TABLE, FINE_TABLE, Subset
 from benchmarks.table import Table
 from benchmarks.trials import Trial
 from dpk_core.codec import to_json
@@ -55,11 +55,16 @@ class Definition:
 TEACHERS = (
     "cifar/resnet20", "cifar/resnet56", "cifar/wrn_16_2", "cifar/vgg8", "cifar/shufflenetv2", "cifar/plain6",
 )  # fmt: skip
+OTHER_TEACHERS = (
+    "cifar/resnet32", "cifar/resnet8x4", "cifar/wrn_40_1", "cifar/mobilenetv2", "cifar/vgg13", "cifar/plain8",
+)  # fmt: skip
 DEFINITIONS = (
     Definition(name="fashion-resnet8w8", subset=FASHION_TABLE, student="cifar/resnet8w8", teachers=TEACHERS),
     Definition(name="cifar-resnet8", subset=CIFAR_TABLE, student="cifar/resnet8", teachers=TEACHERS),
     Definition(name="fashion-plain2", subset=FASHION_TABLE, student="cifar/plain2", teachers=TEACHERS),
     Definition(name="cifar-plain4", subset=CIFAR_TABLE, student="cifar/plain4", teachers=TEACHERS),
+    Definition(name="fine-resnet14w8", subset=FINE_TABLE, student="cifar/resnet14w8", teachers=OTHER_TEACHERS),
+    Definition(name="fine-plain2", subset=FINE_TABLE, student="cifar/plain2", teachers=OTHER_TEACHERS),
 )
 
 
