@@ -134,7 +134,8 @@ def store(others: Sequence[Table], chance: np.random.Generator) -> Prior:
         if (spread := _over_pictures(other, job, each)) is not None
     ]
     # A bootstrap of the validation pictures adds their error once more.
-    return replace(prior, picture_spread=float(np.sqrt(2 * np.mean(np.square(spreads))))) if spreads else prior
+    squares = np.square([base_prior().picture_spread, *(np.sqrt(2) * np.array(spreads))])
+    return replace(prior, picture_spread=float(np.sqrt(np.mean(squares))))
 
 
 def _over_pictures(table: Table, job: Job, done: WholeJob) -> float | None:

@@ -1,6 +1,7 @@
 """Every result of a job as a sum of independent causes, each a standard normal; the equations are `posterior`'s.
 
-    level · slope · what each arm adds · gain of each rung · walk of each arm · its pictures · what each seed does
+    level · slope · what each arm adds · gain and tilt of each rung · walk of each arm · its pictures · what each seed
+    does
 
 What a result has beside them is its seed's own luck, which it shares with the rungs of the same training alone. So all
 that a job's results tell is a KxK matrix, however many they are.
@@ -30,7 +31,7 @@ class Causes:
     """How much of each cause is in what.
 
     `full_AK`: in every arm's full accuracy; `levels_LK`: in its level at each rung, and in what each seed does;
-    `mean_A`: what the full accuracies are expected to be before any result.
+    `mean_AR`: what is expected at each rung before any result, the last of which is the full training.
     """
 
     def __init__(self, knowledge: Knowledge) -> None:
@@ -38,7 +39,7 @@ class Causes:
         self._rungs = len(knowledge.rungs)
         seeds = sorted({*knowledge.seeds, *(seed for arm in arms for seed in arm.curves)})
         self.seeds = {seed: place for place, seed in enumerate(seeds)}
-        x_A, self.mean_A = expected(knowledge)
+        x_A, self.mean_AR = expected(knowledge)
         self.full_AK, self.levels_LK = _coefficients(prior, arms, x_A, len(seeds))
         apart_RR = np.abs(np.subtract.outer(np.arange(self._rungs), np.arange(self._rungs)))
         seed_R = np.array(knowledge.prior.seed_spread)
@@ -60,7 +61,7 @@ class Causes:
         return np.asarray(self.levels_LK.T @ (of_levels_LL @ self.levels_LK))
 
     def told(self, surprises: Mapping[Training, Matrix]) -> tuple[Matrix, float]:
-        """What results tell that differ so from `mean_A`: their weight on each cause (K), and their squared size."""
+        """What results tell that differ so from `mean_AR`: their weight on each cause (K), and their squared size."""
         of_levels_L, size = np.zeros(len(self.levels_LK)), 0.0
         for training, surprise in surprises.items():
             rungs, seed = self._places(training, len(surprise))
@@ -88,7 +89,8 @@ class Causes:
 def _coefficients(prior: Prior, arms: tuple[Arm, ...], x_A: Matrix, seeds: int) -> tuple[Matrix, Matrix]:
     count, rungs = len(arms), len(prior.mismatch)
     own, gains = 2, 2 + count
-    walks = gains + rungs - 1
+    tilts = gains + rungs - 1
+    walks = tilts + rungs
     pictures = walks + count * rungs
     causes = pictures + count + seeds
     each = np.arange(count)
@@ -96,17 +98,24 @@ def _coefficients(prior: Prior, arms: tuple[Arm, ...], x_A: Matrix, seeds: int) 
     full_AK[:, 0], full_AK[:, 1] = FLAT, prior.slope_spread * x_A
     full_AK[each, own + each] = [own_spread(prior, arm) for arm in arms]
     levels_ARK = np.repeat(full_AK[:, None], rungs, axis=1)
-    variance = np.array([*prior.mismatch, 0.0]) ** 2
-    steps = np.sqrt((variance[:-1] - variance[1:]).clip(min=0))
+    levels_ARK[..., 1] *= np.array(prior.follows)
+    steps_R, tilts_R = _steps(prior.mismatch), _steps(prior.tilt)
     for rung in range(rungs):
         if rung < rungs - 1:
             levels_ARK[:, rung, gains + rung] = FLAT
         for later in range(rung, rungs):
-            levels_ARK[each, rung, walks + each * rungs + later] = steps[later]
+            levels_ARK[:, rung, tilts + later] = tilts_R[later] * x_A
+            levels_ARK[each, rung, walks + each * rungs + later] = steps_R[later]
         levels_ARK[each, rung, pictures + each] = prior.picture_spread
     by_seed_SK = np.zeros((seeds, causes))
     by_seed_SK[np.arange(seeds), pictures + count + np.arange(seeds)] = prior.common_spread
     return full_AK, np.concatenate((levels_ARK.reshape(-1, causes), by_seed_SK))
+
+
+def _steps(spreads: tuple[float, ...]) -> Matrix:
+    """Of a walk that has these standard deviations from each rung to its end."""
+    variance = np.array([*spreads, 0.0]) ** 2
+    return np.asarray(np.sqrt((variance[:-1] - variance[1:]).clip(min=0)))
 
 
 def slope_evidence(knowledge: Knowledge) -> tuple[float, float]:
@@ -138,7 +147,7 @@ class ByCauses:
         self._index = {arm.teacher: index for index, arm in enumerate(self._arms)}
         causes = self._causes = Causes(knowledge)
         surprises = {
-            (index, causes.seeds[seed]): np.array(curve, dtype=np.float64) - causes.mean_A[index]
+            (index, causes.seeds[seed]): np.array(curve, dtype=np.float64) - causes.mean_AR[index, : len(curve)]
             for index, arm in enumerate(self._arms)
             for seed, curve in sorted(arm.curves.items())
             if curve
@@ -153,7 +162,7 @@ class ByCauses:
         free = len({*range(max(self._reached.values(), default=0)), self._rungs - 1})
         self.misfit = max(0.0, size - float(told_K @ told_K))
         self.freedom = max(0, sum(self._reached.values()) - free)
-        self.mean_A = causes.mean_A + self._arms_KA.T @ told_K
+        self.mean_A = causes.mean_AR[:, -1] + self._arms_KA.T @ told_K
         self.covariance_AA = self._arms_KA.T @ self._arms_KA
         self._ahead_of_seed: dict[int, _Ahead] = {}
         slope_K = self._whiten(np.eye(len(weight_K))[1])

@@ -14,6 +14,10 @@ from dpk_core.selection.knowledge import Knowledge, Prior
 from dpk_core.selection.known_teachers import Residuals, recognised
 from dpk_core.selection.spreads import measured, taught
 
+SLOPE_VARIES = 0.1
+"""Sd of the slope from one student to another with the same data and method: from .05 to .1 between the tables' pairs of
+students (`benchmarks/tables`). However many jobs there were, a new one may differ so much."""
+
 
 def learn(jobs: Sequence[Knowledge], base: Prior) -> Prior:
     """The prior for a job like `jobs`: same method and kind of data, same rungs. Without any job, `base`.
@@ -35,12 +39,16 @@ def learn(jobs: Sequence[Knowledge], base: Prior) -> Prior:
 
 
 def _with_slope(prior: Prior, jobs: Sequence[Knowledge]) -> Prior:
-    """`prior` with its slope told by `jobs`. What a teacher adds for every student alike is the same in all jobs that
-    have it, so jobs with the same teachers count for less than as many others."""
-    if prior.slope_spread == 0:
+    """`prior` with its slope told by `jobs`: their mean, and about it what differs from student to student.
+
+    What a teacher adds for every student alike is the same in all jobs that have it, so jobs with the same teachers
+    count for less than as many others.
+    """
+    varies = min(SLOPE_VARIES, prior.slope_spread / 2)
+    if varies == 0:
         return prior
     seen = Counter(arm.teacher for job in jobs for arm in job.teachers.ranked)
-    precision = 1 / prior.slope_spread**2
+    precision = 1 / (prior.slope_spread**2 - varies**2)
     weighed = precision * prior.slope
     for job in jobs:
         names = [arm.teacher for arm in job.teachers.ranked]
@@ -48,5 +56,6 @@ def _with_slope(prior: Prior, jobs: Sequence[Knowledge]) -> Prior:
             continue
         weight = 1 / (1 + prior.shared * (float(np.mean([seen[name] for name in names])) - 1))
         told, pull = slope_evidence(fitted(replace(job, prior=prior)))
+        weight /= 1 + told * varies**2
         precision, weighed = precision + weight * told, weighed + weight * pull
-    return replace(prior, slope=float(weighed / precision), slope_spread=float(1 / np.sqrt(precision)))
+    return replace(prior, slope=float(weighed / precision), slope_spread=float(np.sqrt(1 / precision + varies**2)))

@@ -37,6 +37,7 @@ def fitted(job: Knowledge) -> Knowledge:
     wide = replace(
         prior, slope_spread=factor * prior.slope_spread, teacher_spread=factor * prior.teacher_spread,
         baseline_spread=factor * prior.baseline_spread, common_spread=factor * prior.common_spread,
+        tilt=tuple(factor * value for value in prior.tilt),
         mismatch=tuple(factor * value for value in prior.mismatch),
         seed_spread=tuple(factor * value for value in prior.seed_spread),
         known=tuple(replace(each, spread=factor * each.spread) for each in prior.known),

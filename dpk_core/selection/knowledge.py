@@ -78,8 +78,8 @@ class Prior:
     for each rung.
     """
 
-    slope: float = 0.3
-    slope_spread: float = 0.3
+    slope: float = 0.25
+    slope_spread: float = 0.2
     teacher_spread: float = 0.01
     """Of what a teacher adds beyond the line."""
     shared: float = 0.5
@@ -88,13 +88,17 @@ class Prior:
     """The teachers that earlier jobs tried on the same data with the same method."""
     baseline_spread: float = 0.03
     """Of the arm without a teacher around the teachers' level."""
-    mismatch: tuple[float, ...] = (0.012, 0.009, 0.005, 0.0)
-    """Of how far an arm's rung misleads about its full training, after what the rung misses of all arms alike."""
+    follows: tuple[float, ...] = (0.0, 0.0, 0.5, 1.0)
+    """Part of the slope that shows at a rung: students of good teachers pull ahead late."""
+    tilt: tuple[float, ...] = (0.1, 0.1, 0.05, 0.0)
+    """Of how far the slope at a rung is from that part."""
+    mismatch: tuple[float, ...] = (0.006, 0.005, 0.004, 0.0)
+    """Of how far an arm's rung misleads about its full training, after its slope and what it misses of all alike."""
     seed_spread: tuple[float, ...] = (0.015, 0.012, 0.008, 0.006)
     """Of one result over seeds, after what the seed does to all arms alike."""
-    persistence: float = 0.3
+    persistence: float = 0.1
     """Correlation of a seed's luck between neighbouring rungs."""
-    common_spread: float = 0.006
+    common_spread: float = 0.004
     """Of what a seed does to all arms alike: initialisation, batch order and augmentation are the same."""
     picture_spread: float = 0.003
     """Of what the choice of validation pictures does to one arm and not to the others, the same on all seeds."""
@@ -109,8 +113,9 @@ class Prior:
         Between them it is linear in the logarithm of the fraction, below the first as at the first.
         """
         known, wanted = (np.log2(np.array(each)) for each in (STANDARD_RUNGS, rungs))
-        mismatch, seed = (np.interp(wanted, known, each) for each in (self.mismatch, self.seed_spread))
-        return replace(self, mismatch=tuple(mismatch.tolist()), seed_spread=tuple(seed.tolist()))
+        entries = (self.follows, self.tilt, self.mismatch, self.seed_spread)
+        follows, tilt, mismatch, seed = (tuple(np.interp(wanted, known, each).tolist()) for each in entries)
+        return replace(self, follows=follows, tilt=tilt, mismatch=mismatch, seed_spread=seed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,10 +130,9 @@ class Knowledge:
     def __post_init__(self) -> None:
         if not self.rungs or self.rungs[-1] != 1 or list(self.rungs) != sorted(set(self.rungs)) or self.rungs[0] <= 0:
             raise ValueError(f"rungs must rise to 1, not {self.rungs}")
-        if not len(self.rungs) == len(self.prior.mismatch) == len(self.prior.seed_spread):
-            raise ValueError(
-                f"the prior must have one mismatch and one seed spread for each of {len(self.rungs)} rungs"
-            )
+        prior = self.prior
+        if {len(each) for each in (prior.follows, prior.tilt, prior.mismatch, prior.seed_spread)} != {len(self.rungs)}:
+            raise ValueError(f"the prior must say of each of {len(self.rungs)} rungs what shows at it, and how surely")
         if len({arm.teacher for arm in self.arms}) != len(self.arms):
             raise ValueError("each teacher must be there once")
 

@@ -45,7 +45,7 @@ class ByResults:
     def __init__(self, knowledge: Knowledge) -> None:
         self._knowledge = knowledge
         self._arms = knowledge.ranked
-        self._x_A, prior_mean_A = expected(knowledge)
+        self._x_A, prior_mean_AR = expected(knowledge)
         self._index = {arm.teacher: index for index, arm in enumerate(self._arms)}
         rows = [
             (index, seed, rung, accuracy)
@@ -55,21 +55,21 @@ class ByResults:
         ]
         self._places = _Places.of([row[:3] for row in rows])
         seen_N = np.array([row[3] for row in rows], dtype=np.float64)
-        prior_AA = self._between_arms(np.arange(len(self._arms)), np.arange(len(self._arms)))
+        prior_AA = self._between(self._whole, self._whole)
         if not len(rows):
             self._factor: Matrix | None = None
             self.misfit, self.freedom = 0.0, 0
-            self.mean_A, self.covariance_AA = prior_mean_A, prior_AA
+            self.mean_A, self.covariance_AA = prior_mean_AR[:, -1], prior_AA
             return
         self._factor = linalg.cholesky(
             self._of_results(self._places, self._places) + JITTER * np.eye(len(rows)), lower=True
         )
         self._whitened_NA = self._whiten(self._arms_with(self._places).T)
-        residual_N = self._whiten(seen_N - prior_mean_A[self._places.arm])
+        residual_N = self._whiten(seen_N - prior_mean_AR[self._places.arm, self._places.rung])
         # The level and the gain of every rung below the last are free and cost a result each.
         free = len({*self._places.rung.tolist(), len(knowledge.rungs) - 1})
         self.misfit, self.freedom = float(residual_N @ residual_N), max(0, len(rows) - free)
-        self.mean_A = prior_mean_A + self._whitened_NA.T @ residual_N
+        self.mean_A = prior_mean_AR[:, -1] + self._whitened_NA.T @ residual_N
         self.covariance_AA = prior_AA - self._whitened_NA.T @ self._whitened_NA
 
     def change(self, steps: Sequence[Step]) -> Matrix:
@@ -93,16 +93,22 @@ class ByResults:
         assert self._factor is not None
         return np.asarray(linalg.solve_triangular(self._factor, right, lower=True))
 
-    def _between_arms(self, one: NDArray[np.int64], other: NDArray[np.int64]) -> Matrix:
-        """Covariance of the y of the arms `one` with those of `other`."""
+    @property
+    def _whole(self) -> _Places:
+        """Every arm's full training."""
+        return _Places.of([(index, 0, len(self._knowledge.rungs) - 1) for index in range(len(self._arms))])
+
+    def _between(self, one: _Places, other: _Places) -> Matrix:
+        """Covariance of what arms are believed to come to, as far as it shows at their rungs."""
         prior = self._knowledge.prior
         own_A = np.array([own_spread(prior, arm) ** 2 for arm in self._arms])
-        along_line = prior.slope_spread**2 * np.outer(self._x_A[one], self._x_A[other])
-        return np.asarray(FLAT**2 + along_line + np.equal.outer(one, other) * own_A[one][:, None])
+        follows_R = prior.slope_spread * np.array(prior.follows)
+        along_line = np.outer(follows_R[one.rung] * self._x_A[one.arm], follows_R[other.rung] * self._x_A[other.arm])
+        return np.asarray(FLAT**2 + along_line + np.equal.outer(one.arm, other.arm) * own_A[one.arm][:, None])
 
     def _arms_with(self, results: _Places) -> Matrix:
         """Covariance of every arm's y with results."""
-        return self._between_arms(np.arange(len(self._arms)), results.arm)
+        return self._between(self._whole, results)
 
     def _of_results(self, one: _Places, other: _Places) -> Matrix:
         """Covariance of results with results, their noise included."""
@@ -110,23 +116,30 @@ class ByResults:
         same_arm, same_seed = np.equal.outer(one.arm, other.arm), np.equal.outer(one.seed, other.seed)
         later = np.maximum.outer(one.rung, other.rung)
         apart = np.abs(np.subtract.outer(one.rung, other.rung))
-        mismatch_R, seed_R = np.array(prior.mismatch), np.array(prior.seed_spread)
+        mismatch_R, seed_R, tilt_R = (np.array(each) for each in (prior.mismatch, prior.seed_spread, prior.tilt))
         luck = np.outer(seed_R[one.rung], seed_R[other.rung]) * prior.persistence**apart
         gain = FLAT**2 * (apart == 0) * (later < last)
         own = mismatch_R[later] ** 2 + prior.picture_spread**2 + same_seed * luck
-        shared = self._between_arms(one.arm, other.arm) + gain + same_seed * prior.common_spread**2
+        tilted = tilt_R[later] ** 2 * np.outer(self._x_A[one.arm], self._x_A[other.arm])
+        shared = self._between(one, other) + gain + tilted + same_seed * prior.common_spread**2
         return np.asarray(shared + same_arm * own)
 
 
 def expected(knowledge: Knowledge) -> tuple[Matrix, Matrix]:
-    """Of the ranked arms: the teachers' accuracies about their mean, and the full accuracies before any result."""
+    """Of the ranked arms: the teachers' accuracies about their mean, and what is expected at each rung before any
+    result but for what the rung misses of all alike, AxR."""
     arms, prior = knowledge.ranked, knowledge.prior
-    known = [arm.teacher_accuracy for arm in arms if arm.teacher_accuracy is not None]
-    centre = float(np.mean(known)) if known else 0.0
-    x_A = np.array([0.0 if a.teacher_accuracy is None else a.teacher_accuracy - centre for a in arms])
+    x_A = centred(arms)
     known_A = [prior.of(arm.teacher) for arm in arms]
     offset_A = np.array([0.0 if known is None else known.offset for known in known_A])
-    return x_A, LEVEL + prior.slope * x_A + offset_A
+    return x_A, LEVEL + np.outer(x_A, prior.slope * np.array(prior.follows)) + offset_A[:, None]
+
+
+def centred(arms: Sequence[Arm]) -> Matrix:
+    """The teachers' accuracies about their mean; 0 where there is none."""
+    known = [arm.teacher_accuracy for arm in arms if arm.teacher_accuracy is not None]
+    centre = float(np.mean(known)) if known else 0.0
+    return np.array([0.0 if arm.teacher_accuracy is None else arm.teacher_accuracy - centre for arm in arms])
 
 
 def own_spread(prior: Prior, arm: Arm) -> float:

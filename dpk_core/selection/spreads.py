@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpk_core.selection.knowledge import Arm, Knowledge, Prior
+from dpk_core.selection.results import centred
+from dpk_core.selection.results import centred
 
 WEIGHT = 8.0
 """Degrees of freedom that the base prior is worth."""
@@ -73,12 +75,14 @@ def measured(jobs: Sequence[Knowledge], base: Prior) -> Prior:
         between = float(table_ASR[..., -1].mean(0).var(ddof=1)) - float(noise_R[-1]) / len(arms)
         common.add(max(0.0, between), seeds - 1)
         means_AR = table_ASR.mean(1)
+        with_teacher = [index for index, arm in enumerate(arms) if arm.teacher is not None]
+        x_T = centred([arms[index] for index in with_teacher])
         rises_ASR = table_ASR[..., -1:] - table_ASR
         rise_noise_R = (_residual(rises_ASR) ** 2).sum((0, 1)) / freedom
         for rung in range(rungs - 1):
-            apart = float((means_AR[:, -1] - means_AR[:, rung]).var(ddof=1)) - float(rise_noise_R[rung]) / seeds
-            mismatch[rung].add(max(0.0, apart), len(arms) - 1)
-        with_teacher = [index for index, arm in enumerate(arms) if arm.teacher is not None]
+            apart, free = _off_slope(x_T, means_AR[with_teacher, -1] - means_AR[with_teacher, rung])
+            if free > 0:
+                mismatch[rung].add(max(0.0, apart - float(rise_noise_R[rung]) / seeds), free)
         for index in sorted({*range(len(arms))} - {*with_teacher}):
             baseline.add(float((means_AR[index, -1] - means_AR[with_teacher, -1].mean()) ** 2), 1)
     _off_line(teacher, [found for job in jobs if (found := taught(job)) is not None], base)
@@ -87,6 +91,18 @@ def measured(jobs: Sequence[Knowledge], base: Prior) -> Prior:
         base, teacher_spread=teacher.sd(), baseline_spread=baseline.sd(), common_spread=common.sd(),
         seed_spread=tuple(pool.sd() for pool in seed), mismatch=(*(float(value) for value in falling), 0.0),
     )  # fmt: skip
+
+
+def _off_slope(x_T: Matrix, rise_T: Matrix) -> tuple[float, int]:
+    """Variance of students' rises about their line over teacher accuracy, and its degrees of freedom: how much more of
+    the slope shows in the end is no teacher's own."""
+    free = len(x_T) - 1
+    if free < 1:
+        return 0.0, 0
+    left_T, along = rise_T - rise_T.mean(), float(x_T @ x_T)
+    if along > TINY:
+        left_T, free = left_T - x_T * float(x_T @ left_T) / along, free - 1
+    return float(left_T @ left_T) / max(1, free), free
 
 
 def taught(job: Knowledge) -> Taught | None:

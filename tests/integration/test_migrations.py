@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 
 from dpk_core.catalogue.datasets import DIGITS
 from dpk_core.codec import from_json, to_json
+from dpk_core.selection.knowledge import Prior
 from migrations import commands
 from migrations.__main__ import main
 from service.database.session import open_engine
@@ -131,6 +132,20 @@ class TestMigrations:
         with Session(engine) as session:
             assert [each == plan for each in session.scalars(select(SelectionJob.plan))] == [True, True]
 
+    def test_a_job_keeps_believing_what_it_believed(self, engine: Engine) -> None:
+        commands.upgrade("0003", engine=engine)
+        believed = Prior(follows=(1.0,) * 4, tilt=(0.0,) * 4, mismatch=(0.012, 0.009, 0.005, 0.0))
+        stored = {name: value for name, value in to_json(believed).items() if name not in ("follows", "tilt")}
+        for job_id, prior in (("old", {"prior": stored}), ("new", {})):
+            insert_job(engine, job_id, to_json(make_plan(REQUEST, DIGITS)), REQUEST.model_dump(mode="json"), **prior)
+        commands.upgrade(engine=engine)
+        with Session(engine) as session:
+            assert from_json(Prior, session.get_one(SelectionJob, "old").prior) == believed
+            assert session.get_one(SelectionJob, "new").prior is None
+        commands.downgrade("0003", engine=engine)
+        with Session(engine) as session:
+            assert session.get_one(SelectionJob, "old").prior == stored
+
     def test_two_at_once_are_one_after_the_other(self, engine: Engine) -> None:
         threads = [threading.Thread(target=commands.upgrade, kwargs={"engine": engine}) for _ in range(3)]
         for thread in threads:
@@ -168,16 +183,18 @@ class TestCommand:
             ).stdout.strip()
             for action in ("current", "upgrade", "current", "downgrade")
         ]  # fmt: skip
-        assert said == ["empty", SCHEMA_REVISION, SCHEMA_REVISION, "0002"]
+        assert said == ["empty", SCHEMA_REVISION, SCHEMA_REVISION, "0003"]
 
     def test_an_unknown_action_is_refused(self) -> None:
         with pytest.raises(SystemExit):
             main(["sideways"])
 
 
-def insert_job(engine: Engine, job_id: str, plan: dict[str, Any], request: dict[str, Any]) -> None:
+def insert_job(
+    engine: Engine, job_id: str, plan: dict[str, Any], request: dict[str, Any], **more: dict[str, Any]
+) -> None:
     job = {"id": job_id, "state": "running", "stage": "training", "revision": 1, "created_at": "2026-01-01 00:00:00"}
-    documents = {"plan": plan, "request": request}
+    documents = {"plan": plan, "request": request, **more}
     columns = [*map(column, job), *(column(name, JSON) for name in documents)]
     candidate = {
         "id": CANDIDATES[job_id],

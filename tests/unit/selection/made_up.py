@@ -29,13 +29,18 @@ def job(*arms: Arm, prior: Prior = PRIOR, seeds: tuple[int, ...] = SEEDS) -> Kno
     return Knowledge(arms=arms, rungs=RUNGS, seeds=seeds, prior=prior)
 
 
-def world(chance: np.random.Generator, truth: NDArray[np.float64], prior: Prior = PRIOR) -> NDArray[np.float64]:
-    """Validation accuracies (arms x seeds x rungs) drawn from the model that is believed in."""
+def world(
+    chance: np.random.Generator, truth: NDArray[np.float64], prior: Prior = PRIOR,
+    teachers: NDArray[np.float64] | None = None, slope: float = 0.0,
+) -> NDArray[np.float64]:  # fmt: skip
+    """Validation accuracies (arms x seeds x rungs) drawn from the model that is believed in.
+
+    `teachers`: their accuracies, which `truth` follows with `slope`.
+    """
     arms, seeds, rungs = len(truth), len(SEEDS), len(RUNGS)
-    walk = np.zeros((arms, rungs))
-    for rung in reversed(range(rungs - 1)):
-        step = np.sqrt(prior.mismatch[rung] ** 2 - prior.mismatch[rung + 1] ** 2)
-        walk[:, rung] = walk[:, rung + 1] + step * chance.normal(size=arms)
+    x = np.zeros(arms) if teachers is None else teachers - teachers.mean()
+    walk = (np.array(prior.follows) - 1) * slope * x[:, None]
+    walk += x[:, None] * _walk(chance, prior.tilt, 1) + _walk(chance, prior.mismatch, arms)
     luck = chance.normal(size=(arms, seeds, rungs))
     for rung in range(1, rungs):
         luck[..., rung] = prior.persistence * luck[..., rung - 1] + np.sqrt(1 - prior.persistence**2) * luck[..., rung]
@@ -43,6 +48,15 @@ def world(chance: np.random.Generator, truth: NDArray[np.float64], prior: Prior 
     pictures = prior.picture_spread * chance.normal(size=(arms, 1, 1))
     level = truth[:, None, None] - np.array(MISSING) + walk[:, None, :]
     return np.asarray(level + common + pictures + luck * np.array(prior.seed_spread))
+
+
+def _walk(chance: np.random.Generator, spreads: tuple[float, ...], count: int) -> NDArray[np.float64]:
+    """Walks (count x rungs) that end at 0 and have these standard deviations."""
+    walk = np.zeros((count, len(spreads)))
+    for rung in reversed(range(len(spreads) - 1)):
+        step = np.sqrt(spreads[rung] ** 2 - spreads[rung + 1] ** 2)
+        walk[:, rung] = walk[:, rung + 1] + step * chance.normal(size=count)
+    return walk
 
 
 def reveal(table: NDArray[np.float64], reached: Mapping[tuple[int, int], int]) -> Knowledge:

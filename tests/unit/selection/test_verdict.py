@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
+from dpk_core.selection.fitting import fitted
 from dpk_core.selection.knowledge import STANDARD_RUNGS, Arm, Knowledge, Prior
 from dpk_core.selection.posterior import Model
 from dpk_core.selection.promotion import promotions
@@ -42,7 +43,8 @@ ALONE = arm(None, 0.80, salt=9)
 
 
 def final(*arms: Arm) -> Verdict:
-    return decide(job(*arms), final=True)
+    """The verdict with beliefs as wide as a job makes them."""
+    return decide(fitted(job(*arms)), final=True)
 
 
 class TestPrior:
