@@ -66,6 +66,32 @@ def teacher_and_student(tables: list[list[dict[str, Any]]], folder: Path) -> Pat
     return draw(chart, folder / "claim.svg")
 
 
+def slope_curves(rows: list[dict[str, Any]], folder: Path) -> Path:
+    """How far students follow their teachers after each epoch, a line for each table; rows have table, method and
+    slope_by_epoch."""
+    points = [
+        {"table": row["table"], "data": row["table"].partition("-")[0], "method": row["method"].upper(),
+         "epoch": epoch, "slope": value}
+        for row in rows
+        for epoch, value in enumerate(row["slope_by_epoch"], 1)
+    ]  # fmt: skip
+    x = {"field": "epoch", "type": "quantitative", "axis": {"tickMinStep": 1}, "title": "epoch"}
+    y = {"type": "quantitative", "title": "student's points for a teacher's point"}
+    color = {"field": "method", "type": "nominal", "title": None, "legend": {"orient": "top"}}
+    lines = {
+        "mark": {"type": "line", "point": True},
+        "encoding": {"x": x, "y": y | {"field": "slope"}, "color": color, "detail": {"field": "table"}},
+    }
+    zero = {"mark": {"type": "rule", "strokeDash": [4, 3], "color": "#777777"}, "encoding": {"y": y | {"datum": 0}}}
+    chart = {
+        "$schema": "https://vega.github.io/schema/vega-lite/v5.json", "background": "white",
+        "data": {"values": points}, "facet": {"column": {"field": "data", "title": None}},
+        "resolve": {"scale": {"y": "independent"}},
+        "spec": {"width": WIDTH, "height": HEIGHT, "layer": [zero, lines]},
+    }  # fmt: skip
+    return draw(chart, folder / "claim-by-epoch.svg")
+
+
 def draw(chart: dict[str, Any], path: Path) -> Path:
     """Writes a Vega-Lite chart as SVG."""
     path.write_text(str(vl_convert.vegalite_to_svg(chart)) + "\n")

@@ -38,6 +38,13 @@ def test_a_student_that_follows_its_teacher_is_seen_to(dpk: list[Table]) -> None
     assert told["gain"]["value"] == pytest.approx(15, abs=2)
 
 
+def test_when_the_slope_shows_is_told_by_epoch(dpk: list[Table]) -> None:
+    told = claim.row("one", "dpk", dpk[:1])
+    epochs = dpk[0].validation_right_ASEV.shape[2]
+    assert len(told["slope_by_epoch"]) == epochs
+    assert told["slope_by_epoch"][-1] == pytest.approx(told["slope"], abs=0.2)
+
+
 def test_levels_of_tables_do_not_count(dpk: list[Table]) -> None:
     high = made_up("two-dpk", 9, [each + 0.2 for each in FOLLOWS], [each - 0.3 for each in TEACHERS])
     assert claim.row("all", "dpk", [dpk[0], high])["pearson"]["value"] > 0.9
@@ -70,3 +77,9 @@ def test_it_is_drawn(dpk: list[Table], kd: list[Table], tmp_path: Path) -> None:
     chart = charts.teacher_and_student([claim._chart_rows(each) for each in (*dpk, *kd)], tmp_path)
     text = chart.read_text()
     assert all(word in text for word in ("one", "two", "DPK", "KD"))
+
+
+def test_so_is_when_the_slope_shows(dpk: list[Table], kd: list[Table], tmp_path: Path) -> None:
+    rows = [claim.row(each.name, each.told["method"], [each]) for each in (*dpk, *kd)]
+    text = charts.slope_curves(rows, tmp_path).read_text()
+    assert all(word in text for word in ("one", "two", "DPK", "KD", "epoch"))
