@@ -72,6 +72,9 @@ bench-tables: $(VENV)/.dev ## train every teacher's student of every table (as a
 bench-selection: $(VENV)/.dev ## replay every policy and its rivals on the tables
 	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.selection
 
+bench-prior: $(VENV)/.dev ## what belief about curves the tables ask for: the default prior by maximum likelihood
+	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.prior
+
 bench-claim: $(VENV)/.dev ## does the student follow its teacher? correlations from the tables
 	@$(BIN)/python -m benchmarks.claim
 
@@ -81,4 +84,4 @@ constraints: ## pin what is installed now into constraints.txt
 clean: ## remove the environment and everything the demo made
 	@rm -rf $(VENV) .dpk build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
-.PHONY: help setup demo serve test check format catalogue bench-core bench-sweep bench-ablation bench-profiles bench-tables bench-selection bench-claim constraints clean
+.PHONY: help setup demo serve test check format catalogue bench-core bench-sweep bench-ablation bench-profiles bench-tables bench-selection bench-prior bench-claim constraints clean

@@ -6,8 +6,9 @@ Each point is a teacher: its own test accuracy, and the mean test accuracy over 
 table's levels say nothing about teachers, so coefficients over several tables count what varies within them
 (`dpk_core.selection.association`). Students of one data set were taught by the same teachers, which are no new
 evidence: over several tables a data set is one group, and a teacher's point the mean of what its students have beyond
-their tables' levels. When in a training the slope comes to show is told by epoch, from validation accuracies. The difference of two coefficients has the interval of Zou 2007 without its term for what both
-share; that is wide, as the same teachers taught under both methods. Trains nothing.
+their tables' levels. When in a training the slope comes to show is told by epoch, from validation accuracies. The
+difference of two coefficients has the interval of Zou 2007 without its term for what both share; that is wide, as the
+same teachers taught under both methods. Trains nothing.
 """
 
 from __future__ import annotations

@@ -15,8 +15,9 @@ from dpk_core.selection.known_teachers import Residuals, recognised
 from dpk_core.selection.spreads import measured, taught
 
 SLOPE_VARIES = 0.1
-"""Sd of the slope from one student to another with the same data and method: from .05 to .1 between the tables' pairs of
-students (`benchmarks/tables`). However many jobs there were, a new one may differ so much."""
+"""Sd of the slope from one student to another with the same data and method. Those of two students were .08 to .11
+apart (`make bench-claim`), as with an sd of .06 to .08; that is of four pairs. However many jobs there were, a new one
+may differ so much."""
 
 
 def learn(jobs: Sequence[Knowledge], base: Prior) -> Prior:

@@ -73,9 +73,9 @@ class Prior:
     """What is believed before a job's first result; standard deviations as fractions.
 
     The paper's claim, a student that follows its teacher, is `slope` (points of student per point of teacher) and how
-    well it is known, `slope_spread`; it enters nowhere else. Before anything was measured both are what tables of
-    Fashion-MNIST students showed (`benchmarks/tables/fashion-*`), widely. `mismatch` and `seed_spread` have an entry
-    for each rung.
+    well it is known, `slope_spread`; it enters nowhere else. The numbers are those that tables of Fashion-MNIST and
+    CIFAR-100 students ask for (`make bench-prior`), widened. `follows`, `tilt`, `mismatch` and `seed_spread` have an
+    entry for each rung.
     """
 
     slope: float = 0.25

@@ -1,11 +1,13 @@
 """What each arm's full student accuracy is believed to be: one joint Gaussian, conditioned exactly.
 
-    y_i     = level + slope·(x_i − mean x) + u_i                    full accuracy under teacher i, of accuracy x_i
-    a_isr   = y_i − gain_r + v_ir + c_s + e_i + ε_isr               validation accuracy of seed s at rung r
+    y_i     = level + slope·x_i + u_i                                     full accuracy under teacher i
+    l_ir    = level + (f_r·slope + t_r)·x_i + u_i − gain_r + v_ir         its level at rung r
+    a_isr   = l_ir + c_s + e_i + ε_isr                                    validation accuracy of seed s at rung r
 
-`level` and every `gain` are unknown beforehand; v is how far a rung misleads about its arm, a walk that ends at 0 in
-full training; c is what a seed does to all arms alike; e is what the validation pictures do to one arm on all seeds; ε
-is the seed's own luck, remembered in part from rung to rung.
+x is the teacher's accuracy about the mean of all. `level` and every `gain` are unknown beforehand; f is how much of the
+slope shows at a rung, 1 in full training; t, the rung's tilt, and v, how far a rung misleads about its arm, are walks
+that end at 0 in full training; c is what a seed does to all arms alike; e is what the validation pictures do to one arm
+on all seeds; ε is the seed's own luck, remembered in part from rung to rung.
 
 `results` and `causes` condition on results, few and many; this is what they are asked through.
 

@@ -40,7 +40,10 @@ class _Places:
 
 
 class ByResults:
-    """What `posterior.Model` answers with: `mean_A` and `covariance_AA` of the full accuracies, `misfit`, `freedom`."""
+    """What `posterior.Model` answers with: `mean_A` and `covariance_AA` of the full accuracies, `misfit`, `freedom`.
+
+    `log_likelihood`: of the results under the prior, in nats, but for what the prior does not change.
+    """
 
     def __init__(self, knowledge: Knowledge) -> None:
         self._knowledge = knowledge
@@ -58,7 +61,7 @@ class ByResults:
         prior_AA = self._between(self._whole, self._whole)
         if not len(rows):
             self._factor: Matrix | None = None
-            self.misfit, self.freedom = 0.0, 0
+            self.misfit, self.freedom, self.log_likelihood = 0.0, 0, 0.0
             self.mean_A, self.covariance_AA = prior_mean_AR[:, -1], prior_AA
             return
         self._factor = linalg.cholesky(
@@ -69,6 +72,7 @@ class ByResults:
         # The level and the gain of every rung below the last are free and cost a result each.
         free = len({*self._places.rung.tolist(), len(knowledge.rungs) - 1})
         self.misfit, self.freedom = float(residual_N @ residual_N), max(0, len(rows) - free)
+        self.log_likelihood = -self.misfit / 2 - float(np.log(self._factor.diagonal()).sum())
         self.mean_A = prior_mean_AR[:, -1] + self._whitened_NA.T @ residual_N
         self.covariance_AA = prior_AA - self._whitened_NA.T @ self._whitened_NA
 

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from dpk_core.selection.knowledge import Arm, Knowledge, Prior
 from dpk_core.selection.results import centred
-from dpk_core.selection.results import centred
 
 WEIGHT = 8.0
 """Degrees of freedom that the base prior is worth."""
