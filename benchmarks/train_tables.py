@@ -56,7 +56,7 @@ TEACHERS = (
     "cifar/resnet20", "cifar/resnet56", "cifar/wrn_16_2", "cifar/vgg8", "cifar/shufflenetv2", "cifar/plain6",
 )  # fmt: skip
 OTHER_TEACHERS = (
-    "cifar/resnet32", "cifar/resnet8x4", "cifar/wrn_40_1", "cifar/mobilenetv2", "cifar/vgg13", "cifar/plain8",
+    "cifar/resnet32", "cifar/resnet8x4", "cifar/wrn_40_1", "cifar/shufflenetv2", "cifar/vgg13", "cifar/plain8",
 )  # fmt: skip
 DEFINITIONS = (
     Definition(name="fashion-resnet8w8", subset=FASHION_TABLE, student="cifar/resnet8w8", teachers=TEACHERS),

@@ -27,6 +27,10 @@ class InvalidRequest(DpkError):
         self.message = message
         self.nearest = nearest
 
+    def __reduce__(self) -> tuple[type[InvalidRequest], tuple[str, str, str | None]]:
+        """For another process: pickle would call it with the sentence alone."""
+        return type(self), (self.field, self.message, self.nearest)
+
 
 class DataFault(DpkError):
     """A data set is missing, broken or not what its fingerprint promised."""
