@@ -96,7 +96,7 @@ class TestEveryPolicy:
 
     def test_a_single_seed_and_a_single_rung_will_do(self, policy: Policy) -> None:
         arms = reveal(world(np.random.Generator(np.random.PCG64(3)), TRUTH), {}).arms
-        short = replace(PRIOR, mismatch=(0.0,), seed_spread=(0.006,))
+        short = PRIOR.at((1.0,))
         known = Knowledge(arms=arms, rungs=(1.0,), seeds=(0,), prior=short)
         assert all(step.rung == 0 for step in policy.next(known, Limits(cost=10.0)).steps)
 
@@ -133,7 +133,8 @@ class TestByPosterior:
         known = reveal(table + np.array([0.2, 0, 0, 0])[:, None, None], {(0, 1): 4, (0, 2): 4, (1, 1): 2, (2, 1): 1})
         plan = POLICIES["posterior"].next(known, Limits(chance=0.5, margin=0.1))
         assert plan.steps == (Step(teacher=name(3), seed=1, rung=0),)
-        close = reveal(table, {(0, 1): 4, (0, 2): 4, (1, 1): 2, (2, 1): 1})
+        near = world(np.random.Generator(np.random.PCG64(0)), TRUTH)
+        close = reveal(near, {(0, 1): 4, (0, 2): 4, (1, 1): 2, (2, 1): 1})
         kept_short = POLICIES["posterior"].next(close, Limits(cost=5.0, runs=4)).steps
         assert kept_short
         assert all(step.teacher != name(3) for step in kept_short)
@@ -175,10 +176,11 @@ class TestByPosterior:
         chance = np.random.Generator(np.random.PCG64(7))
         regret = {"posterior": 0.0, "halving": 0.0}
         for _ in range(40):
-            truth = 0.8 + PRIOR.teacher_spread * chance.normal(size=6)
-            drawn = world(chance, truth)
+            teachers, slope = 0.8 + 0.05 * chance.normal(size=6), chance.normal(PRIOR.slope, PRIOR.slope_spread)
+            truth = 0.8 + slope * (teachers - teachers.mean()) + PRIOR.teacher_spread * chance.normal(size=6)
+            drawn = world(chance, truth, PRIOR, teachers, slope)
             for policy in regret:
-                known, _, _ = play(POLICIES[policy], drawn, Limits(cost=2.7))
+                known, _, _ = play(POLICIES[policy], drawn, Limits(cost=2.7), teachers)
                 choice = outlook(Model(known).posterior).choice
                 assert choice is not None
                 regret[policy] += float(truth.max() - truth[int(choice[-1])])

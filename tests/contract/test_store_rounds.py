@@ -32,9 +32,9 @@ class TestRungs:
     def test_a_rung_that_was_passed_without_stopping_is_known(self) -> None:
         board = finished()
         best = next(row for row in board.rows if row.teacher == "cifar/resnet14w8")
-        assert {run.spec["stop_epoch"] for run in drive.runs_of(board.job.id) if run.teacher == best.teacher} == {2, 8}
+        assert {run.spec["stop_epoch"] for run in drive.runs_of(board.job.id) if run.teacher == best.teacher} == {4, 8}
         assert [at.epochs for at in best.seeds[0].rungs] == [2, 4, 8]
-        assert best.seeds[0].rungs[1].accuracy == pytest.approx(0.84 - 0.3 * (1 - 4 / 8))
+        assert best.seeds[0].rungs[0].accuracy == pytest.approx(0.84 - 0.3 * (1 - 2 / 8))
 
     def test_rungs_that_another_job_trained_are_known_too(self) -> None:
         finished(rungs=[1, 8], policy="exhaustive")
@@ -185,7 +185,8 @@ class TestReuse:
         other = drive.submit(drive.request().model_copy(update={"student": ModelChoice(model="cifar/resnet8")}))
         drive.advance(other)
         learnt = _prior(other)
-        assert learnt.slope > 0.5, "under these made-up results a student follows its teacher point by point"
+        # Under these made-up results a student follows its teacher point by point.
+        assert learnt.slope > Prior().slope + 0.15
         assert learnt.seed_spread[-1] < Prior().seed_spread[-1]
         assert [each.teacher for each in learnt.known] == sorted(TEACHERS)
         again = drive.submit(drive.request(policy="exhaustive"))
@@ -199,7 +200,9 @@ class TestReuse:
         assert any(row.status == "not_promoted" for row in board.rows)
         other = drive.submit(drive.request().model_copy(update={"student": ModelChoice(model="cifar/resnet8")}))
         drive.advance(other)
-        assert _prior(other).slope_spread < 0.9 * Prior().slope_spread
+        learnt = _prior(other)
+        assert learnt.slope > Prior().slope + 0.05
+        assert learnt.slope_spread < Prior().slope_spread
 
     def test_where_earlier_jobs_leave_no_doubt_nothing_is_explored_and_it_says_so(self) -> None:
         for epochs in (8, 9):

@@ -59,21 +59,30 @@ def _walk(chance: np.random.Generator, spreads: tuple[float, ...], count: int) -
     return walk
 
 
-def reveal(table: NDArray[np.float64], reached: Mapping[tuple[int, int], int]) -> Knowledge:
+def reveal(
+    table: NDArray[np.float64], reached: Mapping[tuple[int, int], int], teachers: NDArray[np.float64] | None = None
+) -> Knowledge:
     """What is known of the table when trainings reached so many rungs."""
+    accuracies = np.full(len(table), 0.8) if teachers is None else teachers
     arms = (
-        arm(i, {seed: tuple(table[i, seed, :count].tolist()) for (j, seed), count in reached.items() if j == i})
+        arm(
+            i,
+            {seed: tuple(table[i, seed, :count].tolist()) for (j, seed), count in reached.items() if j == i},
+            float(accuracies[i]),
+        )
         for i in range(len(table))
     )
     return job(*arms)
 
 
-def play(policy: Policy, table: NDArray[np.float64], limits: Limits) -> tuple[Knowledge, float, list[Plan]]:
+def play(
+    policy: Policy, table: NDArray[np.float64], limits: Limits, teachers: NDArray[np.float64] | None = None
+) -> tuple[Knowledge, float, list[Plan]]:
     """Follows a policy to its end: what is known then, what it cost, and its plans."""
     reached: dict[tuple[int, int], int] = {}
     spent, plans = 0.0, list[Plan]()
     while True:
-        known = reveal(table, reached)
+        known = reveal(table, reached, teachers)
         left = None if limits.cost is None else limits.cost - spent
         plan = policy.next(known, Limits(cost=left, runs=limits.runs, chance=limits.chance, margin=limits.margin))
         plans.append(plan)

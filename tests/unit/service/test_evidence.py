@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -115,7 +116,7 @@ class TestStored:
 
 class TestPrior:
     def test_what_was_stored_at_the_start_counts(self) -> None:
-        stored = Prior(slope=0.3, mismatch=(0.01, 0.0), seed_spread=(0.02, 0.01))
+        stored = replace(Prior().at((0.25, 1.0)), slope=0.3, mismatch=(0.01, 0.0), seed_spread=(0.02, 0.01))
         assert knowledge(snapshot(prior=stored), NOTHING).prior == stored
         assert knowledge(snapshot(), NOTHING).prior == Prior().at((0.25, 1.0))
 
