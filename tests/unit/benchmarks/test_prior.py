@@ -52,11 +52,13 @@ def test_only_tables_that_were_looked_at_are_used(monkeypatch: pytest.MonkeyPatc
     assert rows[-1]["follows"] == list(PRIOR.follows)
 
 
-def test_the_target_is_a_likelihood_ratio() -> None:
+def test_the_targets_are_likelihood_ratios() -> None:
     rows = [
-        {"tables": prior.GROUPS[-1], "shows": shows, "log_likelihood": value}
+        {"tables": prior.GROUPS[-1], "shows": shows, "log_likelihood": value, "on_others": value}
         for shows, value in zip(prior.ASSUMPTIONS, (1.0, 2.0, 4.0), strict=True)
     ]
-    assert [each["met"] for each in prior.targets(rows)] == [False]
+    assert [each["met"] for each in prior.targets(rows)] == [False, False]
+    rows[-1]["on_others"] = 5.0
+    assert [each["met"] for each in prior.targets(rows)] == [False, True]
     rows[-1]["log_likelihood"] = 5.0
-    assert [each["met"] for each in prior.targets(rows)] == [True]
+    assert [each["met"] for each in prior.targets(rows)] == [True, True]
