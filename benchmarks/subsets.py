@@ -30,8 +30,8 @@ EPOCH_OF_ZIP = (1980, 1, 1, 0, 0, 0)
 class Subset:
     """`train` pictures of `source`, class-balanced, with all its test pictures.
 
-    `halved`: how often pictures are made half as large (2x2 means); `coarse`: superclasses instead of classes; `first`:
-    only so many classes, the first of the source (before superclasses).
+    `halved`: how often pictures are made half as large (2x2 means); `coarse`: superclasses instead of classes; `kept`:
+    only the source's classes from the one up to before the other (before superclasses).
     """
 
     name: str
@@ -39,14 +39,16 @@ class Subset:
     train: int
     halved: int = 0
     coarse: bool = False
-    first: int | None = None
+    kept: tuple[int, int] | None = None
 
 
 FASHION = Subset(name="fashion_7k", source="fashion_mnist", train=7_500)
 CIFAR = Subset(name="cifar100_coarse_16px", source="cifar100_20k", train=12_500, halved=1, coarse=True)
 FASHION_TABLE = Subset(name="fashion_14px_5k", source="fashion_mnist", train=5_000, halved=1)
 CIFAR_TABLE = Subset(name="cifar100_coarse_16px_7k", source="cifar100_20k", train=7_500, halved=1, coarse=True)
-FINE_TABLE = Subset(name="cifar100_first50_16px", source="cifar100_20k", train=7_500, halved=1, first=50)
+FINE_TABLE = Subset(name="cifar100_first50_16px", source="cifar100_20k", train=7_500, halved=1, kept=(0, 50))
+REST_TABLE = Subset(name="cifar100_last50_16px", source="cifar100_20k", train=5_000, halved=1, kept=(50, 100))
+SPARSE_TABLE = Subset(name="fashion_14px_2k", source="fashion_mnist", train=2_500, halved=1)
 
 
 def source_root() -> Path:
@@ -65,8 +67,8 @@ def make(subset: Subset) -> Path:
         return folder
     with np.load(source_root() / f"{subset.source}.npz", allow_pickle=False) as arrays:
         found = {name: arrays[name] for name in arrays.files}
-    if subset.first is not None:
-        found = _first(found, subset.first)
+    if subset.kept is not None:
+        found = _only(found, *subset.kept)
     labels = found["y_train"].astype(np.int64)
     chosen, _ = stratified(labels, [subset.train / len(labels)])
     classes, of_class = found["classes"], np.arange(len(found["classes"]))
@@ -90,11 +92,14 @@ def make(subset: Subset) -> Path:
     return folder
 
 
-def _first(found: dict[str, NDArray[Any]], classes: int) -> dict[str, NDArray[Any]]:
-    """Only the pictures of the first classes."""
-    kept = {part: found[f"y_{part}"] < classes for part in ("train", "test")}
-    pictures = {f"{axis}_{part}": found[f"{axis}_{part}"][kept[part]] for axis in "xy" for part in kept}
-    return {**found, **pictures, "classes": found["classes"][:classes]}
+def _only(found: dict[str, NDArray[Any]], first: int, end: int) -> dict[str, NDArray[Any]]:
+    """Only the pictures of the classes from `first` to before `end`, which are counted from 0 again."""
+    made = {**found, "classes": found["classes"][first:end]}
+    for part in ("train", "test"):
+        labels = found[f"y_{part}"]
+        kept = (labels >= first) & (labels < end)
+        made |= {f"x_{part}": found[f"x_{part}"][kept], f"y_{part}": labels[kept] - first}
+    return made
 
 
 def _halve(pictures: NDArray[np.uint8], times: int) -> NDArray[np.uint8]:

@@ -17,7 +17,7 @@ import torch
 
 from benchmarks import record, table, trials
 from benchmarks.ablation import STUDENT_RECIPE, TEACHER_RECIPE
-from benchmarks.subsets import CIFAR_TABLE, FASHION_TABLE, FINE_TABLE, Subset
+from benchmarks.subsets import CIFAR_TABLE, FASHION_TABLE, FINE_TABLE, REST_TABLE, SPARSE_TABLE, Subset
 from benchmarks.table import Table
 from benchmarks.trials import Trial
 from dpk_core.codec import to_json
@@ -58,6 +58,9 @@ TEACHERS = (
 OTHER_TEACHERS = (
     "cifar/resnet32", "cifar/resnet8x4", "cifar/wrn_40_1", "cifar/shufflenetv2", "cifar/vgg13", "cifar/plain8",
 )  # fmt: skip
+THIRD_TEACHERS = (
+    "cifar/resnet44", "cifar/resnet8x4", "cifar/wrn_40_2", "cifar/vgg8", "cifar/shufflenetv1", "cifar/plain10",
+)  # fmt: skip
 DEFINITIONS = (
     Definition(name="fashion-resnet8w8", subset=FASHION_TABLE, student="cifar/resnet8w8", teachers=TEACHERS),
     Definition(name="cifar-resnet8", subset=CIFAR_TABLE, student="cifar/resnet8", teachers=TEACHERS),
@@ -65,6 +68,10 @@ DEFINITIONS = (
     Definition(name="cifar-plain4", subset=CIFAR_TABLE, student="cifar/plain4", teachers=TEACHERS),
     Definition(name="fine-resnet14w8", subset=FINE_TABLE, student="cifar/resnet14w8", teachers=OTHER_TEACHERS),
     Definition(name="fine-plain2", subset=FINE_TABLE, student="cifar/plain2", teachers=OTHER_TEACHERS),
+    Definition(name="sparse-plain4", subset=SPARSE_TABLE, student="cifar/plain4", teachers=THIRD_TEACHERS),
+    Definition(name="sparse-resnet14w8", subset=SPARSE_TABLE, student="cifar/resnet14w8", teachers=THIRD_TEACHERS),
+    Definition(name="rest-resnet8", subset=REST_TABLE, student="cifar/resnet8", teachers=THIRD_TEACHERS),
+    Definition(name="rest-plain4", subset=REST_TABLE, student="cifar/plain4", teachers=THIRD_TEACHERS),
 )
 
 

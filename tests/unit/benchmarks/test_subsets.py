@@ -53,6 +53,14 @@ def test_the_same_bytes_every_time(source: Path, monkeypatch: pytest.MonkeyPatch
     assert (subsets.make(HALF) / "half.npz").read_bytes() == first
 
 
+def test_kept_classes_are_counted_from_zero(source: Path) -> None:
+    subsets.make(Subset(name="some", source="source", train=20, kept=(2, 4)))
+    with np.load(subsets.WORK / "data" / "some.npz") as made, np.load(source / "source.npz") as found:
+        assert made["classes"].tolist() == ["c", "d"]
+        assert np.bincount(made["y_train"]).tolist() == [10, 10]
+        assert np.array_equal(made["x_test"][made["y_test"] == 1], found["x_test"][found["y_test"] == 3])
+
+
 def test_without_a_data_root_the_message_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DPK_DATA_ROOT", raising=False)
     with pytest.raises(InvalidRequest, match="Set DPK_DATA_ROOT"):
