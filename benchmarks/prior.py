@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 from scipy import optimize
 
 from benchmarks import record, table
-from benchmarks.replay import RUNGS, rung_epochs, taught
+from benchmarks.replay import rung_epochs, taught
 from benchmarks.selection import TUNED_ON
 from benchmarks.table import Table
-from dpk_core.selection.knowledge import Arm, Knowledge, Prior
+from dpk_core.selection.knowledge import STANDARD_RUNGS, Arm, Knowledge, Prior
 from dpk_core.selection.results import ByResults
 
 Assumption = Literal["all of the slope", "all of it, tilted", "a part of it"]
@@ -35,14 +35,14 @@ SURE = 3.0
 """Nats by which an assumption must be better to be preferred: twenty times as likely."""
 LEAST, MOST = 0.001, 0.5
 """Between which standard deviations are looked for."""
-BELOW = len(RUNGS) - 1
+BELOW = len(STANDARD_RUNGS) - 1
 
 Vector = NDArray[np.float64]
 
 
 def knowledge(found: Table, prior: Prior) -> Knowledge:
     """All of a table's results."""
-    epochs = rung_epochs(found.validation_right_ASEV.shape[2])
+    epochs = rung_epochs(found.validation_right_ASEV.shape[2], STANDARD_RUNGS)
     accuracy_ASE = found.validation_right_ASEV.mean(-1)
     arms = tuple(
         Arm(
@@ -52,7 +52,7 @@ def knowledge(found: Table, prior: Prior) -> Knowledge:
         )
         for index in taught(found)
     )
-    return Knowledge(arms=arms, rungs=RUNGS, seeds=tuple(range(accuracy_ASE.shape[1])), prior=prior)
+    return Knowledge(arms=arms, rungs=STANDARD_RUNGS, seeds=tuple(range(accuracy_ASE.shape[1])), prior=prior)
 
 
 def fit(jobs: Sequence[Knowledge], assumption: Assumption) -> tuple[Prior, float]:
@@ -149,7 +149,7 @@ def main() -> None:
     found = targets(rows)
     path = record.write("prior", {
         "command": "python -m benchmarks.prior", "machine": "reads benchmarks/tables, trains nothing", "seeds": [],
-        "versions": record.versions(), "rungs": RUNGS, "targets": found, "rows": rows,
+        "versions": record.versions(), "rungs": STANDARD_RUNGS, "targets": found, "rows": rows,
     })  # fmt: skip
     for each in found:
         print(f"{'met' if each['met'] else 'NOT MET':8} {each['name']}: {each['value']} {each['unit']}")

@@ -12,7 +12,7 @@ whether any teacher helps is another question than which.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from benchmarks.table import Table
 from dpk_core.selection.fitting import fitted
-from dpk_core.selection.knowledge import Arm, Knowledge, Prior
+from dpk_core.selection.knowledge import EIGHTHS, Arm, Knowledge, Prior
 from dpk_core.selection.outlook import Outlook, outlook
 from dpk_core.selection.policies.policy import Limits, Policy
 from dpk_core.selection.policies.registry import POLICIES
@@ -31,7 +31,7 @@ from dpk_core.selection.statistics import CONFIDENCE
 from dpk_core.selection.verdict import Verdict, decide
 
 SEEDS = 3
-RUNGS = (0.125, 0.25, 0.5, 1.0)
+RUNGS = EIGHTHS
 PROMOTE = 2
 """Teachers that a job trains fully in the end, unless it says otherwise."""
 UNLIMITED = 9.0
@@ -164,9 +164,9 @@ def _paces(job: Job, reached: Reached, epochs: list[int]) -> list[float]:
     return [usual if pace is None else pace for pace in found]
 
 
-def rung_epochs(epochs: int) -> list[int]:
+def rung_epochs(epochs: int, rungs: Sequence[float] = RUNGS) -> list[int]:
     """The last epoch (0-based) of each rung."""
-    return [max(1, round(rung * epochs)) - 1 for rung in RUNGS]
+    return [max(1, round(rung * epochs)) - 1 for rung in rungs]
 
 
 def follow(policy: Policy, job: Job, budget: float, sure: float | None = None) -> Outcome:

@@ -47,7 +47,7 @@ from dpk_core.selection.policies.registry import POLICIES
 from dpk_core.selection.spreads import picture_spread
 from dpk_core.selection.statistics import CONFIDENCE
 
-BUDGETS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.5)
+BUDGETS = (0.05, 0.15, 0.2, 0.3, 0.4)
 MOST_REGRET = 0.2
 """Points above the exhaustive policy's, at a share of at most `SHARE` of its cost."""
 SHARE = 0.15
@@ -120,7 +120,7 @@ def _pruners() -> dict[str, Callable[[], optuna.pruners.BasePruner]]:
 
 def base_prior() -> Prior:
     """The default. A bootstrap of the validation pictures adds their error once more."""
-    return replace(Prior(), picture_spread=float(np.sqrt(2)) * Prior().picture_spread)
+    return replace(Prior().at(RUNGS), picture_spread=float(np.sqrt(2)) * Prior().picture_spread)
 
 
 def store(others: Sequence[Table], chance: np.random.Generator) -> Prior:

@@ -12,19 +12,16 @@ Legend: A arms, R rungs, S seeds, K causes, L = A·R + S levels: of each arm at 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from scipy import linalg
 
+from dpk_core.selection.ahead import Ahead, Matrix, Prospects, Training, new_results
 from dpk_core.selection.knowledge import Arm, Knowledge, Prior, Step
-from dpk_core.selection.results import FLAT, JITTER, Matrix, expected, own_spread
+from dpk_core.selection.results import FLAT, JITTER, expected, luck_covariance, own_spread
 
 MOST_PLANNED = 512
 """New results that are looked at one by one."""
-
-Training = tuple[int, int]
-"""An arm and a seed by their places."""
 
 
 class Causes:
@@ -41,12 +38,15 @@ class Causes:
         self.seeds = {seed: place for place, seed in enumerate(seeds)}
         x_A, self.mean_AR = expected(knowledge)
         self.full_AK, self.levels_LK = _coefficients(prior, arms, x_A, len(seeds))
-        apart_RR = np.abs(np.subtract.outer(np.arange(self._rungs), np.arange(self._rungs)))
-        seed_R = np.array(knowledge.prior.seed_spread)
-        self._luck_RR = np.outer(seed_R, seed_R) * prior.persistence**apart_RR
+        self._luck_RR = luck_covariance(prior, knowledge.rungs)
         self._inverse = [
             np.linalg.inv(self._luck_RR[:count, :count] + JITTER * np.eye(count)) for count in range(self._rungs + 1)
         ]
+        self._log_spreads = [-float(np.linalg.slogdet(inverse)[1]) / 2 for inverse in self._inverse]
+
+    def log_spread(self, reached: Mapping[Training, int]) -> float:
+        """Half the logarithm of the determinant of the trainings' luck."""
+        return sum(self._log_spreads[count] for count in reached.values())
 
     def information(self, reached: Mapping[Training, int]) -> Matrix:
         """What trainings tell of the causes that went so many rungs, KxK: the inverse of a covariance."""
@@ -129,15 +129,6 @@ def slope_evidence(knowledge: Knowledge) -> tuple[float, float]:
     return precision, mean / told**2 - before / spread**2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Ahead:
-    """New results by their training and rung: their covariance with the arms and with each other."""
-
-    places: dict[tuple[Training, int], int]
-    with_arms_AP: Matrix
-    covariance_PP: Matrix
-
-
 class ByCauses:
     """The same as `results.ByResults`, by way of the causes."""
 
@@ -161,10 +152,12 @@ class ByCauses:
         # The level and the gain of every rung below the last are free and cost a result each.
         free = len({*range(max(self._reached.values(), default=0)), self._rungs - 1})
         self.misfit = max(0.0, size - float(told_K @ told_K))
+        spread = causes.log_spread(self._reached) + float(np.log(self._factor_KK.diagonal()).sum())
+        self.log_likelihood = -self.misfit / 2 - spread if surprises else 0.0
         self.freedom = max(0, sum(self._reached.values()) - free)
         self.mean_A = causes.mean_AR[:, -1] + self._arms_KA.T @ told_K
         self.covariance_AA = self._arms_KA.T @ self._arms_KA
-        self._ahead_of_seed: dict[int, _Ahead] = {}
+        self._prospects = Prospects(len(self._arms), self._rungs, self._reached, self._ahead)
         slope_K = self._whiten(np.eye(len(weight_K))[1])
         prior = knowledge.prior
         self.slope = (
@@ -176,15 +169,9 @@ class ByCauses:
     def change(self, steps: Sequence[Step]) -> Matrix:
         """`Model.change`, with a column for each new result; of very many, what they do together in A columns."""
         ends = {(self._index[step.teacher], self._causes.seeds[step.seed]): step.rung + 1 for step in steps}
-        planned = [
-            (training, rung) for training, end in ends.items() for rung in range(self._reached.get(training, 0), end)
-        ]
-        if len(planned) > MOST_PLANNED:
+        if len(new_results(self._reached, ends)) > MOST_PLANNED:
             return self._change_together(ends)
-        ahead = self._ahead(ends)
-        places = [ahead.places[each] for each in planned]
-        factor_PP = linalg.cholesky(ahead.covariance_PP[np.ix_(places, places)], lower=True)
-        return np.asarray(linalg.solve_triangular(factor_PP, ahead.with_arms_AP[:, places].T, lower=True).T)
+        return self._prospects.change(ends)
 
     def _change_together(self, ends: Mapping[Training, int]) -> Matrix:
         more = {training: end for training, end in ends.items() if end > self._reached.get(training, 0)}
@@ -196,18 +183,7 @@ class ByCauses:
         values, vectors = np.linalg.eigh((lost_AA + lost_AA.T) / 2)
         return np.asarray(vectors * np.sqrt(values.clip(min=0)))
 
-    def _ahead(self, ends: Mapping[Training, int]) -> _Ahead:
-        """For one seed all that is ahead of it at once: many sets of its steps are compared."""
-        seeds = {seed for _, seed in ends}
-        if len(seeds) != 1:
-            return self._planned(ends)
-        (seed,) = seeds
-        if seed not in self._ahead_of_seed:
-            everything = dict.fromkeys(((index, seed) for index in range(len(self._arms))), self._rungs)
-            self._ahead_of_seed[seed] = self._planned(everything)
-        return self._ahead_of_seed[seed]
-
-    def _planned(self, ends: Mapping[Training, int]) -> _Ahead:
+    def _ahead(self, ends: Mapping[Training, int]) -> Ahead:
         places: dict[tuple[Training, int], int] = {}
         made_of, luck = [], []
         for training, end in ends.items():
@@ -219,7 +195,7 @@ class ByCauses:
                 places |= {(training, rung): len(places) + rung - first for rung in range(first, end)}
         whitened_KP = self._whiten(np.concatenate(made_of).T)
         own_PP = linalg.block_diag(*luck) + JITTER * np.eye(len(places))
-        return _Ahead(
+        return Ahead(
             places=places,
             with_arms_AP=self._arms_KA.T @ whitened_KP,
             covariance_PP=whitened_KP.T @ whitened_KP + own_PP,

@@ -13,6 +13,8 @@ import numpy as np
 
 STANDARD_RUNGS = (0.125, 0.25, 0.5, 1.0)
 """What the entries of the default `Prior` stand for."""
+EIGHTHS = tuple(part / 8 for part in range(1, 9))
+"""Where a job looks at its trainings unless it says otherwise: what lies between two decisions is read as well."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,8 +98,8 @@ class Prior:
     """Of how far an arm's rung misleads about its full training, after its slope and what it misses of all alike."""
     seed_spread: tuple[float, ...] = (0.015, 0.012, 0.008, 0.006)
     """Of one result over seeds, after what the seed does to all arms alike."""
-    persistence: float = 0.1
-    """Correlation of a seed's luck between neighbouring rungs."""
+    persistence: float = 0.2
+    """Correlation of a seed's luck between a rung and the one at half of its training."""
     common_spread: float = 0.004
     """Of what a seed does to all arms alike: initialisation, batch order and augmentation are the same."""
     picture_spread: float = 0.003

@@ -83,7 +83,7 @@ class Model:
     """The Gaussian of one job, conditioned on its results; answers what more results would change.
 
     `misfit`: squared distance of the results from what was expected, in standard deviations; about `freedom` where the
-    prior is right.
+    prior is right. `log_likelihood`: of the results under the prior, in nats, but for what no prior changes.
     """
 
     def __init__(self, knowledge: Knowledge) -> None:
@@ -91,6 +91,7 @@ class Model:
         results = len(self.arms) * len(knowledge.rungs) * len(knowledge.seeds)
         self._belief: ByResults | ByCauses = (ByResults if results <= ONE_BY_ONE else ByCauses)(knowledge)
         self.misfit, self.freedom = self._belief.misfit, self._belief.freedom
+        self.log_likelihood = self._belief.log_likelihood
         self.posterior = Posterior(
             arms=self.arms, mean_A=self._belief.mean_A, covariance_AA=self._belief.covariance_AA
         )  # fmt: skip

@@ -7,13 +7,14 @@ Legend: A arms, N results, P planned results.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
+from dpk_core.selection.ahead import Ahead, Matrix, Prospects, Training, new_results
 from dpk_core.selection.knowledge import Arm, Knowledge, Prior, Step
 
 FLAT = 1.0
@@ -21,8 +22,6 @@ FLAT = 1.0
 LEVEL = 0.5
 JITTER = 1e-10
 """Variance that keeps equal results apart in the arithmetic; a thousandth of a point squared."""
-
-Matrix = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +56,10 @@ class ByResults:
             for rung, accuracy in enumerate(curve)
         ]
         self._places = _Places.of([row[:3] for row in rows])
+        self._reached = {
+            (index, seed): len(curve) for index, arm in enumerate(self._arms) for seed, curve in arm.curves.items()
+        }
+        self._prospects = Prospects(len(self._arms), len(knowledge.rungs), self._reached, self._ahead)
         seen_N = np.array([row[3] for row in rows], dtype=np.float64)
         prior_AA = self._between(self._whole, self._whole)
         if not len(rows):
@@ -78,20 +81,19 @@ class ByResults:
 
     def change(self, steps: Sequence[Step]) -> Matrix:
         """`Model.change`, with a column for each new result."""
-        planned = _Places.of([row for step in steps for row in self._new_results(step)])
+        return self._prospects.change({(self._index[step.teacher], step.seed): step.rung + 1 for step in steps})
+
+    def _ahead(self, ends: Mapping[Training, int]) -> Ahead:
+        rows = new_results(self._reached, ends)
+        planned = _Places.of([(arm, seed, rung) for (arm, seed), rung in rows])
         with_arms_AP = self._arms_with(planned)
-        of_planned_PP = self._of_results(planned, planned) + JITTER * np.eye(len(planned.arm))
+        covariance_PP = self._of_results(planned, planned) + JITTER * np.eye(len(rows))
         if self._factor is not None:
             whitened_NP = self._whiten(self._of_results(self._places, planned))
             with_arms_AP = with_arms_AP - self._whitened_NA.T @ whitened_NP
-            of_planned_PP = of_planned_PP - whitened_NP.T @ whitened_NP
-        factor_PP = linalg.cholesky(of_planned_PP, lower=True)
-        return np.asarray(linalg.solve_triangular(factor_PP, with_arms_AP.T, lower=True).T)
-
-    def _new_results(self, step: Step) -> list[tuple[int, int, int]]:
-        index = self._index[step.teacher]
-        first = self._arms[index].reached(step.seed)
-        return [(index, step.seed, rung) for rung in range(first, step.rung + 1)]
+            covariance_PP = covariance_PP - whitened_NP.T @ whitened_NP
+        places = {row: place for place, row in enumerate(rows)}
+        return Ahead(places=places, with_arms_AP=with_arms_AP, covariance_PP=covariance_PP)
 
     def _whiten(self, right: Matrix) -> Matrix:
         assert self._factor is not None
@@ -119,10 +121,9 @@ class ByResults:
         prior, last = self._knowledge.prior, len(self._knowledge.rungs) - 1
         same_arm, same_seed = np.equal.outer(one.arm, other.arm), np.equal.outer(one.seed, other.seed)
         later = np.maximum.outer(one.rung, other.rung)
-        apart = np.abs(np.subtract.outer(one.rung, other.rung))
-        mismatch_R, seed_R, tilt_R = (np.array(each) for each in (prior.mismatch, prior.seed_spread, prior.tilt))
-        luck = np.outer(seed_R[one.rung], seed_R[other.rung]) * prior.persistence**apart
-        gain = FLAT**2 * (apart == 0) * (later < last)
+        mismatch_R, tilt_R = np.array(prior.mismatch), np.array(prior.tilt)
+        luck = luck_covariance(prior, self._knowledge.rungs)[np.ix_(one.rung, other.rung)]
+        gain = FLAT**2 * np.equal.outer(one.rung, other.rung) * (later < last)
         own = mismatch_R[later] ** 2 + prior.picture_spread**2 + same_seed * luck
         tilted = tilt_R[later] ** 2 * np.outer(self._x_A[one.arm], self._x_A[other.arm])
         shared = self._between(one, other) + gain + tilted + same_seed * prior.common_spread**2
@@ -144,6 +145,13 @@ def centred(arms: Sequence[Arm]) -> Matrix:
     known = [arm.teacher_accuracy for arm in arms if arm.teacher_accuracy is not None]
     centre = float(np.mean(known)) if known else 0.0
     return np.array([0.0 if arm.teacher_accuracy is None else arm.teacher_accuracy - centre for arm in arms])
+
+
+def luck_covariance(prior: Prior, rungs: Sequence[float]) -> Matrix:
+    """RxR, of what luck a seed has with one arm at the rungs: forgotten by the same part with every doubling."""
+    octaves_R = np.log2(np.array(rungs))
+    seed_R = np.array(prior.seed_spread)
+    return np.asarray(np.outer(seed_R, seed_R) * prior.persistence ** np.abs(np.subtract.outer(octaves_R, octaves_R)))
 
 
 def own_spread(prior: Prior, arm: Arm) -> float:

@@ -10,7 +10,7 @@ from dpk_core.catalogue.datasets import DatasetCard
 from dpk_core.catalogue.weights import FoundWeights
 from dpk_core.codec import LATER
 from dpk_core.recipes import AS_IS, fine_tuning, recipe
-from dpk_core.selection.knowledge import STANDARD_RUNGS
+from dpk_core.selection.knowledge import EIGHTHS
 from dpk_core.selection.outlook import PRACTICAL_MARGIN
 from dpk_core.spec import TRAINING_VERSION, MethodSpec, Recipe, RunSpec, Start, TeacherReference, TrainingSpec
 from service.selection_jobs.choices import PreparationKind, TeacherChoice
@@ -177,8 +177,8 @@ def _preparation(teacher: TeacherChoice, found: FoundWeights | None, data: Datas
 
 
 def default_rungs(epochs: int) -> tuple[int, ...]:
-    """An eighth, a quarter, half and all of the full training, in whole epochs; fewer where they would coincide."""
-    return tuple(sorted({rung_epoch(fraction, epochs) for fraction in STANDARD_RUNGS}))
+    """Every eighth of the full training, in whole epochs; fewer where they would coincide."""
+    return tuple(sorted({rung_epoch(fraction, epochs) for fraction in EIGHTHS}))
 
 
 def rung_epoch(fraction: float, epochs: int) -> int:

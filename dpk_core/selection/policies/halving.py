@@ -11,14 +11,15 @@ from dpk_core.selection.statistics import mean
 
 
 class Halving:
-    """At each rung all surviving arms train on every seed; the better half goes on. Ties go by name."""
+    """With every doubling of the training all surviving arms train on every seed, and the better half goes on. Ties go
+    by name."""
 
     name: ClassVar[str] = "halving"
 
     def next(self, knowledge: Knowledge, limits: Limits) -> Plan:
         """The survivors' steps to the first rung that some of them have not reached."""
         surviving = knowledge.ranked
-        for rung in range(len(knowledge.rungs)):
+        for rung in _doublings(knowledge.rungs):
             missing = [
                 Step(teacher=arm.teacher, seed=seed, rung=rung)
                 for seed in knowledge.seeds
@@ -31,6 +32,15 @@ class Halving:
             order = sorted(surviving, key=lambda arm: (-_at(arm, rung, knowledge.seeds), by_name(arm)))
             surviving = tuple(order[: max(1, math.ceil(len(order) / 2))])
         return within(knowledge, [], limits, "")
+
+
+def _doublings(rungs: tuple[float, ...]) -> list[int]:
+    """Backwards from the last one, the rungs that leave at most half of the training to the one before."""
+    found = [len(rungs) - 1]
+    for rung in reversed(range(len(rungs) - 1)):
+        if rungs[rung] <= rungs[found[-1]] / 2:
+            found.append(rung)
+    return found[::-1]
 
 
 def _at(arm: Arm, rung: int, seeds: tuple[int, ...]) -> float:

@@ -1,15 +1,16 @@
 """Spending where it most lowers the expected regret: a knowledge gradient over sets of arms.
 
 One result of one arm tells nothing by itself (what a rung misses is unknown, and a seed moves all arms alike), so what
-is weighed are sets: the k likeliest arms, carried to one rung on one seed. Frazier, Powell & Dayanik 2009 give the
-criterion for single, correlated measurements; here it is a set's, divided by what the set costs. With few results
-that comes out as successive halving; with clear ones it stops paying for arms that cannot win any more. It does not
-stop before every arm was looked at, unless what earlier jobs showed is sure enough by itself. What costs nothing comes
-before everything.
+is weighed are sets: the k likeliest arms, or the k with the most chance for their cost, carried to one rung on one
+seed. Frazier, Powell & Dayanik 2009 give the criterion for single, correlated measurements; here it is a set's, divided
+by what the set costs. With few results that comes out as successive halving; with clear ones it stops paying for arms
+that cannot win any more. It does not stop before every arm was looked at, unless what earlier jobs showed is sure
+enough by itself. What costs nothing comes before everything.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import ClassVar
@@ -24,6 +25,8 @@ LEAST_WORTH = 1e-5
 """A thousandth of a point: what promises less is not worth training for, and may be no more than rounding."""
 EVERY_COUNT = 8
 """Up to so many arms every count of them is looked at, beyond it the powers of two and all of them."""
+LEAST_CHANCE = 0.01
+"""Of being best that an arm counts as having when chances are weighed against costs: fewer are not told apart."""
 MOST_SEEDS = 6
 """Seeds looked at, the next one that nothing was begun on among them."""
 
@@ -49,10 +52,9 @@ class ByPosterior:
             return Plan(steps=(), reason=f"Earlier jobs suffice. {sure}")
         if sure is not None or len(knowledge.ranked) == 1:
             return _after_a_look(knowledge, view, limits, unseen, sure or STOP_DONE)
-        order = tuple(view.chances)
         best: tuple[float, tuple[Step, ...]] = (0.0, ())
         wanted = False
-        for steps in _sets(knowledge, order):
+        for steps in _sets(knowledge, _orders(knowledge, view)):
             wanted = True
             if affordable(knowledge, steps, limits) != steps:
                 continue
@@ -96,8 +98,16 @@ def _first_seed(knowledge: Knowledge) -> int:
     return max(knowledge.seeds, key=lambda seed: sum(arm.reached(seed) > 0 for arm in knowledge.ranked))
 
 
-def _sets(knowledge: Knowledge, order: tuple[str | None, ...]) -> Iterator[tuple[Step, ...]]:
-    """The likeliest one, two, three, … arms, each to every rung of the seeds begun and of the next one.
+def _orders(knowledge: Knowledge, view: Outlook) -> tuple[tuple[str | None, ...], ...]:
+    """The arms, likeliest first, and with the most chance for its cost first."""
+    likeliest = tuple(view.chances)
+    cost = {arm.teacher: arm.cost for arm in knowledge.ranked}
+    cheapest = sorted(likeliest, key=lambda teacher: -max(view.chances[teacher], LEAST_CHANCE) / cost[teacher])
+    return tuple(dict.fromkeys((likeliest, tuple(cheapest))))
+
+
+def _sets(knowledge: Knowledge, orders: tuple[tuple[str | None, ...], ...]) -> Iterator[tuple[Step, ...]]:
+    """The first one, two, three, … arms of each order, each to every rung of the seeds begun and of the next one.
 
     With many arms or seeds some are left out, so that a decision takes a bounded time.
     """
@@ -108,15 +118,15 @@ def _sets(knowledge: Knowledge, order: tuple[str | None, ...]) -> Iterator[tuple
     reached = {(arm.teacher, seed): arm.reached(seed) for arm in knowledge.ranked for seed in knowledge.seeds}
     seen = set()
     for seed in (*unfinished[: MOST_SEEDS - 1], *fresh):
-        for rung in range(last + 1):
+        for rung, order in itertools.product(range(last + 1), orders):
             for count in _counts(len(order)):
                 steps = tuple(
                     Step(teacher=teacher, seed=seed, rung=rung)
                     for teacher in order[:count]
                     if reached[teacher, seed] <= rung
                 )
-                if steps and steps not in seen:
-                    seen.add(steps)
+                if steps and frozenset(steps) not in seen:
+                    seen.add(frozenset(steps))
                     yield steps
 
 

@@ -10,15 +10,17 @@ import optuna
 import pytest
 
 from benchmarks import selection, table
-from benchmarks.replay import Job, by_optuna, by_wilcoxon, draw, follow, knowledge, most_accurate, whole_job
+from benchmarks.replay import RUNGS, Job, by_optuna, by_wilcoxon, draw, follow, knowledge, most_accurate, whole_job
 from dpk_core.selection.knowledge import Prior
 from dpk_core.selection.policies.registry import POLICIES
 from tests.unit.benchmarks.made_up_table import EPOCHS, TRUTH, made_up
 
+PRIOR = Prior().at(RUNGS)
+
 
 @pytest.fixture
 def job() -> Job:
-    return draw(made_up(), Prior(), np.random.Generator(np.random.PCG64(1)))
+    return draw(made_up(), PRIOR, np.random.Generator(np.random.PCG64(1)))
 
 
 def test_a_table_is_read_as_it_was_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,8 +50,9 @@ def test_a_job_knows_only_what_it_trained(job: Job) -> None:
 
 def test_beliefs_are_as_wide_as_in_a_job(job: Job) -> None:
     """Results further apart than the prior holds possible widen it, as `service` does."""
-    narrow = Prior(teacher_spread=0.001, seed_spread=(0.001,) * 4, mismatch=(0.001, 0.001, 0.001, 0.0))
-    known = knowledge(replace(job, prior=narrow), {(index, 0): 4 for index in range(4)})
+    rungs = len(RUNGS)
+    narrow = replace(PRIOR, teacher_spread=0.001, seed_spread=(0.001,) * rungs, mismatch=(*[0.001] * (rungs - 1), 0.0))
+    known = knowledge(replace(job, prior=narrow), {(index, 0): len(RUNGS) for index in range(4)})
     assert known.prior.teacher_spread > 0.002
 
 
@@ -115,10 +118,10 @@ def test_what_pruned_nothing_is_no_rival() -> None:
 
 def test_a_whole_job_trains_two_teachers_fully_and_pays_for_the_student_alone(job: Job) -> None:
     done = whole_job(job)
-    full = [place for place, count in done.reached.items() if count == 4]
+    full = [place for place, count in done.reached.items() if count == len(RUNGS)]
     assert len({teacher for teacher, _ in full}) >= 2
     assert done.verdict.best == job.teachers[2]
-    spent = sum(done.reached[place] == 4 for place in full) * EPOCHS
+    spent = sum(done.reached[place] == len(RUNGS) for place in full) * EPOCHS
     assert done.outcome.share >= (spent + 3 * EPOCHS) / (5 * 3 * EPOCHS)
     assert done.known.arms[-1].teacher is None
 
@@ -126,12 +129,12 @@ def test_a_whole_job_trains_two_teachers_fully_and_pays_for_the_student_alone(jo
 def test_a_teacher_that_a_training_diverged_under_is_left_out() -> None:
     found = made_up()
     found.told["diverged"] = [[False] * 5, [False] * 5, [False, True, False, False, False], [False] * 5, [False] * 5]
-    job = draw(found, Prior(), np.random.Generator(np.random.PCG64(1)))
+    job = draw(found, PRIOR, np.random.Generator(np.random.PCG64(1)))
     assert job.teachers == tuple(f"data: family/teacher{index}" for index in (0, 2, 3))
 
 
 def test_a_store_teaches_what_one_job_for_another_student_showed() -> None:
     prior = selection.store([made_up("other-dpk", 1)], np.random.Generator(np.random.PCG64(0)))
-    assert prior.seed_spread != Prior().seed_spread
+    assert prior.seed_spread != PRIOR.seed_spread
     assert selection.store([], np.random.Generator(np.random.PCG64(0))) == selection.base_prior()
     assert selection.base_prior().picture_spread > Prior().picture_spread

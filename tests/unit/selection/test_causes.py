@@ -44,6 +44,7 @@ def test_the_belief_is_the_same(reached: dict[tuple[int, int], int]) -> None:
     assert np.allclose(one.covariance_AA, other.covariance_AA, rtol=0, atol=1e-9)
     assert one.misfit == pytest.approx(other.misfit, abs=1e-6)
     assert one.freedom == other.freedom
+    assert one.log_likelihood == pytest.approx(other.log_likelihood, abs=1e-6)
 
 
 STEPS = [

@@ -98,7 +98,7 @@ class TestVerdict:
     def test_best(self) -> None:
         verdict = final(arm("a", 0.90), arm("b", 0.95, salt=1), ALONE)
         assert (verdict.kind, verdict.best, verdict.tied) == ("best", "cifar/b", ())
-        assert verdict.sentence.startswith("Take b: it beats no teacher by 14.")
+        assert verdict.sentence.startswith("Take b: it beats no teacher by 15.0")
         assert "and a, the next best, by 4." in verdict.sentence
         assert verdict.chance is not None
         assert verdict.chance > 0.99
