@@ -6,7 +6,8 @@ slope comes to show.
 Fits every number of the belief (`dpk_core.selection.posterior`) to whole tables, under three assumptions: that all of
 the slope shows at every rung; that it does, but for a tilt of each rung; and that a part of it shows, to be fitted. The
 default prior is wider than what is found, as two data sets are not all there are. Only the tables are fitted that
-`benchmarks.selection` calls tuned on; how likely what was found makes the others is told beside it. Trains nothing.
+`benchmarks.selection` calls tuned on; how likely what was found makes the others is told beside it. So are each table's
+spreads by moments (`benchmarks.table_spreads`). Trains nothing.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from benchmarks import record, table
 from benchmarks.replay import rung_epochs, taught
 from benchmarks.selection import TUNED_ON
 from benchmarks.table import Table
+from benchmarks.table_spreads import shared, spreads
 from dpk_core.selection.knowledge import STANDARD_RUNGS, Arm, Knowledge, Prior
 from dpk_core.selection.results import ByResults
 
@@ -146,10 +148,18 @@ def main() -> None:
             f"tilt {each['tilt']}, mismatch {each['mismatch']}, seeds {each['seed_spread']}, "
             f"teacher {each['teacher_spread']}"
         )
+    tables = table.read_all()
+    by_table = [spreads(each) for each in tables]
+    for told in by_table:
+        print(f"{told['table']:26} teachers about their line {told['off_line']:.2f}, luck {told['luck_by_epoch']}")
+    tuned = [each for each in tables if each.name.startswith(TUNED_ON)]
+    both = {"tuned on": shared(tuned), "all": shared(tables)}
+    print(f"Added for both students, of what teachers add beyond their line: {both}")
     found = targets(rows)
     path = record.write("prior", {
         "command": "python -m benchmarks.prior", "machine": "reads benchmarks/tables, trains nothing", "seeds": [],
-        "versions": record.versions(), "rungs": STANDARD_RUNGS, "targets": found, "rows": rows,
+        "versions": record.versions(), "rungs": STANDARD_RUNGS, "targets": found, "rows": rows, "spreads": by_table,
+        "shared": both,
     })  # fmt: skip
     for each in found:
         print(f"{'met' if each['met'] else 'NOT MET':8} {each['name']}: {each['value']} {each['unit']}")

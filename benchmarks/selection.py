@@ -47,7 +47,7 @@ from dpk_core.selection.policies.registry import POLICIES
 from dpk_core.selection.spreads import picture_spread
 from dpk_core.selection.statistics import CONFIDENCE
 
-BUDGETS = (0.05, 0.15, 0.2, 0.3, 0.4)
+BUDGETS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4)
 MOST_REGRET = 0.2
 """Points above the exhaustive policy's, at a share of at most `SHARE` of its cost."""
 SHARE = 0.15
@@ -76,7 +76,6 @@ def ways(own: Table) -> dict[str, Way]:
     for store, prior in (("", None), (EMPTY, base_prior())):
         for budget in BUDGETS:
             found[f"posterior, at most {budget:.0%}{store}"] = _policy("posterior", budget, prior)
-        found[f"posterior, no limit{store}"] = _policy("posterior", UNLIMITED, prior)
         found[f"{BY_DEFAULT}{store}"] = _policy("posterior", UNLIMITED, prior, sure=CONFIDENCE)
     for budget in BUDGETS:
         found[f"halving, at most {budget:.0%}"] = _policy("halving", budget)

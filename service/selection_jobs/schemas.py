@@ -28,8 +28,8 @@ class Budget(Wire):
     epochs: int | None = Field(default=None, ge=2, le=1000, description="Epochs of a student's full training.")
     rungs: list[int] | None = Field(
         default=None, min_length=1, max_length=16, examples=[[3, 6, 12, 24]],
-        description="Epochs after which trainings are compared and may stop, rising to `epochs`; default: an eighth, a "
-        "quarter, half and all of them.",
+        description="Epochs after which trainings are compared and may stop, rising to `epochs`; default: every "
+        "eighth of them.",
     )  # fmt: skip
     policy: PolicyName = Field(default="posterior", description="What decides who trains next.")
     promote: int = Field(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from dpk_core.selection.knowledge import Knowledge, Step
+from dpk_core.selection.knowledge import EIGHTHS, Knowledge, Step
 from dpk_core.selection.outlook import outlook
 from dpk_core.selection.policies import posterior
 from dpk_core.selection.policies.policy import Limits, Policy
@@ -113,6 +113,20 @@ def test_halving_halves(table: NDArray[np.float64]) -> None:
     assert reached == [1, 1, 2, 4]
 
 
+def test_halving_halves_with_every_doubling_however_many_rungs_there_are() -> None:
+    accuracies = np.tile(np.array([0.5, 0.6, 0.7, 0.8])[:, None, None], (1, len(SEEDS), len(EIGHTHS)))
+    known = Knowledge(arms=tuple(arm(index) for index in range(4)), rungs=EIGHTHS, seeds=SEEDS, prior=PRIOR.at(EIGHTHS))
+    while steps := POLICIES["halving"].next(known, Limits()).steps:
+        reached = {(int(str(step.teacher)[-1]), step.seed): step.rung + 1 for step in steps}
+        curves = [
+            {**each.curves, **{seed: tuple(accuracies[index, seed, :count].tolist())
+                               for (place, seed), count in reached.items() if place == index}}
+            for index, each in enumerate(known.arms)
+        ]  # fmt: skip
+        known = replace(known, arms=tuple(arm(index, each) for index, each in enumerate(curves)))
+    assert [max(len(curve) for curve in each.curves.values()) for each in known.arms] == [1, 1, 2, 8]
+
+
 def test_teacher_accuracy_trains_the_most_accurate_teacher_only() -> None:
     known = reveal(world(np.random.Generator(np.random.PCG64(4)), TRUTH), {})
     arms = tuple(replace(arm, teacher_accuracy=0.7 + 0.01 * index) for index, arm in enumerate(known.arms))
@@ -185,6 +199,15 @@ class TestByPosterior:
                 assert choice is not None
                 regret[policy] += float(truth.max() - truth[int(choice[-1])])
         assert regret["posterior"] < regret["halving"]
+
+    def test_a_teacher_that_is_cheap_to_train_with_may_be_tried_before_a_likelier_one(self) -> None:
+        # The likeliest two cost too much; the two after them can be told apart for what there is.
+        costs = {0: 8.0, 1: 8.0, 2: 1.0, 3: 1.0}
+        arms = tuple(
+            replace(arm(index, accuracy=0.8 - 0.001 * (index > 1)), cost=cost) for index, cost in costs.items()
+        )
+        steps = POLICIES["posterior"].next(job(*arms), Limits(cost=2.0)).steps
+        assert {step.teacher for step in steps} == {name(2), name(3)}
 
     def test_of_few_arms_every_set_is_looked_at(self, monkeypatch: pytest.MonkeyPatch) -> None:
         chance = np.random.Generator(np.random.PCG64(12))

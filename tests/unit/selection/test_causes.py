@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from dpk_core.selection import causes
 from dpk_core.selection.causes import ByCauses
-from dpk_core.selection.knowledge import Arm, Knowledge, KnownTeacher, Step
+from dpk_core.selection.knowledge import EIGHTHS, Arm, Knowledge, KnownTeacher, Step
 from dpk_core.selection.posterior import Model
-from dpk_core.selection.results import ByResults
+from dpk_core.selection.results import ByResults, luck_covariance
 from tests.unit.selection.made_up import PRIOR, RUNGS, name, reveal, world
 
 REACHED = {(0, 0): 4, (0, 1): 2, (1, 0): 1, (2, 2): 3, (3, 0): 1}
@@ -73,3 +73,9 @@ def test_what_is_planned_stays_small_however_large_the_job() -> None:
     known = Knowledge(arms=arms, rungs=RUNGS, seeds=tuple(range(20)), prior=PRIOR)
     rest = [Step(teacher=arm.teacher, seed=seed, rung=3) for arm in arms for seed in known.seeds]
     assert Model(known).change(rest).shape == (32, 32)
+
+
+def test_a_look_in_between_does_not_change_what_other_rungs_say() -> None:
+    between = luck_covariance(PRIOR.at(EIGHTHS), EIGHTHS)
+    places = [EIGHTHS.index(rung) for rung in RUNGS]
+    assert np.allclose(between[np.ix_(places, places)], luck_covariance(PRIOR, RUNGS))
