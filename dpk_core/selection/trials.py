@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from dpk_core.selection.statistics import mean
 
 FULL = 1.0
+LONGEST_PROBE = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,10 +48,14 @@ class Question:
 
     @property
     def common_rungs(self) -> tuple[float, ...]:
-        """The rungs below the whole training that all teachers with a result reached on a seed they share, rising."""
+        """The rungs of probes that all teachers with a result reached on a seed they share, rising.
+
+        What is longer than half of the training is a probe only where trainings stop nowhere before.
+        """
         probed = [each for each in self.trials if each.reached]
         rungs = sorted({rung for each in probed for rung in each.reached if rung < FULL})
-        return tuple(rung for rung in rungs if shared_seeds(probed, rung))
+        short = [rung for rung in rungs if rung <= LONGEST_PROBE]
+        return tuple(rung for rung in short or rungs if shared_seeds(probed, rung))
 
     def gaps(self) -> dict[str, float]:
         """Mean CKA gap by teacher over the seeds that all who have one share; where they share none, over its own."""

@@ -44,6 +44,14 @@ def test_the_earliest_and_the_latest_common_rung_are_told_apart() -> None:
     assert {rung for _, _, _, rung in found} == {0.125, None}
 
 
+def test_a_probe_is_at_most_half_a_training() -> None:
+    found = measured(*(trial(number, rungs=(0.25, 0.5, 0.875), full=True) for number in range(4)))
+    assert {rung for _, _, _, rung in found} == {0.25, 0.5, None}
+    # Unless trainings stop nowhere before.
+    found = measured(*(trial(number, rungs=(0.75, 0.875), full=True) for number in range(4)))
+    assert {rung for _, _, _, rung in found} == {0.75, 0.875, None}
+
+
 def test_without_probes_everything_is_there_and_not_measurable() -> None:
     found = measured(Trial(teacher="a", teacher_accuracy=0.9))
     assert len(found) == 5 * 3
