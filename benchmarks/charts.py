@@ -92,6 +92,23 @@ def slope_curves(rows: list[dict[str, Any]], folder: Path) -> Path:
     return draw(chart, folder / "claim-by-epoch.svg")
 
 
+def regret_over_cost(rows: list[dict[str, Any]], folder: Path) -> Path:
+    """What ways of choosing regret for what they cost; rows have kind, way, share, regret, and whether they are of a
+    line."""
+    x = {"field": "share", "type": "quantitative", "axis": {"format": "%"}, "title": "cost, of everything"}
+    y = {"field": "regret", "type": "quantitative", "title": "regret, points", "scale": {"zero": True}}
+    color = {"field": "kind", "type": "nominal", "title": None, "legend": {"orient": "right", "labelLimit": 300}}
+    chart = {
+        "$schema": "https://vega.github.io/schema/vega-lite/v5.json", "background": "white",
+        "data": {"values": rows}, "width": 2 * WIDTH, "height": 1.5 * HEIGHT,
+        "layer": [
+            {"transform": [{"filter": "datum.line"}], "mark": "line", "encoding": {"x": x, "y": y, "color": color}},
+            {"mark": {"type": "point", "filled": True, "size": 50}, "encoding": {"x": x, "y": y, "color": color}},
+        ],
+    }  # fmt: skip
+    return draw(chart, folder / "selection.svg")
+
+
 def draw(chart: dict[str, Any], path: Path) -> Path:
     """Writes a Vega-Lite chart as SVG."""
     path.write_text(str(vl_convert.vegalite_to_svg(chart)) + "\n")

@@ -24,6 +24,7 @@ import optuna
 import torch
 
 from benchmarks import record, table
+from benchmarks.charts import regret_over_cost
 from benchmarks.replay import (
     RUNGS,
     SEEDS,
@@ -252,13 +253,45 @@ def targets(means: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return rows
 
 
+def truths(tables: Sequence[Table]) -> list[dict[str, Any]]:
+    """What regret is measured against: each teacher's mean test accuracy over all seeds in %, with its standard error."""
+    return [
+        {
+            "table": each.name, "teacher": each.teachers[index], "accuracy": round(100 * float(each.truth_A[index]), 2),
+            "error": round(100 * float(each.truth_error_A[index]), 2),
+        }
+        for each in tables
+        for index in taught(each)
+    ]  # fmt: skip
+
+
+def drawn_rows(means: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The chart's points: budgets of one policy are a line; each pruner of Optuna's is a point, as are free rules."""
+    return [
+        {"kind": _kind(str(row["way"])), "way": row["way"], "share": row["share"], "regret": row["regret"],
+         "line": "at most" in row["way"]}
+        for row in means
+        if not str(row["way"]).startswith(WHOLE_JOB)
+    ]  # fmt: skip
+
+
+def _kind(way: str) -> str:
+    name, _, budget = way.partition(", at most")
+    if budget:
+        return name + (EMPTY if budget.endswith(EMPTY) else "")
+    if way.startswith("Optuna"):
+        return "Optuna, best teacher first" if way.endswith("best teacher first") else "Optuna"
+    return way
+
+
 def main() -> None:
     """Replays, prints the table and writes `results/selection.json`."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--jobs", type=int, default=500, help="resampled jobs a table")
     parser.add_argument("--processes", type=int, default=2)
     options = parser.parse_args()
-    names = [each.name for each in table.read_all()]
+    tables = table.read_all()
+    names = [each.name for each in tables]
     with ProcessPoolExecutor(options.processes) as pool:
         rows = [row for found in pool.map(_one, names, [options.jobs] * len(names)) for row in found]
     report = averaged([row for row in rows if not row["table"].startswith(SEEN)], "mean of tables reported on")
@@ -277,9 +310,11 @@ def main() -> None:
     result = {
         "command": f"python -m benchmarks.selection --jobs {options.jobs}", "seeds": [0],
         "machine": record.machine(torch.device("cpu")), "versions": record.versions(), "tables": names,
+        "truth": truths(tables),
         "targets": found, "against_optuna": optuna_rows, "rows": report + tuned + rows,
     }  # fmt: skip
     record.write("selection", result)
+    regret_over_cost(drawn_rows(report), record.RESULTS)
     for each in found:
         print(f"{'met' if each['met'] else 'NOT MET':8} {each['name']}: {each['value']} (target {each['target']})")
 

@@ -10,6 +10,7 @@ import optuna
 import pytest
 
 from benchmarks import selection, table
+from benchmarks.charts import regret_over_cost
 from benchmarks.replay import RUNGS, Job, by_optuna, by_wilcoxon, draw, follow, knowledge, most_accurate, whole_job
 from dpk_core.selection.knowledge import Prior
 from dpk_core.selection.policies.registry import POLICIES
@@ -103,6 +104,27 @@ def test_every_way_of_choosing_gets_a_row_and_the_targets_are_judged() -> None:
     whole = next(row for row in rows if row["way"] == selection.WHOLE_JOB)
     assert whole["verdicts"] == {"best": 1.0, "tie": 0.0, "no_teacher": 0.0, "undecided": 0.0}
     assert whole["regret"] == 0
+
+
+def test_truth_is_told_with_its_standard_error() -> None:
+    told = selection.truths([made_up()])
+    assert [each["teacher"] for each in told] == [f"family/teacher{index}" for index in range(4)]
+    assert told[2]["accuracy"] == pytest.approx(85, abs=2)
+    assert 0 < told[2]["error"] < 2
+
+
+def test_regret_over_cost_is_drawn(tmp_path: Path) -> None:
+    means = [
+        {"way": way, "regret": 0.2, "share": share}
+        for share, way in enumerate((
+            "random", "posterior, at most 15%", f"posterior, at most 15%{selection.EMPTY}", "Optuna median, 1 seed",
+            f"{selection.WHOLE_JOB}",
+        ))
+    ]  # fmt: skip
+    rows = selection.drawn_rows(means)
+    assert [row["kind"] for row in rows] == ["random", "posterior", "posterior, empty store", "Optuna"]
+    assert [row["line"] for row in rows] == [False, True, True, False]
+    assert "empty store" in regret_over_cost(rows, tmp_path).read_text()
 
 
 def test_what_pruned_nothing_is_no_rival() -> None:
