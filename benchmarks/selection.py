@@ -254,7 +254,7 @@ def targets(means: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def truths(tables: Sequence[Table]) -> list[dict[str, Any]]:
-    """What regret is measured against: each teacher's mean test accuracy over all seeds in %, with its standard error."""
+    """What regret is measured against: teachers' mean test accuracies over all seeds in %, with standard errors."""
     return [
         {
             "table": each.name, "teacher": each.teachers[index], "accuracy": round(100 * float(each.truth_A[index]), 2),
