@@ -14,7 +14,7 @@ from scipy import linalg
 
 Matrix = NDArray[np.float64]
 Training = tuple[int, int]
-"""An arm and a seed by their places."""
+"""An arm by its place, and a seed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +45,11 @@ class Prospects:
 
     def change(self, ends: Mapping[Training, int]) -> Matrix:
         """How the arms' means would move, AxP: by it times P standard normals."""
+        planned = new_results(self._reached, ends)
+        if not planned:
+            return np.zeros((self._arms, 0))
         ahead = self._ahead(ends)
-        places = [ahead.places[each] for each in new_results(self._reached, ends)]
+        places = [ahead.places[each] for each in planned]
         factor_PP = linalg.cholesky(ahead.covariance_PP[np.ix_(places, places)], lower=True, check_finite=False)
         moved_PA = linalg.solve_triangular(factor_PP, ahead.with_arms_AP[:, places].T, lower=True, check_finite=False)
         return np.asarray(moved_PA.T)

@@ -60,7 +60,7 @@ def correlations(question: Question, earlier: Sequence[Question] = ()) -> tuple[
 def _probe(rung: float | None, ends: Sequence[float | None]) -> str:
     if rung is None or len(ends) == 1:
         return "student probe"
-    return f"student probe at {100 * rung:.0f}% of the training"
+    return f"student probe at {100 * rung:.3g}% of the training"
 
 
 def _all(name: Name, title: str, scope: Scope, rung: float | None, questions: Sequence[Question]) -> list[Correlation]:

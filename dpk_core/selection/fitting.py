@@ -21,8 +21,8 @@ LUCK_CHANCES = (0.3, 0.4, 0.2, 0.1)
 
 
 def fitted(job: Knowledge) -> Knowledge:
-    """The same with a prior whose spreads are as wide as the job's own results ask for; its slope, and what it knows of
-    teachers, stay what they were.
+    """The same with a prior whose spreads are as wide as the job's own results ask for; its slope, and by how much it
+    knows teachers to be better or worse, stay what they were.
 
     What is trained fully on two seeds or more teaches the job its own spreads, rung by rung (`measured`). How far
     teachers lie from the line and how much luck is in unfinished curves differs by a factor of ten between data sets:
@@ -31,7 +31,7 @@ def fitted(job: Knowledge) -> Knowledge:
     this data: then all grow by one factor, so that a single surprising curve does not make its teacher all but certain
     (a normal model with unknown variance, section 3.3; never below 1).
     """
-    if not any(curve for arm in job.ranked for curve in arm.curves.values()):
+    if not job.ranked:
         return job
     own = replace(measured([job], job.prior), teacher_spread=job.prior.teacher_spread)
     job = _likeliest(replace(job, prior=own))
@@ -65,10 +65,13 @@ def _mean(chances: NDArray[np.float64], widths: tuple[float, ...]) -> float:
 
 def _as_wide(job: Knowledge, apart: float, luck: float) -> Knowledge:
     prior = job.prior
-    *early, full = prior.seed_spread
-    more = luck**2 * (np.square(early) - full**2).clip(min=0)
+    believed, full = np.square(prior.seed_spread[:-1]), prior.seed_spread[-1] ** 2
+    # Where early luck is believed to be that of the end, it may still turn out to be more.
+    more = np.maximum(believed - full, (1 - np.array(job.rungs[:-1])) * full)
+    early = np.maximum(min(luck, 1.0) ** 2 * believed, believed + (luck**2 - 1) * more)
     wide = replace(
-        prior, teacher_spread=apart * prior.teacher_spread, seed_spread=(*np.sqrt(full**2 + more).tolist(), full),
+        prior, teacher_spread=apart * prior.teacher_spread,
+        seed_spread=(*np.sqrt(early).tolist(), prior.seed_spread[-1]),
         known=tuple(replace(each, spread=apart * each.spread) for each in prior.known),
     )  # fmt: skip
     return replace(job, prior=wide)

@@ -75,7 +75,7 @@ def _where(arm: Arm, rung: int, knowledge: Knowledge) -> str:
     on = f"{seeds} seed{'' if seeds == 1 else 's'}"
     if rung == len(knowledge.rungs) - 1:
         return f"full training on {on}"
-    return f"rung {rung + 1} of {len(knowledge.rungs)} ({knowledge.rungs[rung]:.0%} of the training) on {on}"
+    return f"rung {rung + 1} of {len(knowledge.rungs)} ({100 * knowledge.rungs[rung]:.3g}% of the training) on {on}"
 
 
 def _percent(arm: Arm, rung: int) -> str:

@@ -11,8 +11,8 @@ from dpk_core.selection.statistics import mean
 
 
 class Halving:
-    """With every doubling of the training all surviving arms train on every seed, and the better half goes on. Ties go
-    by name."""
+    """With about every doubling of the training all surviving arms train on every seed, and the better half goes on.
+    Ties go by name."""
 
     name: ClassVar[str] = "halving"
 
@@ -35,11 +35,11 @@ class Halving:
 
 
 def _doublings(rungs: tuple[float, ...]) -> list[int]:
-    """Backwards from the last one, the rungs that leave at most half of the training to the one before."""
+    """The last rung, and before each the one that is nearest to half of it."""
     found = [len(rungs) - 1]
-    for rung in reversed(range(len(rungs) - 1)):
-        if rungs[rung] <= rungs[found[-1]] / 2:
-            found.append(rung)
+    while found[-1] > 0:
+        half = rungs[found[-1]] / 2
+        found.append(min(range(found[-1]), key=lambda rung: abs(rungs[rung] - half)))
     return found[::-1]
 
 

@@ -179,8 +179,27 @@ class TestFitted:
         known = jobs(1, WILD)[0]
         assert fitted(known).prior.slope == PRIOR.slope
 
-    def test_nothing_known_changes_nothing(self) -> None:
-        assert fitted(job(arm(0), arm(1))) == job(arm(0), arm(1))
+    def test_before_any_result_it_is_what_one_that_tells_nothing_makes_of_it(self) -> None:
+        # A single curve is all gain and level, which are unknown.
+        before, after = fitted(job(arm(0), arm(1))).prior, fitted(job(arm(0, {0: (0.4,)}), arm(1))).prior
+        assert after.teacher_spread == pytest.approx(before.teacher_spread, rel=0.01)
+        assert after.seed_spread == pytest.approx(before.seed_spread, rel=0.01)
+
+    def test_without_arms_there_is_nothing_to_fit(self) -> None:
+        assert fitted(job()) == job()
+
+    def test_early_luck_may_turn_out_to_be_more_than_was_believed_however_little_that_was(self) -> None:
+        chance = np.random.Generator(np.random.PCG64(4))
+        early = [{0: (0.4 + 0.03 * float(chance.normal()),)} for _ in range(6)]
+        calm = replace(PRIOR, seed_spread=(0.005, 0.005, 0.005, 0.006))
+        prior = fitted(job(*(arm(index, curve) for index, curve in enumerate(early)), prior=calm)).prior
+        assert prior.seed_spread[0] > 0.015
+
+    def test_believed_early_luck_below_that_of_the_end_may_stay(self) -> None:
+        close = [{0: (0.4 + 0.0003 * index, 0.5, 0.55, 0.6)} for index in range(6)]
+        calm = replace(PRIOR, seed_spread=(0.003, 0.004, 0.005, 0.006))
+        prior = fitted(job(*(arm(index, curve) for index, curve in enumerate(close)), prior=calm)).prior
+        assert prior.seed_spread[0] < 0.003
 
     def test_in_a_wilder_world_the_90_percent_set_holds_the_best_more_often(self) -> None:
         chance = np.random.Generator(np.random.PCG64(3))

@@ -38,7 +38,7 @@ def test_the_earliest_and_the_latest_common_rung_are_told_apart() -> None:
     assert [key for key in found if key[0] == "probe_full" and key[1] == "job" and key[2] == "spearman"] == [
         ("probe_full", "job", "spearman", 0.125), ("probe_full", "job", "spearman", 0.5)
     ]  # fmt: skip
-    assert "at 12% of the training" in found["probe_full", "job", "pearson", 0.125].title
+    assert "at 12.5% of the training" in found["probe_full", "job", "pearson", 0.125].title
     # A rung that one teacher never reached is common to nobody.
     found = measured(*both, trial(4, rungs=(0.125,)))
     assert {rung for _, _, _, rung in found} == {0.125, None}
