@@ -16,7 +16,7 @@ APART = (0.35, 0.7, 1.4)
 APART_CHANCES = (0.35, 0.4, 0.25)
 LUCK = (0.5, 1.0, 2.0, 4.0)
 """How much more luck a seed has at early rungs than in a full training, in parts of what was believed of it; with
-`LUCK_CHANCES`. On the tables of Fashion-MNIST and CIFAR-100 a half to one, for one student five."""
+`LUCK_CHANCES`. On most tables of Fashion-MNIST and CIFAR-100 up to one, for one student five (`make bench-prior`)."""
 LUCK_CHANCES = (0.3, 0.4, 0.2, 0.1)
 
 
