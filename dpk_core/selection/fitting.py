@@ -30,8 +30,11 @@ def fitted(job: Knowledge) -> Knowledge:
     Analysis, section 5.3). And results further apart than even these hold possible show that they are not those of
     this data: then all grow by one factor, so that a single surprising curve does not make its teacher all but certain
     (a normal model with unknown variance, section 3.3; never below 1).
+
+    Before any result the prior stays as it is, less luck and all: a first look also tells how much luck there is, which
+    no policy counts as a gain, and it is cheap.
     """
-    if not job.ranked:
+    if not any(curve for arm in job.ranked for curve in arm.curves.values()):
         return job
     own = replace(measured([job], job.prior), teacher_spread=job.prior.teacher_spread)
     job = _likeliest(replace(job, prior=own))
