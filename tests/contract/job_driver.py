@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -61,6 +62,17 @@ def at_epoch(training: TrainingSpec, epoch: int) -> float:
         0.002 * training.seed + 0.001 * (len(training.teacher.model) % 3 if training.teacher else 0) * training.seed
     )
     return taught + wobble - 0.3 * (1 - epoch / training.recipe.epochs)
+
+
+def at_epoch_late(training: TrainingSpec, epoch: int) -> float:
+    """The same, but what a teacher is worth shows late: nothing after a quarter of the training, half after half."""
+    alone = SKILL[None]
+    taught = SKILL[training.teacher.model] if training.teacher else alone
+    shown = max(0.0, 1 + 0.5 * math.log2(epoch / training.recipe.epochs))
+    return EARLY(training, epoch) - (1 - shown) * (taught - alone if training.role == "student" else 0.0)
+
+
+EARLY = at_epoch
 
 
 def submit(wanted: SelectionJobRequest | None = None, key: str | None = None) -> str:
