@@ -118,20 +118,21 @@ def test_halving_halves(table: NDArray[np.float64]) -> None:
     [((0.6, 1.0), [1, 1, 2, 2]), ((0.9, 1.0), [1, 1, 2, 2]), ((0.3, 0.6, 1.0), [1, 1, 2, 3])],
 )
 def test_halving_halves_at_every_rung_of_a_few(rungs: tuple[float, ...], reached: list[int]) -> None:
-    assert _halved(rungs) == reached
+    assert _halved(rungs, 4) == reached
 
 
 def test_halving_halves_with_every_doubling_however_many_rungs_there_are() -> None:
-    assert _halved(EIGHTHS) == [1, 1, 2, 8]
+    assert _halved(EIGHTHS, 8) == [1, 1, 1, 1, 2, 2, 4, 8]
 
 
-def _halved(rungs: tuple[float, ...]) -> list[int]:
-    """How many rungs each of four teachers reaches, the worst first."""
-    known = Knowledge(arms=tuple(arm(index) for index in range(4)), rungs=rungs, seeds=SEEDS, prior=PRIOR.at(rungs))
+def _halved(rungs: tuple[float, ...], teachers: int) -> list[int]:
+    """How many rungs each teacher reaches, the worst first."""
+    arms = tuple(arm(index) for index in range(teachers))
+    known = Knowledge(arms=arms, rungs=rungs, seeds=SEEDS, prior=PRIOR.at(rungs))
     while steps := POLICIES["halving"].next(known, Limits()).steps:
         ends = {(step.teacher, step.seed): step.rung + 1 for step in steps}
         curves = [
-            {seed: (0.5 + 0.1 * index,) * ends.get((each.teacher, seed), each.reached(seed)) for seed in SEEDS}
+            {seed: (0.5 + 0.05 * index,) * ends.get((each.teacher, seed), each.reached(seed)) for seed in SEEDS}
             for index, each in enumerate(known.arms)
         ]
         known = replace(known, arms=tuple(arm(index, each) for index, each in enumerate(curves)))
