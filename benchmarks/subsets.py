@@ -49,6 +49,8 @@ CIFAR_TABLE = Subset(name="cifar100_coarse_16px_7k", source="cifar100_20k", trai
 FINE_TABLE = Subset(name="cifar100_first50_16px", source="cifar100_20k", train=7_500, halved=1, kept=(0, 50))
 REST_TABLE = Subset(name="cifar100_last50_16px", source="cifar100_20k", train=5_000, halved=1, kept=(50, 100))
 SPARSE_TABLE = Subset(name="fashion_14px_2k", source="fashion_mnist", train=2_500, halved=1)
+GREY_TABLE = Subset(name="fashion_14px_3k", source="fashion_mnist", train=3_500, halved=1)
+MIDDLE_TABLE = Subset(name="cifar100_middle50_16px", source="cifar100_20k", train=5_000, halved=1, kept=(25, 75))
 
 
 def source_root() -> Path:

@@ -17,7 +17,16 @@ import torch
 
 from benchmarks import record, table, trials
 from benchmarks.ablation import STUDENT_RECIPE, TEACHER_RECIPE
-from benchmarks.subsets import CIFAR_TABLE, FASHION_TABLE, FINE_TABLE, REST_TABLE, SPARSE_TABLE, Subset
+from benchmarks.subsets import (
+    CIFAR_TABLE,
+    FASHION_TABLE,
+    FINE_TABLE,
+    GREY_TABLE,
+    MIDDLE_TABLE,
+    REST_TABLE,
+    SPARSE_TABLE,
+    Subset,
+)
 from benchmarks.table import Table
 from benchmarks.trials import Trial
 from dpk_core.codec import to_json
@@ -61,6 +70,9 @@ OTHER_TEACHERS = (
 THIRD_TEACHERS = (
     "cifar/resnet44", "cifar/resnet8x4", "cifar/wrn_40_2", "cifar/vgg8", "cifar/shufflenetv1", "cifar/plain10",
 )  # fmt: skip
+FOURTH_TEACHERS = (
+    "cifar/resnet32", "cifar/wrn_16_2", "cifar/vgg8", "cifar/shufflenetv2", "cifar/mobilenetv2", "cifar/plain8",
+)  # fmt: skip
 DEFINITIONS = (
     Definition(name="fashion-resnet8w8", subset=FASHION_TABLE, student="cifar/resnet8w8", teachers=TEACHERS),
     Definition(name="cifar-resnet8", subset=CIFAR_TABLE, student="cifar/resnet8", teachers=TEACHERS),
@@ -72,6 +84,10 @@ DEFINITIONS = (
     Definition(name="sparse-resnet14w8", subset=SPARSE_TABLE, student="cifar/resnet14w8", teachers=THIRD_TEACHERS),
     Definition(name="rest-resnet8", subset=REST_TABLE, student="cifar/resnet8", teachers=THIRD_TEACHERS),
     Definition(name="rest-plain4", subset=REST_TABLE, student="cifar/plain4", teachers=THIRD_TEACHERS),
+    Definition(name="grey-resnet8", subset=GREY_TABLE, student="cifar/resnet8", teachers=FOURTH_TEACHERS),
+    Definition(name="middle-resnet8w8", subset=MIDDLE_TABLE, student="cifar/resnet8w8", teachers=FOURTH_TEACHERS),
+    Definition(name="grey-plain2", subset=GREY_TABLE, student="cifar/plain2", teachers=FOURTH_TEACHERS),
+    Definition(name="middle-plain4", subset=MIDDLE_TABLE, student="cifar/plain4", teachers=FOURTH_TEACHERS),
 )
 
 
