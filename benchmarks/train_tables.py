@@ -71,7 +71,7 @@ THIRD_TEACHERS = (
     "cifar/resnet44", "cifar/resnet8x4", "cifar/wrn_40_2", "cifar/vgg8", "cifar/shufflenetv1", "cifar/plain10",
 )  # fmt: skip
 FOURTH_TEACHERS = (
-    "cifar/resnet32", "cifar/wrn_16_2", "cifar/vgg8", "cifar/shufflenetv2", "cifar/mobilenetv2", "cifar/plain8",
+    "cifar/resnet32", "cifar/wrn_16_2", "cifar/vgg8", "cifar/shufflenetv2", "cifar/shufflenetv1", "cifar/plain8",
 )  # fmt: skip
 DEFINITIONS = (
     Definition(name="fashion-resnet8w8", subset=FASHION_TABLE, student="cifar/resnet8w8", teachers=TEACHERS),
