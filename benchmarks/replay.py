@@ -1,9 +1,11 @@
 """One resampled job out of a table, and what different ways of choosing a teacher make of it.
 
-A job draws three of the table's seeds and a bootstrap of its validation pictures. Truth is each teacher's mean test
-accuracy over all seeds of the table; nothing that chooses sees it, but three of the five trainings behind it are those
-that the job may carry out, so a way that trains is helped by their luck. `unseen` is the truth of the seeds that were
-not drawn: noisier, but free of that. Costs are the measured seconds of training that a way of choosing caused, as a
+A job draws three of the table's seeds, and lets its validation pictures count for more or less than one, so that no two
+jobs are the same: they are as much luck as four fifths of so many pictures are. (A bootstrap would make them as much as
+half are, for the table's own draw of pictures is in every job already.) Truth is each teacher's mean test accuracy over
+all seeds of the table; nothing that chooses sees it, but three of the five trainings behind it are those that the job
+may carry out, so a way that trains is helped by their luck. `unseen` is the truth of the seeds that were not drawn:
+noisier, but free of that. Costs are the measured seconds of training that a way of choosing caused, as a
 share of what all teachers on the job's three seeds cost; a policy knows the pace only of what it has trained. Only the
 choosing is replayed: a real job then trains its choice fully on all seeds. The arm without a teacher is left out:
 whether any teacher helps is another question than which.
@@ -34,6 +36,8 @@ SEEDS = 3
 RUNGS = EIGHTHS
 PROMOTE = 2
 """Teachers that a job trains fully in the end, unless it says otherwise."""
+EVENNESS = 4.0
+"""Shape of the gamma distribution of the pictures' weights, whose variance is 1/4."""
 UNLIMITED = 9.0
 """A share of everything that cannot be used up."""
 
@@ -44,7 +48,8 @@ Reached = Mapping[tuple[int, int], int]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """T teachers, three seeds, E epochs. `cost_TSE`: seconds up to and including each epoch. `places`: the teachers'
-    arms in the table, `seeds`: the seeds drawn; `alone_SE`, `alone_cost_SE`: of the student without a teacher."""
+    arms in the table, `seeds`: the seeds drawn; `pictures`: as many as make so much luck; `alone_SE`, `alone_cost_SE`:
+    of the student without a teacher."""
 
     teachers: tuple[str, ...]
     teacher_accuracy_T: NDArray[np.float64]
@@ -57,6 +62,7 @@ class Job:
     places: NDArray[np.int64]
     seeds: NDArray[np.int64]
     prior: Prior
+    pictures: int
 
     @property
     def exhaustive_cost(self) -> float:
@@ -98,12 +104,13 @@ def draw(table: Table, prior: Prior, chance: np.random.Generator) -> Job:
     told = [table.told["arms"][index] for index in arms]
     order = chance.permutation(len(table.told["seeds"]))
     seeds, unseen = order[:SEEDS], order[SEEDS:]
-    pictures = table.validation_right_ASEV.shape[-1]
-    counts_V = np.bincount(chance.integers(0, pictures, pictures), minlength=pictures).astype(np.float32)
+    pictures: int = table.validation_right_ASEV.shape[-1]
+    counts_V = chance.gamma(EVENNESS, size=pictures)
+    weights_V = (counts_V / counts_V.sum()).astype(np.float32)
 
     def accuracy(places: NDArray[np.int64]) -> NDArray[np.float64]:
         right_ASEV = table.validation_right_ASEV[np.ix_(places, seeds)].astype(np.float32)
-        return np.asarray((right_ASEV @ counts_V).astype(np.float64) / pictures)
+        return np.asarray(right_ASEV @ weights_V, dtype=np.float64)
 
     alone = np.array([table.teachers.index(None)])
     cost_ASE = table.seconds_ASE[:, seeds].astype(np.float64).cumsum(-1)
@@ -113,6 +120,7 @@ def draw(table: Table, prior: Prior, chance: np.random.Generator) -> Job:
         accuracy_TSE=accuracy(arms), cost_TSE=cost_ASE[arms], alone_SE=accuracy(alone)[0],
         alone_cost_SE=cost_ASE[alone[0]], truth_T=table.truth_A[arms],
         unseen_T=table.test_right_ASN[np.ix_(arms, unseen)].mean((1, 2)), places=arms, seeds=seeds, prior=prior,
+        pictures=round(pictures * EVENNESS / (EVENNESS + 1)),
     )  # fmt: skip
 
 
@@ -148,7 +156,7 @@ def knowledge(job: Job, reached: Reached, alone: Arm | None = None) -> Knowledge
         for index, teacher in enumerate(job.teachers)
     )
     every = arms if alone is None else (*arms, alone)
-    return fitted(Knowledge(arms=every, rungs=RUNGS, seeds=tuple(range(SEEDS)), prior=job.prior))
+    return fitted(Knowledge(arms=every, rungs=RUNGS, seeds=tuple(range(SEEDS)), prior=job.prior, pictures=job.pictures))
 
 
 def _paces(job: Job, reached: Reached, epochs: list[int]) -> list[float]:

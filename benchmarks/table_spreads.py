@@ -1,5 +1,6 @@
-"""What tables show of the spreads that a belief is about: teachers about their line, a seed's luck by epoch, and how
-much of what a teacher adds it adds for both students of a data set. Moments, in points; part of `benchmarks.prior`.
+"""What tables show of the spreads that a belief is about: teachers about their line, a seed's luck by epoch, which part
+of it is the luck of pictures, and how much of what a teacher adds it adds for both students of a data set. Moments, in
+points; part of `benchmarks.prior`.
 
 Legend: A arms with a teacher, S seeds, E epochs.
 """
@@ -29,8 +30,19 @@ def spreads(found: Table) -> dict[str, Any]:
     luck_E = np.sqrt((residual_ASE**2).sum((0, 1)) / freedom)
     return {
         "table": found.name, "luck_by_epoch": np.round(luck_E, 2).tolist(),
-        "off_line": round(float(np.sqrt(max(0.0, _variance(found)))), 2),
+        "off_line": round(float(np.sqrt(max(0.0, _variance(found)))), 2), "told_apart": round(told_apart(found), 3),
     }  # fmt: skip
+
+
+def told_apart(found: Table) -> float:
+    """Part of the variance of a validation picture's being told right, after the last epoch, that is one training's own
+    and neither the picture's nor the arm's nor the seed's on it."""
+    right_ASV = found.validation_right_ASEV[taught(found)][:, :, -1].astype(np.float64)
+    own_ASV = right_ASV - right_ASV.mean(0) - right_ASV.mean(1, keepdims=True) + right_ASV.mean((0, 1))
+    arms, seeds, pictures = right_ASV.shape
+    own = (own_ASV**2).sum() / ((arms - 1) * (seeds - 1) * pictures)
+    accuracy = float(right_ASV.mean())
+    return float(own / (accuracy * (1 - accuracy)))
 
 
 def shared(tables: Sequence[Table]) -> float | None:

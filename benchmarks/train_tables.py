@@ -86,8 +86,6 @@ DEFINITIONS = (
     Definition(name="rest-plain4", subset=REST_TABLE, student="cifar/plain4", teachers=THIRD_TEACHERS),
     Definition(name="grey-resnet8", subset=GREY_TABLE, student="cifar/resnet8", teachers=FOURTH_TEACHERS),
     Definition(name="middle-resnet8w8", subset=MIDDLE_TABLE, student="cifar/resnet8w8", teachers=FOURTH_TEACHERS),
-    Definition(name="grey-plain2", subset=GREY_TABLE, student="cifar/plain2", teachers=FOURTH_TEACHERS),
-    Definition(name="middle-plain4", subset=MIDDLE_TABLE, student="cifar/plain4", teachers=FOURTH_TEACHERS),
 )
 
 

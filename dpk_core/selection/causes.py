@@ -38,7 +38,7 @@ class Causes:
         self.seeds = {seed: place for place, seed in enumerate(seeds)}
         x_A, self.mean_AR = expected(knowledge)
         self.full_AK, self.levels_LK = _coefficients(prior, arms, x_A, len(seeds))
-        self._luck_RR = luck_covariance(prior, knowledge.rungs)
+        self._luck_RR = luck_covariance(knowledge)
         self._inverse = [
             np.linalg.inv(self._luck_RR[:count, :count] + JITTER * np.eye(count)) for count in range(self._rungs + 1)
         ]

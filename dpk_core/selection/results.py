@@ -122,7 +122,7 @@ class ByResults:
         same_arm, same_seed = np.equal.outer(one.arm, other.arm), np.equal.outer(one.seed, other.seed)
         later = np.maximum.outer(one.rung, other.rung)
         mismatch_R, tilt_R = np.array(prior.mismatch), np.array(prior.tilt)
-        luck = luck_covariance(prior, self._knowledge.rungs)[np.ix_(one.rung, other.rung)]
+        luck = luck_covariance(self._knowledge)[np.ix_(one.rung, other.rung)]
         gain = FLAT**2 * np.equal.outer(one.rung, other.rung) * (later < last)
         own = mismatch_R[later] ** 2 + prior.picture_spread**2 + same_seed * luck
         tilted = tilt_R[later] ** 2 * np.outer(self._x_A[one.arm], self._x_A[other.arm])
@@ -147,10 +147,10 @@ def centred(arms: Sequence[Arm]) -> Matrix:
     return np.array([0.0 if arm.teacher_accuracy is None else arm.teacher_accuracy - centre for arm in arms])
 
 
-def luck_covariance(prior: Prior, rungs: Sequence[float]) -> Matrix:
+def luck_covariance(knowledge: Knowledge) -> Matrix:
     """RxR, of what luck a seed has with one arm at the rungs: forgotten by the same part with every doubling."""
-    octaves_R = np.log2(np.array(rungs))
-    seed_R = np.array(prior.seed_spread)
+    prior, octaves_R = knowledge.prior, np.log2(np.array(knowledge.rungs))
+    seed_R = np.hypot(prior.seed_spread, knowledge.picture_luck)
     return np.asarray(np.outer(seed_R, seed_R) * prior.persistence ** np.abs(np.subtract.outer(octaves_R, octaves_R)))
 
 

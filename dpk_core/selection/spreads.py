@@ -70,7 +70,7 @@ def measured(jobs: Sequence[Knowledge], base: Prior) -> Prior:
         freedom = (len(arms) - 1) * (seeds - 1)
         noise_R = (_residual(table_ASR) ** 2).sum((0, 1)) / freedom
         for rung in range(rungs):
-            seed[rung].add(float(noise_R[rung]), freedom)
+            seed[rung].add(float(noise_R[rung]) - job.picture_luck**2, freedom)
         between = float(table_ASR[..., -1].mean(0).var(ddof=1)) - float(noise_R[-1]) / len(arms)
         common.add(max(0.0, between), seeds - 1)
         means_AR = table_ASR.mean(1)

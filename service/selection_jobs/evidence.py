@@ -63,7 +63,16 @@ def knowledge(snapshot: Snapshot, evidence: Evidence, stored: StoredByTraining =
         )
         for arm, price in zip(snapshot.arms, prices, strict=True)
     )  # fmt: skip
-    return fitted(Knowledge(arms=arms, rungs=plan.fractions, seeds=plan.seeds, prior=_prior(snapshot)))
+    known = Knowledge(
+        arms=arms, rungs=plan.fractions, seeds=plan.seeds, prior=_prior(snapshot), pictures=_pictures(snapshot)
+    )  # fmt: skip
+    return fitted(known)
+
+
+def _pictures(snapshot: Snapshot) -> int | None:
+    """Validation pictures, of which every finished run tells; None before the first of them."""
+    results = (run.result for arm in snapshot.arms for run in arm.runs if run.result is not None)
+    return next((int(result["validation_pictures"]) for result in results), None)
 
 
 def _begun(snapshot: Snapshot, arm: ArmRuns) -> frozenset[int]:

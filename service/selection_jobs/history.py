@@ -102,7 +102,8 @@ def _knowledge(
         for subject, by_seed in sorted(curves.items())
     )  # fmt: skip
     seeds = tuple(sorted({each.seed for each in group}))
-    return Knowledge(arms=arms, rungs=plan.fractions, seeds=seeds, prior=base)
+    pictures = int(group[0].result["validation_pictures"])
+    return Knowledge(arms=arms, rungs=plan.fractions, seeds=seeds, prior=base, pictures=pictures)
 
 
 def _picture_spread(group: Sequence[_Training]) -> float | None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks import prior, table
+from dpk_core.selection import fitting
 from dpk_core.selection.knowledge import Knowledge
 from tests.unit.benchmarks.made_up_table import made_up
 from tests.unit.selection.made_up import PRIOR, RUNGS, SEEDS, reveal, world
@@ -26,7 +27,11 @@ def late(seed: int) -> Knowledge:
     return replace(known, arms=tuple(arms))
 
 
-def test_a_slope_that_shows_late_is_seen_to() -> None:
+def test_a_slope_that_shows_late_is_seen_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    # These jobs are all as wide as each other; with other widths to weigh it takes many times as long.
+    for widths in ("APART", "LUCK"):
+        monkeypatch.setattr(fitting, widths, (1.0,))
+        monkeypatch.setattr(fitting, f"{widths}_CHANCES", (1.0,))
     jobs = [late(seed) for seed in range(6)]
     found, likelihood = prior.fit(jobs, "a part of it")
     assert found.follows == pytest.approx(PRIOR.follows, abs=0.2)
@@ -38,7 +43,7 @@ def test_a_slope_that_shows_late_is_seen_to() -> None:
 
 
 def test_only_tables_that_were_looked_at_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    tables = [made_up(f"{name}-dpk", seed) for seed, name in enumerate(("fashion-a", "cifar-a", "fine-a"))]
+    tables = [made_up(f"{name}-a-dpk", seed) for seed, name in enumerate((*prior.TUNED_ON, "grey"))]
     monkeypatch.setattr(table, "read_all", lambda: tables)
     seen: list[str] = []
 
@@ -48,7 +53,7 @@ def test_only_tables_that_were_looked_at_are_used(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(prior, "fit", fit)
     rows = [prior.row(group, "a part of it") for group in prior.GROUPS]
-    assert seen == ["1", "1", "2"]
+    assert seen == ["1", "1", "1", "1", "1", "5"]
     assert rows[-1]["follows"] == list(PRIOR.follows)
 
 

@@ -42,6 +42,21 @@ def test_a_job_leaves_the_arm_without_a_teacher_out(job: Job) -> None:
     assert job.regret("data: family/teacher0") == pytest.approx(0.1, abs=0.04)
 
 
+def test_pictures_count_for_more_or_less_and_are_as_much_luck_as_four_fifths_of_them() -> None:
+    found = made_up()
+    pictures = found.validation_right_ASEV.shape[-1]
+    jobs = [draw(found, PRIOR, np.random.Generator(np.random.PCG64(seed))) for seed in range(400)]
+    assert {each.pictures for each in jobs} == {round(0.8 * pictures)}
+    own = [
+        float(each.accuracy_TSE[0, place, -1] - found.validation_right_ASEV[each.places[0], seed, -1].mean())
+        for each in jobs
+        for place, seed in enumerate(each.seeds)
+    ]
+    accuracy = found.validation_right_ASEV[jobs[0].places[0], :, -1].mean()
+    # What is drawn adds a quarter to the variance that the table's own pictures have.
+    assert np.var(own) == pytest.approx(accuracy * (1 - accuracy) / pictures / 4, rel=0.2)
+
+
 def test_a_job_knows_only_what_it_trained(job: Job) -> None:
     known = knowledge(job, {(1, 0): 2})
     assert [arm.curves for arm in known.arms] == [
@@ -159,4 +174,3 @@ def test_a_store_teaches_what_one_job_for_another_student_showed() -> None:
     prior = selection.store([made_up("other-dpk", 1)], np.random.Generator(np.random.PCG64(0)))
     assert prior.seed_spread != PRIOR.seed_spread
     assert selection.store([], np.random.Generator(np.random.PCG64(0))) == selection.base_prior()
-    assert selection.base_prior().picture_spread > Prior().picture_spread

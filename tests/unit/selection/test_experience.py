@@ -225,3 +225,10 @@ class TestPictureSpread:
     def test_it_takes_two_arms_and_two_seeds(self) -> None:
         assert picture_spread(np.ones((1, 3, 10), dtype=bool)) is None
         assert picture_spread(np.ones((3, 1, 10), dtype=bool)) is None
+
+    def test_the_luck_of_pictures_is_not_learnt_as_the_seeds(self) -> None:
+        """A data set of few pictures must not make a seed's own luck look larger."""
+        known = jobs(30, WILD)
+        luck = replace(known[0], pictures=60).picture_luck
+        found = learn([replace(each, pictures=60) for each in known], PRIOR)
+        assert found.seed_spread[-1] ** 2 == pytest.approx(WILD.seed_spread[-1] ** 2 - luck**2, abs=6e-5)

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from dpk_core.selection.knowledge import Arm, Step
+from dpk_core.selection.knowledge import TOLD_APART, Arm, Step
 from dpk_core.selection.outlook import chance_of_change, chance_within, outlook, worth
 from dpk_core.selection.posterior import Model
 from tests.unit.selection.made_up import PRIOR, arm, job, name, reveal, world
@@ -146,3 +146,21 @@ class TestOutlook:
         assert worth(model, steps[:1]) == pytest.approx(0, abs=1e-4)
         assert worth(model, steps) > 1e-3
         assert 0.2 < chance_of_change(model, steps, name(0)) < 0.8
+
+
+class TestPictureLuck:
+    def test_few_pictures_make_a_result_say_less(self) -> None:
+        known = job(arm(0, {0: FULL}), arm(1, {0: tuple(value + 0.02 for value in FULL)}))
+        chances = [
+            outlook(Model(replace(known, pictures=pictures)).posterior).chances[name(1)]
+            for pictures in (100, 1000, 100_000, None)
+        ]
+        assert chances == sorted(chances)
+        assert chances[0] < chances[1] - 0.05
+
+    def test_it_is_a_part_of_a_pictures_variance_and_shrinks_with_their_number(self) -> None:
+        known = replace(job(arm(0, accuracy=0.7), arm(1, accuracy=0.9)), pictures=400)
+        assert known.picture_luck == pytest.approx((TOLD_APART * 0.8 * 0.2 / 400) ** 0.5)
+        unknown = replace(job(arm(0, accuracy=None)), pictures=400)
+        assert unknown.picture_luck == pytest.approx((TOLD_APART * 0.25 / 400) ** 0.5)
+        assert job(arm(0)).picture_luck == 0

@@ -98,7 +98,7 @@ class TestVerdict:
     def test_best(self) -> None:
         verdict = final(arm("a", 0.90), arm("b", 0.95, salt=1), ALONE)
         assert (verdict.kind, verdict.best, verdict.tied) == ("best", "cifar/b", ())
-        assert verdict.sentence.startswith("Take b: it beats no teacher by 15.0")
+        assert verdict.sentence.startswith("Take b: it beats no teacher by 15.")
         assert "and a, the next best, by 4." in verdict.sentence
         assert verdict.chance is not None
         assert verdict.chance > 0.99
@@ -197,7 +197,10 @@ class TestVerdict:
         unsure = Arm(teacher="cifar/a", teacher_accuracy=0.9, curves=around(0.806, 2))
         sure = Arm(teacher="cifar/b", teacher_accuracy=0.9, curves=around(0.805, 8))
         known = job(unsure, sure, Arm(teacher=None, curves=around(0.8, 8)), seeds=seeds)
-        verdict = decide(replace(known, prior=Prior(picture_spread=1e-4)), final=True)
+        noisy = Prior(
+            picture_spread=1e-4, seed_spread=(0.015, 0.012, 0.008, 0.006), mismatch=(0.006, 0.005, 0.004, 0.0)
+        )
+        verdict = decide(replace(known, prior=noisy), final=True)
         assert verdict.kind == "tie"
         assert verdict.best == "cifar/b"
         assert verdict.tied == ("cifar/a",)

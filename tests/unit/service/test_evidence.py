@@ -19,6 +19,7 @@ from service.selection_jobs.snapshot import Snapshot, assemble
 from tests.unit.service.test_plan_and_progress import PLAN, REQUEST
 
 WEAK, STRONG = (teacher.label for teacher in REQUEST.teachers)
+PICTURES = 500
 Ended = tuple[str | None, int, int, float]
 """Teacher, seed, last epoch and accuracy."""
 
@@ -39,7 +40,10 @@ def snapshot(*ended: Ended, seconds: float = 1.0, prior: Prior | None = None, **
     for teacher, seed, stop, accuracy in ended:
         place = PLAN.arms.index(teacher)
         name = f"r{seed}_{stop}_{place}"
-        result = {"validation_accuracy": accuracy, "test_accuracy": None, **results.get(name, {})}
+        result = {
+            "validation_accuracy": accuracy, "test_accuracy": None, "validation_pictures": PICTURES,
+            **results.get(name, {}),
+        }  # fmt: skip
         run = Run(
             id=name, training_key=f"t{seed}_{place}", state="finished", purpose="probe", seed=seed, result=result,
             seconds=seconds, spec={"stop_epoch": stop},
@@ -112,6 +116,12 @@ class TestStored:
         found = snapshot((WEAK, 0, 2, 0.6), (WEAK, 1, 2, 0.6), (STRONG, 0, 2, 0.6))
         found.links[0][0].reused = True
         assert [arm.begun for arm in knowledge(found, NOTHING).arms] == [{1}, {0}, set()]
+
+
+class TestPictures:
+    def test_any_run_tells_how_many_there_are(self) -> None:
+        assert knowledge(snapshot((WEAK, 0, 2, 0.6)), NOTHING).pictures == PICTURES
+        assert knowledge(snapshot(), NOTHING).pictures is None
 
 
 class TestPrior:
