@@ -107,7 +107,7 @@ class TestLife:
             "cifar/resnet8w8": "not_promoted", "cifar/resnet14w8": "finished", "cifar/resnet20": "finished",
             None: "finished",
         }  # fmt: skip
-        assert "Was best with a chance of 4% after rung 1 of 3" in (found["cifar/resnet8w8"][1] or "")
+        assert "Was best with a chance of 9% after rung 1 of 3" in (found["cifar/resnet8w8"][1] or "")
         assert {run.teacher for run in drive.runs_of(job_id, purpose="full")} == {*TEACHERS[1:], None}
         assert drive.final_verdict(job_id)["best"] == "cifar/resnet20"
 
@@ -147,7 +147,7 @@ class TestLife:
             "cifar/resnet20": "Was best with a chance of 92% after rung 2 of 3 (50% of the training) on 1 seed: 73.0%.",
             "cifar/resnet14w8": "Was best with a chance of 4% after rung 2 of 3 (50% of the training) on 1 seed: "
             "69.0%.",
-            "cifar/resnet8w8": "Was best with a chance of 4% after rung 1 of 3 (25% of the training) on 1 "
+            "cifar/resnet8w8": "Was best with a chance of 9% after rung 1 of 3 (25% of the training) on 1 "
             "seed: 58.5%; the last one promoted, resnet14w8, had 61.5%.",
             None: "Always trained fully: it is what every teacher is measured against.",
         }
