@@ -135,20 +135,20 @@ class TestLife:
         verdict = drive.final_verdict(job_id)
         assert (verdict["kind"], verdict["best"], verdict["tied"]) == ("best", "cifar/resnet20", [])
         assert verdict["sentence"] == (
-            "Take resnet20: it beats no teacher by 7.9 points (90% interval 6.9 to 8.9) and resnet14w8, the next best, "
-            "by 3.9."
+            "Take resnet20: it beats no teacher by 8.1 points (90% interval 7.2 to 8.9) and resnet14w8, the next best, "
+            "by 4.1."
         )
         board = drive.board(job_id)
         assert [row.teacher for row in board.rows] == [*TEACHERS[::-1], None]
         assert [(each.stage, len(each.steps)) for each in board.rounds] == [
-            ("exploring", 2), ("exploring", 1), ("confirming", 6),
+            ("exploring", 2), ("exploring", 2), ("confirming", 5),
         ]  # fmt: skip
         assert {name: reason for name, (_, reason) in drive.statuses(job_id).items()} == {
-            "cifar/resnet20": "Was best with a chance of 92% after rung 2 of 3 (50% of the training) on 1 seed: 73.0%.",
-            "cifar/resnet14w8": "Was best with a chance of 4% after rung 2 of 3 (50% of the training) on 1 seed: "
-            "69.0%.",
-            "cifar/resnet8w8": "Was best with a chance of 9% after rung 1 of 3 (25% of the training) on 1 "
-            "seed: 58.5%; the last one promoted, resnet14w8, had 61.5%.",
+            "cifar/resnet20": "Was best with a chance of over 99% after full training on 1 seed: 88.4%.",
+            "cifar/resnet14w8": "Was best with a chance of less than 1% after rung 2 of 3 (50% of the training) on 1 "
+            "seed: 69.0%.",
+            "cifar/resnet8w8": "Was best with a chance of less than 1% after full training on 1 seed: 81.2%; "
+            "81.2% expected in full training, of the last one promoted, resnet14w8, 84.0%.",
             None: "Always trained fully: it is what every teacher is measured against.",
         }
 
@@ -385,7 +385,7 @@ class TestReading:
         board = drive.board(job_id)
         ledger = board.ledger
         spent = ledger.teachers, ledger.exploring, ledger.confirming, ledger.audit
-        assert spent == (3 * 24, 2 * 4 + 2, 2 * 8 + 2 * (4 + 8), 6 + 8)
+        assert spent == (3 * 24, 3 * 8, 2 * 8 + 2 * 8, 8)
         assert ledger.spent == sum(spent) == sum(row.seconds for row in board.rows) == sum(ledger.by_device.values())
         assert ledger.exhaustive == 3 * 24 + 4 * 2 * 8
         assert ledger.saved == ledger.exhaustive - ledger.spent == 0
