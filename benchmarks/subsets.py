@@ -51,6 +51,8 @@ REST_TABLE = Subset(name="cifar100_last50_16px", source="cifar100_20k", train=5_
 SPARSE_TABLE = Subset(name="fashion_14px_2k", source="fashion_mnist", train=2_500, halved=1)
 GREY_TABLE = Subset(name="fashion_14px_3k", source="fashion_mnist", train=3_500, halved=1)
 MIDDLE_TABLE = Subset(name="cifar100_middle50_16px", source="cifar100_20k", train=5_000, halved=1, kept=(25, 75))
+SLIM_TABLE = Subset(name="fashion_14px_3000", source="fashion_mnist", train=3_000, halved=1)
+SHIFTED_TABLE = Subset(name="cifar100_shifted50_16px", source="cifar100_20k", train=5_000, halved=1, kept=(12, 62))
 
 
 def source_root() -> Path:

@@ -24,6 +24,8 @@ from benchmarks.subsets import (
     GREY_TABLE,
     MIDDLE_TABLE,
     REST_TABLE,
+    SHIFTED_TABLE,
+    SLIM_TABLE,
     SPARSE_TABLE,
     Subset,
 )
@@ -73,6 +75,9 @@ THIRD_TEACHERS = (
 FOURTH_TEACHERS = (
     "cifar/resnet32", "cifar/wrn_16_2", "cifar/vgg8", "cifar/shufflenetv2", "cifar/shufflenetv1", "cifar/plain8",
 )  # fmt: skip
+FIFTH_TEACHERS = (
+    "cifar/resnet20", "cifar/resnet8x4", "cifar/wrn_40_1", "cifar/vgg8", "cifar/shufflenetv2", "cifar/plain10",
+)  # fmt: skip
 DEFINITIONS = (
     Definition(name="fashion-resnet8w8", subset=FASHION_TABLE, student="cifar/resnet8w8", teachers=TEACHERS),
     Definition(name="cifar-resnet8", subset=CIFAR_TABLE, student="cifar/resnet8", teachers=TEACHERS),
@@ -86,6 +91,8 @@ DEFINITIONS = (
     Definition(name="rest-plain4", subset=REST_TABLE, student="cifar/plain4", teachers=THIRD_TEACHERS),
     Definition(name="grey-resnet8", subset=GREY_TABLE, student="cifar/resnet8", teachers=FOURTH_TEACHERS),
     Definition(name="middle-resnet8w8", subset=MIDDLE_TABLE, student="cifar/resnet8w8", teachers=FOURTH_TEACHERS),
+    Definition(name="slim-resnet8w4", subset=SLIM_TABLE, student="cifar/resnet8w4", teachers=FIFTH_TEACHERS),
+    Definition(name="shifted-plain4", subset=SHIFTED_TABLE, student="cifar/plain4", teachers=FIFTH_TEACHERS),
 )
 
 
