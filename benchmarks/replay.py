@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from benchmarks.table import Table
 from dpk_core.selection.fitting import fitted
-from dpk_core.selection.knowledge import EIGHTHS, Arm, Knowledge, Prior
+from dpk_core.selection.knowledge import EIGHTHS, TIMED, UNTIMED, Arm, Knowledge, Prior
 from dpk_core.selection.outlook import Outlook, outlook
 from dpk_core.selection.policies.policy import Limits, Policy
 from dpk_core.selection.policies.registry import POLICIES
@@ -47,7 +47,8 @@ Reached = Mapping[tuple[int, int], int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """T teachers, three seeds, E epochs. `cost_TSE`: seconds up to and including each epoch. `places`: the teachers'
+    """T teachers, three seeds, E epochs. `cost_TSE`: seconds up to and including each epoch. `best_T`: the chance
+    that each is truly the best, `truth_T` being of few seeds. `places`: the teachers'
     arms in the table, `seeds`: the seeds drawn; `pictures`: as many as make so much luck; `alone_SE`, `alone_cost_SE`:
     of the student without a teacher."""
 
@@ -58,6 +59,7 @@ class Job:
     alone_SE: NDArray[np.float64]
     alone_cost_SE: NDArray[np.float64]
     truth_T: NDArray[np.float64]
+    best_T: NDArray[np.float64]
     unseen_T: NDArray[np.float64]
     places: NDArray[np.int64]
     seeds: NDArray[np.int64]
@@ -119,6 +121,7 @@ def draw(table: Table, prior: Prior, chance: np.random.Generator) -> Job:
         teacher_accuracy_T=np.array([each["validation_accuracy"] for each in told]),
         accuracy_TSE=accuracy(arms), cost_TSE=cost_ASE[arms], alone_SE=accuracy(alone)[0],
         alone_cost_SE=cost_ASE[alone[0]], truth_T=table.truth_A[arms],
+        best_T=table.chances_of_best(arms),
         unseen_T=table.test_right_ASN[np.ix_(arms, unseen)].mean((1, 2)), places=arms, seeds=seeds, prior=prior,
         pictures=round(pictures * EVENNESS / (EVENNESS + 1)),
     )  # fmt: skip
@@ -147,6 +150,7 @@ def knowledge(job: Job, reached: Reached, alone: Arm | None = None) -> Knowledge
             teacher=teacher,
             teacher_accuracy=float(job.teacher_accuracy_T[index]),
             cost=(epochs[-1] + 1) * paces[index],
+            cost_spread=TIMED if any(other == index for other, _ in reached) else UNTIMED,
             curves={
                 seed: tuple(float(job.accuracy_TSE[index, seed, epoch]) for epoch in epochs[:count])
                 for (other, seed), count in reached.items()

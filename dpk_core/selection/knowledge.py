@@ -19,6 +19,10 @@ EIGHTHS = tuple(part / 8 for part in range(1, 9))
 TOLD_APART = 0.18
 """Part of the variance of a picture's being told right that is one training's own, and neither the picture's nor the
 arm's nor the seed's on it: .08 to .33 on tables of accuracies from 18 to 79% (`make bench-prior`)."""
+UNTIMED = 0.3
+"""Sd of what training under one teacher costs about the mean over teachers, as a part of it: .1 to .4 on the tables."""
+TIMED = 0.06
+"""Sd of what another seed costs under a teacher whose pace was measured, as a part of it: .02 to .07 there."""
 EVEN = 0.5
 """Accuracy at which pictures make the most of luck."""
 
@@ -27,14 +31,16 @@ EVEN = 0.5
 class Arm:
     """A teacher, or (`teacher` None) no teacher, with its student's validation accuracy at each rung reached, by seed.
 
-    `cost`: seconds that one full training under it is expected to take. `failed`: nothing more will come, and it is
-    not ranked. `begun`: the seeds whose training was paid for, whatever came of it; None: those that have a curve.
-    `stored`: by seed and rung, how much of the training up to there exists already, as a part of the full one.
+    `cost`: seconds that one full training under it is expected to take, `cost_spread`: sd of what it takes then, as a
+    part of that. `failed`: nothing more will come, and it is not ranked. `begun`: the seeds whose training was paid
+    for, whatever came of it; None: those that have a curve. `stored`: by seed and rung, how much of the training up to
+    there exists already, as a part of the full one.
     """
 
     teacher: str | None
     teacher_accuracy: float | None = None
     cost: float = 1.0
+    cost_spread: float = 0.0
     curves: Mapping[int, tuple[float, ...]] = field(default_factory=dict)
     failed: bool = False
     begun: frozenset[int] | None = None

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from dpk_core.codec import from_json
 from dpk_core.selection.fitting import fitted
-from dpk_core.selection.knowledge import Arm, Knowledge, Prior
+from dpk_core.selection.knowledge import TIMED, UNTIMED, Arm, Knowledge, Prior
 from dpk_core.selection.spreads import picture_spread
 from service.selection_jobs.plan import Plan
 from service.selection_jobs.snapshot import ArmRuns, Snapshot
@@ -54,14 +54,15 @@ def knowledge(snapshot: Snapshot, evidence: Evidence, stored: StoredByTraining =
     """All arms with their curves at the plan's rungs, their costs, and what was believed beforehand, made as wide as
     the results ask for. `stored`: what need not be paid for."""
     plan = snapshot.plan
-    prices = _prices(snapshot, evidence)
+    prices, measured = _prices(snapshot, evidence), paces(snapshot, evidence)
     arms = tuple(
         Arm(
             teacher=arm.candidate.teacher, teacher_accuracy=_teacher_accuracy(arm), cost=price * plan.epochs,
-            curves=_curves(arm, plan.rungs, evidence), failed=arm.first_failed is not None,
-            begun=_begun(snapshot, arm), stored=_fractions(plan, arm.candidate.teacher, stored),
+            cost_spread=UNTIMED if pace is None else TIMED, curves=_curves(arm, plan.rungs, evidence),
+            failed=arm.first_failed is not None, begun=_begun(snapshot, arm),
+            stored=_fractions(plan, arm.candidate.teacher, stored),
         )
-        for arm, price in zip(snapshot.arms, prices, strict=True)
+        for arm, price, pace in zip(snapshot.arms, prices, measured, strict=True)
     )  # fmt: skip
     known = Knowledge(
         arms=arms, rungs=plan.fractions, seeds=plan.seeds, prior=_prior(snapshot), pictures=_pictures(snapshot)

@@ -48,6 +48,17 @@ class TestEveryPolicy:
         assert spent <= budget
         assert plans[-1].reason
 
+    def test_it_keeps_room_for_trainings_that_come_dearer(self, policy: Policy, table: Accuracies) -> None:
+        known = reveal(table, {})
+        for spread in (0.1, 0.5):
+            unsure = replace(known, arms=tuple(replace(arm, cost_spread=spread) for arm in known.arms))
+            dearer = 1 + 2 * spread
+            for budget in (0.3, 1.0, 2.7):
+                costs = [RUNGS[step.rung] for step in policy.next(unsure, Limits(cost=budget)).steps]
+                assert sum(costs) + (dearer - 1) * max(costs, default=0.0) <= budget
+            one = replace(unsure, arms=unsure.arms[:1])
+            assert not policy.next(one, Limits(cost=0.99 * dearer * RUNGS[0])).steps
+
     def test_it_never_begins_more_trainings_than_it_may(self, policy: Policy, table: Accuracies) -> None:
         known, _, _ = play(policy, table, Limits(cost=12.0, runs=3))
         assert sum(len(arm.curves) for arm in known.arms) <= 3

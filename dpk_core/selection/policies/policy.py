@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import ClassVar, Protocol
 
 from dpk_core.selection.knowledge import Arm, Knowledge, Step, is_free, step_cost
@@ -40,6 +41,8 @@ class Policy(Protocol):
         """The next steps; each goes beyond what its training has reached. Together they keep within the limits."""
 
 
+RESERVE = 2.0
+"""Standard deviations of the cost that are kept back: a limit is a promise, an expected cost is not."""
 FREE = "What the store holds already costs nothing."
 STOP_COST = "The training time that was set is used up."
 STOP_RUNS = "The number of trainings that was set is reached."
@@ -47,23 +50,28 @@ STOP_DONE = "Every training that the policy asks for is finished."
 
 
 def affordable(knowledge: Knowledge, steps: Sequence[Step], limits: Limits) -> tuple[Step, ...]:
-    """Those of `steps` that cost nothing, and of the others the longest beginning that keeps within the limits of cost
-    and of trainings begun."""
+    """Those of `steps` that cost nothing, and of the others the longest beginning that keeps within the limits of cost,
+    also where trainings come dearer than expected, and of trainings begun."""
     begun = {(arm.teacher, seed) for arm in knowledge.arms for seed in arm.begun_seeds}
-    left, kept = limits.cost, {step for step in steps if is_free(knowledge, step)}
+    kept = {step for step in steps if is_free(knowledge, step)}
+    prices = dict[str | None, float]()
     for step in steps:
         if step in kept:
             continue
-        price = step_cost(knowledge, step)
-        if left is not None:
-            if price > left:
-                break
-            left -= price
+        prices[step.teacher] = prices.get(step.teacher, 0.0) + step_cost(knowledge, step)
+        if limits.cost is not None and _at_most(knowledge, prices) > limits.cost:
+            break
         if limits.runs is not None and len(begun | {(step.teacher, step.seed)}) > limits.runs:
             break
         begun.add((step.teacher, step.seed))
         kept.add(step)
     return tuple(step for step in steps if step in kept)
+
+
+def _at_most(knowledge: Knowledge, prices: Mapping[str | None, float]) -> float:
+    """What trainings of these expected prices, by teacher, may come to: an arm's are all dearer, or all cheaper."""
+    spreads = [price * knowledge.arm(teacher).cost_spread for teacher, price in prices.items()]
+    return sum(prices.values()) + RESERVE * math.hypot(*spreads)
 
 
 def within(knowledge: Knowledge, steps: Sequence[Step], limits: Limits, reason: str) -> Plan:
@@ -74,7 +82,7 @@ def within(knowledge: Knowledge, steps: Sequence[Step], limits: Limits, reason: 
     kept = affordable(knowledge, wanted, limits)
     if kept:
         return Plan(steps=kept, reason=reason)
-    spent = limits.cost is not None and step_cost(knowledge, wanted[0]) > limits.cost
+    spent = bool(affordable(knowledge, wanted, replace(limits, cost=None)))
     return Plan(steps=(), reason=STOP_COST if spent else STOP_RUNS)
 
 

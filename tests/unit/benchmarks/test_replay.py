@@ -11,7 +11,18 @@ import pytest
 
 from benchmarks import selection, table
 from benchmarks.charts import regret_over_cost
-from benchmarks.replay import RUNGS, Job, by_optuna, by_wilcoxon, draw, follow, knowledge, most_accurate, whole_job
+from benchmarks.replay import (
+    RUNGS,
+    UNLIMITED,
+    Job,
+    by_optuna,
+    by_wilcoxon,
+    draw,
+    follow,
+    knowledge,
+    most_accurate,
+    whole_job,
+)
 from dpk_core.selection.knowledge import Prior
 from dpk_core.selection.policies.registry import POLICIES
 from tests.unit.benchmarks.made_up_table import EPOCHS, TRUTH, made_up
@@ -80,8 +91,29 @@ def test_a_policy_keeps_within_its_budget(job: Job, policy: str, budget: float) 
     assert outcome.view is not None
 
 
+def test_a_budget_is_kept_where_students_differ_in_cost() -> None:
+    """A job learns only by training that the likeliest teachers' students cost half as much again as the others'."""
+    found = made_up(teachers=(0.7, 0.72, 0.9, 0.88))
+    paces_A = np.array([1.0, 0.7, 0.7, 1.5, 1.1], dtype=np.float32)
+    dear = replace(found, seconds_ASE=found.seconds_ASE * paces_A[:, None, None])
+    jobs = [draw(dear, PRIOR, np.random.Generator(np.random.PCG64(seed))) for seed in range(8)]
+    for budget in (0.08, 0.15, 0.25):
+        shares = [follow(POLICIES["posterior"], each, budget).share for each in jobs]
+        assert max(shares) <= budget
+        assert np.mean(shares) >= 0.5 * budget
+
+
+def test_a_table_tells_which_teacher_may_be_the_best() -> None:
+    arms = np.arange(1, 5)
+    assert made_up().chances_of_best(arms) == pytest.approx([0, 0, 1, 0], abs=0.01)
+    alike = made_up(truth=(0.7, 0.8, 0.8, 0.8, 0.7)).chances_of_best(arms)
+    assert alike.sum() == pytest.approx(1)
+    assert alike[3] == 0
+    assert sorted(alike)[1] > 0.01
+
+
 def test_exhaustive_pays_for_everything_and_finds_the_best(job: Job) -> None:
-    outcome = follow(POLICIES["exhaustive"], job, 1.0)
+    outcome = follow(POLICIES["exhaustive"], job, UNLIMITED)
     assert outcome.share == pytest.approx(1)
     assert job.regret(outcome.teacher) == 0
 
@@ -116,7 +148,11 @@ def test_every_way_of_choosing_gets_a_row_and_the_targets_are_judged() -> None:
         assert by_name[f"its cost{store}"]["met"]
         assert by_name[f"90% set holds the best, at most 15%{store}"]["value"] >= 0.75
         assert by_name[f"90% set holds the best, at a job's default certainty{store}"]["value"] >= 0.75
+    optuna_targets = [name for name in by_name if name.startswith("cost at a regret") and "store" not in name]
+    assert [name.endswith(selection.INFORMED) for name in optuna_targets] == [False, True]
     whole = next(row for row in rows if row["way"] == selection.WHOLE_JOB)
+    assert by_name[f"90% set holds the best, {selection.WHOLE_JOB}"]["value"] == whole["held"]
+    assert whole["held_by_chance"] == pytest.approx(whole["held"], abs=0.05)  # here the best is clear
     assert whole["verdicts"] == {"best": 1.0, "tie": 0.0, "no_teacher": 0.0, "undecided": 0.0}
     assert whole["regret"] == 0
 
