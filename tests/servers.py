@@ -1,7 +1,7 @@
 """Real Postgres and Redis for the tests: running ones from the environment, else bundled ones started here.
 
 `DPK_TEST_POSTGRES_URL` (any database on a server where the user may create databases) and `DPK_TEST_REDIS_URL` (the
-database it names is emptied) take the place of the bundled servers.
+database it names is emptied, and the next ones where tests run side by side) take the place of the bundled servers.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 import redis
 import sqlalchemy
@@ -118,8 +119,9 @@ class RedisServer:
 def redis_server() -> Iterator[str]:
     """The address of a Redis database that may be emptied."""
     if address := os.environ.get("DPK_TEST_REDIS_URL"):
-        _wait_for_redis(address, seconds=10)
-        yield address
+        own = _of_this_process(address)
+        _wait_for_redis(own, seconds=10)
+        yield own
         return
     server = RedisServer()
     try:
@@ -127,6 +129,14 @@ def redis_server() -> Iterator[str]:
         yield server.url
     finally:
         server.remove()
+
+
+def _of_this_process(address: str) -> str:
+    """The database that this process of pytest's may empty: the one named, or for the n-th further process the n-th
+    after it."""
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    parts = urlsplit(address)
+    return urlunsplit(parts._replace(path=f"/{int(parts.path.strip('/') or 0) + number}"))
 
 
 def empty_redis(url: str) -> None:
