@@ -174,7 +174,7 @@ def _row(own: Table, name: str, drawn: Sequence[Job], outcomes: Sequence[Outcome
     if views:
         best = drawn[0].teachers[int(drawn[0].truth_T.argmax())]
         row["held"] = float(np.mean([best in view.best_set for view in views]))
-        chances = dict(zip(drawn[0].teachers, drawn[0].best_T, strict=True))
+        chances: dict[str | None, float] = dict(zip(drawn[0].teachers, drawn[0].best_T.tolist(), strict=True))
         row["held_by_chance"] = float(np.mean([sum(chances[each] for each in view.best_set) for view in views]))
         row["set_size"] = float(np.median([len(view.best_set) for view in views]))
         row["expected"] = float(np.mean([100 * view.regret for view in views]))
