@@ -37,6 +37,7 @@ class Failure:
 
 
 Outcome = float | Failure
+VALIDATION_PICTURES = 539
 Outcomes = Callable[[RunSpec], Outcome]
 
 
@@ -174,7 +175,7 @@ def result(held: Claim, accuracy: float) -> RunResult:
     spec, seconds = held.spec, seconds_at_end(held) - held.earlier_seconds
     return RunResult(
         epochs=spec.stop_epoch, validation_accuracy=accuracy, test_accuracy=accuracy / 2 if spec.is_full else None,
-        validation_pictures=539, test_pictures=360, seconds=seconds, parameters=1234,
+        validation_pictures=VALIDATION_PICTURES, test_pictures=360, seconds=seconds, parameters=1234,
         device="cpu", device_name="CPU", weights=WEIGHTS if spec.training.role == "teacher" else None,
         scores=_scores(held, accuracy),
     )  # fmt: skip

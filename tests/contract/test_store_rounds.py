@@ -10,11 +10,12 @@ from sqlalchemy import select
 
 from dpk_core.codec import from_json
 from dpk_core.protocol import RunResult
-from dpk_core.selection.knowledge import Prior
+from dpk_core.selection.knowledge import Knowledge, Prior
 from dpk_core.spec import RunSpec
 from service.database.session import reading
 from service.database.tables import Round, SelectionJob
 from service.runs.claims import Claim
+from service.selection_jobs import history
 from service.selection_jobs.choices import ModelChoice
 from tests.contract import job_driver as drive
 from tests.contract.job_driver import TEACHERS, finished
@@ -59,6 +60,14 @@ class TestRungs:
         assert {run.seconds for run in gone_on} == {4.0}
         row = next(row for row in longer.rows if row.teacher == "cifar/resnet8w8")
         assert [at.epochs for at in row.seeds[0].rungs] == [2, 8]
+
+
+def test_earlier_jobs_tell_how_many_pictures_their_luck_is_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    finished()
+    seen: list[Knowledge] = []
+    monkeypatch.setattr(history, "learn", lambda jobs, base: seen.extend(jobs) or base)
+    drive.advance(drive.submit(drive.request().model_copy(update={"student": ModelChoice(model="cifar/resnet8w8")})))
+    assert {known.pictures for known in seen} == {drive.VALIDATION_PICTURES}
 
 
 class TestRounds:

@@ -70,6 +70,7 @@ def test_pictures_count_for_more_or_less_and_are_as_much_luck_as_four_fifths_of_
 
 def test_a_job_knows_only_what_it_trained(job: Job) -> None:
     known = knowledge(job, {(1, 0): 2})
+    assert known.pictures == job.pictures
     assert [arm.curves for arm in known.arms] == [
         {}, {0: (job.accuracy_TSE[1, 0, 0], job.accuracy_TSE[1, 0, 1])}, {}, {},
     ]  # fmt: skip
