@@ -227,8 +227,8 @@ def against_optuna(means: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _within_share(means: Sequence[dict[str, Any]], where: str) -> tuple[str, dict[str, Any]]:
-    """The largest budget, in words, with which the policy really cost at most `SHARE`, and its row: a budget is kept by
-    what trainings are expected to cost."""
+    """The largest budget, in words, with which the policy really cost at most `SHARE`, and its row: a budget keeps
+    room for trainings that come dearer than expected, but one may come dearer still."""
     by_way = {row["way"]: row for row in means}
     rows = {f"at most {budget:.0%}": by_way[f"posterior, at most {budget:.0%}{where}"] for budget in BUDGETS}
     fitting = [name for name, row in rows.items() if row["share"] <= SHARE]

@@ -60,7 +60,8 @@ class Table:
 
     def chances_of_best(self, arms: NDArray[np.int64]) -> NDArray[np.float64]:
         """That each of `arms` has the highest accuracy, told from means over so few seeds: their errors are one for all
-        arms, after what a seed does to all alike, and before them every order is as likely."""
+        arms, after what a seed does to all alike, and before them every difference is as likely. Among equals the one
+        ahead is therefore made too much of; the test pictures' own luck is left out."""
         accuracy_AS = self.test_right_ASN[arms].mean(2)
         mean_A = accuracy_AS.mean(1)
         rest_AS = accuracy_AS - mean_A[:, None] - accuracy_AS.mean(0) + accuracy_AS.mean()

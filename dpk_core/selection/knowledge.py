@@ -22,7 +22,7 @@ arm's nor the seed's on it: .08 to .33 on tables of accuracies from 18 to 79% (`
 UNTIMED = 0.3
 """Sd of what training under one teacher costs about the mean over teachers, as a part of it: .1 to .4 on the tables."""
 TIMED = 0.06
-"""Sd of what another seed costs under a teacher whose pace was measured, as a part of it: .02 to .07 there."""
+"""Sd of what another seed costs under a teacher whose pace was measured, as a part of it: .02 to .11 there."""
 EVEN = 0.5
 """Accuracy at which pictures make the most of luck."""
 

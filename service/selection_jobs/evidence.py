@@ -58,7 +58,7 @@ def knowledge(snapshot: Snapshot, evidence: Evidence, stored: StoredByTraining =
     arms = tuple(
         Arm(
             teacher=arm.candidate.teacher, teacher_accuracy=_teacher_accuracy(arm), cost=price * plan.epochs,
-            cost_spread=UNTIMED if pace is None else TIMED, curves=_curves(arm, plan.rungs, evidence),
+            cost_spread=_cost_spread(arm.candidate.teacher, pace), curves=_curves(arm, plan.rungs, evidence),
             failed=arm.first_failed is not None, begun=_begun(snapshot, arm),
             stored=_fractions(plan, arm.candidate.teacher, stored),
         )
@@ -104,19 +104,27 @@ def paces(snapshot: Snapshot, evidence: Evidence) -> list[float | None]:
 def _prices(snapshot: Snapshot, evidence: Evidence) -> list[float]:
     """Seconds per epoch that decisions count with.
 
-    An arm without a time of its own costs what the others cost on average, and nothing timed at all costs 1. Where no
-    time is set as a limit, only steps of a factor of two count: that a training was interrupted, or had a busy machine,
-    must not decide who trains next.
+    A teacher without a time of its own costs what the others cost on average, the student without a teacher, which has
+    less to do, what the cheapest costs, and nothing timed at all costs 1. Where no time is set as a limit, only steps
+    of a factor of two count: that a training was interrupted, or had a busy machine, must not decide who trains next.
     """
     measured = paces(snapshot, evidence)
     known = [pace for pace in measured if pace is not None]
     if not known:
         return [1.0] * len(measured)
-    prices = [fmean(known) if pace is None else pace for pace in measured]
+    untimed = [min(known) if arm.candidate.teacher is None else fmean(known) for arm in snapshot.arms]
+    prices = [usual if pace is None else pace for usual, pace in zip(untimed, measured, strict=True)]
     if snapshot.plan.spending.seconds is not None:
         return prices
     least = min(known)
     return [least * 2.0 ** round(math.log2(price / least)) for price in prices]
+
+
+def _cost_spread(teacher: str | None, pace: float | None) -> float:
+    """None for an untimed student without a teacher: its price is high already."""
+    if pace is None:
+        return 0.0 if teacher is None else UNTIMED
+    return TIMED
 
 
 def _teacher_accuracy(arm: ArmRuns) -> float | None:

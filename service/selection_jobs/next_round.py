@@ -25,6 +25,7 @@ from service.selection_jobs.schemas import StepPurpose
 EXPLORING = 0.5
 """Part of a limit of training time that exploring may use up; the rest is for confirming."""
 
+TOO_LITTLE = "What is left of the limit does not suffice for the likeliest teacher and the student without one."
 LATE = "The wall-clock time that was set is over."
 
 
@@ -90,7 +91,14 @@ def _confirm(now: Situation, reason: str, *, train: bool = True) -> Round:
     chosen = tuple(each.teacher for each in promotions(now.known, now.plan.promote) if each.promoted)
     audited = _audited(now, chosen)
     steps = _steps(now, chosen, audited) if train else []
+    if train and now.timed and not steps and _is_unfinished(now, (None, *chosen[:1])):
+        reason = f"{reason} {TOO_LITTLE}"
     return replace(_round(now, "confirming", steps, reason), promoted=chosen, audited=audited)
+
+
+def _is_unfinished(now: Situation, teachers: Sequence[str | None]) -> bool:
+    arms = [arm for arm in now.known.ranked if arm.teacher in teachers]
+    return any(arm.reached(seed) < len(now.plan.rungs) for arm in arms for seed in now.plan.seeds[:LEAST_SEEDS])
 
 
 def _go_on_confirming(now: Situation, before: Round) -> Round | None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from dpk_core.selection.knowledge import EIGHTHS, Knowledge, Step
 from dpk_core.selection.outlook import outlook
 from dpk_core.selection.policies import posterior
-from dpk_core.selection.policies.policy import Limits, Policy
+from dpk_core.selection.policies.policy import STOP_COST, STOP_RUNS, Limits, Plan, Policy, within
 from dpk_core.selection.policies.registry import POLICIES
 from dpk_core.selection.posterior import Model
 from tests.unit.selection.made_up import PRIOR, RUNGS, SEEDS, arm, job, name, play, reveal, world
@@ -38,6 +38,13 @@ def stocked(known: Knowledge, *teachers: str) -> Knowledge:
 @pytest.fixture(scope="module")
 def table() -> NDArray[np.float64]:
     return world(np.random.Generator(np.random.PCG64(2)), TRUTH)
+
+
+def test_a_plan_that_does_not_fit_says_which_limit_it_is(table: Accuracies) -> None:
+    known = reveal(table, {(0, 0): 1})
+    steps = [Step(teacher=name(1), seed=0, rung=0)]
+    assert within(known, steps, Limits(cost=0.01), "") == Plan(steps=(), reason=STOP_COST)
+    assert within(known, steps, Limits(runs=1), "") == Plan(steps=(), reason=STOP_RUNS)
 
 
 @policies

@@ -86,6 +86,19 @@ class TestLimits:
         pilot = 2 * 2.0  # before anything is timed, two first steps
         assert board.ledger.spent - board.ledger.teachers <= max(seconds, pilot)
 
+    @pytest.mark.parametrize(("seconds", "seeds"), [(28.0, {0}), (46.0, {0, 1})])
+    def test_time_that_suffices_for_the_likeliest_and_no_teacher_is_spent_on_them(
+        self, seconds: float, seeds: set[int]
+    ) -> None:
+        assert {seed for teacher, seed in begun(finished(seconds=seconds)) if teacher is None} == seeds
+
+    def test_time_that_does_not_suffice_for_them_is_the_reason(self) -> None:
+        board = finished(seconds=14.0)
+        assert (None, 0) not in begun(board)
+        assert board.rounds[-1].reason.endswith(
+            "What is left of the limit does not suffice for the likeliest teacher and the student without one."
+        )
+
     @pytest.mark.parametrize("seconds", [300.0, 10_000.0])
     def test_while_nothing_is_timed_the_next_likeliest_are_tried(
         self, monkeypatch: pytest.MonkeyPatch, seconds: float

@@ -44,7 +44,7 @@ class Policy(Protocol):
 RESERVE = 2.0
 """Standard deviations of the cost that are kept back: a limit is a promise, an expected cost is not."""
 FREE = "What the store holds already costs nothing."
-STOP_COST = "The training time that was set is used up."
+STOP_COST = "What is left of the training time that was set may not suffice for the next training."
 STOP_RUNS = "The number of trainings that was set is reached."
 STOP_DONE = "Every training that the policy asks for is finished."
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from dpk_core.codec import to_json
-from dpk_core.selection.knowledge import Prior
+from dpk_core.selection.knowledge import TIMED, UNTIMED, Prior
 from dpk_core.selection.spreads import picture_spread
 from service.database.tables import Candidate, JobRun, Run, SelectionJob
 from service.database.types import utc_now
@@ -53,6 +53,15 @@ def snapshot(*ended: Ended, seconds: float = 1.0, prior: Prior | None = None, **
 
 
 NOTHING = Evidence(accuracies={}, epochs={})
+
+
+def test_who_was_not_timed_may_cost_more_than_the_others_but_no_teacher_costs_no_more_than_the_cheapest() -> None:
+    one = knowledge(snapshot((WEAK, 0, 8, 0.8), seconds=16.0), Evidence(accuracies={}, epochs={"r0_8_0": 8}))
+    spreads = {arm.teacher: (arm.cost, arm.cost_spread) for arm in one.arms}
+    assert spreads == {WEAK: (16.0, TIMED), STRONG: (16.0, UNTIMED), None: (16.0, 0.0)}
+    both = snapshot((WEAK, 0, 8, 0.8), (STRONG, 0, 8, 0.8), seconds=16.0)
+    found = knowledge(both, Evidence(accuracies={}, epochs={"r0_8_0": 8, "r0_8_1": 4}))
+    assert {arm.teacher: arm.cost for arm in found.arms} == {WEAK: 16.0, STRONG: 32.0, None: 16.0}
 
 
 class TestCurves:
