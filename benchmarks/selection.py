@@ -4,9 +4,9 @@
 
 Replays N resampled jobs a table (`replay`). A job believes beforehand what it would in a store in which one job of
 default settings was answered for the table's other student, replayed in its turn; "empty store" is the default prior.
-The default prior and the policy were set by looking at the Fashion and CIFAR tables (the superclasses), and what they
-do on the `fine-…` tables was seen before they had their present form. So targets are judged on the others alone: tables
-of other classes, sizes, students and teachers, which were trained afterwards. Regret is in points of test
+The default prior and the policy were set by looking at the Fashion and CIFAR tables named in `TUNED_ON`. So targets are
+judged on the others alone: tables of other classes, sizes, students and teachers, which were defined before any of them
+was trained. (Two of those four students were replayed before a budget got its reserve.) Regret is in points of test
 accuracy, cost a share of training every teacher on the job's three seeds; teachers' own training is counted apart, as
 all ways of choosing need it.
 """
