@@ -284,12 +284,15 @@ def truths(tables: Sequence[Table]) -> list[dict[str, Any]]:
 
 
 def drawn_rows(means: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The chart's points: budgets of one policy are a line; each pruner of Optuna's is a point, as are free rules."""
+    """The chart's points: budgets of one policy are a line; each pruner of Optuna's is a point, as are free rules. An
+    empty store is left out where the other is one as well: no table has the same data and another student."""
+    regrets = {str(row["way"]): (row["regret"], row["share"]) for row in means}
     return [
         {"kind": _kind(str(row["way"])), "way": row["way"], "share": row["share"], "regret": row["regret"],
          "line": "at most" in row["way"]}
         for row in means
         if not str(row["way"]).startswith(WHOLE_JOB)
+        and not (row["way"].endswith(EMPTY) and regrets.get(row["way"].removesuffix(EMPTY)) == regrets[row["way"]])
     ]  # fmt: skip
 
 

@@ -165,7 +165,10 @@ def test_regret_over_cost_is_drawn(tmp_path: Path) -> None:
             f"{selection.WHOLE_JOB}",
         ))
     ]  # fmt: skip
+    means.append(means[1] | {"way": f"posterior, at most 20%{selection.EMPTY}"})
+    means.append(means[1] | {"way": "posterior, at most 20%"})
     rows = selection.drawn_rows(means)
+    assert rows.pop()["kind"] == "posterior"  # without its twin of an empty store, which is no other
     assert [row["kind"] for row in rows] == ["random", "posterior", "posterior, empty store", "Optuna"]
     assert [row["line"] for row in rows] == [False, True, True, False]
     assert "empty store" in regret_over_cost(rows, tmp_path).read_text()
