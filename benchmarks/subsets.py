@@ -53,6 +53,8 @@ GREY_TABLE = Subset(name="fashion_14px_3k", source="fashion_mnist", train=3_500,
 MIDDLE_TABLE = Subset(name="cifar100_middle50_16px", source="cifar100_20k", train=5_000, halved=1, kept=(25, 75))
 SLIM_TABLE = Subset(name="fashion_14px_3000", source="fashion_mnist", train=3_000, halved=1)
 SHIFTED_TABLE = Subset(name="cifar100_shifted50_16px", source="cifar100_20k", train=5_000, halved=1, kept=(12, 62))
+FOUR_TABLE = Subset(name="fashion_14px_4k", source="fashion_mnist", train=4_000, halved=1)
+COARSE_TABLE = Subset(name="cifar100_coarse_16px_4k", source="cifar100_20k", train=4_000, halved=1, coarse=True)
 
 
 def source_root() -> Path:

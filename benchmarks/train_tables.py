@@ -19,8 +19,10 @@ from benchmarks import record, table, trials
 from benchmarks.ablation import STUDENT_RECIPE, TEACHER_RECIPE
 from benchmarks.subsets import (
     CIFAR_TABLE,
+    COARSE_TABLE,
     FASHION_TABLE,
     FINE_TABLE,
+    FOUR_TABLE,
     GREY_TABLE,
     MIDDLE_TABLE,
     REST_TABLE,
@@ -78,6 +80,9 @@ FOURTH_TEACHERS = (
 FIFTH_TEACHERS = (
     "cifar/resnet20", "cifar/resnet8x4", "cifar/wrn_40_1", "cifar/vgg8", "cifar/shufflenetv2", "cifar/plain10",
 )  # fmt: skip
+SIXTH_TEACHERS = (
+    "cifar/resnet56", "cifar/resnet8x4", "cifar/wrn_16_2", "cifar/vgg13", "cifar/shufflenetv1", "cifar/plain6",
+)  # fmt: skip
 DEFINITIONS = (
     Definition(name="fashion-resnet8w8", subset=FASHION_TABLE, student="cifar/resnet8w8", teachers=TEACHERS),
     Definition(name="cifar-resnet8", subset=CIFAR_TABLE, student="cifar/resnet8", teachers=TEACHERS),
@@ -93,6 +98,10 @@ DEFINITIONS = (
     Definition(name="middle-resnet8w8", subset=MIDDLE_TABLE, student="cifar/resnet8w8", teachers=FOURTH_TEACHERS),
     Definition(name="slim-resnet8w4", subset=SLIM_TABLE, student="cifar/resnet8w4", teachers=FIFTH_TEACHERS),
     Definition(name="shifted-plain4", subset=SHIFTED_TABLE, student="cifar/plain4", teachers=FIFTH_TEACHERS),
+    Definition(name="four-plain4", subset=FOUR_TABLE, student="cifar/plain4", teachers=SIXTH_TEACHERS),
+    Definition(name="four-resnet14w8", subset=FOUR_TABLE, student="cifar/resnet14w8", teachers=SIXTH_TEACHERS),
+    Definition(name="coarse-plain2", subset=COARSE_TABLE, student="cifar/plain2", teachers=SIXTH_TEACHERS),
+    Definition(name="coarse-resnet8w8", subset=COARSE_TABLE, student="cifar/resnet8w8", teachers=SIXTH_TEACHERS),
 )
 
 
