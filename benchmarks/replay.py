@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import optuna
@@ -29,6 +29,7 @@ from dpk_core.selection.policies.policy import Limits, Policy
 from dpk_core.selection.policies.registry import POLICIES
 from dpk_core.selection.posterior import Model
 from dpk_core.selection.promotion import promotions
+from dpk_core.selection.spreads import picture_part
 from dpk_core.selection.statistics import CONFIDENCE
 from dpk_core.selection.verdict import Verdict, decide
 
@@ -47,7 +48,8 @@ Reached = Mapping[tuple[int, int], int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """T teachers, three seeds, E epochs. `cost_TSE`: seconds up to and including each epoch. `best_T`: the chance
+    """T teachers, three seeds, E epochs, V pictures. `right_TSV`: which of them was right after the last epoch.
+    `cost_TSE`: seconds up to and including each epoch. `best_T`: the chance
     that each is truly the best, `truth_T` being of few seeds. `places`: the teachers'
     arms in the table, `seeds`: the seeds drawn; `pictures`: as many as make so much luck; `alone_SE`, `alone_cost_SE`:
     of the student without a teacher."""
@@ -55,6 +57,7 @@ class Job:
     teachers: tuple[str, ...]
     teacher_accuracy_T: NDArray[np.float64]
     accuracy_TSE: NDArray[np.float64]
+    right_TSV: NDArray[np.bool_]
     cost_TSE: NDArray[np.float64]
     alone_SE: NDArray[np.float64]
     alone_cost_SE: NDArray[np.float64]
@@ -119,7 +122,8 @@ def draw(table: Table, prior: Prior, chance: np.random.Generator) -> Job:
     return Job(
         teachers=tuple(qualified(table, each["teacher"]) for each in told),
         teacher_accuracy_T=np.array([each["validation_accuracy"] for each in told]),
-        accuracy_TSE=accuracy(arms), cost_TSE=cost_ASE[arms], alone_SE=accuracy(alone)[0],
+        accuracy_TSE=accuracy(arms), right_TSV=table.validation_right_ASEV[:, :, -1][np.ix_(arms, seeds)],
+        cost_TSE=cost_ASE[arms], alone_SE=accuracy(alone)[0],
         alone_cost_SE=cost_ASE[alone[0]], truth_T=table.truth_A[arms],
         best_T=table.chances_of_best(arms),
         unseen_T=table.test_right_ASN[np.ix_(arms, unseen)].mean((1, 2)), places=arms, seeds=seeds, prior=prior,
@@ -160,7 +164,21 @@ def knowledge(job: Job, reached: Reached, alone: Arm | None = None) -> Knowledge
         for index, teacher in enumerate(job.teachers)
     )
     every = arms if alone is None else (*arms, alone)
-    return fitted(Knowledge(arms=every, rungs=RUNGS, seeds=tuple(range(SEEDS)), prior=job.prior, pictures=job.pictures))
+    prior, part = job.prior, part_of_pictures(job, reached)
+    if part is not None:
+        prior = replace(prior, picture_part=(prior.picture_part + part) / 2)
+    return fitted(Knowledge(arms=every, rungs=RUNGS, seeds=tuple(range(SEEDS)), prior=prior, pictures=job.pictures))
+
+
+def part_of_pictures(job: Job, reached: Reached) -> float | None:
+    """What the job's own full trainings tell of it, as in the service; None below two teachers with two seeds."""
+    whole = [
+        {seed for seed in range(SEEDS) if reached.get((index, seed)) == len(RUNGS)}
+        for index in range(len(job.teachers))
+    ]
+    several = [index for index, seeds in enumerate(whole) if len(seeds) > 1]
+    common = sorted(set.intersection(*(whole[index] for index in several))) if several else []
+    return picture_part(job.right_TSV[np.ix_(several, common)]) if several else None
 
 
 def _paces(job: Job, reached: Reached, epochs: list[int]) -> list[float]:

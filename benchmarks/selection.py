@@ -27,17 +27,16 @@ from benchmarks import record, table
 from benchmarks.charts import regret_over_cost
 from benchmarks.replay import (
     RUNGS,
-    SEEDS,
     UNLIMITED,
     Job,
     Outcome,
-    WholeJob,
     at_random,
     by_optuna,
     by_wilcoxon,
     draw,
     follow,
     most_accurate,
+    part_of_pictures,
     taught,
     whole_job,
 )
@@ -46,7 +45,6 @@ from dpk_core.randomness import derive
 from dpk_core.selection.experience import learn
 from dpk_core.selection.knowledge import Prior
 from dpk_core.selection.policies.registry import POLICIES
-from dpk_core.selection.spreads import picture_spread
 from dpk_core.selection.statistics import CONFIDENCE
 
 BUDGETS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4)
@@ -130,22 +128,9 @@ def store(others: Sequence[Table], chance: np.random.Generator) -> Prior:
     jobs = [draw(other, base_prior(), chance) for other in others]
     done = [whole_job(job) for job in jobs]
     prior = learn([each.known for each in done], base_prior())
-    spreads = [
-        spread
-        for other, job, each in zip(others, jobs, done, strict=True)
-        if (spread := _over_pictures(other, job, each)) is not None
-    ]
-    squares = np.square([base_prior().picture_spread, *spreads])
-    return replace(prior, picture_spread=float(np.sqrt(np.mean(squares))))
-
-
-def _over_pictures(table: Table, job: Job, done: WholeJob) -> float | None:
-    whole = [
-        index
-        for index in range(len(job.teachers))
-        if all(done.reached.get((index, seed)) == len(RUNGS) for seed in range(SEEDS))
-    ]
-    return picture_spread(table.validation_right_ASEV[np.ix_(job.places[whole], job.seeds)][:, :, -1])
+    parts = [part_of_pictures(job, each.reached) for job, each in zip(jobs, done, strict=True)]
+    known = [base_prior().picture_part, *(part for part in parts if part is not None)]
+    return replace(prior, picture_part=float(np.mean(known)))
 
 
 def replayed(own: Table, others: list[Table], jobs: int) -> Iterator[dict[str, Any]]:

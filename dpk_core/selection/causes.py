@@ -17,7 +17,7 @@ import numpy as np
 from scipy import linalg
 
 from dpk_core.selection.ahead import Ahead, Matrix, Prospects, Training, new_results
-from dpk_core.selection.knowledge import Arm, Knowledge, Prior, Step
+from dpk_core.selection.knowledge import Knowledge, Step
 from dpk_core.selection.results import FLAT, JITTER, expected, luck_covariance, own_spread
 
 MOST_PLANNED = 512
@@ -32,12 +32,12 @@ class Causes:
     """
 
     def __init__(self, knowledge: Knowledge) -> None:
-        prior, arms = knowledge.prior, knowledge.ranked
+        arms = knowledge.ranked
         self._rungs = len(knowledge.rungs)
         seeds = sorted({*knowledge.seeds, *(seed for arm in arms for seed in arm.curves)})
         self.seeds = {seed: place for place, seed in enumerate(seeds)}
         x_A, self.mean_AR = expected(knowledge)
-        self.full_AK, self.levels_LK = _coefficients(prior, arms, x_A, len(seeds))
+        self.full_AK, self.levels_LK = _coefficients(knowledge, x_A, len(seeds))
         self._luck_RR = luck_covariance(knowledge)
         self._inverse = [
             np.linalg.inv(self._luck_RR[:count, :count] + JITTER * np.eye(count)) for count in range(self._rungs + 1)
@@ -86,7 +86,8 @@ class Causes:
         return slice(arm * self._rungs, arm * self._rungs + count), len(self.levels_LK) - len(self.seeds) + seed
 
 
-def _coefficients(prior: Prior, arms: tuple[Arm, ...], x_A: Matrix, seeds: int) -> tuple[Matrix, Matrix]:
+def _coefficients(knowledge: Knowledge, x_A: Matrix, seeds: int) -> tuple[Matrix, Matrix]:
+    prior, arms = knowledge.prior, knowledge.ranked
     count, rungs = len(arms), len(prior.mismatch)
     own, gains = 2, 2 + count
     tilts = gains + rungs - 1
@@ -106,7 +107,7 @@ def _coefficients(prior: Prior, arms: tuple[Arm, ...], x_A: Matrix, seeds: int) 
         for later in range(rung, rungs):
             levels_ARK[:, rung, tilts + later] = tilts_R[later] * x_A
             levels_ARK[each, rung, walks + each * rungs + later] = steps_R[later]
-        levels_ARK[each, rung, pictures + each] = prior.picture_spread
+        levels_ARK[each, rung, pictures + each] = knowledge.picture_spread
     by_seed_SK = np.zeros((seeds, causes))
     by_seed_SK[np.arange(seeds), pictures + count + np.arange(seeds)] = prior.common_spread
     return full_AK, np.concatenate((levels_ARK.reshape(-1, causes), by_seed_SK))

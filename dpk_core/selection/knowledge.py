@@ -110,12 +110,12 @@ class Prior:
     """Of how far an arm's rung misleads about its full training, after its slope and what it misses of all alike."""
     seed_spread: tuple[float, ...] = (0.012, 0.01, 0.006, 0.005)
     """Of one result over seeds, after what the seed does to all arms alike and beside the luck of pictures."""
-    persistence: float = 0.1
+    persistence: float = 0.02
     """Correlation of a seed's luck between a rung and the one at half of its training."""
     common_spread: float = 0.004
     """Of what a seed does to all arms alike: initialisation, batch order and augmentation are the same."""
-    picture_spread: float = 0.002
-    """Of what the choice of validation pictures does to one arm and not to the others, the same on all seeds."""
+    picture_part: float = 0.05
+    """Part of the variance of a picture's being told right that is one arm's own, the same on all seeds."""
 
     def of(self, teacher: str | None) -> KnownTeacher | None:
         """What is known of a teacher; None: nothing."""
@@ -166,11 +166,19 @@ class Knowledge:
     @property
     def picture_luck(self) -> float:
         """Sd of what the choice of validation pictures does to one result alone, about the same at every rung."""
+        return self._over_pictures(TOLD_APART)
+
+    @property
+    def picture_spread(self) -> float:
+        """Sd of what that choice does to one arm and not to the others, the same on all seeds and rungs."""
+        return self._over_pictures(self.prior.picture_part)
+
+    def _over_pictures(self, part: float) -> float:
         if self.pictures is None:
             return 0.0
         known = [arm.teacher_accuracy for arm in self.ranked if arm.teacher_accuracy is not None]
         accuracy = float(np.mean(known)) if known else EVEN
-        return float(np.sqrt(TOLD_APART * accuracy * (1 - accuracy) / self.pictures))
+        return float(np.sqrt(part * accuracy * (1 - accuracy) / self.pictures))
 
     @property
     def teachers(self) -> Knowledge:

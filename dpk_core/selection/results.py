@@ -124,7 +124,7 @@ class ByResults:
         mismatch_R, tilt_R = np.array(prior.mismatch), np.array(prior.tilt)
         luck = luck_covariance(self._knowledge)[np.ix_(one.rung, other.rung)]
         gain = FLAT**2 * np.equal.outer(one.rung, other.rung) * (later < last)
-        own = mismatch_R[later] ** 2 + prior.picture_spread**2 + same_seed * luck
+        own = mismatch_R[later] ** 2 + self._knowledge.picture_spread**2 + same_seed * luck
         tilted = tilt_R[later] ** 2 * np.outer(self._x_A[one.arm], self._x_A[other.arm])
         shared = self._between(one, other) + gain + tilted + same_seed * prior.common_spread**2
         return np.asarray(shared + same_arm * own)

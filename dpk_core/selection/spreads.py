@@ -131,12 +131,12 @@ def _off_line(teacher: _Pool, jobs: Sequence[Taught], base: Prior) -> None:
     teacher.add(max(0.0, left - float(np.mean([job.noise for job in jobs]))), freedom)
 
 
-def picture_spread(right_ASV: NDArray[np.bool_]) -> float | None:
-    """Sd of what the choice of V validation pictures does to one arm and not to others, the same on all S seeds.
+def picture_part(right_ASV: NDArray[np.bool_]) -> float | None:
+    """Part of the variance of a picture's being told right that is one arm's own, the same on all S seeds.
 
     From how much more two arms disagree, picture by picture, than two seeds of one arm. None below two arms or seeds.
     """
-    arms, seeds, pictures = right_ASV.shape
+    arms, seeds, _ = right_ASV.shape
     if arms < 2 or seeds < 2:
         return None
     right = right_ASV.astype(np.float64)
@@ -149,7 +149,8 @@ def picture_spread(right_ASV: NDArray[np.bool_]) -> float | None:
             squared = float(((rate_AV[one] - rate_AV[other]) ** 2).mean()) - float(own_A[one] + own_A[other]) / seeds
             shift = float(rate_AV[one].mean() - rate_AV[other].mean())
             apart.append(squared - shift**2)
-    return float(np.sqrt(max(0.0, float(np.mean(apart))) / (2 * pictures)))
+    accuracy = float(right.mean())
+    return max(0.0, float(np.mean(apart))) / (2 * accuracy * (1 - accuracy)) if 0 < accuracy < 1 else 0.0
 
 
 def _whole(job: Knowledge) -> tuple[tuple[Arm, ...], Matrix]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from dpk_core.codec import from_json
 from dpk_core.selection.fitting import fitted
 from dpk_core.selection.knowledge import TIMED, UNTIMED, Arm, Knowledge, Prior
-from dpk_core.selection.spreads import picture_spread
+from dpk_core.selection.spreads import picture_part
 from service.selection_jobs.plan import Plan
 from service.selection_jobs.snapshot import ArmRuns, Snapshot
 
@@ -149,7 +149,7 @@ def _curves(arm: ArmRuns, rungs: Sequence[int], evidence: Evidence) -> dict[int,
 
 
 def _prior(snapshot: Snapshot) -> Prior:
-    """What was believed at the start; the spread that the choice of pictures makes is this job's own, once measured."""
+    """What was believed at the start; how much the choice of pictures does is this job's own, once measured."""
     stored = snapshot.job.prior
     prior = Prior().at(snapshot.plan.fractions) if stored is None else from_json(Prior, stored)
     fulls = [
@@ -157,15 +157,15 @@ def _prior(snapshot: Snapshot) -> Prior:
         for arm in snapshot.arms
         if arm.candidate.teacher is not None and arm.first_failed is None
     ]
-    found = spread_over_pictures(fulls)
+    found = part_of_pictures(fulls)
     if found is None:
         return prior
     # Few teachers measure it badly, now and then as nothing: what was believed counts as much.
-    return replace(prior, picture_spread=math.sqrt((prior.picture_spread**2 + found**2) / 2))
+    return replace(prior, picture_part=(prior.picture_part + found) / 2)
 
 
-def spread_over_pictures(results: Sequence[Mapping[int, dict[str, Any] | None]]) -> float | None:
-    """`picture_spread` over the arms' full results by seed, where at least two arms share two seeds."""
+def part_of_pictures(results: Sequence[Mapping[int, dict[str, Any] | None]]) -> float | None:
+    """`picture_part` over the arms' full results by seed, where at least two arms share two seeds."""
     bits = [
         {seed: _bits(each) for seed, each in by_seed.items() if each is not None and each.get("validation_right")}
         for by_seed in results
@@ -174,7 +174,7 @@ def spread_over_pictures(results: Sequence[Mapping[int, dict[str, Any] | None]])
     common = sorted(set.intersection(*map(set, bits))) if bits else []
     if len(bits) < 2 or len(common) < 2:
         return None
-    return picture_spread(np.array([[by_seed[seed] for seed in common] for by_seed in bits]))
+    return picture_part(np.array([[by_seed[seed] for seed in common] for by_seed in bits]))
 
 
 def _bits(result: Mapping[str, Any]) -> NDArray[np.bool_]:

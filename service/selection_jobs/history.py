@@ -10,9 +10,9 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
+from statistics import fmean
 from typing import Any
 
-import numpy as np
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -22,7 +22,7 @@ from dpk_core.selection.knowledge import Arm, Knowledge, Prior
 from dpk_core.spec import MethodSpec
 from service.database.tables import Run, SelectionJob
 from service.selection_jobs import repository
-from service.selection_jobs.evidence import spread_over_pictures
+from service.selection_jobs.evidence import part_of_pictures
 from service.selection_jobs.plan import Plan, rung_epoch
 
 NEWEST = 2000
@@ -68,9 +68,9 @@ def learned(session: Session, job: SelectionJob, plan: Plan) -> Prior:
         groups[each.group].append(each)
     jobs = [_knowledge(each, teachers, measured, plan, base) for _, each in sorted(groups.items())]
     prior = _renamed(learn(jobs, base), plan)
-    spreads = [spread for _, each in sorted(groups.items()) if (spread := _picture_spread(each)) is not None]
+    parts = [part for _, each in sorted(groups.items()) if (part := _picture_part(each)) is not None]
     # Two teachers measure it badly, now and then as nothing: what was believed counts as one job more.
-    return replace(prior, picture_spread=float(np.sqrt(np.mean(np.square([base.picture_spread, *spreads])))))
+    return replace(prior, picture_part=fmean([base.picture_part, *parts]))
 
 
 def _renamed(prior: Prior, plan: Plan) -> Prior:
@@ -106,12 +106,12 @@ def _knowledge(
     return Knowledge(arms=arms, rungs=plan.fractions, seeds=seeds, prior=base, pictures=pictures)
 
 
-def _picture_spread(group: Sequence[_Training]) -> float | None:
+def _picture_part(group: Sequence[_Training]) -> float | None:
     results: dict[str, dict[int, dict[str, Any] | None]] = defaultdict(dict)
     for each in group:
         if each.teacher_key is not None and each.stopped_at == each.epochs:
             results[each.subject][each.seed] = each.result
-    return spread_over_pictures([by_seed for _, by_seed in sorted(results.items())])
+    return part_of_pictures([by_seed for _, by_seed in sorted(results.items())])
 
 
 def _trainings(session: Session, job: SelectionJob, plan: Plan) -> list[_Training]:

@@ -135,7 +135,9 @@ class TestMigrations:
     def test_a_job_keeps_believing_what_it_believed(self, engine: Engine) -> None:
         commands.upgrade("0003", engine=engine)
         believed = Prior(follows=(1.0,) * 4, tilt=(0.0,) * 4, mismatch=(0.012, 0.009, 0.005, 0.0))
-        stored = {name: value for name, value in to_json(believed).items() if name not in ("follows", "tilt")}
+        later = ("follows", "tilt", "picture_part")
+        stored = {name: value for name, value in to_json(believed).items() if name not in later}
+        stored["picture_spread"] = 0.002
         for job_id, prior in (("old", {"prior": stored}), ("new", {})):
             insert_job(engine, job_id, to_json(make_plan(REQUEST, DIGITS)), REQUEST.model_dump(mode="json"), **prior)
         commands.upgrade(engine=engine)
@@ -183,7 +185,7 @@ class TestCommand:
             ).stdout.strip()
             for action in ("current", "upgrade", "current", "downgrade")
         ]  # fmt: skip
-        assert said == ["empty", SCHEMA_REVISION, SCHEMA_REVISION, "0003"]
+        assert said == ["empty", SCHEMA_REVISION, SCHEMA_REVISION, "0004"]
 
     def test_an_unknown_action_is_refused(self) -> None:
         with pytest.raises(SystemExit):

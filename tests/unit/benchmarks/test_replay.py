@@ -21,6 +21,7 @@ from benchmarks.replay import (
     follow,
     knowledge,
     most_accurate,
+    part_of_pictures,
     whole_job,
 )
 from dpk_core.selection.knowledge import TIMED, UNTIMED, Prior
@@ -90,6 +91,17 @@ def test_a_policy_keeps_within_its_budget(job: Job, policy: str, budget: float) 
     outcome = follow(POLICIES[policy], job, budget)
     assert outcome.share <= budget * (1 + 1e-6)
     assert outcome.view is not None
+
+
+def test_full_trainings_tell_how_much_the_choice_of_pictures_does(job: Job) -> None:
+    """As in the service: where two teachers have two seeds in common, and counting as much as what was believed."""
+    whole = {(teacher, seed): len(RUNGS) for teacher in (0, 2) for seed in (0, 1)}
+    part = part_of_pictures(job, whole)
+    assert part is not None
+    assert knowledge(job, whole).prior.picture_part == pytest.approx((PRIOR.picture_part + part) / 2)
+    assert part_of_pictures(job, {**whole, (1, 0): len(RUNGS), (3, 0): 3}) == part
+    assert part_of_pictures(job, {**whole, (2, 1): 5}) is None
+    assert knowledge(job, {}).prior.picture_part == PRIOR.picture_part
 
 
 def test_what_was_not_trained_may_cost_more_or_less(job: Job) -> None:

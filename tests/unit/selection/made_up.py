@@ -45,9 +45,8 @@ def world(
     for rung in range(1, rungs):
         luck[..., rung] = prior.persistence * luck[..., rung - 1] + np.sqrt(1 - prior.persistence**2) * luck[..., rung]
     common = prior.common_spread * chance.normal(size=(1, seeds, 1))
-    pictures = prior.picture_spread * chance.normal(size=(arms, 1, 1))
     level = truth[:, None, None] - np.array(MISSING) + walk[:, None, :]
-    return np.asarray(level + common + pictures + luck * np.array(prior.seed_spread))
+    return np.asarray(level + common + luck * np.array(prior.seed_spread))
 
 
 def _walk(chance: np.random.Generator, spreads: tuple[float, ...], count: int) -> NDArray[np.float64]:

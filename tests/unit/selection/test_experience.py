@@ -13,7 +13,7 @@ from dpk_core.selection.fitting import fitted
 from dpk_core.selection.knowledge import Knowledge, KnownTeacher, Prior
 from dpk_core.selection.outlook import outlook
 from dpk_core.selection.posterior import Model
-from dpk_core.selection.spreads import picture_spread
+from dpk_core.selection.spreads import picture_part
 from tests.unit.selection.made_up import PRIOR, RUNGS, SEEDS, arm, job, name, reveal, world
 
 WHOLE = {(index, seed): len(RUNGS) for index in range(6) for seed in SEEDS}
@@ -214,17 +214,22 @@ class TestMisfit:
         assert sum(each.misfit for each in models) == pytest.approx(sum(each.freedom for each in models), rel=0.1)
 
 
-class TestPictureSpread:
+class TestPicturePart:
     def test_it_is_found_again(self) -> None:
         chance = np.random.default_rng(0)
         easy_AV = np.clip(chance.normal(0.8, 0.3, (8, 1, 4000)), 0, 1)
         right_ASV = chance.random((8, 3, 4000)) < easy_AV
-        expected = float(np.sqrt(easy_AV[:, 0].var(1).mean() / 4000))
-        assert picture_spread(right_ASV) == pytest.approx(expected, rel=0.1)
+        accuracy = float(easy_AV.mean())
+        expected = float(easy_AV[:, 0].var(1).mean()) / (accuracy * (1 - accuracy))
+        assert picture_part(right_ASV) == pytest.approx(expected, rel=0.1)
+
+    def test_arms_that_are_always_right_or_wrong_tell_of_none(self) -> None:
+        assert picture_part(np.ones((3, 2, 10), dtype=bool)) == 0
+        assert picture_part(np.zeros((3, 2, 10), dtype=bool)) == 0
 
     def test_it_takes_two_arms_and_two_seeds(self) -> None:
-        assert picture_spread(np.ones((1, 3, 10), dtype=bool)) is None
-        assert picture_spread(np.ones((3, 1, 10), dtype=bool)) is None
+        assert picture_part(np.ones((1, 3, 10), dtype=bool)) is None
+        assert picture_part(np.ones((3, 1, 10), dtype=bool)) is None
 
     def test_the_luck_of_pictures_is_not_learnt_as_the_seeds(self) -> None:
         """A data set of few pictures must not make a seed's own luck look larger."""

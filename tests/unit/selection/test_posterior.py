@@ -23,9 +23,11 @@ class TestExactness:
         """Without slope, walk and rungs the difference of two arms is one normal observed with normal noise."""
         prior = replace(PRIOR, mismatch=(0, 0, 0, 0), seed_spread=(1e3, 1e3, 1e3, 0.01), persistence=0, slope_spread=0)
         known = job(arm(0, {0: (0, 0, 0, 0.80)}), arm(1, {0: (0, 0, 0, 0.82)}), prior=prior)
+        known = replace(known, pictures=800)
         belief = Model(known).posterior
         between = 2 * prior.teacher_spread**2
-        noise = 2 * (0.01**2 + prior.picture_spread**2)
+        # Of 800 pictures, each right with a chance of .8: what is one training's own, and what one arm's on all seeds.
+        noise = 2 * (0.01**2 + (TOLD_APART + prior.picture_part) * 0.8 * 0.2 / 800)
         shrunk = 0.02 * between / (between + noise)
         assert belief.mean_A[1] - belief.mean_A[0] == pytest.approx(shrunk, rel=1e-4)
         variance = belief.covariance_AA[0, 0] + belief.covariance_AA[1, 1] - 2 * belief.covariance_AA[0, 1]

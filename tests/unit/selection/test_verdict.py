@@ -99,7 +99,7 @@ class TestVerdict:
         verdict = final(arm("a", 0.90), arm("b", 0.95, salt=1), ALONE)
         assert (verdict.kind, verdict.best, verdict.tied) == ("best", "cifar/b", ())
         assert verdict.sentence.startswith("Take b: it beats no teacher by 15.")
-        assert "and a, the next best, by 4." in verdict.sentence
+        assert "and a, the next best, by 5.0" in verdict.sentence
         assert verdict.chance is not None
         assert verdict.chance > 0.99
         assert verdict.regret is not None
@@ -120,7 +120,7 @@ class TestVerdict:
         assert (verdict.kind, len(verdict.tied)) == ("tie", 1)
 
     def test_a_difference_of_no_use_is_a_tie(self) -> None:
-        sure = Prior(seed_spread=(1e-5,) * 4, common_spread=1e-5, picture_spread=1e-5, mismatch=(1e-5, 1e-5, 1e-5, 0.0))
+        sure = Prior(seed_spread=(1e-5,) * 4, common_spread=1e-5, mismatch=(1e-5, 1e-5, 1e-5, 0.0))
         known = replace(job(arm("a", 0.95), arm("b", 0.952), ALONE), prior=sure)
         verdict = decide(known, final=True)
         assert verdict.chance is not None
@@ -172,7 +172,7 @@ class TestVerdict:
         assert "it does harm" in verdict.sentence
 
     def test_a_gain_of_no_use_is_no_help(self) -> None:
-        sure = Prior(seed_spread=(1e-5,) * 4, common_spread=1e-5, picture_spread=1e-5, mismatch=(1e-5, 1e-5, 1e-5, 0.0))
+        sure = Prior(seed_spread=(1e-5,) * 4, common_spread=1e-5, mismatch=(1e-5, 1e-5, 1e-5, 0.0))
         known = replace(job(arm("a", 0.802), arm(None, 0.80)), prior=sure)
         verdict = decide(known, final=True)
         assert verdict.kind == "no_teacher"
@@ -197,9 +197,7 @@ class TestVerdict:
         unsure = Arm(teacher="cifar/a", teacher_accuracy=0.9, curves=around(0.806, 2))
         sure = Arm(teacher="cifar/b", teacher_accuracy=0.9, curves=around(0.805, 8))
         known = job(unsure, sure, Arm(teacher=None, curves=around(0.8, 8)), seeds=seeds)
-        noisy = Prior(
-            picture_spread=1e-4, seed_spread=(0.015, 0.012, 0.008, 0.006), mismatch=(0.006, 0.005, 0.004, 0.0)
-        )
+        noisy = Prior(seed_spread=(0.015, 0.012, 0.008, 0.006), mismatch=(0.006, 0.005, 0.004, 0.0))
         verdict = decide(replace(known, prior=noisy), final=True)
         assert verdict.kind == "tie"
         assert verdict.best == "cifar/b"

@@ -11,7 +11,7 @@ import pytest
 
 from dpk_core.codec import to_json
 from dpk_core.selection.knowledge import TIMED, UNTIMED, Prior
-from dpk_core.selection.spreads import picture_spread
+from dpk_core.selection.spreads import picture_part
 from service.database.tables import Candidate, JobRun, Run, SelectionJob
 from service.database.types import utc_now
 from service.selection_jobs.evidence import Evidence, Stored, knowledge, paces
@@ -139,14 +139,14 @@ class TestPrior:
         assert knowledge(snapshot(prior=stored), NOTHING).prior == stored
         assert knowledge(snapshot(), NOTHING).prior == Prior().at((0.25, 1.0))
 
-    def test_the_spread_over_pictures_is_measured_once_two_teachers_have_two_seeds(self) -> None:
+    def test_the_part_of_pictures_is_measured_once_two_teachers_have_two_seeds(self) -> None:
         chance = np.random.default_rng(0)
         right = chance.random((2, 2, 200)) < chance.random((2, 1, 200))
         ended = [(teacher, seed, 8, 0.8) for teacher in (WEAK, STRONG) for seed in (0, 1)]
         results = {f"r{seed}_8_{place}": told(right[place, seed]) for place in (0, 1) for seed in (0, 1)}
         found = knowledge(snapshot(*ended, **results), NOTHING).prior
-        measured = picture_spread(right)
+        measured = picture_part(right)
         assert measured is not None
-        assert found.picture_spread**2 == pytest.approx((measured**2 + Prior().picture_spread ** 2) / 2)
+        assert found.picture_part == pytest.approx((measured + Prior().picture_part) / 2)
         results.pop("r1_8_1")
-        assert knowledge(snapshot(*ended, **results), NOTHING).prior.picture_spread == Prior().picture_spread
+        assert knowledge(snapshot(*ended, **results), NOTHING).prior.picture_part == Prior().picture_part
