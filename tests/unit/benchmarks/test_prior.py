@@ -43,7 +43,9 @@ def test_a_slope_that_shows_late_is_seen_to(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_only_tables_that_were_looked_at_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    tables = [made_up(f"{name}-a-dpk", seed) for seed, name in enumerate((*prior.TUNED_ON, "grey"))]
+    tables = [made_up(f"{name}-a-dpk", seed) for seed, name in enumerate(("fashion", "cifar", "slim", "later"))]
+    for each, dataset in zip(tables, ("fashion_14px", "cifar100_16px", "fashion_3k", "fashion_9k"), strict=True):
+        each.told["dataset"] = dataset
     monkeypatch.setattr(table, "read_all", lambda: tables)
     seen: list[str] = []
 
@@ -53,7 +55,7 @@ def test_only_tables_that_were_looked_at_are_used(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(prior, "fit", fit)
     rows = [prior.row(group, "a part of it") for group in prior.GROUPS]
-    assert seen == ["1", "1", "1", "1", "1", "5"]
+    assert seen == ["2", "1", "3"]
     assert rows[-1]["follows"] == list(PRIOR.follows)
 
 

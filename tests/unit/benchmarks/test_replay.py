@@ -162,6 +162,14 @@ def test_every_way_of_choosing_gets_a_row_and_the_targets_are_judged() -> None:
     assert whole["regret"] == 0
 
 
+def test_a_mean_over_tables_tells_how_far_they_lie_apart() -> None:
+    rows = [{"table": name, "way": "any", "regret": value, "share": 0.1} for name, value in (("a", 0.1), ("b", 0.3))]
+    (mean,) = selection.averaged(rows, "both")
+    assert (mean["regret"], mean["regret_error"], mean["share"]) == (0.2, 0.1, 0.1)
+    assert "share_error" not in mean
+    assert "regret_error" not in selection.averaged(rows[:1], "one")[0]
+
+
 def test_truth_is_told_with_its_standard_error() -> None:
     told = selection.truths([made_up()])
     assert [each["teacher"] for each in told] == [f"family/teacher{index}" for index in range(4)]
