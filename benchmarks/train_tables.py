@@ -101,7 +101,6 @@ DEFINITIONS = (
     Definition(name="four-plain4", subset=FOUR_TABLE, student="cifar/plain4", teachers=SIXTH_TEACHERS),
     Definition(name="four-resnet14w8", subset=FOUR_TABLE, student="cifar/resnet14w8", teachers=SIXTH_TEACHERS),
     Definition(name="coarse-plain2", subset=COARSE_TABLE, student="cifar/plain2", teachers=SIXTH_TEACHERS),
-    Definition(name="coarse-resnet8w8", subset=COARSE_TABLE, student="cifar/resnet8w8", teachers=SIXTH_TEACHERS),
 )
 
 
