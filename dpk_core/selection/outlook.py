@@ -6,6 +6,7 @@ Chances are counted over a fixed set of draws, so that the same results always g
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -52,6 +53,12 @@ def outlook(posterior: Posterior, confidence: float = CONFIDENCE) -> Outlook:
         regret=expected_regret(posterior, names[choice]),
         best_set=tuple(names[i] for i in order[:fewest]), confidence=confidence,
     )  # fmt: skip
+
+
+def alike(chance: float, other: float) -> bool:
+    """Whether two arms' chances of being the best differ by no more than twice the standard error of that difference,
+    counted over DRAWS draws of which each has but one best."""
+    return abs(chance - other) <= 2 * math.sqrt((chance + other - (chance - other) ** 2) / DRAWS)
 
 
 def expected_regret(posterior: Posterior, teacher: str | None) -> float:

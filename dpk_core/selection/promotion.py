@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dpk_core.selection.knowledge import Arm, Knowledge
-from dpk_core.selection.outlook import Outlook, outlook
+from dpk_core.selection.outlook import Outlook, alike, outlook
 from dpk_core.selection.posterior import Model
 from dpk_core.selection.statistics import in_words, mean
 
@@ -31,12 +31,7 @@ def promotions(knowledge: Knowledge, count: int) -> tuple[Promotion, ...]:
     view = outlook(belief)
     arms = {arm.teacher: arm for arm in belief.arms}
     means = {arm.teacher: float(mean) for arm, mean in zip(belief.arms, belief.mean_A, strict=True)}
-    # Of those with hardly a chance, not the one that is least known but the one that is expected to be better.
-    others = sorted(
-        (each for each in view.chances if each != view.choice),
-        key=lambda each: (-round(view.chances[each], 2), -means[each]),
-    )
-    order = [arms[teacher] for teacher in (view.choice, *others)]
+    order = [arms[teacher] for teacher in _in_order(view, means)]
     last = order[min(count, len(order)) - 1]
     return tuple(
         Promotion(
@@ -47,6 +42,19 @@ def promotions(knowledge: Knowledge, count: int) -> tuple[Promotion, ...]:
         )
         for place, arm in enumerate(order)
     )  # fmt: skip
+
+
+def _in_order(view: Outlook, means: Mapping[str | None, float]) -> list[str | None]:
+    """The choice, then the likeliest. Of those whose chances the draws cannot tell apart the one that is expected to be
+    better comes first: of two with hardly a chance that is not the one that is least known."""
+    order = [view.choice]
+    left = [teacher for teacher in view.chances if teacher != view.choice]
+    while left:
+        most = max(view.chances[teacher] for teacher in left)
+        level = [teacher for teacher in left if alike(most, view.chances[teacher])]
+        order.append(max(level, key=lambda teacher: means[teacher]))
+        left.remove(order[-1])
+    return order
 
 
 def _said(arm: Arm, knowledge: Knowledge, view: Outlook) -> str:

@@ -12,6 +12,7 @@ from hypothesis import strategies as some
 
 from dpk_core.selection.fitting import fitted
 from dpk_core.selection.knowledge import STANDARD_RUNGS, Arm, Knowledge, Prior
+from dpk_core.selection.outlook import alike, outlook
 from dpk_core.selection.posterior import Model
 from dpk_core.selection.promotion import promotions
 from dpk_core.selection.verdict import Verdict, decide, gains
@@ -67,6 +68,23 @@ class TestPromotions:
         assert [(each.teacher, each.promoted) for each in answer] == [
             ("cifar/b", True), ("cifar/c", True), ("cifar/a", False),
         ]  # fmt: skip
+
+    def test_of_two_with_hardly_a_chance_the_better_goes_on_not_the_less_known(self) -> None:
+        known = job(arm("a", 0.94), arm("b", 0.95), arm("c", 0.92, 1))
+        chances = outlook(Model(known).posterior.teachers).chances
+        assert 0.01 > chances["cifar/c"] > chances["cifar/a"] > 0
+        assert [each.teacher for each in promotions(known, 2)] == ["cifar/b", "cifar/a", "cifar/c"]
+
+    def test_a_higher_chance_counts_more_than_what_is_expected(self) -> None:
+        answer = promotions(job(arm("a", 0.94), arm("b", 0.95), arm("c", 0.93, 1)), 2)
+        assert [each.teacher for each in answer] == ["cifar/b", "cifar/c", "cifar/a"]
+
+    def test_chances_that_the_draws_cannot_tell_apart_are_alike(self) -> None:
+        assert alike(0.09, 0.08)
+        assert not alike(0.09, 0.07)
+        assert alike(0.48, 0.5)
+        assert alike(0.0, 0.0)
+        assert not alike(0.0, 0.01)
 
     def test_rung_value_and_threshold_are_in_the_reason(self) -> None:
         reason = promotions(job(arm("a", 0.80, {0: 2, 1: 1}), arm("b", 0.95, 2)), 1)[1].reason
