@@ -48,11 +48,13 @@ Reached = Mapping[tuple[int, int], int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """T teachers, three seeds, E epochs, V pictures. `right_TSV`: which of them was right after the last epoch.
-    `cost_TSE`: seconds up to and including each epoch. `best_T`: the chance
-    that each is truly the best, `truth_T` being of few seeds. `places`: the teachers'
-    arms in the table, `seeds`: the seeds drawn; `pictures`: as many as make so much luck; `alone_SE`, `alone_cost_SE`:
-    of the student without a teacher."""
+    """T teachers, three seeds, E epochs, V pictures.
+
+    `right_TSV`: which pictures were told right after the last epoch; `cost_TSE`: seconds up to and including each
+    epoch; `best_T`: the chance that each is truly the best, `truth_T` being of few seeds; `places`: the teachers' arms
+    in the table, `seeds`: the seeds drawn; `pictures`: as many as make so much luck; `alone_SE`, `alone_cost_SE`: of
+    the student without a teacher.
+    """
 
     teachers: tuple[str, ...]
     teacher_accuracy_T: NDArray[np.float64]
@@ -172,13 +174,10 @@ def knowledge(job: Job, reached: Reached, alone: Arm | None = None) -> Knowledge
 
 def part_of_pictures(job: Job, reached: Reached) -> float | None:
     """What the job's own full trainings tell of it, as in the service; None below two teachers with two seeds."""
-    whole = [
-        {seed for seed in range(SEEDS) if reached.get((index, seed)) == len(RUNGS)}
-        for index in range(len(job.teachers))
-    ]
-    several = [index for index, seeds in enumerate(whole) if len(seeds) > 1]
-    common = sorted(set.intersection(*(whole[index] for index in several))) if several else []
-    return picture_part(job.right_TSV[np.ix_(several, common)]) if several else None
+    return picture_part([
+        {seed: right_SV[seed] for seed in range(SEEDS) if reached.get((index, seed)) == len(RUNGS)}
+        for index, right_SV in enumerate(job.right_TSV)
+    ])  # fmt: skip
 
 
 def _paces(job: Job, reached: Reached, epochs: list[int]) -> list[float]:

@@ -19,8 +19,9 @@ EIGHTHS = tuple(part / 8 for part in range(1, 9))
 TOLD_APART = 0.18
 """Part of the variance of a picture's being told right that is one training's own, and neither the picture's nor the
 arm's nor the seed's on it: .08 to .33 on tables of accuracies from 18 to 79% (`make bench-prior`)."""
-UNTIMED = 0.3
-"""Sd of what training under one teacher costs about the mean over teachers, as a part of it: .1 to .4 on the tables."""
+UNTIMED = 0.6
+"""Sd of what training under one teacher costs about the mean over teachers, as a part of it: .1 to .7 on the tables.
+Nearly the most of these, as a limit is a promise; it counts until a teacher's first training was timed."""
 TIMED = 0.06
 """Sd of what another seed costs under a teacher whose pace was measured, as a part of it: .02 to .11 there."""
 EVEN = 0.5

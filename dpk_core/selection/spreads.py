@@ -6,8 +6,9 @@ variance counts for its degrees of freedom, beside the base prior's, which count
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -131,37 +132,42 @@ def _off_line(teacher: _Pool, jobs: Sequence[Taught], base: Prior) -> None:
     teacher.add(max(0.0, left - float(np.mean([job.noise for job in jobs]))), freedom)
 
 
-def picture_part(right_ASV: NDArray[np.bool_]) -> float | None:
-    """Part of the variance of a picture's being told right that is one arm's own, the same on all S seeds.
+def picture_part(arms: Sequence[Mapping[int, NDArray[np.bool_]]]) -> float | None:
+    """Part of the variance of a picture's being told right that is one arm's own, the same on all seeds.
 
-    From how much more two arms disagree, picture by picture, than two seeds of one arm. None below two arms or seeds.
+    `arms`: by arm and seed, which of the V pictures were told right after the full training. From how much more two
+    arms disagree, picture by picture, than two seeds of one arm. None unless at least two arms share two seeds.
     """
-    arms, seeds, _ = right_ASV.shape
-    if arms < 2 or seeds < 2:
+    several, common = _shared([set(by_seed) for by_seed in arms])
+    if len(several) < 2:
         return None
-    right = right_ASV.astype(np.float64)
-    rate_AV = right.mean(1)
+    right_ASV = np.array([[arms[index][seed] for seed in common] for index in several], dtype=np.float64)
+    rate_AV, seeds = right_ASV.mean(1), len(common)
     # E[p(1 - p)] of an arm and picture, without the bias of few seeds.
     own_A = (rate_AV * (1 - rate_AV)).mean(1) * seeds / (seeds - 1)
     apart = []
-    for one in range(arms):
-        for other in range(one + 1, arms):
-            squared = float(((rate_AV[one] - rate_AV[other]) ** 2).mean()) - float(own_A[one] + own_A[other]) / seeds
-            shift = float(rate_AV[one].mean() - rate_AV[other].mean())
-            apart.append(squared - shift**2)
-    accuracy = float(right.mean())
+    for one, other in combinations(range(len(several)), 2):
+        squared = float(((rate_AV[one] - rate_AV[other]) ** 2).mean()) - float(own_A[one] + own_A[other]) / seeds
+        shift = float(rate_AV[one].mean() - rate_AV[other].mean())
+        apart.append(squared - shift**2)
+    accuracy = float(right_ASV.mean())
     return max(0.0, float(np.mean(apart))) / (2 * accuracy * (1 - accuracy)) if 0 < accuracy < 1 else 0.0
+
+
+def _shared(seeds: Sequence[set[int]]) -> tuple[list[int], list[int]]:
+    """The places of the arms that have two seeds or more, and the seeds that all of these share; nothing where they
+    share fewer than two."""
+    several = [index for index, own in enumerate(seeds) if len(own) > 1]
+    common = sorted(set[int].intersection(*(seeds[index] for index in several))) if several else []
+    return (several, common) if len(common) > 1 else ([], [])
 
 
 def _whole(job: Knowledge) -> tuple[tuple[Arm, ...], Matrix]:
     """The arms that are trained fully on all of the job's common seeds, and their accuracies, A x S x R."""
     rungs = len(job.rungs)
     full = [{seed for seed, curve in arm.curves.items() if len(curve) == rungs} for arm in job.ranked]
-    several = [index for index, seeds in enumerate(full) if len(seeds) > 1]
+    several, common = _shared(full)
     if not several:
-        return (), np.empty((0, 0, rungs))
-    common = sorted(set.intersection(*(full[index] for index in several)))
-    if len(common) < 2:
         return (), np.empty((0, 0, rungs))
     arms = tuple(job.ranked[index] for index in several)
     return arms, np.array([[arm.curves[seed] for seed in common] for arm in arms])

@@ -165,16 +165,11 @@ def _prior(snapshot: Snapshot) -> Prior:
 
 
 def part_of_pictures(results: Sequence[Mapping[int, dict[str, Any] | None]]) -> float | None:
-    """`picture_part` over the arms' full results by seed, where at least two arms share two seeds."""
-    bits = [
+    """`picture_part` of the arms' full results by seed, as far as they tell of every picture."""
+    return picture_part([
         {seed: _bits(each) for seed, each in by_seed.items() if each is not None and each.get("validation_right")}
         for by_seed in results
-    ]
-    bits = [by_seed for by_seed in bits if len(by_seed) > 1]
-    common = sorted(set.intersection(*map(set, bits))) if bits else []
-    if len(bits) < 2 or len(common) < 2:
-        return None
-    return picture_part(np.array([[by_seed[seed] for seed in common] for by_seed in bits]))
+    ])  # fmt: skip
 
 
 def _bits(result: Mapping[str, Any]) -> NDArray[np.bool_]:

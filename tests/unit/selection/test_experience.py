@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from dpk_core.selection.experience import learn
 from dpk_core.selection.fitting import fitted
@@ -214,6 +215,10 @@ class TestMisfit:
         assert sum(each.misfit for each in models) == pytest.approx(sum(each.freedom for each in models), rel=0.1)
 
 
+def by_seed(right_ASV: NDArray[np.bool_]) -> list[dict[int, NDArray[np.bool_]]]:
+    return [dict(enumerate(right_SV)) for right_SV in right_ASV]
+
+
 class TestPicturePart:
     def test_it_is_found_again(self) -> None:
         chance = np.random.default_rng(0)
@@ -221,15 +226,23 @@ class TestPicturePart:
         right_ASV = chance.random((8, 3, 4000)) < easy_AV
         accuracy = float(easy_AV.mean())
         expected = float(easy_AV[:, 0].var(1).mean()) / (accuracy * (1 - accuracy))
-        assert picture_part(right_ASV) == pytest.approx(expected, rel=0.1)
+        assert picture_part(by_seed(right_ASV)) == pytest.approx(expected, rel=0.1)
 
     def test_arms_that_are_always_right_or_wrong_tell_of_none(self) -> None:
-        assert picture_part(np.ones((3, 2, 10), dtype=bool)) == 0
-        assert picture_part(np.zeros((3, 2, 10), dtype=bool)) == 0
+        assert picture_part(by_seed(np.ones((3, 2, 10), dtype=bool))) == 0
+        assert picture_part(by_seed(np.zeros((3, 2, 10), dtype=bool))) == 0
 
     def test_it_takes_two_arms_and_two_seeds(self) -> None:
-        assert picture_part(np.ones((1, 3, 10), dtype=bool)) is None
-        assert picture_part(np.ones((3, 1, 10), dtype=bool)) is None
+        assert picture_part([]) is None
+        assert picture_part(by_seed(np.ones((1, 3, 10), dtype=bool))) is None
+        assert picture_part(by_seed(np.ones((3, 1, 10), dtype=bool))) is None
+
+    def test_only_seeds_that_all_arms_share_count(self) -> None:
+        right_ASV = np.random.default_rng(1).random((3, 2, 50)) < 0.6
+        whole = by_seed(right_ASV)
+        whole[0][7] = whole[2][9] = right_ASV[0, 0]
+        assert picture_part([*whole, {5: right_ASV[0, 1]}]) == picture_part(by_seed(right_ASV))
+        assert picture_part([*whole, {0: right_ASV[0, 0], 8: right_ASV[0, 1]}]) is None
 
     def test_the_luck_of_pictures_is_not_learnt_as_the_seeds(self) -> None:
         """A data set of few pictures must not make a seed's own luck look larger."""

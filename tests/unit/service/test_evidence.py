@@ -145,7 +145,7 @@ class TestPrior:
         ended = [(teacher, seed, 8, 0.8) for teacher in (WEAK, STRONG) for seed in (0, 1)]
         results = {f"r{seed}_8_{place}": told(right[place, seed]) for place in (0, 1) for seed in (0, 1)}
         found = knowledge(snapshot(*ended, **results), NOTHING).prior
-        measured = picture_part(right)
+        measured = picture_part([dict(enumerate(right_SV)) for right_SV in right])
         assert measured is not None
         assert found.picture_part == pytest.approx((measured + Prior().picture_part) / 2)
         results.pop("r1_8_1")
