@@ -22,9 +22,11 @@ from benchmarks.replay import (
     knowledge,
     most_accurate,
     part_of_pictures,
+    rung_epochs,
     whole_job,
 )
-from dpk_core.selection.knowledge import TIMED, UNTIMED, Prior
+from dpk_core.selection.knowledge import TIMED, UNTIMED, Prior, Step
+from dpk_core.selection.policies.policy import Limits, affordable
 from dpk_core.selection.policies.registry import POLICIES
 from tests.unit.benchmarks.made_up_table import EPOCHS, TRUTH, made_up
 
@@ -91,6 +93,24 @@ def test_a_policy_keeps_within_its_budget(job: Job, policy: str, budget: float) 
     outcome = follow(POLICIES[policy], job, budget)
     assert outcome.share <= budget * (1 + 1e-6)
     assert outcome.view is not None
+
+
+@pytest.mark.parametrize("share", [0.05, 0.1, 0.15])
+def test_a_budget_holds_where_a_teacher_that_was_never_trained_costs_twice_the_mean(job: Job, share: float) -> None:
+    """The dearest teacher of any table costs 2.2 times what its table's do on average."""
+    cost_TSE = job.cost_TSE.copy()
+    cost_TSE[1] *= 3.6
+    dear = replace(job, cost_TSE=cost_TSE)
+    costs_T = cost_TSE[..., -1].sum(1)
+    assert costs_T[1] / costs_T.mean() == pytest.approx(2.2, abs=0.02)
+    budget = share * dear.exhaustive_cost
+    epochs, known = rung_epochs(EPOCHS), knowledge(dear, {})
+    rungs = [
+        rung
+        for rung in range(len(RUNGS))
+        if affordable(known, [Step(teacher=job.teachers[1], seed=0, rung=rung)], Limits(cost=budget))
+    ]
+    assert 0 < cost_TSE[1, 0, epochs[max(rungs)]] <= budget
 
 
 def test_full_trainings_tell_how_much_the_choice_of_pictures_does(job: Job) -> None:
