@@ -16,6 +16,7 @@ depends_on = None
 def upgrade() -> None:
     """Makes every table."""
     _create_jobs()
+    _create_events_and_keys()
     _create_runs()
     _create_what_refers_to_runs()
     _create_queue()
@@ -78,6 +79,9 @@ def _create_jobs() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_verdicts")),
     )
     op.create_index("uq_verdicts_job_id_number", "verdicts", ["job_id", "number"], unique=True)
+
+
+def _create_events_and_keys() -> None:
     op.create_table(
         "events",
         sa.Column("id", sa.Integer(), nullable=False),
