@@ -76,7 +76,7 @@ def slope_curves(rows: list[dict[str, Any]], folder: Path) -> Path:
         for epoch, value in enumerate(row["slope_by_epoch"], 1)
     ]  # fmt: skip
     x = {"field": "epoch", "type": "quantitative", "axis": {"tickMinStep": 1}, "title": "epoch"}
-    y = {"type": "quantitative", "title": "student's points for a teacher's point"}
+    y = {"type": "quantitative", "title": "student's points per teacher's"}
     color = {"field": "method", "type": "nominal", "title": None, "legend": {"orient": "top"}}
     lines = {
         "mark": {"type": "line", "point": True},
@@ -85,8 +85,8 @@ def slope_curves(rows: list[dict[str, Any]], folder: Path) -> Path:
     zero = {"mark": {"type": "rule", "strokeDash": [4, 3], "color": "#777777"}, "encoding": {"y": y | {"datum": 0}}}
     chart = {
         "$schema": "https://vega.github.io/schema/vega-lite/v5.json", "background": "white",
-        "data": {"values": points}, "facet": {"column": {"field": "data", "title": None}},
-        "resolve": {"scale": {"y": "independent"}},
+        "data": {"values": points}, "facet": {"field": "data", "title": None}, "columns": 3,
+        "resolve": {"scale": {"y": "independent"}, "axis": {"x": "independent"}},
         "spec": {"width": WIDTH, "height": HEIGHT, "layer": [zero, lines]},
     }  # fmt: skip
     return draw(chart, folder / "claim-by-epoch.svg")
