@@ -6,9 +6,10 @@ Replays N resampled jobs a table (`replay`). A job believes beforehand what it w
 default settings was answered for the table's other student, replayed in its turn; "empty store" is the default prior.
 The default prior and the policy were set by looking at the tables named in `TUNED_ON`. So targets are judged on the
 others alone: tables of other classes, students and teachers, which were defined before the belief was last changed.
-(They had been replayed once when a budget got more reserve and near ties of promotion went to the teacher that is
-expected to be better.) Regret is in points of test accuracy, cost a share of training every teacher on the job's three
-seeds; teachers' own training is counted apart, as all ways of choosing need it.
+(They had been replayed once when a budget got more reserve, which the costs of all tables set, and near ties of
+promotion went to the teacher that is expected to be better.) Regret is in points of test accuracy, cost a share of
+training every teacher on the job's three seeds; teachers' own training is counted apart, as all ways of choosing need
+it.
 """
 
 from __future__ import annotations

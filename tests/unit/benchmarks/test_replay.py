@@ -97,7 +97,7 @@ def test_a_policy_keeps_within_its_budget(job: Job, policy: str, budget: float) 
 
 @pytest.mark.parametrize("share", [0.05, 0.1, 0.15])
 def test_a_budget_holds_where_a_teacher_that_was_never_trained_costs_twice_the_mean(job: Job, share: float) -> None:
-    """The dearest teacher of any table costs 2.2 times what its table's do on average."""
+    """As much as on `four-plain4-kd`."""
     cost_TSE = job.cost_TSE.copy()
     cost_TSE[1] *= 3.6
     dear = replace(job, cost_TSE=cost_TSE)
@@ -188,6 +188,15 @@ def test_a_mean_over_tables_tells_how_far_they_lie_apart() -> None:
     assert (mean["regret"], mean["regret_error"], mean["share"]) == (0.2, 0.1, 0.1)
     assert "share_error" not in mean
     assert "regret_error" not in selection.averaged(rows[:1], "one")[0]
+
+
+def test_the_median_size_is_that_of_all_tables_sets_together() -> None:
+    """Two tables' own medians are 2 and 4; of their five sets the middle one has two teachers."""
+    assert selection.median_size([[1, 2], [0, 0, 0, 2]]) == 2
+    rows = list(selection.replayed(made_up(), [made_up("other-dpk", 1)], 4))
+    (whole,) = [row for row in rows if row["way"] == selection.WHOLE_JOB]
+    assert sum(whole["set_sizes"]) == 4
+    assert selection.median_size([whole["set_sizes"]]) == whole["set_size"]
 
 
 def test_truth_is_told_with_its_standard_error() -> None:
