@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from dpk_core.nearest import nearest
 from service.schemas import FieldError
 
 _SOURCES = frozenset({"body", "query", "path", "header", "cookie"})
@@ -68,5 +68,4 @@ def _nearest(finding: Mapping[str, Any]) -> str | None:
     if finding["type"] != "literal_error" or not isinstance(finding.get("input"), str):
         return None
     choices = [choice.strip(" '") for choice in finding["ctx"]["expected"].replace(" or ", ",").split(",")]
-    nearest: list[str] = difflib.get_close_matches(finding["input"], choices, n=1, cutoff=0.0)
-    return nearest[0]
+    return nearest(finding["input"], choices)

@@ -6,6 +6,7 @@ from sqlalchemy.orm import Session
 
 from dpk_core.catalogue.datasets import check_dataset_name
 from dpk_core.catalogue.models import model_card
+from dpk_core.catalogue.names import canonical
 from dpk_core.catalogue.weights import join_weights, split_weights
 from service.best_teacher import repository
 from service.best_teacher.schemas import BestTeacher, OtherProtocol
@@ -23,7 +24,7 @@ def best_teacher(session: Session, student: str, dataset: str, method: str, stam
 
     Raises InvalidRequest for an unknown name, NotFound without such a job.
     """
-    model, weights = split_weights(student)
+    model, weights = canonical(*split_weights(student))
     model_card(model, "student")
     student = join_weights(model, weights)
     check_dataset_name(dataset, settings().data_root, "dataset")
