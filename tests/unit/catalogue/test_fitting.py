@@ -68,7 +68,7 @@ def test_counters_may_be_missing() -> None:
         ),
         # The same name with and without the prefix: which of the two is meant cannot be known.
         ({**prefixed("module."), "fc.bias": Parameter((1009,))}, "without it they hold 'fc.bias'"),
-        (tensors("timm/resnet34"), "they hold 'layer1.2.conv1.weight' and "),
+        (tensors("timm/resnet34"), "they hold 'layer1.2.bn1.bias' and 95 more"),
         (tensors(conv1__weight=(32, 3, 7, 7)), "'conv1.weight' has the shape (32, 3, 7, 7), and the model's has (64,"),
         (tensors(conv1__weight=()), "'conv1.weight' has the shape ()"),
         (tensors(fc__weight=(7, 512)), "'fc.bias' has the shape (1009,), and the model's has (7,)"),
