@@ -21,7 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
     actions.add_parser("current", help="say where the database is")
     chosen = parser.parse_args(arguments)
     with starting():
-        checked_settings(broker=False)
+        checked_settings()
         sys.stdout.write(f"{_carry_out(chosen) or 'empty'}\n")
     return 0
 

@@ -45,18 +45,17 @@ def starting() -> Iterator[None]:
         sys.exit(WRONG_USE)
 
 
-def checked_settings(*, broker: bool = True) -> Settings:
+def checked_settings() -> Settings:
     """The settings of this process. Raises CannotStart for values or addresses that cannot work."""
     try:
         chosen = settings()
     except ValidationError as error:
         raise CannotStart(_setting_sentences(error)) from None
     _check_database(chosen)
-    if broker and chosen.broker_url:
-        for address in chosen.broker_url.split(";"):
-            _check_broker(address)
-    elif broker:
+    if not chosen.broker_url:
         _check_folder(chosen.queue_folder, "DPK_HOME")
+    for address in filter(None, chosen.broker_url.split(";")):
+        _check_broker(address)
     return chosen
 
 

@@ -63,8 +63,14 @@ def _field_error(finding: Mapping[str, Any]) -> FieldError:
     if isinstance(finding.get("input"), bytes):
         # FastAPI hands on unread bytes where the request does not say that they are JSON.
         return FieldError(field="body", message="This must be JSON, sent with Content-Type: application/json.")
-    message = f"{finding['msg']}." if sentence is None else sentence.format(**finding.get("ctx", {}))
+    message = f"{finding['msg']}." if sentence is None else sentence.format(**_limits(finding))
     return FieldError(field=place(finding["loc"]), message=message, nearest=_nearest(finding))
+
+
+def _limits(finding: Mapping[str, Any]) -> dict[str, Any]:
+    """What a sentence names; a limit of a fractional number that is whole is written as such."""
+    named = finding.get("ctx", {}).items()
+    return {name: int(value) if isinstance(value, float) and value.is_integer() else value for name, value in named}
 
 
 def _nearest(finding: Mapping[str, Any]) -> str | None:

@@ -70,7 +70,7 @@ def _not_migrated(revision: str) -> FieldError:
 def _broker_error() -> FieldError | None:
     try:
         with producer().connection_for_write() as connection:
-            connection.ensure_connection(max_retries=1, timeout=2)
+            connection.ensure_connection(max_retries=1, interval_start=0, timeout=2)
     except (KombuError, OSError) as error:
         return FieldError(field="broker", message=f"The broker cannot be reached ({type(error).__name__}).")
     return None
