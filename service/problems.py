@@ -94,9 +94,10 @@ class Rejected(ServiceError):
     status, kind = 422, "invalid-request"
 
     @classmethod
-    def because(cls, errors: Sequence[FieldError]) -> Rejected:
-        """With the first error as the detail and how many more there are."""
-        more = f" There {'is' if len(errors) == 2 else 'are'} {len(errors) - 1} more." if len(errors) > 1 else ""
+    def because(cls, errors: Sequence[FieldError], count: int | None = None) -> Rejected:
+        """With the first error as the detail, and how many more there are. `count`: of all, if these are the first."""
+        others = (len(errors) if count is None else count) - 1
+        more = f" There {'is' if others == 1 else 'are'} {others} more." if others else ""
         return cls(f"{shortened(errors[0].field)}: {errors[0].message}{more}", errors[:MOST_ERRORS])
 
 
@@ -155,7 +156,8 @@ async def _invalid_request(request: Request, error: Exception) -> Response:
 
 async def _validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    return await _service_error(request, Rejected.because(field_errors(error.errors())))
+    findings = error.errors()
+    return await _service_error(request, Rejected.because(field_errors(findings[:MOST_ERRORS]), len(findings)))
 
 
 async def _http_exception(request: Request, error: Exception) -> Response:

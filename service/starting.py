@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from kombu import Connection
+from kombu.connection import Connection
 from kombu.transport import TRANSPORT_ALIASES
 from pydantic import ValidationError
 from sqlalchemy import URL, make_url
@@ -127,7 +127,7 @@ def _check_broker(address: str) -> None:
             raise CannotStart("DPK_BROKER_URL names no host; for this machine write localhost.")
         if parts.port == 0:
             raise ValueError
-        with Connection(address) as connection:
+        with Connection(address) as connection:  # type: ignore[no-untyped-call]  # kombu publishes no types
             _ = connection.transport  # imported now, and not when the first message is due
     except ImportError as error:
         raise CannotStart(f"DPK_BROKER_URL: {scheme}:// needs a package that is missing ({error}).") from None
