@@ -10,14 +10,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dpk_core.catalogue.folders import entries
-from dpk_core.catalogue.split_names import EXPECTED
 from dpk_core.display import is_text, listed, shown
 
 LAYOUTS = {
     "npz": "{}.npz with the arrays x_train, y_train, x_test, y_test, classes",
-    "folder": "{}/train/<class>/<picture>",
+    "folder": "{}/train/<class>/<picture>, perhaps with val and test beside train",
     "imagenet": "{0}/train/<synset>/<picture> and {0}/val/<synset>/<picture>",
-    "parquet": "{0}/train*.parquet or {0}/data/train*.parquet",
+    "parquet": "{0}/train*.parquet or {0}/data/train*.parquet, perhaps with validation* and test* beside train*",
 }
 """What each kind must look like under the data root."""
 
@@ -40,19 +39,18 @@ def no_such_data_set(name: str, near: Sequence[str], data_root: Path | None) -> 
         root = entries(data_root)
     except OSError as error:
         return f"{found}: {where} cannot be read on the server: {error.strerror}."
-    sentences = [f"{found} under {where}.", f"There: {listed(list(near))}."]
+    sentences = [f"{found} under {where}.", f"Data sets there: {listed(list(near))}."]
     if odd := [each for each in (*root.folders, *root.files) if not is_text(each)]:
         sentences.append(f"Names that are not UTF-8 cannot be asked for: {listed(odd)}; rename them.")
     if kind not in LAYOUTS:
         kinds = ", ".join(f"{each}/<name>" for each in LAYOUTS)
         return " ".join([*sentences, f"Names are digits, {kinds}, torchvision/cifar10 or torchvision/cifar100."])
-    if other := next((each for each in near if each.partition("/")[2] == stem), None):
+    if other := next((each for each in near if stem and each.partition("/")[2] == stem), None):
         sentences[1:2] = [f"It is there as {other}."]
     elif stem in root.folders and kind != "npz":
-        sentences[1:2] = [f"The folder {stem} {_inside(data_root / stem)}."]
-    layout = LAYOUTS[kind].format(stem or "<name>")
-    split = "" if kind == "npz" else f" (splits: {EXPECTED})"
-    return " ".join([*sentences, f"Expected: {layout}{split}."])
+        sentences[1:2] = [f"The folder {shown(stem)} {_inside(data_root / stem)}."]
+    expected = LAYOUTS[kind].format(shown(stem) if stem and "/" not in stem else "<name>")
+    return " ".join([*sentences, f"Expected: {expected}."])
 
 
 def _inside(folder: Path) -> str:

@@ -23,6 +23,7 @@ from PIL import (  # Importing a plugin registers its format; Image.init() would
     PngImagePlugin,  # noqa: F401
     PpmImagePlugin,  # noqa: F401
     TiffImagePlugin,  # noqa: F401
+    UnidentifiedImageError,
     WebPImagePlugin,  # noqa: F401
 )
 
@@ -76,7 +77,7 @@ def open_picture(name: str, source: Path | IO[bytes]) -> Image.Image:
             picture = Image.open(source, formats=READABLE)
     except Image.DecompressionBombError as error:
         raise _too_large(name) from error
-    except Image.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         raise DataFault(f"{name} cannot be read as a picture ({EXPECTED}); mend or remove it.") from error
     except BROKEN as error:
         reason = f": {error.strerror}" if isinstance(error, OSError) and error.strerror else ""

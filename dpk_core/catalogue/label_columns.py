@@ -78,7 +78,7 @@ def class_names(where: str, schema: Any, column: str) -> tuple[str, ...] | None:
     try:
         metadata = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
         names = metadata.get("info", {}).get("features", {}).get(column, {}).get("names")
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         raise DataFault(f"{where} has metadata of Hugging Face that cannot be read; write the file again.") from None
     if names is None:
         return None

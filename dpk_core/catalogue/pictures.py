@@ -80,7 +80,7 @@ def _declared_side(folder: Path) -> int | None:
     where = f"{folder.name}/{DECLARATION}"
     try:
         declared = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DataFault(f"{where} cannot be read as JSON.") from error
     side = declared.get("side") if isinstance(declared, dict) and set(declared) == {"side"} else None
     if not isinstance(side, int) or side not in SIDES:
