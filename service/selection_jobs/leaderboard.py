@@ -90,6 +90,7 @@ def _setup(plan: Plan) -> schemas.Setup:
         seeds=list(plan.seeds),
         train_pictures=plan.train_pictures,
         data_fingerprint=plan.data_fingerprint,
+        data_notes=list(plan.data_notes),
         training_version=plan.version,
     )
 

@@ -315,6 +315,9 @@ class Setup(Wire):
     seeds: list[int]
     train_pictures: int
     data_fingerprint: str
+    data_notes: list[str] = Field(
+        default=[], description="What was left out of the data set, or read in a way that is not obvious."
+    )
     training_version: int
 
 

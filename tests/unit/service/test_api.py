@@ -125,7 +125,12 @@ class TestSubmit:
     def test_preflight_names_the_nearest_choice(self, client: TestClient) -> None:
         found = problem(client.post("/selection-jobs", json={**REQUEST, "dataset": "digit"}), 422)
         assert found["errors"] == [
-            {"field": "dataset", "message": "There is no data set 'digit'.", "nearest": "digits"}
+            {
+                "field": "dataset",
+                "message": "There is no data set 'digit': DPK_DATA_ROOT is not set on the server, so only digits is "
+                "there.",
+                "nearest": "digits",
+            }
         ]
         assert client.get("/selection-jobs").json() == {"jobs": [], "next_before": None}
 
