@@ -2,6 +2,7 @@
 
 ServiceError
 ├── NotFound      404   there is no such thing
+│   └── StillRunning  404   … yet: a job that may answer is under way
 ├── Conflict      409   the thing's state does not allow it
 ├── Rejected      422   the request cannot work, with one entry per thing wrong
 └── Unavailable   503   a part the service needs cannot be reached
@@ -45,6 +46,12 @@ class NotFound(ServiceError):
     """There is no such thing, or nothing that answers the question yet."""
 
     status, kind = 404, "not-found"
+
+
+class StillRunning(NotFound):
+    """Nothing answers the question yet, and a job that may is under way; the detail names it."""
+
+    kind = "running"
 
 
 class Conflict(ServiceError):
