@@ -1,7 +1,4 @@
-"""The `dpk` command.
-
-Exit codes: 0 fine · 1 the job failed, or nothing was found · 2 bad input, or a problem from the server · 130 Ctrl-C.
-"""
+"""The `dpk` command. `client.exit_codes` says how it ends."""
 
 from __future__ import annotations
 
@@ -10,21 +7,21 @@ from collections.abc import Sequence
 
 import typer
 
-from client import demo, jobs, server
+from client import best_teacher, demo, exit_codes, jobs, server
 from client.errors import ClientError
 from client.options import complaints
 from client.terminal import say
 
 app = typer.Typer(
     name="dpk", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
-    help="Which teacher should my student learn from?",
+    help="Which teacher should my student learn from?", epilog=exit_codes.for_help(),
 )  # fmt: skip
 app.command()(demo.demo)
 app.command()(server.serve)
 app.command()(jobs.submit)
 app.command()(jobs.watch)
 app.command()(jobs.leaderboard)
-app.command("best-teacher")(jobs.best_teacher)
+app.command("best-teacher", epilog=exit_codes.for_help())(best_teacher.best_teacher)
 app.command()(jobs.cancel)
 app.command()(server.worker)
 app.command("migrate")(server.migrate_command)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from client.exit_codes import ExitCode
 from service.schemas import FieldError, Problem
 
 
@@ -36,7 +37,7 @@ class ServerProblem(ClientError):
 class NothingFound(ServerProblem):
     """The server knows no such thing."""
 
-    exit_code = 1
+    exit_code = ExitCode.NOTHING_FOUND
 
 
 class InputFault(ClientError):

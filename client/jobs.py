@@ -1,4 +1,4 @@
-"""Commands about selection jobs: submit, watch, leaderboard, best-teacher, cancel."""
+"""Commands about selection jobs: submit, watch, leaderboard, cancel."""
 
 from __future__ import annotations
 
@@ -17,9 +17,7 @@ from client.sdk import Client
 from client.terminal import print_leaderboard, say
 from dpk_core.catalogue.weights import split_weights
 from service.selection_jobs.schemas import Job, SelectionJobRequest
-from service.trust_wording import other_protocols_sentence
 from service.validation import field_errors
-from service.wording import bounds, percent, point_bounds, points
 
 TEACHER_HELP = (
     "A candidate teacher, as family/name[@weights][,preparation[=epochs]]; give it once per teacher. Weights: random, "
@@ -97,30 +95,6 @@ def leaderboard(job_id: JobId, server: Server = SERVER_DEFAULT, as_json: AsJson 
             return
         print_leaderboard(console(), board)
         say(console(), f"Page: {client.base_url}{board.job.links.page}", whole=True)
-
-
-def best_teacher(
-    student: Annotated[str, typer.Option(help="The student, as family/name.")],
-    dataset: Annotated[str, typer.Option(help="The data set.")],
-    method: Annotated[str | None, typer.Option(help="dpk or kd.")] = None,
-    stamp: Annotated[str | None, typer.Option(help="Only jobs with this protocol stamp.")] = None,
-    server: Server = SERVER_DEFAULT,
-    as_json: AsJson = False,
-) -> None:
-    """Look up the answer of a finished job; ends with 1 when there is none."""
-    with Client(server) as client:
-        best = client.best_teacher(student, dataset, method=method, stamp=stamp)
-        if as_json:
-            print_document(best)
-            return
-        say(console(), best.sentence)
-        if (expected := best.expected_accuracy) is not None:
-            say(console(), f"Expected accuracy: {percent(expected.value)} ({bounds(expected)}).")
-        if best.gain is not None:
-            say(console(), f"Gain over no teacher: {points(best.gain.value)} points ({point_bounds(best.gain)}).")
-        if others := other_protocols_sentence(best):
-            say(console(), others)
-        say(console(), f"Page: {client.base_url}{best.page}", whole=True)
 
 
 def cancel(job_id: JobId, server: Server = SERVER_DEFAULT, as_json: AsJson = False) -> None:

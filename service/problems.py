@@ -3,6 +3,7 @@
 ServiceError
 ├── CrossSite     403   a browser sends this for a page of another server
 ├── NotFound      404   there is no such thing
+│   └── StillRunning  404   … yet: a job that may answer is under way
 ├── Conflict      409   the thing's state does not allow it
 ├── TooLarge      413   the body is larger than any request needs
 ├── TooLong       414   so is the address
@@ -62,6 +63,12 @@ class NotFound(ServiceError):
     """There is no such thing, or nothing that answers the question yet."""
 
     status, kind = 404, "not-found"
+
+
+class StillRunning(NotFound):
+    """Nothing answers the question yet, and a job that may is under way; the detail names it."""
+
+    kind = "running"
 
 
 class Conflict(ServiceError):

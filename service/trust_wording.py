@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from service.best_teacher.schemas import BestTeacher
 from service.selection_jobs.schemas import Correlation
 from service.selection_jobs.trust_schemas import Measured, Rival, RivalDuel, Trust
 from service.wording import NOTHING, coefficient, listed, points, short
@@ -58,22 +57,6 @@ def stamp_sentence(trust: Trust) -> str:
         f"Protocol {trust.stamp}: only results with the same stamp are ranked together. It is made of "
         f"{', '.join(trust.stamp_holds[:-1])} and {trust.stamp_holds[-1]}."
     )
-
-
-def other_protocols_sentence(best: BestTeacher) -> str:
-    """What other protocols say of the same question; empty where there is none."""
-    if not best.others:
-        return ""
-    said = [
-        f"{other.stamp} ({other.recipe}, {other.epochs} epochs) "
-        + (
-            "no teacher"
-            if other.teacher is None and other.verdict == "no_teacher"
-            else short(other.teacher or "undecided")
-        )
-        for other in best.others
-    ]
-    return f"This holds under protocol {best.stamp}. Not to be ranked with it: {'; '.join(said)}."
 
 
 def rival_lines(trust: Trust) -> list[RivalLine]:

@@ -111,15 +111,8 @@ def _beliefs(known: Knowledge) -> _Beliefs:
 
 
 def _order(belief: Posterior) -> tuple[str | None, ...]:
-    """Best expected first; of equals, the more accurate teacher, then by name. The arm without a teacher has a place
-    once it was trained."""
-
-    def place(index: int) -> tuple[float, float, str]:
-        arm = belief.arms[index]
-        return -round(float(belief.mean_A[index]), 9), -(arm.teacher_accuracy or 0.0), arm.teacher or ""
-
-    ordered = [belief.arms[index] for index in sorted(range(len(belief.arms)), key=place)]
-    return tuple(arm.teacher for arm in ordered if arm.teacher is not None or arm.curves)
+    """The arm without a teacher has a place once it was trained."""
+    return tuple(arm.teacher for arm in belief.ranking if arm.teacher is not None or arm.curves)
 
 
 def _rows(snapshot: Snapshot, known: Knowledge) -> list[schemas.Row]:

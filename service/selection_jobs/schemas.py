@@ -113,6 +113,10 @@ class Job(Wire):
     progress: list[StageProgress]
     remaining_seconds: float | None = Field(description="Estimate; None while nothing has been timed.")
     verdict: str | None = Field(description="The newest verdict as a sentence.")
+    notice: str | None = Field(
+        default=None,
+        description="In the answer to a submission whose `Idempotency-Key` stood for another job: why it is a new one.",
+    )
     links: Links
 
 

@@ -11,7 +11,6 @@ from sqlalchemy import func, select
 
 from dpk_core.catalogue.datasets import dataset_card
 from dpk_core.spec import RunSpec
-from service.best_teacher.service import best_teacher
 from service.database.session import reading, transaction
 from service.database.tables import IdempotencyKey, OutboxMessage, SelectionJob
 from service.health.service import readiness
@@ -194,17 +193,6 @@ class TestTogether:
 
 
 class TestQuestions:
-    def test_the_newest_finished_job_of_that_question_answers(self) -> None:
-        drive.run_to_end(drive.submit(drive.request("cifar/resnet8w8", promote=1)))
-        newest = drive.submit(drive.request("cifar/resnet20", promote=1))
-        drive.run_to_end(newest)
-        drive.submit()
-        with reading() as session:
-            answer = best_teacher(session, "cifar/resnet8w4", "digits", "dpk")
-            assert (answer.job, answer.teacher) == (newest, "cifar/resnet20")
-            with pytest.raises(NotFound, match="with kd"):
-                best_teacher(session, "cifar/resnet8w4", "digits", "kd")
-
     @pytest.mark.parametrize("job_id", ["", "\x00", "a\x00", "../x", "ä" * 40])
     def test_an_id_that_is_none_is_not_found(self, job_id: str) -> None:
         with pytest.raises(NotFound), reading() as session:

@@ -1,4 +1,4 @@
-"""`dpk submit`, `watch`, `leaderboard`, `best-teacher` and `cancel`: what they send, print and end with."""
+"""`dpk submit`, `watch`, `leaderboard` and `cancel`: what they send, print and end with."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from client import sdk
-from service.best_teacher.schemas import BestTeacher, OtherProtocol
-from service.selection_jobs.schemas import Interval, Leaderboard
+from service.selection_jobs.schemas import Leaderboard
 from tests.unit.client.conftest import FakeServer, Outcome
 from tests.unit.web import sample
 
@@ -118,10 +117,10 @@ class TestWatch:
         done = dpk("watch", sample.JOB_ID)
         assert (done.code, done.err) == (1, "Every arm failed.\n")
 
-    def test_an_unknown_job_ends_with_1(self, server: FakeServer, dpk: Dpk) -> None:
+    def test_an_unknown_job_ends_with_6(self, server: FakeServer, dpk: Dpk) -> None:
         server.problem("GET /selection-jobs/nix", 404, "There is no selection job 'nix'.")
         done = dpk("watch", "nix")
-        assert (done.code, done.err) == (1, "There is no selection job 'nix'.\n")
+        assert (done.code, done.err) == (6, "There is no selection job 'nix'.\n")
 
     def test_ctrl_c_ends_with_130(self, server: FakeServer, dpk: Dpk, monkeypatch: pytest.MonkeyPatch) -> None:
         def interrupt(_seconds: float) -> None:
@@ -175,48 +174,6 @@ class TestLeaderboard:
         rows = [board.rows[0].model_copy(update={"label": "[red]x[/red]"})]
         server.answer(f"GET {JOB}/leaderboard", board.model_copy(update={"rows": rows}))
         assert "[red]x[/red]" in dpk("leaderboard", sample.JOB_ID).out
-
-
-class TestBestTeacher:
-    PATH = "GET /best-teacher?student=a%2Fs&dataset=digits"
-
-    def test_says_the_answer(self, server: FakeServer, dpk: Dpk) -> None:
-        interval = Interval(value=0.956, low=0.944, high=0.968, confidence=0.95)
-        best = BestTeacher(
-            student="a/s", dataset="digits", method="dpk", verdict="best", teacher="a/t", tied=[], gain=None,
-            sentence="Take t.", expected_accuracy=interval, job="1", page="/jobs/1", finished_at=sample.START,
-            stamp=sample.STAMP, others=[],
-        )  # fmt: skip
-        server.answer(self.PATH, best)
-        done = dpk("best-teacher", "--student", "a/s", "--dataset", "digits")
-        assert done.out.splitlines() == [
-            "Take t.", "Expected accuracy: 95.6% (94.4 to 96.8%).", f"Page: {server.url}/jobs/1",
-        ]  # fmt: skip
-        assert (
-            json.loads(dpk("best-teacher", "--student", "a/s", "--dataset", "digits", "--json").out)["teacher"] == "a/t"
-        )
-
-    def test_other_protocols_are_told_apart(self, server: FakeServer, dpk: Dpk) -> None:
-        other = OtherProtocol(
-            stamp="e71b0c44", recipe="digits", epochs=60, verdict="best", teacher="a/u", job="2", page="/jobs/2",
-            finished_at=sample.START,
-        )  # fmt: skip
-        bare = other.model_copy(update={"stamp": "0badcafe", "verdict": "no_teacher", "teacher": None})
-        best = BestTeacher(
-            student="a/s", dataset="digits", method="dpk", verdict="best", teacher="a/t", tied=[], gain=None,
-            sentence="Take t.", expected_accuracy=None, job="1", page="/jobs/1", finished_at=sample.START,
-            stamp=sample.STAMP, others=[other, bare],
-        )  # fmt: skip
-        server.answer(f"{self.PATH}&stamp={sample.STAMP}", best)
-        done = dpk("best-teacher", "--student", "a/s", "--dataset", "digits", "--stamp", sample.STAMP)
-        assert (
-            f"This holds under protocol {sample.STAMP}. Not to be ranked with it: e71b0c44 (digits, 60 epochs) u; "
-            "0badcafe (digits, 60 epochs) no teacher."
-        ) in done.out
-
-    def test_nothing_found_ends_with_1(self, server: FakeServer, dpk: Dpk) -> None:
-        server.problem(self.PATH, 404, "No finished job answers this yet.")
-        assert dpk("best-teacher", "--student", "a/s", "--dataset", "digits").code == 1
 
 
 class TestCancel:
