@@ -14,11 +14,12 @@ from service.wording import (
     NOTHING,
     board_headline,
     chance,
-    correlation_sentences,
     count,
     duration,
     filled_columns,
+    known_correlations,
     ledger_sentence,
+    listed,
     odds,
     percent,
     point_bounds,
@@ -33,12 +34,13 @@ WIDE = 120
 
 def print_leaderboard(console: Console, board: Leaderboard) -> None:
     """The table, the verdict, the correlations and the compute spent."""
+    request = board.job.request
+    accuracies = ", accuracies in %" if any(row.teacher_accuracy is not None for row in board.rows) else ""
+    title = f"{request.student} on {request.dataset}, {request.method.upper()}{accuracies}"
+    console.print(Text(title, style="italic"))
     console.print(leaderboard_table(board, wide=console.width >= WIDE))
-    for row in board.rows:
-        if row.status == "failed" and row.reason:
-            say(console, f"{row.label} failed: {row.reason}")
-        for notice in row.notices:
-            say(console, f"{row.label}: {notice.message}")
+    for sentence in _row_sentences(board.rows):
+        say(console, sentence)
     console.print()
     console.print(Text(board_headline(board), style="bold"))
     for caution in [] if board.verdict is None else board.verdict.cautions:
@@ -47,8 +49,7 @@ def print_leaderboard(console: Console, board: Leaderboard) -> None:
         say(console, notice.message)
     if board.job.state in ("running", "finished") and (sure := odds(board.verdict)):
         say(console, sure)
-    measured = any(each.value is not None for each in board.correlations)
-    for sentence in correlation_sentences(board.correlations) if measured or board.job.state == "finished" else []:
+    for sentence in known_correlations(board):
         say(console, sentence)
     if prepared := preparation_sentence(board.rows):
         say(console, prepared)
@@ -67,6 +68,16 @@ def print_leaderboard(console: Console, board: Leaderboard) -> None:
     say(console, stamp_sentence(board.trust))
 
 
+def _row_sentences(rows: Sequence[Row]) -> list[str]:
+    """Why rows failed and what they were noticed for, each once with all of its rows."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        reasons = [row.reason] if row.status == "failed" and row.reason else []
+        for sentence in [*reasons, *(notice.message for notice in row.notices)]:
+            found.setdefault(sentence, []).append(row.label)
+    return [f"{listed(labels)}: {sentence}" for sentence, labels in found.items()]
+
+
 def say(console: Console, sentence: str, *, whole: bool = False) -> None:
     """One sentence as it is: names in it are no markup. Broken into lines on a terminal only, and never if `whole`."""
     console.print(Text(sentence), soft_wrap=whole or not console.is_terminal)
@@ -75,14 +86,11 @@ def say(console: Console, sentence: str, *, whole: bool = False) -> None:
 def leaderboard_table(board: Leaderboard, *, wide: bool) -> Table:
     """Best first. Student accuracies in percent, with the standard deviation over the seeds. Columns in which no row
     has a value are left out."""
-    request = board.job.request
-    title = Text(f"{request.student} on {request.dataset}, {request.method.upper()}, accuracies in %")
-    filled = filled_columns(board.rows)
+    filled = filled_columns(board.rows) | _ALWAYS
     table = Table(
-        title=title, title_justify="left", caption=_caption(board.rows, filled), caption_justify="left", box=None,
-        padding=(0, 2, 0, 0), header_style="bold",
+        caption=_caption(board.rows, filled), caption_justify="left", box=None, padding=(0, 2, 0, 0),
+        header_style="bold",
     )  # fmt: skip
-    filled |= _ALWAYS
     shown = {name: cell for name, (needs, only_wide, cell) in _COLUMNS.items() if needs & filled and wide >= only_wide}
     _add_columns(table, list(shown))
     for row in board.rows:

@@ -228,9 +228,9 @@ def verdict_sentences(verdict: Verdict) -> str:
 def _cancelled(stage: Stage | None, finished_at: datetime | None) -> str:
     when = "" if finished_at is None else f" on {clock(finished_at)}"
     if stage is None:
-        return f"Cancelled on request{when}, before anything was trained."
+        return f"Cancelled by request{when}, before anything was trained."
     return (
-        f"Cancelled on request{when}, while {_THEN[stage]}. What was trained until then is kept: another job that asks "
+        f"Cancelled by request{when}, while {_THEN[stage]}. What was trained until then is kept: another job that asks "
         "for the same goes on from it."
     )
 
@@ -248,6 +248,12 @@ def filled_columns(rows: Sequence[Row]) -> frozenset[str]:
         "time": [row.seconds or None for row in rows],
     }
     return frozenset(name for name, values in filled.items() if any(value is not None for value in values))
+
+
+def known_correlations(board: Leaderboard) -> list[str]:
+    """The correlations in sentences; nothing while none is measured and the job may still measure some."""
+    known = board.job.state == "finished" or any(each.value is not None for each in board.correlations)
+    return correlation_sentences(board.correlations) if known else []
 
 
 def correlation_sentences(correlations: Sequence[Correlation]) -> list[str]:

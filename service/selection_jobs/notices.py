@@ -32,13 +32,14 @@ def row_notices(snapshot: Snapshot, arm: ArmRuns) -> list[Notice]:
 
 
 def job_notices(snapshot: Snapshot) -> list[Notice]:
-    """What limits left out, then what the students of every arm were noticed for."""
-    return _once([*_limits(snapshot), *_shared(snapshot)])
+    """What failed or was left out altogether, then what the students of every arm were noticed for."""
+    return _once([*_lost(snapshot), *_limits(snapshot), *_shared(snapshot)])
 
 
 def cautions(snapshot: Snapshot) -> list[str]:
     """Why a verdict may not mean what it seems to: somebody learned nothing."""
-    return [*_blind_teachers(snapshot), *_blind_student(snapshot)]
+    found = [*_blind_teachers(snapshot), *_blind_student(snapshot)]
+    return [*found[:-1], f"{found[-1]} {TRAIN_LONGER}"] if found else []
 
 
 def _once(found: Iterable[Notice]) -> list[Notice]:
@@ -110,14 +111,12 @@ def _blind_teachers(snapshot: Snapshot) -> list[str]:
     if len(blind) == len(known):
         return [
             f"No teacher tells the classes better than chance: {listed(names)}, where always naming the most frequent "
-            f"class gets {guessing}. So this says nothing about teachers that have learned these classes. "
-            f"{TRAIN_LONGER}"
+            f"class gets {guessing}. So this says nothing about teachers that have learned these classes."
         ]
     one = len(names) == 1
     return [
         f"{listed(names)} tell{'s' if one else ''} the classes no better than chance, where always naming the most "
-        f"frequent class gets {guessing}. So this says nothing about {'it' if one else 'them'} once trained. "
-        f"{TRAIN_LONGER}"
+        f"frequent class gets {guessing}. So this says nothing about {'it' if one else 'them'} once trained."
     ]
 
 
@@ -132,7 +131,15 @@ def _blind_student(snapshot: Snapshot) -> list[str]:
         if taught and all(_is_blind(results) for results in taught)
         else "What a teacher adds cannot be measured against that."
     )
-    return [f"{_said('Without a teacher the student', alone)} {so} {TRAIN_LONGER}"]
+    return [f"{_said('Without a teacher the student', alone)} {so}"]
+
+
+def _lost(snapshot: Snapshot) -> list[Notice]:
+    """That no teacher is left; a job whose every arm failed says so itself."""
+    taught = [arm for arm in snapshot.arms if arm.candidate.teacher is not None]
+    if snapshot.job.state == "failed" or any(arm.first_failed is None for arm in taught):
+        return []
+    return [Notice(level="warning", message="Every teacher failed; the reasons stand in their rows.")]
 
 
 def _limits(snapshot: Snapshot) -> list[Notice]:
@@ -142,13 +149,13 @@ def _limits(snapshot: Snapshot) -> list[Notice]:
         return []
     messages = []
     confirming = next((each for each in snapshot.rounds if each.stage == "confirming"), None)
-    if confirming is not None and confirming.reason.startswith((STOP_COST, STOP_RUNS, LATE)):
-        messages.append(f"A limit ended exploring. {confirming.reason}")
     if cut := [arm for arm in snapshot.arms if arm.candidate.status == "stopped"]:
         messages.append(
             f"{_reached(snapshot, spending)} cut the job short: {_under(cut)} the student was not trained fully on "
             "every seed."
         )
+    elif confirming is not None and confirming.reason.startswith((STOP_COST, STOP_RUNS, LATE)):
+        messages.append(f"A limit ended exploring. {confirming.reason}")
     untried = [arm for arm in snapshot.arms if arm.candidate.status == "not_promoted" and not _finished(arm)]
     if untried and messages:
         messages.append(f"Under {listed([arm.label for arm in untried])} the student was not trained at all.")

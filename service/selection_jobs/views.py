@@ -20,8 +20,11 @@ def links(job_id: str) -> schemas.Links:
 
 
 def current_verdict(snapshot: Snapshot, verdict: Verdict | None) -> schemas.Verdict | None:
-    """The newest verdict as it crosses the wire; a failed or cancelled job says nothing any more."""
+    """The newest verdict as it crosses the wire. A failed or cancelled job says nothing any more, and one in which no
+    student has been trained yet, nothing so far."""
     if verdict is None or snapshot.job.state in ("failed", "cancelled"):
+        return None
+    if not verdict.final and verdict.document["chance"] is None:
         return None
     return schemas.Verdict.model_validate({**verdict.document, "cautions": cautions(snapshot)})
 

@@ -100,7 +100,7 @@ def _context(board: Leaderboard) -> dict[str, object]:
         "reached": max((len(seed.rungs) for row in rows for seed in row.seeds), default=0),
         "live": board.job.state in _LIVE_STATES,
         "scatters": scatters(board),
-        "correlations": wording.correlation_sentences(board.correlations),
+        "correlations": wording.known_correlations(board),
         "coefficients": trust_wording.coefficient_lines(board.correlations),
         "rivals": rivals,
         "rival_cells": trust_wording.filled_cells(rivals),

@@ -173,7 +173,7 @@ class TestJobPage:
         changes = {"failure": "Every teacher failed: the loss is no longer finite."}
         board = board.model_copy(update={"job": sample.job(state, "exploring", **changes), "verdict": None})
         html = pages.job_page(board)
-        begin = "Every teacher failed: the loss is no longer finite." if state == "failed" else "Cancelled on request"
+        begin = "Every teacher failed: the loss is no longer finite." if state == "failed" else "Cancelled by request"
         assert html.count(begin) == 1
         assert f"<h1>{begin}" in html
         assert "data-running" not in html

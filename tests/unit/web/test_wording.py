@@ -90,11 +90,11 @@ def test_a_queued_job_has_a_headline() -> None:
 
 def test_a_cancelled_job_says_when_and_what_is_kept() -> None:
     assert sample.job("cancelled", "exploring").headline == (
-        "Cancelled on request on 23 Nov 2026, 09:34 UTC, while short trainings under the teachers were being compared. "
+        "Cancelled by request on 23 Nov 2026, 09:34 UTC, while short trainings under the teachers were being compared. "
         "What was trained until then is kept: another job that asks for the same goes on from it."
     )
     assert sample.job("cancelled", "queued").headline == (
-        "Cancelled on request on 23 Nov 2026, 09:34 UTC, before anything was trained."
+        "Cancelled by request on 23 Nov 2026, 09:34 UTC, before anything was trained."
     )
 
 
