@@ -104,15 +104,13 @@ def cancel(job_id: JobId, server: Server = SERVER_DEFAULT, as_json: AsJson = Fal
         if as_json:
             print_document(job)
         else:
-            say(console(), f"The job is {job.state}.")
+            say(console(), job.headline)
 
 
 def raise_if_ended(job: Job) -> None:
     """Raises JobEnded unless the job finished."""
-    if job.state == "failed":
-        raise JobEnded(job.failure or "The job failed.")
-    if job.state == "cancelled":
-        raise JobEnded(job.failure or "The job was cancelled.")
+    if job.state in ("failed", "cancelled"):
+        raise JobEnded(job.headline)
 
 
 def _stream(client: Client, job_id: str) -> Job:

@@ -65,6 +65,21 @@ def rival_lines(trust: Trust) -> list[RivalLine]:
     return [_line(rival, probe) for rival in trust.rivals]
 
 
+def is_judged(trust: Trust) -> bool:
+    """Whether anything was measured of any rule, in this job or in earlier ones: before, a table would be empty."""
+    return any(
+        measured is not None
+        for rival in trust.rivals
+        for measured in (rival.hit, rival.regret, rival.over_probe, rival.record.hits)
+    )
+
+
+def filled_cells(lines: Sequence[RivalLine]) -> frozenset[str]:
+    """The columns of the rivals' table in which some line has a value; the others are left out."""
+    names = ("picks", "winner", "regret", "regret_two", "duel", "record", "duels")
+    return frozenset(name for name in names if any(getattr(line, name) != NOTHING for line in lines))
+
+
 def duel_sentences(trust: Trust) -> list[str]:
     """Whether the probe was shown to beat the rules: in this job, over all jobs, and what that leaves out."""
     rules = [rival for rival in trust.rivals if rival.name != PROBE]
@@ -91,7 +106,9 @@ def duel_sentences(trust: Trust) -> list[str]:
 
 
 def coefficient_lines(correlations: Sequence[Correlation]) -> list[CoefficientLine]:
-    """One line for each relation, in order, with Pearson, Spearman and Kendall."""
+    """One line for each relation, in order, with Pearson, Spearman and Kendall; none before any was measured."""
+    if all(each.value is None for each in correlations):
+        return []
     by_title: dict[str, list[Correlation]] = {}
     for each in correlations:
         by_title.setdefault(each.title, []).append(each)

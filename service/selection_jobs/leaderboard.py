@@ -20,6 +20,7 @@ from service.selection_jobs import schemas
 from service.selection_jobs.curves import Measurements, curves
 from service.selection_jobs.evidence import Evidence, knowledge
 from service.selection_jobs.ledger import ledger, row_seconds
+from service.selection_jobs.notices import row_notices
 from service.selection_jobs.plan import Plan
 from service.selection_jobs.snapshot import ArmRuns, Snapshot
 from service.selection_jobs.trials import job_question, row_scores
@@ -149,6 +150,7 @@ def _row(snapshot: Snapshot, arm: ArmRuns, known: Arm, beliefs: _Beliefs) -> sch
         gain=None if candidate.teacher is None else _interval(beliefs.gains.get(candidate.teacher)),
         seconds=row_seconds(snapshot.links, candidate.id),
         seeds=[_seed(snapshot.plan, seed, known, tests) for seed in snapshot.plan.seeds],
+        notices=row_notices(snapshot, arm),
     )
 
 

@@ -46,7 +46,10 @@ def submit(request: schemas.SelectionJobRequest, key: str | None) -> schemas.Job
         # The same key was bound by a request that overtook this one; what it made is the answer to both.
         assert key is not None
         return _read(replays.bound_job(key, request_hash))
-    return job if bound is None else job.model_copy(update={"notice": bound.notice})
+    if bound is None:
+        return job
+    said = schemas.Notice(level="warning", message=bound.notice)
+    return job.model_copy(update={"notices": [said, *job.notices]})
 
 
 def _read(job_id: str) -> schemas.Job:

@@ -136,8 +136,7 @@ def test_weights_that_were_replaced_make_an_answer_stale_and_a_key_a_new_job(wei
     assert answer.stale_because == [f"The weights of {GIVEN} have changed since the job was made."]
     again = service.submit(asked, "k")
     assert again.id != job_id
-    assert again.notice is not None
-    assert again.notice.startswith(answer.stale_because[0])
+    assert again.notices[0].message.startswith(answer.stale_because[0])
 
 
 def test_weights_of_the_student_that_are_gone_make_an_answer_stale(weights_root: Path) -> None:

@@ -98,7 +98,7 @@ class TestWatch:
         done = dpk("watch", sample.JOB_ID)
         assert done.code == 0
         assert done.out.splitlines() == [
-            "The job is queued.",
+            "The job is queued: it waits for a worker to begin.",
             "Teachers prepared: 40%, about 2 min 08 s left",
             "Exploring: 40%, about 2 min 08 s left",
             "The job is finished.",
@@ -179,7 +179,7 @@ class TestLeaderboard:
 class TestCancel:
     def test_says_the_new_state(self, server: FakeServer, dpk: Dpk) -> None:
         server.answer(f"POST {JOB}/cancel", sample.job("cancelling", "exploring"), status=202)
-        assert dpk("cancel", sample.JOB_ID).out == "The job is cancelling.\n"
+        assert dpk("cancel", sample.JOB_ID).out == "The job is being cancelled: its trainings are being stopped.\n"
 
     def test_a_job_that_is_over_cannot_be_cancelled(self, server: FakeServer, dpk: Dpk) -> None:
         server.problem(f"POST {JOB}/cancel", 409, "The job has finished; it cannot be cancelled any more.")

@@ -21,6 +21,7 @@ from dpk_core.protocol import (
     Failed,
     Finished,
     Measured,
+    Notice,
     Noticed,
     Progressed,
     ShutdownCommand,
@@ -114,9 +115,14 @@ class TestFinished:
         start = Start(source="file", name="blind.safetensors", identity=file_identity(artifacts / "blind.safetensors"))
         given: dict[str, Any] = {"model": "cifar/resnet8w8", "role": "teacher", "recipe": AS_IS, "start": start}
         events = runner.run(command(artifacts, "blind", weights_root=artifacts, **given))
-        (notice,) = of_kind(events, Noticed)
-        assert notice.level == "warning"
-        assert "hardly better than chance" in notice.message
+        told = [Notice(level=event.level, message=event.message) for event in of_kind(events, Noticed)]
+        assert {notice.level for notice in told} == {"warning"}
+        assert "The teacher tells the classes no better than chance: " in told[0].message
+        assert "classes in another order" in told[1].message
+        last = events[-1]
+        assert isinstance(last, Finished)
+        assert list(last.result.notices) == told
+        assert last.result.majority_share == pytest.approx(0.102, abs=0.001)
 
     def test_a_probe_reads_no_test_and_leaves_no_weights(self, runner: Runner, artifacts: Path) -> None:
         events = runner.run(command(artifacts, "probe", stop_epoch=1))
@@ -165,6 +171,21 @@ class TestFinished:
         assert measurements(events)[-1]["share_fallback.last"] > 0
         notices = [notice.message for notice in of_kind(events, Noticed) if "stage last " in notice.message]
         assert len(notices) == 1
+
+    def test_what_was_noticed_before_a_checkpoint_is_in_the_result_of_whoever_goes_on(
+        self, runner: Runner, artifacts: Path, teacher: Finished
+    ) -> None:
+        recipe = replace(RECIPE, batch_size=4)
+        given: dict[str, Any] = {"method": "dpk", "teacher": teacher.result.weights, "recipe": recipe}
+        probe = runner.run(command(artifacts, "few1", stop_epoch=1, **given))
+        kept = of_kind(probe, Checkpointed)[-1].checkpoint
+        full = runner.run(command(artifacts, "few2", resume=kept, earlier_seconds=kept.seconds, **given))
+        told = of_kind(probe, Finished)[0].result.notices
+        assert [notice.message for notice in told if "stage last took its fallback value" in notice.message]
+        assert {notice.message.partition(" steps ")[2] for notice in told} <= {
+            notice.message.partition(" steps ")[2] for notice in of_kind(full, Finished)[0].result.notices
+        }
+        assert not [event for event in of_kind(full, Noticed) if "stage last " in event.message]
 
     def test_a_data_set_of_the_data_root(self, runner: Runner, artifacts: Path, tmp_path: Path) -> None:
         write_npz(tmp_path)

@@ -126,11 +126,11 @@ class TestSubmit:
         changed = dataclasses.replace(datasets.DIGITS, fingerprint="sha256:other")
         monkeypatch.setattr(datasets, "DIGITS", changed)
         second, third = (client.post("/selection-jobs", json=REQUEST, headers=headers).json() for _ in range(2))
-        assert second["notice"] == (
+        assert second["notices"][0]["message"] == (
             f"The data set digits has changed since the job was made. The key stood for job {first['id']}; this is a "
             "new job, on what is there now."
         )
-        assert (first["notice"], third["notice"]) == (None, None)
+        assert first["notices"] == third["notices"] == []
         assert first["id"] != second["id"] == third["id"]
 
     def test_a_key_that_is_too_long(self, client: TestClient) -> None:

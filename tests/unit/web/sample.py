@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from statistics import fmean, stdev
 from typing import Literal
 
+from service import wording
 from service.selection_jobs.schemas import (
     Budget,
     CandidateStatus,
@@ -97,9 +98,13 @@ def job(state: JobState = "finished", progress: Progress = "finished", *, seeds:
         "progress": stages,
         "remaining_seconds": 128.0 if state == "running" else None,
         "verdict": None,
+        "notices": [],
         "links": links(JOB_ID),
-    }
-    return Job.model_validate(known | changes)
+    } | changes
+    told = wording.headline(
+        *(known[name] for name in ("state", "stage", "finished_at", "failure", "verdict"))  # type: ignore[arg-type]
+    )
+    return Job.model_validate({"headline": told} | known)
 
 
 def links(job_id: str) -> Links:
@@ -227,6 +232,7 @@ def _row(index: int, arm: str | None, progress: Progress, seeds: int) -> Row:
             )
             for seed in range(seeds)
         ],
+        notices=[],
     )
 
 
