@@ -213,7 +213,7 @@ class TestHealth:
     def test_work_without_a_worker_is_an_alarm(self, client: TestClient) -> None:
         drive.advance(client.post("/selection-jobs", json=REQUEST).json()["id"])
         (alarm,) = client.get("/readyz").json()["alarms"]
-        assert alarm.startswith("2 runs are queued, and no worker was heard of")
+        assert alarm.startswith("2 runs are queued, and no training worker was heard of")
 
     def test_a_database_without_tables(self, configure: Callable[..., Settings]) -> None:
         configure()
