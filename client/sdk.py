@@ -124,14 +124,14 @@ class Client:
     ) -> Iterator[Job]:
         """The job again and again, every `every` seconds, until it is over; the last one is in a final state.
 
-        After `timeout` seconds raises TimeIsOver; the job goes on. A server that has answered once may be away for
-        `patience` seconds: `notice` is told in one sentence when it is away and when it is back, and `while_away` is
+        After `timeout` seconds raises TimeIsOver; the job goes on. The server may be away for `patience`
+        seconds: `notice` is told in one sentence when it is away and when it is back, and `while_away` is
         called meanwhile. Polls: an answer is small, and a poll survives restarts and proxies that cut streams.
         """
         how = Watch(every=every, timeout=timeout, patience=patience, notice=notice, while_away=while_away)
 
-        def look(seconds: float, attempts: int | None) -> Job:
-            return self._ask(Job, "GET", _path(job_id), seconds=min(SECONDS, seconds), attempts=attempts)
+        def look(seconds: float) -> Job:
+            return self._ask(Job, "GET", _path(job_id), seconds=min(SECONDS, seconds), attempts=1)
 
         return watch(look, how, self.base_url)
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from client.errors import ServerProblem, ServerUnreachable, TimeIsOver
+from client.errors import ClientError, ForeignAnswer, ServerProblem, ServerUnreachable, TimeIsOver
 from service.selection_jobs.schemas import Job, JobState
 from service.wording import duration
 
@@ -29,11 +29,10 @@ class Watch:
     while_away: Callable[[], None]
 
 
-def watch(look: Callable[[float, int | None], Job], how: Watch, server: str) -> Iterator[Job]:
-    """The job at each look until it is over. `look` gets the seconds that it may take and how often it may try, None:
-    the usual number.
+def watch(look: Callable[[float], Job], how: Watch, server: str) -> Iterator[Job]:
+    """The job at each look until it is over. `look` gets the seconds that it may take.
 
-    Raises TimeIsOver; ServerUnreachable when the patience ends; and what the first look raises.
+    Raises TimeIsOver; ServerUnreachable when the patience ends; and whatever asking again cannot change.
     """
     start = time.monotonic()
     job: Job | None = None
@@ -41,16 +40,16 @@ def watch(look: Callable[[float, int | None], Job], how: Watch, server: str) -> 
     noticed = False
     while True:
         try:
-            job = look(max(1.0, _left(how, start)), None if job is None else 1)
+            job = look(max(1.0, _left(how, start)))
         except (ServerUnreachable, ServerProblem) as error:
-            if job is None or not _may_pass(error):
+            if not _may_pass(error, known=job is not None):
                 raise
             now = time.monotonic()
             away = now if away is None else away
             if now - away >= how.patience:
-                raise _given_up(how, server, job) from error
+                raise _given_up(how, server, job, error) from error
             if not noticed and now - away >= NOTICED:
-                how.notice(f"The server at {server} does not answer; trying again for up to {duration(how.patience)}.")
+                how.notice(_absence(how, server, job, error))
                 noticed = True
             how.while_away()
         else:
@@ -62,7 +61,7 @@ def watch(look: Callable[[float, int | None], Job], how: Watch, server: str) -> 
                 return
         left = _left(how, start)
         if left <= 0.0:
-            raise TimeIsOver(f"The job is {job.state} after {duration(how.timeout or 0.0)}; it goes on. {_again(job)}")
+            raise TimeIsOver(_over(how, server, job))
         time.sleep(min(how.every, left))
 
 
@@ -70,16 +69,35 @@ def _left(how: Watch, start: float) -> float:
     return math.inf if how.timeout is None else how.timeout - (time.monotonic() - start)
 
 
-def _given_up(how: Watch, server: str, job: Job) -> ServerUnreachable:
+def _may_pass(error: ServerUnreachable | ServerProblem, *, known: bool) -> bool:
+    """Whether asking again may help: nothing answers, or not now. Something foreign answers in the server's place for a
+    while only where the server is `known` to be there."""
+    if isinstance(error, ServerProblem):
+        return error.problem.status >= 500
+    return known or not isinstance(error, ForeignAnswer)
+
+
+def _absence(how: Watch, server: str, job: Job | None, error: ClientError) -> str:
+    patience = duration(how.patience)
+    if job is None:
+        return f"{error} Trying again for up to {patience}."
+    return f"The server at {server} does not answer; trying again for up to {patience}."
+
+
+def _given_up(how: Watch, server: str, job: Job | None, error: ClientError) -> ClientError:
+    if job is None:
+        return error
     return ServerUnreachable(
         f"The server at {server} has not answered for {duration(how.patience)}. The job is stored. {_again(job)}"
     )
 
 
+def _over(how: Watch, server: str, job: Job | None) -> str:
+    limit = duration(how.timeout or 0.0)
+    if job is None:
+        return f"The server at {server} has not answered for {limit}; the job, if there is one, is stored."
+    return f"The job is {job.state} after {limit}; it goes on. {_again(job)}"
+
+
 def _again(job: Job) -> str:
     return f"Follow it again: dpk watch {job.id}"
-
-
-def _may_pass(error: ServerUnreachable | ServerProblem) -> bool:
-    """Whether asking again may help: nothing or something foreign answers, or the server cannot serve at the moment."""
-    return isinstance(error, ServerUnreachable) or error.problem.status >= 500

@@ -29,6 +29,7 @@ def main() -> None:
     chosen = settings()
     config = uvicorn.Config(
         app, host=chosen.host, port=chosen.port, timeout_graceful_shutdown=GRACE_SECONDS, lifespan="off",
+        root_path=chosen.root_path, forwarded_allow_ips="*" if chosen.trust_proxy else None,
         access_log=False,  # pollers and pages ask every second, and would drown what matters
     )  # fmt: skip
     signal.signal(signal.SIGTERM, lambda _number, _frame: None)

@@ -13,6 +13,7 @@ from service.events import endpoints as events
 from service.head_requests import HeadRequests
 from service.health.endpoints import router as health
 from service.selection_jobs.endpoints import router as selection_jobs
+from service.sub_path import ForwardedPrefix
 from service.web.endpoints import router as web
 
 DESCRIPTION = """Which teacher should my student learn from? Ask with `POST /selection-jobs`, follow the answer as it
@@ -33,6 +34,7 @@ def create_app() -> FastAPI:
     for router in (selection_jobs, events.router, best_teacher, calibration, health, web):
         app.include_router(router)
     app.add_middleware(HeadRequests)
+    app.add_middleware(ForwardedPrefix)
     problems.install(app)
     events.install(app)
     openapi.install(app)

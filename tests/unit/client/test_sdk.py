@@ -208,9 +208,7 @@ class TestVersions:
         del document["revision"]
         with (
             _client(lambda _: httpx.Response(200, json=document)) as client,
-            pytest.raises(
-                VersionMismatch, match=r"is of another version than this client .*: revision: "
-            ),
+            pytest.raises(VersionMismatch, match=r"is of another version than this client .*: revision: "),
         ):
             client.job("1")
 

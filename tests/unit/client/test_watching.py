@@ -9,7 +9,7 @@ import pytest
 
 from client import watching
 from client.connection import NOT_FOUND
-from client.errors import NothingFound, ServerUnreachable, TimeIsOver
+from client.errors import ForeignAnswer, NothingFound, ServerUnreachable, TimeIsOver
 from client.sdk import Client
 from service.selection_jobs.schemas import Job
 from tests.unit.web import sample
@@ -111,9 +111,19 @@ def test_what_must_be_tended_is_tended_while_away(clock: Clock) -> None:
     assert len(tended) == 5
 
 
-def test_a_server_that_never_answered_is_not_waited_for(clock: Clock) -> None:
+def test_a_server_that_is_away_at_first_is_waited_for(clock: Clock) -> None:
+    told: list[str] = []
+    with _client([*_repeated(lambda: REFUSED, 10), sample.job()]) as client:
+        assert [job.state for job in client.watch("1", notice=told.append)] == ["finished"]
+    assert told[0].startswith("Nothing answers at http://server; start one with `dpk serve`")
     with _client(_repeated(lambda: REFUSED, 1000)) as client, pytest.raises(ServerUnreachable, match="Nothing answers"):
         list(client.watch("1"))
+
+
+def test_another_program_at_the_address_is_not_waited_for(clock: Clock) -> None:
+    with _client(_repeated(lambda: PAGE, 1000)) as client, pytest.raises(ForeignAnswer):
+        list(client.watch("1"))
+    assert clock.now == 0
 
 
 def test_a_job_that_is_gone_is_not_waited_for(clock: Clock) -> None:
