@@ -46,6 +46,7 @@ def main() -> None:
     config = uvicorn.Config(
         app, host=chosen.host, port=chosen.port, timeout_graceful_shutdown=GRACE_SECONDS, lifespan="off",
         server_header=False,
+        root_path=chosen.root_path, forwarded_allow_ips="*" if chosen.trust_proxy else None,
         access_log=False,  # pollers and pages ask every second, and would drown what matters
     )  # fmt: skip
     signal.signal(signal.SIGTERM, lambda _number, _frame: None)

@@ -16,6 +16,7 @@ from service.health.endpoints import router as health
 from service.health.probe import Probe
 from service.health.service import readiness
 from service.selection_jobs.endpoints import router as selection_jobs
+from service.sub_path import ForwardedPrefix
 from service.web.endpoints import router as web
 
 DESCRIPTION = """Which teacher should my student learn from? Ask with `POST /selection-jobs`, follow the answer as it
@@ -38,6 +39,7 @@ def create_app() -> FastAPI:
         app.include_router(router)
     app.add_middleware(Doors)
     app.add_middleware(HeadRequests)
+    app.add_middleware(ForwardedPrefix)
     problems.install(app)
     events.install(app)
     openapi.install(app)

@@ -5,11 +5,20 @@ from __future__ import annotations
 import functools
 import re
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\[\]:@/?#*\s]+)(?::\d{1,5})?")
+_PLAIN_PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)*/?")
+
+
+def plain_path(path: str) -> str:
+    """The path without a slash at its end. Raises ValueError unless it is plain and thus can go in a link."""
+    if _PLAIN_PATH.fullmatch(path) is None:
+        raise ValueError("This must be a path as /dpk: letters, digits and . _ ~ - after single slashes.")
+    return path.rstrip("/")
 
 
 class Settings(BaseSettings):
@@ -29,6 +38,10 @@ class Settings(BaseSettings):
     """Folder of data sets (`.npz` files, picture folders, Parquet, CIFAR); None: only `digits`."""
     weights_root: Path | None = None
     """Folder of safetensors files that teachers and students may start from; None: there are none."""
+    root_path: Annotated[str, AfterValidator(plain_path)] = ""
+    """Path under which a proxy serves this, as `/dpk`; the proxy takes it away before it passes a request on."""
+    trust_proxy: bool = False
+    """Whether every request comes through a proxy of ours, whose `X-Forwarded-…` headers hold."""
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
     allowed_hosts: str = ""

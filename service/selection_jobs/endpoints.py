@@ -13,6 +13,7 @@ from service.parameters import NO_PARAMETERS, Parameters
 from service.problems import responses
 from service.selection_jobs import examples, service
 from service.selection_jobs.schemas import Job, JobList, Leaderboard, SelectionJobRequest
+from service.sub_path import Root
 
 router = APIRouter(prefix="/selection-jobs", tags=["selection jobs"])
 
@@ -49,11 +50,12 @@ def submit(
     request: Annotated[SelectionJobRequest, Body(openapi_examples=examples.REQUESTS)],
     response: Response,
     background: BackgroundTasks,
+    root: Root,
     idempotency_key: IdempotencyKey = None,
 ) -> Job:
     """Checks everything that can be checked before training; what is wrong is named field by field."""
     job = service.submit(request, idempotency_key)
-    response.headers["Location"] = job.links.self
+    response.headers["Location"] = root + job.links.self
     background.add_task(dispatch)
     return job
 

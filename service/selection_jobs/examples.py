@@ -71,6 +71,7 @@ JOB: dict[str, Any] = {
         {"stage": "deciding", "title": "Verdict", "done": 0, "total": 1, "state": "waiting"},
     ],
     "remaining_seconds": 84.5,
+    "waiting_for": None,
     "verdict": "Undecided: resnet20 leads, best with a chance of 71%; resnet8w8 may still be better.",
     "headline": "Undecided: resnet20 leads, best with a chance of 71%; resnet8w8 may still be better.",
     "notices": [],

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from dpk_core.protocol import NoticeLevel
 from dpk_core.spec import TaughtMethodName
-from service.schemas import Wire
+from service.schemas import Wire, WireRequest
 from service.selection_jobs.choices import PreparationKind, Student, Teacher
 from service.selection_jobs.trust_schemas import Trust
 
@@ -24,7 +24,7 @@ StepPurpose = Literal["explore", "confirm", "audit"]
 StageState = Literal["waiting", "running", "done", "failed", "stopped", "not_reached"]
 
 
-class Budget(Wire):
+class Budget(WireRequest):
     """How much may be spent. What is left out comes from the recipe."""
 
     epochs: int | None = Field(default=None, ge=2, le=1000, description="Epochs of a student's full training.")
@@ -60,7 +60,7 @@ class Budget(Wire):
     batch_size: int | None = Field(default=None, ge=1, le=4096, description="Pictures a training step; DPK needs 4.")
 
 
-class SelectionJobRequest(Wire):
+class SelectionJobRequest(WireRequest):
     """One question: which of these teachers should this student learn from, on this data?"""
 
     student: Student = Field(examples=["cifar/resnet8w4"], description="`model` or `model@weights`, or an object.")
@@ -80,7 +80,7 @@ class SelectionJobRequest(Wire):
 
 
 class Links(Wire):
-    """Where to go from a job; addresses are relative to the server."""
+    """Where to go from a job. Each is to be put behind the server's address, the path of that included."""
 
     self: str
     leaderboard: str
@@ -125,6 +125,9 @@ class Job(Wire):
     failure: str | None
     progress: list[StageProgress]
     remaining_seconds: float | None = Field(description="Estimate; None while nothing has been timed.")
+    waiting_for: str | None = Field(
+        default=None, description="What the job waits for that a person must see to, as a sentence."
+    )
     verdict: str | None = Field(description="The newest verdict in words, with its cautions.")
     headline: str = Field(
         description="What there is to say first: the failure, the cancellation, the verdict or what is going on."

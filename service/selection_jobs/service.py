@@ -114,7 +114,7 @@ def leaderboard(session: Session, job_id: str) -> schemas.Leaderboard:
     verdict = repository.newest_verdicts(session, [job_id]).get(job_id)
     return build_leaderboard(
         snapshot,
-        job_view(snapshot, verdict, health.slots(session)),
+        job_view(snapshot, verdict, health.slots(session), health.missing_worker(session)),
         current_verdict(snapshot, verdict),
         repository.measurements(session, snapshot),
         repository.evidence(session, snapshot),
@@ -125,8 +125,9 @@ def leaderboard(session: Session, job_id: str) -> schemas.Leaderboard:
 
 def _views(session: Session, jobs: list[SelectionJob]) -> list[schemas.Job]:
     verdicts = repository.newest_verdicts(session, [job.id for job in jobs])
-    slots = health.slots(session)
-    return [job_view(found, verdicts.get(found.job.id), slots) for found in repository.snapshots(session, jobs)]
+    slots, missing = health.slots(session), health.missing_worker(session)
+    found = repository.snapshots(session, jobs)
+    return [job_view(each, verdicts.get(each.job.id), slots, missing) for each in found]
 
 
 def _found(session: Session, job_id: str) -> SelectionJob:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from service.database.tables import Verdict
+from service.health import service as health
 from service.selection_jobs import schemas
 from service.selection_jobs.notices import cautions, job_notices
 from service.selection_jobs.progress import remaining_seconds, stages
@@ -29,8 +30,11 @@ def current_verdict(snapshot: Snapshot, verdict: Verdict | None) -> schemas.Verd
     return schemas.Verdict.model_validate({**verdict.document, "cautions": cautions(snapshot)})
 
 
-def job_view(snapshot: Snapshot, verdict: Verdict | None, slots: int) -> schemas.Job:
-    """The job with its progress and an estimate of the rest; `slots`: runs that live workers can carry out at once."""
+def job_view(snapshot: Snapshot, verdict: Verdict | None, slots: int, missing_worker: str | None) -> schemas.Job:
+    """The job with its progress and an estimate of the rest.
+
+    `slots`: runs that live workers can carry out at once; `missing_worker`: sentence about the kind that is not there.
+    """
     job = snapshot.job
     said = current_verdict(snapshot, verdict)
     words = None if said is None else verdict_sentences(said)
@@ -46,6 +50,9 @@ def job_view(snapshot: Snapshot, verdict: Verdict | None, slots: int) -> schemas
         failure=job.failure,
         progress=stages(snapshot),
         remaining_seconds=remaining_seconds(snapshot, slots),
+        waiting_for=missing_worker
+        if job.state in ("queued", "running") and not health.is_new(job.created_at)
+        else None,
         verdict=words,
         headline=headline(job.state, job.stage, job.finished_at, job.failure, words),
         notices=job_notices(snapshot),

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from client import sdk
+from client import watching
+from client.exit_codes import ExitCode
 from service.selection_jobs.schemas import Leaderboard
 from tests.unit.client.conftest import FakeServer, Outcome
 from tests.unit.web import sample
 
 Dpk = Callable[..., Outcome]
 JOB = f"/selection-jobs/{sample.JOB_ID}"
+PRINTABLE = "This must be printable ASCII characters, without spaces at its ends."
+ASKED = ("--student", "a/s", "--dataset", "digits", "--teacher", "a/t")
 
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sdk.time, "sleep", lambda _seconds: None)
+    monkeypatch.setattr(time, "sleep", lambda _seconds: None)
 
 
 class TestSubmit:
@@ -86,6 +90,47 @@ class TestSubmit:
         done = dpk("submit", "--student", "a/s", "--dataset", "digit", "--teacher", "a/t")
         assert (done.code, done.err) == (2, "dataset: There is no data set 'digit'.\n")
 
+    def test_quiet_prints_the_id_alone(self, server: FakeServer, dpk: Dpk) -> None:
+        server.answer("POST /selection-jobs", sample.job(), status=202)
+        assert dpk("submit", *ASKED, "--quiet").out == f"{sample.JOB_ID}\n"
+
+    @pytest.mark.parametrize(
+        ("options", "shown"),
+        [
+            ([], ["The job is finished.", "Take resnet20."]),
+            (["--quiet"], []),
+        ],
+    )
+    def test_wait_follows_to_the_end(self, server: FakeServer, dpk: Dpk, options: list[str], shown: list[str]) -> None:
+        server.answer("POST /selection-jobs", sample.job("queued", "queued"), status=202)
+        server.answer(f"GET {JOB}", sample.job(verdict="Take resnet20."))
+        done = dpk("submit", *ASKED, "--wait", *options)
+        assert done.code == 0
+        assert done.out.splitlines()[0] == sample.JOB_ID
+        assert done.out.splitlines()[1 if options else 2 :] == shown
+
+    def test_wait_ends_as_watch_does(self, server: FakeServer, dpk: Dpk) -> None:
+        server.answer("POST /selection-jobs", sample.job("queued", "queued"), status=202)
+        server.answer(f"GET {JOB}", sample.job("failed", "exploring", failure="Every arm failed."))
+        done = dpk("submit", *ASKED, "--wait", "--json")
+        assert (done.code, done.err) == (ExitCode.JOB_ENDED, "Every arm failed.\n")
+        assert json.loads(done.out)["state"] == "failed"
+
+    @pytest.mark.parametrize(
+        ("options", "sentence"),
+        [
+            (["--quiet", "--json"], "Give either --quiet or --json, not both.\n"),
+            (["--timeout", "3"], "--timeout is for following a job; give it with --wait.\n"),
+            (
+                ["--idempotency-key", "é"],
+                f"Idempotency-Key: {PRINTABLE}\n",
+            ),
+        ],
+    )
+    def test_what_does_not_go_together_is_one_sentence(self, dpk: Dpk, options: list[str], sentence: str) -> None:
+        done = dpk("submit", *ASKED, *options)
+        assert (done.code, done.err, done.out) == (ExitCode.WRONG_USE, sentence, "")
+
 
 class TestWatch:
     def test_prints_a_line_per_stage_and_the_verdict(self, server: FakeServer, dpk: Dpk) -> None:
@@ -117,17 +162,42 @@ class TestWatch:
         done = dpk("watch", sample.JOB_ID)
         assert (done.code, done.err) == (1, "Every arm failed.\n")
 
-    def test_an_unknown_job_ends_with_6(self, server: FakeServer, dpk: Dpk) -> None:
+    def test_an_unknown_job_is_nothing_found(self, server: FakeServer, dpk: Dpk) -> None:
         server.problem("GET /selection-jobs/nix", 404, "There is no selection job 'nix'.")
         done = dpk("watch", "nix")
-        assert (done.code, done.err) == (6, "There is no selection job 'nix'.\n")
+        assert (done.code, done.err) == (ExitCode.NOTHING_FOUND, "There is no selection job 'nix'.\n")
+
+    def test_a_restart_of_the_server_is_told_and_survived(
+        self, server: FakeServer, dpk: Dpk, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(watching, "NOTICED", 0.0)
+        server.answer(f"GET {JOB}", sample.job("running", "exploring"))
+        server.answer(f"GET {JOB}", "<html>Bad gateway</html>", "<html>Bad gateway</html>", status=502)
+        server.answer(f"GET {JOB}", sample.job(verdict="Take resnet20."))
+        done = dpk("watch", sample.JOB_ID)
+        assert (done.code, done.out.splitlines()[-1]) == (0, "Take resnet20.")
+        assert done.err.splitlines() == [
+            f"The server at {server.url} does not answer; trying again for up to 2 min 00 s.",
+            f"The server at {server.url} answers again.",
+        ]
+
+    def test_a_job_without_a_worker_says_so(self, server: FakeServer, dpk: Dpk) -> None:
+        waiting = "No training worker is there. Start one: dpk worker."
+        server.answer(f"GET {JOB}", sample.job("queued", "queued", waiting_for=waiting), sample.job())
+        assert waiting in dpk("watch", sample.JOB_ID).out.splitlines()
+
+    def test_a_time_limit_has_its_own_code(self, server: FakeServer, dpk: Dpk) -> None:
+        server.answer(f"GET {JOB}", sample.job("running", "exploring"))
+        done = dpk("watch", sample.JOB_ID, "--timeout", "0")
+        assert done.code == ExitCode.TIME_OUT
+        assert done.err == f"The job is running after 0 s; it goes on. Follow it again: dpk watch {sample.JOB_ID}\n"
 
     def test_ctrl_c_ends_with_130(self, server: FakeServer, dpk: Dpk, monkeypatch: pytest.MonkeyPatch) -> None:
         def interrupt(_seconds: float) -> None:
             raise KeyboardInterrupt
 
         server.answer(f"GET {JOB}", sample.job("running", "exploring"))
-        monkeypatch.setattr(sdk.time, "sleep", interrupt)
+        monkeypatch.setattr(time, "sleep", interrupt)
         assert dpk("watch", sample.JOB_ID).code == 130
 
 

@@ -10,11 +10,15 @@ from typing import Any, ClassVar
 import pytest
 from fastapi.testclient import TestClient
 
+from client.connection import NOT_FOUND
 from dpk_core.catalogue import datasets
 from migrations.commands import upgrade
 from service import problems
 from service.app import create_app
+from service.database.session import transaction
+from service.health import service as health
 from service.outbox import broker
+from service.runs.repository import put_worker
 from service.selection_jobs import service as selection_jobs
 from service.settings import Settings
 from tests.contract import job_driver as drive
@@ -91,7 +95,9 @@ class TestProblems:
 
     @pytest.mark.parametrize("path", ["", "/leaderboard", "/events", "/report"])
     def test_an_unknown_job(self, client: TestClient, path: str) -> None:
-        assert "'nope'" in problem(client.get(f"/selection-jobs/nope{path}"), 404)["detail"]
+        found = problem(client.get(f"/selection-jobs/nope{path}"), 404)
+        assert "'nope'" in found["detail"]
+        assert found["type"] == NOT_FOUND, "the client tells it from a wrong address by this"
 
 
 class TestSubmit:
@@ -158,6 +164,20 @@ class TestRead:
         assert [job["id"] for job in first["jobs"] + second["jobs"]] == ids[::-1]
         found = problem(client.get("/selection-jobs", params={"before": "nope"}), 422)
         assert found["errors"][0]["field"] == "before"
+
+    def test_a_job_that_nobody_works_at_says_what_is_missing(
+        self, client: TestClient, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path = client.post("/selection-jobs", json=REQUEST).headers["location"]
+        assert client.get(path).json()["waiting_for"] is None, "workers may be starting"
+        monkeypatch.setattr(health, "is_new", lambda _created_at: False)
+        for queues, slots, missing in (("", 0, "control"), ("control", 0, "training"), ("control,runs", 2, None)):
+            with transaction() as session:
+                put_worker(session, "w", queues=queues, slots=slots, device=None)
+            sentence = client.get(path).json()["waiting_for"]
+            assert sentence is None if missing is None else sentence.startswith(f"No {missing} worker is there")
+            assert (sentence or "No verdict yet") in client.get("/").text
+            assert sentence is None or sentence in client.get(f"/jobs/{path.rpartition('/')[2]}").text
 
     def test_a_leaderboard_before_anything_ran(self, client: TestClient) -> None:
         job_id = client.post("/selection-jobs", json=REQUEST).json()["id"]
@@ -251,7 +271,7 @@ class TestHealth:
     def test_work_without_a_worker_is_an_alarm(self, client: TestClient) -> None:
         drive.advance(client.post("/selection-jobs", json=REQUEST).json()["id"])
         (alarm,) = client.get("/readyz").json()["alarms"]
-        assert alarm.startswith("2 runs are queued, and no worker was heard of")
+        assert alarm.startswith("2 runs are queued, and no training worker was heard of")
 
     def test_a_database_without_tables(self, configure: Callable[..., Settings]) -> None:
         configure()
