@@ -27,7 +27,7 @@ class ExitCode(IntEnum):
     RUNNING = 7, "No answer yet; a job that may give one is running."
     TIME_OUT = 8, "The time given with --timeout is over; the job goes on."
     INTERRUPTED = 130, "Ctrl-C."
-    PIPE_CLOSED = 141, "Whoever read the output stopped reading, as in `dpk leaderboard ID | head -1`."
+    PIPE_CLOSED = 141, "The program that reads the output stopped reading."
 
 
 def for_help() -> str:
