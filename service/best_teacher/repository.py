@@ -76,6 +76,7 @@ def finished_jobs(session: Session, question: Question) -> list[Finished]:
         )
         for job_id, finished_at, plan, verdict in rows
         for by_teacher in [seeds.get(job_id, [])]
+        if finished_at is not None
     ]  # fmt: skip
 
 

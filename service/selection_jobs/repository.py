@@ -58,7 +58,7 @@ def add_key(session: Session, key: str, request_hash: str, job_id: str) -> None:
 def move_key(session: Session, key: str, old: str, new: str) -> bool:
     """Binds the key to another job; False when it does not stand for the job `old` any more."""
     moved = update(IdempotencyKey).where(IdempotencyKey.key == key, IdempotencyKey.job_id == old)
-    return bool(session.execute(moved.values(job_id=new, created_at=utc_now())).rowcount)
+    return session.scalar(moved.values(job_id=new, created_at=utc_now()).returning(IdempotencyKey.key)) is not None
 
 
 def snapshots(session: Session, jobs: Sequence[SelectionJob]) -> list[Snapshot]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import random
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import func, select
 
+from dpk_core.catalogue import datasets
 from dpk_core.catalogue.datasets import dataset_card
 from dpk_core.spec import RunSpec
 from service.database.session import reading, transaction
@@ -47,6 +49,18 @@ class TestSubmit:
         with pytest.raises(Rejected, match="another request") as refused:
             drive.submit(drive.request(seeds=3), key="k")
         assert refused.value.errors[0].field == "Idempotency-Key"
+
+    def test_replays_on_changed_data_that_overtake_each_other_make_one_new_job(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        first = drive.submit(key="k")
+        monkeypatch.setattr(datasets, "DIGITS", replace(datasets.DIGITS, fingerprint="sha256:other"))
+        with ThreadPoolExecutor(4) as pool:
+            ids = set(pool.map(lambda _: drive.submit(key="k"), range(4)))
+        assert len(ids) == 1
+        assert first not in ids
+        with reading() as session:
+            assert session.scalar(select(func.count()).select_from(SelectionJob)) == 2
 
     def test_requests_that_overtake_each_other_make_one_job(self) -> None:
         with ThreadPoolExecutor(8) as pool:
