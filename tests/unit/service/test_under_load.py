@@ -10,11 +10,13 @@ from typing import Any
 import anyio
 import httpx
 import pytest
+import uvicorn
 from anyio import to_thread
 from fastapi.testclient import TestClient
 from sqlalchemy import exc, text
 
 from migrations.commands import upgrade
+from service.__main__ import Server
 from service.app import create_app
 from service.database import session
 from service.database.faults import is_away
@@ -150,6 +152,18 @@ def busy(ask: Callable[[httpx.AsyncClient], Awaitable[None]]) -> None:
                 release.set()
 
     anyio.run(main)
+
+
+def test_as_many_threads_as_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def nothing(*_arguments: object) -> None:
+        pass
+
+    async def started() -> float:
+        await Server(uvicorn.Config(create_app()), threads=7).startup()
+        return to_thread.current_default_thread_limiter().total_tokens
+
+    monkeypatch.setattr(uvicorn.Server, "startup", nothing)
+    assert anyio.run(started) == 7
 
 
 class TestHealth:
