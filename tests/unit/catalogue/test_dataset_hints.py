@@ -60,6 +60,15 @@ def test_a_data_root_that_is_not_there_is_said(tmp_path: Path) -> None:
     assert nearest == "digits"
 
 
+def test_a_data_root_that_cannot_be_read_is_said(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: object) -> None:
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    message, _ = refused("folder/flowrs", root)
+    assert message.endswith("DPK_DATA_ROOT (the folder data) cannot be read on the server: Permission denied.")
+
+
 @pytest.mark.parametrize("name", ["imagenet/flowers", "parquet/flowers", "npz/flowers"])
 def test_another_kind_of_the_same_name_is_offered(root: Path, name: str) -> None:
     message, nearest = refused(name, root)
@@ -76,7 +85,8 @@ def test_a_name_without_a_kind_is_told_the_kinds(root: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["folder/", "npz/", "folder/../data", "npz/../secret", "folder/a\0b", "folder/.flowers"]
+    "name",
+    ["folder/", "npz/", "folder/../data", "npz/../secret", "folder/a\0b", "folder/.flowers", "folder/" + 190 * "é"],
 )
 def test_a_name_cannot_leave_the_data_root(root: Path, name: str) -> None:
     write_npz(root.parent, "secret")
