@@ -162,6 +162,12 @@ class TestWatch:
         done = dpk("watch", sample.JOB_ID)
         assert (done.code, done.err) == (1, "Every arm failed.\n")
 
+    def test_a_cancelled_job_ends_with_its_sentence(self, server: FakeServer, dpk: Dpk) -> None:
+        server.answer(f"GET {JOB}", sample.job("cancelled", "exploring"))
+        done = dpk("watch", sample.JOB_ID)
+        assert done.code == 1
+        assert done.err.startswith("Cancelled by request on 23 Nov 2026, 09:34 UTC, while short trainings")
+
     def test_an_unknown_job_is_nothing_found(self, server: FakeServer, dpk: Dpk) -> None:
         server.problem("GET /selection-jobs/nix", 404, "There is no selection job 'nix'.")
         done = dpk("watch", "nix")
@@ -234,6 +240,34 @@ class TestLeaderboard:
         out = dpk("leaderboard", sample.JOB_ID).out
         assert "resnet20@file:mine/t.safetensors, taken as it is, 0.4\N{NO-BREAK SPACE}s" in out
         assert "resnet14, 8 epochs of training, 12\N{NO-BREAK SPACE}s" in out
+
+    def test_notices_and_cautions_are_said(self, server: FakeServer, dpk: Dpk) -> None:
+        server.answer(f"GET {JOB}/leaderboard", sample.with_notices())
+        lines = dpk("leaderboard", sample.JOB_ID).out.splitlines()
+        for line in (
+            "resnet14: The teacher tells the classes no better than chance.",
+            "resnet14: Teacher: the head was drawn anew.",
+            "Caution: resnet14 has learned nothing.",
+            "The limit of 5 trainings (budget.runs) cut the job short.",
+        ):
+            assert lines.count(line) == 1
+
+    def test_a_job_that_waits_has_no_empty_columns_and_tables(self, server: FakeServer, dpk: Dpk) -> None:
+        server.answer(f"GET {JOB}/leaderboard", sample.leaderboard("queued"))
+        out = dpk("leaderboard", sample.JOB_ID).out
+        assert out.splitlines()[1].split() == ["teacher", "status"]
+        assert "–" not in out
+        assert "cheaper rule" not in out
+        assert "training spent" not in out
+
+    def test_rows_that_failed_alike_are_said_together(self, server: FakeServer, dpk: Dpk) -> None:
+        board = sample.leaderboard("exploring")
+        failed = {"status": "failed", "reason": "The preparation failed: The data are gone."}
+        rows = [row.model_copy(update=failed) for row in board.rows[:2]]
+        server.answer(f"GET {JOB}/leaderboard", board.model_copy(update={"rows": rows}))
+        out = dpk("leaderboard", sample.JOB_ID).out
+        assert out.count("The data are gone.") == 1
+        assert f"{rows[0].label} and {rows[1].label}: The preparation failed: The data are gone." in out
 
     def test_json_is_the_whole_document(self, server: FakeServer, dpk: Dpk) -> None:
         server.answer(f"GET {JOB}/leaderboard", sample.leaderboard())

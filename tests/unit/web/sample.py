@@ -20,6 +20,7 @@ from service.selection_jobs.schemas import (
     Leaderboard,
     Ledger,
     Links,
+    Notice,
     PreparedTeacher,
     Purposes,
     Round,
@@ -170,6 +171,23 @@ def with_weights() -> Leaderboard:
     started = StartingWeights(weights="pretrained", identity="resnet18.a1_in1k, timm 1.0.31")
     setup = board.setup.model_copy(update={"student_weights": started})
     return board.model_copy(update={"rows": rows, "setup": setup})
+
+
+def with_notices() -> Leaderboard:
+    """The finished job's leaderboard, had a limit cut it short and one teacher learned nothing."""
+    board = leaderboard()
+    assert board.verdict is not None
+    blind = Notice(level="warning", message="The teacher tells the classes no better than chance.")
+    head = Notice(level="info", message="Teacher: the head was drawn anew.")
+    rows = [row.model_copy(update={"notices": [blind, head] if row.label == "resnet14" else []}) for row in board.rows]
+    limit = Notice(level="warning", message="The limit of 5 trainings (budget.runs) cut the job short.")
+    return board.model_copy(
+        update={
+            "rows": rows,
+            "verdict": board.verdict.model_copy(update={"cautions": ["resnet14 has learned nothing."]}),
+            "job": board.job.model_copy(update={"notices": [limit]}),
+        }
+    )
 
 
 def _standing(row: Row) -> float:

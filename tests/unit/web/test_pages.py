@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from html.parser import HTMLParser
 from typing import Literal
 
@@ -161,6 +162,47 @@ class TestJobPage:
         # Two scatters, six learning curves, two shares, the teachers, the ledger.
         assert len(charts) == 12
         assert all(chart["role"] == "img" and len(chart["aria-label"] or "") > 20 for chart in charts)
+
+    @pytest.mark.parametrize("draw", [pages.job_page, pages.report_page])
+    def test_notices_and_cautions_stand_where_they_belong(self, draw: Callable[[Leaderboard], str]) -> None:
+        html = draw(sample.with_notices())
+        assert html.count("resnet14 has learned nothing.") == 1
+        assert html.count("cut the job short.") == 1
+        (row,) = [row for row in re.findall(r"<tr role=\"row\" class=.*?</tr>", html, re.DOTALL) if "chance." in row]
+        assert "<span>resnet14 " in row
+        assert row.index("no better than chance.") < row.index("1 note</summary>") < row.index("drawn anew")
+        headline = html.partition('<section id="headline">')[2].partition("</section>")[0]
+        assert "<strong>Caution:</strong> resnet14 has learned nothing." in headline
+
+    def test_columns_and_sections_without_a_value_are_left_out(self) -> None:
+        html = pages.job_page(sample.leaderboard("queued"))
+        head = html.partition("<thead")[2].partition("</thead>")[0]
+        assert [name for name in ("Teacher", "Status") if f">{name}</th>" in head] == ["Teacher", "Status"]
+        assert head.count("</th>") == 2
+        for section in ("correlation", "fidelity", "rivals", "learning", "rounds", "ledger", "by-seed", "notices"):
+            assert f'id="{section}"' not in html
+        assert "–" not in _Tags(html).text
+        later = pages.job_page(sample.leaderboard("exploring"))
+        assert 'id="by-seed"' in later
+        assert ">Test</th>" not in later
+
+    def test_a_queued_job_has_not_started(self) -> None:
+        text = _page(sample.leaderboard("queued")).text
+        assert "submitted 23 Nov 2026, 09:30 UTC" in text
+        assert "started" not in text
+
+    def test_the_stages_of_a_failed_job_are_not_green(self) -> None:
+        board = sample.leaderboard("exploring", state="failed")
+        ended = [
+            stage.model_copy(update={"state": state})
+            for stage, state in zip(board.job.progress, ("done", "failed", "not_reached", "not_reached"), strict=True)
+        ]
+        page = _page(board.model_copy(update={"job": board.job.model_copy(update={"progress": ended})}))
+        states = [
+            has["class"] for tag, has in page.tags if tag == "div" and (has.get("class") or "").startswith("stage ")
+        ]
+        assert states == ["stage stage-done"] * 2 + ["stage stage-failed"] + ["stage stage-not_reached"] * 2
+        assert "not reached" in page.text
 
     def test_one_seed_has_no_spread(self) -> None:
         text = _page(sample.leaderboard("finished", seeds=1)).text
