@@ -19,7 +19,10 @@ _PATIENCE = 3
 
 
 def demo(home: Home = HOME_DEFAULT, as_json: AsJson = False) -> None:
-    """Which teacher for a tiny student on real handwritten digits? Starts a server of its own and stops it."""
+    """Choose a teacher for a tiny student on real digits.
+
+    Starts a server of its own, asks which of five teachers to take, shows the answer and stops the server.
+    """
     environment = environment_for(home, HOST, claim_port(HOST, 0))
     migrate(environment, quiet=True)
     with (
@@ -32,9 +35,9 @@ def demo(home: Home = HOME_DEFAULT, as_json: AsJson = False) -> None:
             teachers = len(DEMO_JOB.teachers)
             say(out, f"Which of {teachers} teachers should {DEMO_JOB.student} learn {DEMO_JOB.dataset} from?")
             say(out, f"Page while this runs: {client.base_url}{job.links.page}", whole=True)
-            job = follow(out, client.watch(job.id), tend=supervisor.tend)
+            job = follow(out, client.watch(job.id, while_away=supervisor.tend), tend=supervisor.tend)
         else:
-            for moment in client.watch(job.id):
+            for moment in client.watch(job.id, while_away=supervisor.tend):
                 supervisor.tend()
                 job = moment
         raise_if_ended(job)

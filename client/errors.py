@@ -2,27 +2,40 @@
 
 ClientError
 ├── ServerUnreachable   nothing answers at the address
+│   └── ForeignAnswer   something else than a DPK Select server answers
+├── VersionMismatch     the server is of another version than the client
 ├── ServerProblem       the server answered with a problem
 │   └── NothingFound    … namely that there is no such thing
 ├── InputFault          what was typed cannot work
-└── JobEnded            the job ended without a result
+├── JobEnded            the job ended without a result
+├── TimeIsOver          the job did not end in the time that was given
+└── PipeClosed          whoever read the output stopped reading
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from client.exit_codes import ExitCode
 from service.schemas import FieldError, Problem
 
 
 class ClientError(Exception):
     """Base of the client's errors. `exit_code`: how the command ends on it."""
 
-    exit_code = 2
+    exit_code = ExitCode.WRONG_USE
 
 
 class ServerUnreachable(ClientError):
     """Nothing answers at the address."""
+
+
+class ForeignAnswer(ServerUnreachable):
+    """What answers is no DPK Select server: another program, or a proxy in its place."""
+
+
+class VersionMismatch(ClientError):
+    """The server is of another version than the client."""
 
 
 class ServerProblem(ClientError):
@@ -36,7 +49,7 @@ class ServerProblem(ClientError):
 class NothingFound(ServerProblem):
     """The server knows no such thing."""
 
-    exit_code = 1
+    exit_code = ExitCode.NOTHING_FOUND
 
 
 class InputFault(ClientError):
@@ -53,7 +66,19 @@ class InputFault(ClientError):
 class JobEnded(ClientError):
     """The job failed or was cancelled."""
 
-    exit_code = 1
+    exit_code = ExitCode.JOB_ENDED
+
+
+class TimeIsOver(ClientError):
+    """The job did not end in the time that was given; it goes on."""
+
+    exit_code = ExitCode.TIME_OUT
+
+
+class PipeClosed(ClientError):
+    """Whoever read the output stopped reading. Nothing is said about it."""
+
+    exit_code = ExitCode.PIPE_CLOSED
 
 
 def _sentence(problem: Problem) -> str:

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import time
 import uuid
-from collections.abc import Iterator, Mapping
-from typing import Self, TypeVar
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
 import httpx
 from pydantic import ValidationError
 
-from client.errors import NothingFound, ServerProblem, ServerUnreachable
+from client.address import DEFAULT_SERVER
+from client.connection import SECONDS, Ask, Connection
+from client.errors import InputFault
+from client.watching import PATIENCE, Watch, watch
 from service.best_teacher.schemas import BestTeacher
 from service.calibration.schemas import Calibration
-from service.schemas import Problem, Wire
-from service.selection_jobs.schemas import Job, JobList, JobState, Leaderboard, SelectionJobRequest
-
-DEFAULT_SERVER = "http://127.0.0.1:8000"
-FINAL_STATES: frozenset[JobState] = frozenset({"finished", "failed", "cancelled"})
-_RETRIED_STATUSES = frozenset({502, 503, 504})
+from service.schemas import Wire
+from service.selection_jobs.schemas import Job, JobList, Leaderboard, SelectionJobRequest
+from service.validation import field_errors
 
 W = TypeVar("W", bound=Wire)
 
@@ -38,16 +37,19 @@ class Client:
         transport: httpx.BaseTransport | None = None,
         attempts: int = 4,
         pause: float = 0.3,
+        proxies: bool = True,
     ) -> None:
-        """`pause`: seconds before the second attempt; doubled before each further one."""
-        self._http = httpx.Client(base_url=base_url, transport=transport, timeout=30.0)
-        self._attempts = attempts
-        self._pause = pause
+        """`base_url` may leave out `http://` and may have a path. `pause`: seconds before the second attempt; doubled
+        before each further one. `proxies`: whether to use the environment's; this machine is reached without.
+
+        Raises InputFault when the address, or a proxy or certificate variable of the environment, cannot be used.
+        """
+        self._connection = Connection(base_url, transport=transport, attempts=attempts, pause=pause, proxies=proxies)
 
     @property
     def base_url(self) -> str:
-        """The server's address without a trailing slash."""
-        return str(self._http.base_url).rstrip("/")
+        """The server's address without trailing slash, user name and password; links in answers are relative to it."""
+        return self._connection.address
 
     def __enter__(self) -> Self:
         """Opens nothing: connections are made with the first request."""
@@ -55,34 +57,47 @@ class Client:
 
     def __exit__(self, *_error: object) -> None:
         """Closes the connections."""
-        self._http.close()
+        self._connection.close()
 
-    def submit(self, request: SelectionJobRequest, *, idempotency_key: str | None = None) -> Job:
-        """Asks a question. The same key with the same request gives the same job; without one a new key is drawn."""
-        headers = {"Idempotency-Key": idempotency_key or str(uuid.uuid4())}
-        body = request.model_dump(mode="json", exclude_defaults=True)
+    def submit(
+        self,
+        request: SelectionJobRequest | Mapping[str, Any] | None = None,
+        *,
+        idempotency_key: str | None = None,
+        **fields: Any,
+    ) -> Job:
+        """Asks a question: a SelectionJobRequest, a dict of its fields, or the fields as keyword arguments.
+
+        The same key with the same request gives the same job; without one a new key is drawn. Raises InputFault.
+        """
+        body = _request(request, fields).model_dump(mode="json", exclude_defaults=True)
+        headers = {"Idempotency-Key": _key(idempotency_key)}
         return self._ask(Job, "POST", "/selection-jobs", json=body, headers=headers)
 
     def jobs(self, *, before: str | None = None) -> JobList:
         """Jobs, newest first; `before`: `next_before` of the page before."""
-        return self._ask(JobList, "GET", "/selection-jobs", params={} if before is None else {"before": before})
+        params = {} if before is None else {"before": before}
+        return self._ask(JobList, "GET", "/selection-jobs", params=params)
 
     def job(self, job_id: str) -> Job:
         """A job as it is now."""
-        return self._ask(Job, "GET", f"/selection-jobs/{quote(job_id, safe='')}")
+        return self._ask(Job, "GET", _path(job_id))
 
     def leaderboard(self, job_id: str) -> Leaderboard:
         """Everything known about a job."""
-        return self._ask(Leaderboard, "GET", f"/selection-jobs/{quote(job_id, safe='')}/leaderboard")
+        return self._ask(Leaderboard, "GET", _path(job_id, "/leaderboard"))
 
     def cancel(self, job_id: str) -> Job:
         """Asks a job to stop; it shows `cancelled` once its processes are gone."""
-        return self._ask(Job, "POST", f"/selection-jobs/{quote(job_id, safe='')}/cancel")
+        return self._ask(Job, "POST", _path(job_id, "/cancel"))
 
     def best_teacher(
         self, student: str, dataset: str, *, method: str | None = None, stamp: str | None = None
     ) -> BestTeacher:
-        """What the newest finished job says about a student on a data set; `stamp`: under that protocol."""
+        """The best-founded answer of the finished jobs about a student on a data set; `stamp`: under that protocol.
+
+        Raises NothingFound where there is none; its `problem.type` ends in `:running` where a job is under way.
+        """
         given = {"student": student, "dataset": dataset, "method": method, "stamp": stamp}
         params = {name: value for name, value in given.items() if value is not None}
         return self._ask(BestTeacher, "GET", "/best-teacher", params=params)
@@ -94,26 +109,34 @@ class Client:
 
     def report(self, job_id: str) -> str:
         """The leaderboard as one self-contained HTML file."""
-        return self._send("GET", f"/selection-jobs/{quote(job_id, safe='')}/report").text
+        return self._connection.send(Ask(method="GET", path=_path(job_id, "/report"))).text
 
     def is_ready(self) -> bool:
         """Whether the server can serve requests now; a single try, False when nothing answers."""
-        try:
-            return self._http.get("/readyz", timeout=5.0).is_success
-        except httpx.TransportError:
-            return False
+        return self._connection.answers("/readyz", seconds=5.0)
 
-    def watch(self, job_id: str, *, every: float = 1.0) -> Iterator[Job]:
+    def watch(
+        self,
+        job_id: str,
+        *,
+        every: float = 1.0,
+        timeout: float | None = None,
+        patience: float = PATIENCE,
+        notice: Callable[[str], None] = lambda _sentence: None,
+        while_away: Callable[[], None] = lambda: None,
+    ) -> Iterator[Job]:
         """The job again and again, every `every` seconds, until it is over; the last one is in a final state.
 
-        Polls: an answer is small, and a poll survives restarts of the server and proxies that cut streams.
+        After `timeout` seconds raises TimeIsOver; the job goes on. The server may be away for `patience`
+        seconds: `notice` is told in one sentence when it is away and when it is back, and `while_away` is
+        called meanwhile. Polls: an answer is small, and a poll survives restarts and proxies that cut streams.
         """
-        while True:
-            job = self.job(job_id)
-            yield job
-            if job.state in FINAL_STATES:
-                return
-            time.sleep(every)
+        how = Watch(every=every, timeout=timeout, patience=patience, notice=notice, while_away=while_away)
+
+        def look(seconds: float) -> Job:
+            return self._ask(Job, "GET", _path(job_id), seconds=min(SECONDS, seconds), attempts=1)
+
+        return watch(look, how, self.base_url)
 
     def _ask(
         self,
@@ -124,52 +147,40 @@ class Client:
         json: object = None,
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None,
+        attempts: int | None = None,
+        seconds: float = SECONDS,
     ) -> W:
-        answer = self._send(method, path, json=json, headers=headers, params=params)
-        try:
-            return kind.model_validate_json(answer.content)
-        except ValidationError:
-            raise ServerUnreachable(
-                f"What answers at {self.base_url} is not a DPK Select server of this version; check --server."
-            ) from None
-
-    def _send(
-        self,
-        method: str,
-        path: str,
-        *,
-        json: object = None,
-        headers: Mapping[str, str] | None = None,
-        params: Mapping[str, str] | None = None,
-    ) -> httpx.Response:
-        for attempt in range(self._attempts):
-            if attempt:
-                time.sleep(self._pause * 2 ** (attempt - 1))
-            last = attempt == self._attempts - 1
-            try:
-                answer = self._http.request(method, path, json=json, headers=headers, params=params)
-            except httpx.UnsupportedProtocol:
-                raise ServerUnreachable(f"{self.base_url!r} is no address of a server; try {DEFAULT_SERVER}.") from None
-            except httpx.TransportError as error:
-                if last:
-                    raise ServerUnreachable(
-                        f"Nothing answers at {self.base_url}; start one with `dpk serve` or name one with --server."
-                    ) from error
-                continue
-            if answer.status_code not in _RETRIED_STATUSES or last:
-                break
-        if answer.is_error:
-            raise _problem(answer)
-        return answer
-
-
-def _problem(answer: httpx.Response) -> ServerProblem:
-    try:
-        problem = Problem.model_validate_json(answer.content)
-    except ValidationError:
-        title = answer.reason_phrase or "Error"
-        detail = (
-            f"The server answered {answer.status_code} {title} to {answer.request.method} {answer.request.url.path}."
+        ask = Ask(
+            method=method, path=path, json=json, headers=headers, params=params, attempts=attempts, seconds=seconds
         )
-        problem = Problem(type="about:blank", title=title, status=answer.status_code, detail=detail)
-    return NothingFound(problem) if problem.status == 404 else ServerProblem(problem)
+        return self._connection.read(kind, ask)
+
+
+def _request(request: SelectionJobRequest | Mapping[str, Any] | None, fields: Mapping[str, Any]) -> SelectionJobRequest:
+    if isinstance(request, SelectionJobRequest) and not fields:
+        return request
+    if not (request is None or (isinstance(request, Mapping) and not fields)):
+        raise InputFault(
+            "submit takes one SelectionJobRequest, or one dict of its fields, or the fields as keyword arguments: "
+            "submit(student=…, dataset=…, teachers=[…])."
+        )
+    try:
+        return SelectionJobRequest.model_validate(dict(fields if request is None else request))
+    except ValidationError as error:
+        raise InputFault.because(field_errors(dict(finding) for finding in error.errors())) from None
+
+
+def _key(given: str | None) -> str:
+    if given is None:
+        return str(uuid.uuid4())
+    if not (given and given.isascii() and given.isprintable() and given == given.strip()):
+        raise InputFault("Idempotency-Key: This must be printable ASCII characters, without spaces at its ends.")
+    return given
+
+
+def _path(job_id: str, below: str = "") -> str:
+    """The path of a job. An id is one segment of it, whatever its characters."""
+    segment = quote(job_id, safe="")
+    if not segment.strip("."):
+        raise InputFault(f"{job_id!r} is no job; give the id that `dpk submit` printed.")
+    return f"/selection-jobs/{segment}{below}"

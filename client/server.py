@@ -38,7 +38,11 @@ def serve(
     home: Home = HOME_DEFAULT,
     no_worker: Annotated[bool, typer.Option("--no-worker", help="API and pages only.")] = False,
 ) -> None:
-    """Keep API, pages and workers up until Ctrl-C; needs no other server."""
+    """Run API, pages and workers until Ctrl-C.
+
+    Needs no other server: database and queue are files under --home, unless DPK_DATABASE_URL and DPK_BROKER_URL say
+    otherwise.
+    """
     environment = environment_for(home, host, claim_port(host, port))
     parts = [API] if no_worker else [API, CONTROL, RUNS]
     migrate(environment, quiet=True)
@@ -53,7 +57,10 @@ def worker(
     queues: Annotated[Queues, typer.Option(help="What to take on.")] = Queues.RUNS,
     home: Home = HOME_DEFAULT,
 ) -> None:
-    """Run one worker process in the foreground, for more machines or more GPUs on the same store."""
+    """Run one worker process, until Ctrl-C.
+
+    For more machines or more GPUs on the same store.
+    """
     _become("worker", "--queues", queues.value, home=home)
 
 
@@ -82,7 +89,7 @@ def up(
     supervisor = Supervisor(
         parts, environment, log_folder=log_folder, patience=patience, notice=lambda sentence: say(tell, sentence)
     )
-    with supervisor, Client(address) as client:
+    with supervisor, Client(address, proxies=False) as client:
         deadline = time.monotonic() + READY_SECONDS
         while not client.is_ready():
             if time.monotonic() > deadline:

@@ -25,7 +25,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "is_ready": {
         "status": "ready",
         "parts": ["database", "schema", "broker"],
-        "alarms": ["3 runs are queued, and no worker was heard of in the last 30 s. Start one: dpk worker."],
+        "alarms": ["3 runs are queued, and no training worker was heard of in the last 30 s. Start one: dpk worker."],
     },
 }
 """An example of each operation's answer. FastAPI would drop every null from it, and it would not fit its schema."""

@@ -6,9 +6,15 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Wire(BaseModel):
-    """Base of everything that crosses HTTP: unknown names are errors, so that a typo is not silently ignored."""
+    """Base of answers: unknown fields are ignored, so that clients read the answers of newer servers."""
 
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
+
+
+class WireRequest(Wire):
+    """Base of requests: unknown fields are errors, so that a typing error is not silently ignored."""
+
+    model_config = ConfigDict(extra="forbid")
 
 
 class FieldError(Wire):

@@ -16,7 +16,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,20 @@ def split_weights(name: str) -> tuple[str, str]:
 def join_weights(model: str, weights: str) -> str:
     """The one name of a model with these weights."""
     return model if weights == RANDOM else f"{model}@{weights}"
+
+
+def word_for(model: str, start: Start | None) -> str:
+    """The word by which these weights of a model are named; None: random ones. Of what is no longer published,
+    `pretrained`."""
+    if start is None:
+        return RANDOM
+    if start.source == "file":
+        return FILE + start.name
+    tags: dict[str, Published] = {}
+    with suppress(InvalidRequest):  # a model of an earlier version of the library
+        tags = weights_card(model, "weights").published
+    others = [tag for tag, each in tags.items() if each.name == start.name][:1]
+    return PRETRAINED if others == list(tags)[: len(others)] else others[0]
 
 
 def find_weights(model: str, weights: str, root: Path | None, field: str) -> FoundWeights | None:

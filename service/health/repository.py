@@ -19,10 +19,10 @@ def runs_in(session: Session, state: str) -> int:
     return session.scalar(select(func.count()).select_from(Run).where(Run.state == state)) or 0
 
 
-def workers_seen(session: Session, within_seconds: float) -> int:
-    """How many workers were heard of in the last `within_seconds`, by the database's clock."""
+def queues_served(session: Session, within_seconds: float) -> set[str]:
+    """The queues of the workers that were heard of in the last `within_seconds`, by the database's clock."""
     fresh = Worker.seen_epoch > epoch_now() - within_seconds
-    return session.scalar(select(func.count()).select_from(Worker).where(fresh)) or 0
+    return {queue for queues in session.scalars(select(Worker.queues).where(fresh)) for queue in queues.split(",")}
 
 
 def slots(session: Session, within_seconds: float) -> int:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from kombu.exceptions import KombuError
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from service.database.session import reading
+from service.database.faults import FAULTS
+from service.database.session import prompt_reading
 from service.database.tables import SCHEMA_REVISION
+from service.database.types import utc_now
 from service.health import repository
 from service.health.schemas import Readiness
 from service.outbox.broker import producer
@@ -27,16 +30,31 @@ def readiness() -> Readiness:
 def alarms() -> list[str]:
     """Work that waits while nobody takes it: a broker may answer pings while a worker consumes nothing."""
     silence = _silence()
-    with reading() as session:
+    with prompt_reading() as session:
         waiting = repository.runs_in(session, "queued")
         running = repository.runs_in(session, "running")
-        workers = repository.workers_seen(session, silence)
+        served = repository.queues_served(session, silence)
     runs = "1 run is" if waiting == 1 else f"{waiting} runs are"
-    if waiting and not workers:
-        return [f"{runs} queued, and no worker was heard of in the last {silence:.0f} s. Start one: dpk worker."]
+    if waiting and "runs" not in served:
+        return [
+            f"{runs} queued, and no training worker was heard of in the last {silence:.0f} s. Start one: dpk worker."
+        ]
     if waiting and not running:
         return [f"{runs} queued, and none is running although a worker is alive. Look at its log if this stays."]
     return []
+
+
+def missing_worker(session: Session) -> str | None:
+    """The kind of worker that is not there and without which no job goes on, as a sentence."""
+    served = repository.queues_served(session, _silence())
+    if "control" not in served:
+        return "No control worker is there to plan the trainings. Start one: dpk worker --queues control."
+    return None if "runs" in served else "No training worker is there. Start one: dpk worker."
+
+
+def is_new(created_at: datetime) -> bool:
+    """Whether workers that were started together with what was made at `created_at` may not have been heard of yet."""
+    return (utc_now() - created_at).total_seconds() < _silence()
 
 
 def slots(session: Session) -> int:
@@ -51,12 +69,13 @@ def _silence() -> float:
 
 def _schema_error() -> FieldError | None:
     try:
-        with reading() as session:
+        with prompt_reading() as session:
             revision = repository.schema_revision(session)
-    except DBAPIError as error:
-        missing = "alembic_version" in str(error.orig)
+    except FAULTS as error:
+        cause = getattr(error, "orig", error)
+        missing = "alembic_version" in str(cause)
         return _not_migrated("empty") if missing else FieldError(
-            field="database", message=f"The database cannot be reached ({type(error.orig).__name__})."
+            field="database", message=f"The database cannot be reached ({type(cause).__name__})."
         )  # fmt: skip
     return None if revision == SCHEMA_REVISION else _not_migrated(revision or "empty")
 
@@ -69,7 +88,7 @@ def _not_migrated(revision: str) -> FieldError:
 def _broker_error() -> FieldError | None:
     try:
         with producer().connection_for_write() as connection:
-            connection.ensure_connection(max_retries=1, timeout=2)
+            connection.ensure_connection(max_retries=1, interval_start=0, timeout=2)
     except (KombuError, OSError) as error:
         return FieldError(field="broker", message=f"The broker cannot be reached ({type(error).__name__}).")
     return None

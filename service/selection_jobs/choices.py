@@ -21,13 +21,13 @@ from pydantic_core import PydanticCustomError
 
 from dpk_core.catalogue.names import canonical
 from dpk_core.catalogue.weights import RANDOM, join_weights, split_weights
-from service.schemas import Wire
+from service.schemas import WireRequest
 
 PreparationKind = Literal["train", "as_is", "head", "fine_tune"]
 """Trained from random weights; taken as they are; a new head trained on a body that stays; trained on as a whole."""
 
 
-class ModelChoice(Wire):
+class ModelChoice(WireRequest):
     """A model and its weights."""
 
     model_config = ConfigDict(frozen=True)

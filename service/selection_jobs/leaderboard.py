@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean, stdev
 
-from dpk_core.catalogue.weights import FILE, PRETRAINED, RANDOM
+from dpk_core.catalogue.weights import word_for
 from dpk_core.codec import to_json
 from dpk_core.selection.knowledge import Arm, Knowledge
 from dpk_core.selection.outlook import outlook
@@ -20,6 +20,7 @@ from service.selection_jobs import schemas
 from service.selection_jobs.curves import Measurements, curves
 from service.selection_jobs.evidence import Evidence, knowledge
 from service.selection_jobs.ledger import ledger, row_seconds
+from service.selection_jobs.notices import row_notices
 from service.selection_jobs.plan import Plan
 from service.selection_jobs.snapshot import ArmRuns, Snapshot
 from service.selection_jobs.trials import job_question, row_scores
@@ -78,7 +79,7 @@ def _rounds(snapshot: Snapshot) -> list[schemas.Round]:
 
 def _setup(plan: Plan) -> schemas.Setup:
     return schemas.Setup(
-        student_weights=_weights(plan.student_start),
+        student_weights=_weights(plan.student, plan.student_start),
         recipe=plan.student_recipe.name,
         learning_rate=plan.student_recipe.learning_rate,
         batch_size=plan.student_recipe.batch_size,
@@ -90,6 +91,7 @@ def _setup(plan: Plan) -> schemas.Setup:
         seeds=list(plan.seeds),
         train_pictures=plan.train_pictures,
         data_fingerprint=plan.data_fingerprint,
+        data_notes=list(plan.data_notes),
         training_version=plan.version,
     )
 
@@ -110,15 +112,8 @@ def _beliefs(known: Knowledge) -> _Beliefs:
 
 
 def _order(belief: Posterior) -> tuple[str | None, ...]:
-    """Best expected first; of equals, the more accurate teacher, then by name. The arm without a teacher has a place
-    once it was trained."""
-
-    def place(index: int) -> tuple[float, float, str]:
-        arm = belief.arms[index]
-        return -round(float(belief.mean_A[index]), 9), -(arm.teacher_accuracy or 0.0), arm.teacher or ""
-
-    ordered = [belief.arms[index] for index in sorted(range(len(belief.arms)), key=place)]
-    return tuple(arm.teacher for arm in ordered if arm.teacher is not None or arm.curves)
+    """The arm without a teacher has a place once it was trained."""
+    return tuple(arm.teacher for arm in belief.ranking if arm.teacher is not None or arm.curves)
 
 
 def _rows(snapshot: Snapshot, known: Knowledge) -> list[schemas.Row]:
@@ -155,6 +150,7 @@ def _row(snapshot: Snapshot, arm: ArmRuns, known: Arm, beliefs: _Beliefs) -> sch
         gain=None if candidate.teacher is None else _interval(beliefs.gains.get(candidate.teacher)),
         seconds=row_seconds(snapshot.links, candidate.id),
         seeds=[_seed(snapshot.plan, seed, known, tests) for seed in snapshot.plan.seeds],
+        notices=row_notices(snapshot, arm),
     )
 
 
@@ -172,17 +168,16 @@ def _seed(plan: Plan, seed: int, known: Arm, tests: Mapping[int, float]) -> sche
 def _preparation(plan: Plan, teacher: str, run: Run | None) -> schemas.PreparedTeacher:
     found = plan.preparation(teacher)
     return schemas.PreparedTeacher(
-        **_weights(found.start).model_dump(), kind=found.kind, epochs=found.recipe.epochs,
+        **_weights(found.model, found.start).model_dump(), kind=found.kind, epochs=found.recipe.epochs,
         seconds=None if run is None or run.state != "finished" else run.seconds,
     )  # fmt: skip
 
 
-def _weights(start: Start | None) -> schemas.StartingWeights:
-    if start is None:
-        return schemas.StartingWeights(weights=RANDOM, identity=None)
-    if start.source == "file":
-        return schemas.StartingWeights(weights=f"{FILE}{start.name}", identity=start.identity)
-    return schemas.StartingWeights(weights=PRETRAINED, identity=f"{start.name}, {start.identity}")
+def _weights(model: str, start: Start | None) -> schemas.StartingWeights:
+    identity = None if start is None else start.identity
+    if start is not None and start.source == "pretrained":
+        identity = f"{start.name}, {start.identity}"
+    return schemas.StartingWeights(weights=word_for(model, start), identity=identity)
 
 
 def _summary(values: Mapping[int, float]) -> schemas.Summary | None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from service.database.tables import Verdict
+from service.health import service as health
 from service.selection_jobs import schemas
+from service.selection_jobs.notices import cautions, job_notices
 from service.selection_jobs.progress import remaining_seconds, stages
 from service.selection_jobs.snapshot import Snapshot
+from service.wording import headline, verdict_sentences
 
 
 def links(job_id: str) -> schemas.Links:
@@ -18,16 +21,23 @@ def links(job_id: str) -> schemas.Links:
 
 
 def current_verdict(snapshot: Snapshot, verdict: Verdict | None) -> schemas.Verdict | None:
-    """The newest verdict as it crosses the wire; a cancelled job says nothing any more."""
-    if verdict is None or snapshot.job.state == "cancelled":
+    """The newest verdict as it crosses the wire. A failed or cancelled job says nothing any more, and one in which no
+    student has been trained yet, nothing so far."""
+    if verdict is None or snapshot.job.state in ("failed", "cancelled"):
         return None
-    return schemas.Verdict.model_validate(verdict.document)
+    if not verdict.final and verdict.document["chance"] is None:
+        return None
+    return schemas.Verdict.model_validate({**verdict.document, "cautions": cautions(snapshot)})
 
 
-def job_view(snapshot: Snapshot, verdict: Verdict | None, slots: int) -> schemas.Job:
-    """The job with its progress and an estimate of the rest; `slots`: runs that live workers can carry out at once."""
+def job_view(snapshot: Snapshot, verdict: Verdict | None, slots: int, missing_worker: str | None) -> schemas.Job:
+    """The job with its progress and an estimate of the rest.
+
+    `slots`: runs that live workers can carry out at once; `missing_worker`: sentence about the kind that is not there.
+    """
     job = snapshot.job
     said = current_verdict(snapshot, verdict)
+    words = None if said is None else verdict_sentences(said)
     return schemas.Job(
         id=job.id,
         state=job.state,
@@ -40,6 +50,11 @@ def job_view(snapshot: Snapshot, verdict: Verdict | None, slots: int) -> schemas
         failure=job.failure,
         progress=stages(snapshot),
         remaining_seconds=remaining_seconds(snapshot, slots),
-        verdict=None if said is None else said.sentence,
+        waiting_for=missing_worker
+        if job.state in ("queued", "running") and not health.is_new(job.created_at)
+        else None,
+        verdict=words,
+        headline=headline(job.state, job.stage, job.finished_at, job.failure, words),
+        notices=job_notices(snapshot),
         links=links(job.id),
     )

@@ -9,36 +9,37 @@ from service.calibration.service import calibration
 from service.database.dependencies import Reading
 from service.problems import NotFound
 from service.selection_jobs import service
+from service.sub_path import Root
 from service.web import pages
 
 router = APIRouter(include_in_schema=False)
 
 
 @router.get("/")
-def jobs(session: Reading, request: Request, before: str | None = None) -> Response:
+def jobs(session: Reading, request: Request, root: Root, before: str | None = None) -> Response:
     """The list of jobs."""
-    return _page(pages.jobs_page(service.list_jobs(session, before=before), str(request.base_url), before))
+    return _page(pages.jobs_page(service.list_jobs(session, before=before), str(request.base_url), before, root))
 
 
 @router.get("/record")
-def record(session: Reading) -> Response:
+def record(session: Reading, root: Root) -> Response:
     """How often stated chances came true."""
-    return _page(pages.record_page(calibration(session, None, None)))
+    return _page(pages.record_page(calibration(session, None, None), root))
 
 
 @router.get("/jobs/{job_id}")
-def job(session: Reading, job_id: str) -> Response:
+def job(session: Reading, root: Root, job_id: str) -> Response:
     """The leaderboard page of a job."""
     try:
-        return _page(pages.job_page(service.leaderboard(session, job_id)))
+        return _page(pages.job_page(service.leaderboard(session, job_id), root))
     except NotFound as error:
-        return _page(pages.missing_page(str(error)), status=404)
+        return _page(pages.missing_page(str(error), root), status=404)
 
 
 @router.get("/jobs/{job_id}/live")
-def live(session: Reading, job_id: str) -> Response:
+def live(session: Reading, root: Root, job_id: str) -> Response:
     """What the page swaps in while the job runs."""
-    return _page(pages.live_fragment(service.leaderboard(session, job_id)))
+    return _page(pages.live_fragment(service.leaderboard(session, job_id), root))
 
 
 @router.get("/selection-jobs/{job_id}/report")

@@ -1,4 +1,7 @@
-"""Pages as HTML text, made from wire objects only; no request, no database."""
+"""Pages as HTML text, made from wire objects only; no request, no database.
+
+`root`: the path under which the service is served, without a slash at its end; every link begins with it.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from markupsafe import Markup
 
 from service import trust_wording, wording
 from service.calibration.schemas import Calibration
-from service.selection_jobs.schemas import JobList, JobState, Leaderboard
+from service.selection_jobs.schemas import JobList, JobState, Leaderboard, SeedResult
 from service.web.figures import learning_curves, share_curves, teacher_curves
 from service.web.ledger import device_lines, ledger_figure
 from service.web.palette import paints
@@ -45,59 +48,69 @@ def report_policy() -> str:
     return f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
 
 
-def jobs_page(jobs: JobList, origin: str, before: str | None = None) -> str:
+def jobs_page(jobs: JobList, origin: str, before: str | None = None, root: str = "") -> str:
     """The list of jobs. `origin`: address of this server, for the example commands."""
     return _environment().get_template("jobs.html").render(
         jobs=jobs.jobs,
-        here="/" if before is None else f"/?before={before}",
-        older=None if jobs.next_before is None else f"/?before={jobs.next_before}",
+        here=f"{root}/" if before is None else f"{root}/?before={before}",
+        older=None if jobs.next_before is None else f"{root}/?before={jobs.next_before}",
+        root=root,
         origin=origin.rstrip("/"),
         live=not jobs.jobs or any(job.state in _LIVE_STATES for job in jobs.jobs),
     )  # fmt: skip
 
 
-def job_page(board: Leaderboard) -> str:
+def job_page(board: Leaderboard, root: str = "") -> str:
     """The leaderboard page of a job."""
-    return _environment().get_template("job.html").render(_context(board))
+    return _environment().get_template("job.html").render(_context(board, root))
 
 
-def live_fragment(board: Leaderboard) -> str:
+def live_fragment(board: Leaderboard, root: str = "") -> str:
     """The part of the leaderboard page that changes while the job runs."""
-    return _environment().get_template("live.html").render(_context(board))
+    return _environment().get_template("live.html").render(_context(board, root))
 
 
 def report_page(board: Leaderboard) -> str:
     """The leaderboard as one file: style and charts inside, no script, no address outside."""
-    context = _context(board) | {"standalone": True, "live": False, "style": Markup(_style())}  # noqa: S704 - our own file
+    context = _context(board, "") | {"standalone": True, "live": False, "style": Markup(_style())}  # noqa: S704 - our own file
     return _environment().get_template("report.html").render(context)
 
 
-def record_page(found: Calibration) -> str:
+def record_page(found: Calibration, root: str = "") -> str:
     """How often what was stated came true."""
-    return _environment().get_template("record.html").render(found=found, diagram=reliability(found), live=False)
+    return _environment().get_template("record.html").render(
+        found=found, diagram=reliability(found), live=False, root=root,
+    )  # fmt: skip
 
 
-def missing_page(sentence: str) -> str:
+def missing_page(sentence: str, root: str = "") -> str:
     """The page for an address that leads to no job."""
-    return _environment().get_template("missing.html").render(sentence=sentence, live=False)
+    return _environment().get_template("missing.html").render(sentence=sentence, live=False, root=root)
 
 
-def _context(board: Leaderboard) -> dict[str, object]:
+def _context(board: Leaderboard, root: str) -> dict[str, object]:
     rows = board.rows
     shares, teachers = share_curves(board), teacher_curves(board)
+    rivals = trust_wording.rival_lines(board.trust) if trust_wording.is_judged(board.trust) else []
     return {
         "board": board,
+        "root": root,
         "rows": rows,
         "paints": paints(rows),
         "taken": _taken(board),
         "taught": [row for row in rows if row.teacher is not None],
-        "headline": wording.headline(board),
+        "headline": wording.board_headline(board),
         "odds": wording.odds(board.verdict),
+        "cautions": [] if board.verdict is None else board.verdict.cautions,
+        "filled": wording.filled_columns(rows),
+        "seeds": _seed_lines(board),
+        "reached": max((len(seed.rungs) for row in rows for seed in row.seeds), default=0),
         "live": board.job.state in _LIVE_STATES,
         "scatters": scatters(board),
-        "correlations": wording.correlation_sentences(board.correlations),
+        "correlations": wording.known_correlations(board),
         "coefficients": trust_wording.coefficient_lines(board.correlations),
-        "rivals": trust_wording.rival_lines(board.trust),
+        "rivals": rivals,
+        "rival_cells": trust_wording.filled_cells(rivals),
         "duels": trust_wording.duel_sentences(board.trust),
         "stamp": trust_wording.stamp_sentence(board.trust),
         "learning": learning_curves(board),
@@ -108,6 +121,11 @@ def _context(board: Leaderboard) -> dict[str, object]:
         "ledger_devices": device_lines(board.ledger),
         "standalone": False,
     }
+
+
+def _seed_lines(board: Leaderboard) -> list[tuple[str, SeedResult]]:
+    """Every seed that reached a rung, with its row's label."""
+    return [(row.label, seed) for row in board.rows for seed in row.seeds if seed.rungs]
 
 
 def _taken(board: Leaderboard) -> int | None:

@@ -12,7 +12,14 @@ from safetensors.torch import save_file
 from dpk_core.catalogue import weights
 from dpk_core.catalogue.fitting import MadeFor
 from dpk_core.catalogue.parameters import weights_card
-from dpk_core.catalogue.weights import FoundWeights, file_identity, find_weights, join_weights, split_weights
+from dpk_core.catalogue.weights import (
+    FoundWeights,
+    file_identity,
+    find_weights,
+    join_weights,
+    split_weights,
+    word_for,
+)
 from dpk_core.errors import InvalidRequest
 from dpk_core.models.build import build_model
 from dpk_core.spec import Start
@@ -142,6 +149,12 @@ def test_another_tag_is_other_weights(monkeypatch: pytest.MonkeyPatch) -> None:
         assert found is not None
         assert default is not None
         assert (found.start.name, found.start.name != default.start.name) == (name, True)
+        assert [word_for(model, each) for each in (found.start, default.start, None)] == [tag, "pretrained", "random"]
+
+
+def test_weights_that_are_no_longer_published_are_still_named() -> None:
+    gone = Start(source="pretrained", name="resnet50.gone", identity="timm 0.9")
+    assert [word_for(model, gone) for model in ("timm/resnet50", "timm/gone")] == ["pretrained", "pretrained"]
 
 
 def test_a_head_is_what_the_number_of_classes_shapes() -> None:

@@ -11,6 +11,7 @@ import pytest
 from pydantic import BaseModel
 
 from client.command import main
+from client.connection import NOT_FOUND
 from service.schemas import FieldError, Problem
 
 
@@ -39,7 +40,8 @@ class FakeServer:
 
     def problem(self, request: str, status: int, detail: str, *errors: FieldError) -> None:
         """Makes a problem the answer."""
-        problem = Problem(type="about:blank", title="Wrong", status=status, detail=detail, errors=list(errors))
+        kind = NOT_FOUND if status == 404 else "about:blank"
+        problem = Problem(type=kind, title="Wrong", status=status, detail=detail, errors=list(errors))
         self.answer(request, problem, status=status)
 
     def next_answer(self, request: str) -> tuple[int, str]:

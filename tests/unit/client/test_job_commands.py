@@ -1,26 +1,29 @@
-"""`dpk submit`, `watch`, `leaderboard`, `best-teacher` and `cancel`: what they send, print and end with."""
+"""`dpk submit`, `watch`, `leaderboard` and `cancel`: what they send, print and end with."""
 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from client import sdk
-from service.best_teacher.schemas import BestTeacher, OtherProtocol
-from service.selection_jobs.schemas import Interval, Leaderboard
+from client import watching
+from client.exit_codes import ExitCode
+from service.selection_jobs.schemas import Leaderboard
 from tests.unit.client.conftest import FakeServer, Outcome
 from tests.unit.web import sample
 
 Dpk = Callable[..., Outcome]
 JOB = f"/selection-jobs/{sample.JOB_ID}"
+PRINTABLE = "This must be printable ASCII characters, without spaces at its ends."
+ASKED = ("--student", "a/s", "--dataset", "digits", "--teacher", "a/t")
 
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sdk.time, "sleep", lambda _seconds: None)
+    monkeypatch.setattr(time, "sleep", lambda _seconds: None)
 
 
 class TestSubmit:
@@ -87,6 +90,47 @@ class TestSubmit:
         done = dpk("submit", "--student", "a/s", "--dataset", "digit", "--teacher", "a/t")
         assert (done.code, done.err) == (2, "dataset: There is no data set 'digit'.\n")
 
+    def test_quiet_prints_the_id_alone(self, server: FakeServer, dpk: Dpk) -> None:
+        server.answer("POST /selection-jobs", sample.job(), status=202)
+        assert dpk("submit", *ASKED, "--quiet").out == f"{sample.JOB_ID}\n"
+
+    @pytest.mark.parametrize(
+        ("options", "shown"),
+        [
+            ([], ["The job is finished.", "Take resnet20."]),
+            (["--quiet"], []),
+        ],
+    )
+    def test_wait_follows_to_the_end(self, server: FakeServer, dpk: Dpk, options: list[str], shown: list[str]) -> None:
+        server.answer("POST /selection-jobs", sample.job("queued", "queued"), status=202)
+        server.answer(f"GET {JOB}", sample.job(verdict="Take resnet20."))
+        done = dpk("submit", *ASKED, "--wait", *options)
+        assert done.code == 0
+        assert done.out.splitlines()[0] == sample.JOB_ID
+        assert done.out.splitlines()[1 if options else 2 :] == shown
+
+    def test_wait_ends_as_watch_does(self, server: FakeServer, dpk: Dpk) -> None:
+        server.answer("POST /selection-jobs", sample.job("queued", "queued"), status=202)
+        server.answer(f"GET {JOB}", sample.job("failed", "exploring", failure="Every arm failed."))
+        done = dpk("submit", *ASKED, "--wait", "--json")
+        assert (done.code, done.err) == (ExitCode.JOB_ENDED, "Every arm failed.\n")
+        assert json.loads(done.out)["state"] == "failed"
+
+    @pytest.mark.parametrize(
+        ("options", "sentence"),
+        [
+            (["--quiet", "--json"], "Give either --quiet or --json, not both.\n"),
+            (["--timeout", "3"], "--timeout is for following a job; give it with --wait.\n"),
+            (
+                ["--idempotency-key", "é"],
+                f"Idempotency-Key: {PRINTABLE}\n",
+            ),
+        ],
+    )
+    def test_what_does_not_go_together_is_one_sentence(self, dpk: Dpk, options: list[str], sentence: str) -> None:
+        done = dpk("submit", *ASKED, *options)
+        assert (done.code, done.err, done.out) == (ExitCode.WRONG_USE, sentence, "")
+
 
 class TestWatch:
     def test_prints_a_line_per_stage_and_the_verdict(self, server: FakeServer, dpk: Dpk) -> None:
@@ -99,7 +143,7 @@ class TestWatch:
         done = dpk("watch", sample.JOB_ID)
         assert done.code == 0
         assert done.out.splitlines() == [
-            "The job is queued.",
+            "The job is queued: it waits for a worker to begin.",
             "Teachers prepared: 40%, about 2 min 08 s left",
             "Exploring: 40%, about 2 min 08 s left",
             "The job is finished.",
@@ -118,17 +162,48 @@ class TestWatch:
         done = dpk("watch", sample.JOB_ID)
         assert (done.code, done.err) == (1, "Every arm failed.\n")
 
-    def test_an_unknown_job_ends_with_1(self, server: FakeServer, dpk: Dpk) -> None:
+    def test_a_cancelled_job_ends_with_its_sentence(self, server: FakeServer, dpk: Dpk) -> None:
+        server.answer(f"GET {JOB}", sample.job("cancelled", "exploring"))
+        done = dpk("watch", sample.JOB_ID)
+        assert done.code == 1
+        assert done.err.startswith("Cancelled by request on 23 Nov 2026, 09:34 UTC, while short trainings")
+
+    def test_an_unknown_job_is_nothing_found(self, server: FakeServer, dpk: Dpk) -> None:
         server.problem("GET /selection-jobs/nix", 404, "There is no selection job 'nix'.")
         done = dpk("watch", "nix")
-        assert (done.code, done.err) == (1, "There is no selection job 'nix'.\n")
+        assert (done.code, done.err) == (ExitCode.NOTHING_FOUND, "There is no selection job 'nix'.\n")
+
+    def test_a_restart_of_the_server_is_told_and_survived(
+        self, server: FakeServer, dpk: Dpk, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(watching, "NOTICED", 0.0)
+        server.answer(f"GET {JOB}", sample.job("running", "exploring"))
+        server.answer(f"GET {JOB}", "<html>Bad gateway</html>", "<html>Bad gateway</html>", status=502)
+        server.answer(f"GET {JOB}", sample.job(verdict="Take resnet20."))
+        done = dpk("watch", sample.JOB_ID)
+        assert (done.code, done.out.splitlines()[-1]) == (0, "Take resnet20.")
+        assert done.err.splitlines() == [
+            f"The server at {server.url} does not answer; trying again for up to 2 min 00 s.",
+            f"The server at {server.url} answers again.",
+        ]
+
+    def test_a_job_without_a_worker_says_so(self, server: FakeServer, dpk: Dpk) -> None:
+        waiting = "No training worker is there. Start one: dpk worker."
+        server.answer(f"GET {JOB}", sample.job("queued", "queued", waiting_for=waiting), sample.job())
+        assert waiting in dpk("watch", sample.JOB_ID).out.splitlines()
+
+    def test_a_time_limit_has_its_own_code(self, server: FakeServer, dpk: Dpk) -> None:
+        server.answer(f"GET {JOB}", sample.job("running", "exploring"))
+        done = dpk("watch", sample.JOB_ID, "--timeout", "0")
+        assert done.code == ExitCode.TIME_OUT
+        assert done.err == f"The job is running after 0 s; it goes on. Follow it again: dpk watch {sample.JOB_ID}\n"
 
     def test_ctrl_c_ends_with_130(self, server: FakeServer, dpk: Dpk, monkeypatch: pytest.MonkeyPatch) -> None:
         def interrupt(_seconds: float) -> None:
             raise KeyboardInterrupt
 
         server.answer(f"GET {JOB}", sample.job("running", "exploring"))
-        monkeypatch.setattr(sdk.time, "sleep", interrupt)
+        monkeypatch.setattr(time, "sleep", interrupt)
         assert dpk("watch", sample.JOB_ID).code == 130
 
 
@@ -166,6 +241,34 @@ class TestLeaderboard:
         assert "resnet20@file:mine/t.safetensors, taken as it is, 0.4\N{NO-BREAK SPACE}s" in out
         assert "resnet14, 8 epochs of training, 12\N{NO-BREAK SPACE}s" in out
 
+    def test_notices_and_cautions_are_said(self, server: FakeServer, dpk: Dpk) -> None:
+        server.answer(f"GET {JOB}/leaderboard", sample.with_notices())
+        lines = dpk("leaderboard", sample.JOB_ID).out.splitlines()
+        for line in (
+            "resnet14: The teacher tells the classes no better than chance.",
+            "resnet14: Teacher: the head was drawn anew.",
+            "Caution: resnet14 has learned nothing.",
+            "The limit of 5 trainings (budget.runs) cut the job short.",
+        ):
+            assert lines.count(line) == 1
+
+    def test_a_job_that_waits_has_no_empty_columns_and_tables(self, server: FakeServer, dpk: Dpk) -> None:
+        server.answer(f"GET {JOB}/leaderboard", sample.leaderboard("queued"))
+        out = dpk("leaderboard", sample.JOB_ID).out
+        assert out.splitlines()[1].split() == ["teacher", "status"]
+        assert "–" not in out
+        assert "cheaper rule" not in out
+        assert "training spent" not in out
+
+    def test_rows_that_failed_alike_are_said_together(self, server: FakeServer, dpk: Dpk) -> None:
+        board = sample.leaderboard("exploring")
+        failed = {"status": "failed", "reason": "The preparation failed: The data are gone."}
+        rows = [row.model_copy(update=failed) for row in board.rows[:2]]
+        server.answer(f"GET {JOB}/leaderboard", board.model_copy(update={"rows": rows}))
+        out = dpk("leaderboard", sample.JOB_ID).out
+        assert out.count("The data are gone.") == 1
+        assert f"{rows[0].label} and {rows[1].label}: The preparation failed: The data are gone." in out
+
     def test_json_is_the_whole_document(self, server: FakeServer, dpk: Dpk) -> None:
         server.answer(f"GET {JOB}/leaderboard", sample.leaderboard())
         assert Leaderboard.model_validate_json(dpk("leaderboard", sample.JOB_ID, "--json").out) == sample.leaderboard()
@@ -177,52 +280,10 @@ class TestLeaderboard:
         assert "[red]x[/red]" in dpk("leaderboard", sample.JOB_ID).out
 
 
-class TestBestTeacher:
-    PATH = "GET /best-teacher?student=a%2Fs&dataset=digits"
-
-    def test_says_the_answer(self, server: FakeServer, dpk: Dpk) -> None:
-        interval = Interval(value=0.956, low=0.944, high=0.968, confidence=0.95)
-        best = BestTeacher(
-            student="a/s", dataset="digits", method="dpk", verdict="best", teacher="a/t", tied=[], gain=None,
-            sentence="Take t.", expected_accuracy=interval, job="1", page="/jobs/1", finished_at=sample.START,
-            stamp=sample.STAMP, others=[],
-        )  # fmt: skip
-        server.answer(self.PATH, best)
-        done = dpk("best-teacher", "--student", "a/s", "--dataset", "digits")
-        assert done.out.splitlines() == [
-            "Take t.", "Expected accuracy: 95.6% (94.4 to 96.8%).", f"Page: {server.url}/jobs/1",
-        ]  # fmt: skip
-        assert (
-            json.loads(dpk("best-teacher", "--student", "a/s", "--dataset", "digits", "--json").out)["teacher"] == "a/t"
-        )
-
-    def test_other_protocols_are_told_apart(self, server: FakeServer, dpk: Dpk) -> None:
-        other = OtherProtocol(
-            stamp="e71b0c44", recipe="digits", epochs=60, verdict="best", teacher="a/u", job="2", page="/jobs/2",
-            finished_at=sample.START,
-        )  # fmt: skip
-        bare = other.model_copy(update={"stamp": "0badcafe", "verdict": "no_teacher", "teacher": None})
-        best = BestTeacher(
-            student="a/s", dataset="digits", method="dpk", verdict="best", teacher="a/t", tied=[], gain=None,
-            sentence="Take t.", expected_accuracy=None, job="1", page="/jobs/1", finished_at=sample.START,
-            stamp=sample.STAMP, others=[other, bare],
-        )  # fmt: skip
-        server.answer(f"{self.PATH}&stamp={sample.STAMP}", best)
-        done = dpk("best-teacher", "--student", "a/s", "--dataset", "digits", "--stamp", sample.STAMP)
-        assert (
-            f"This holds under protocol {sample.STAMP}. Not to be ranked with it: e71b0c44 (digits, 60 epochs) u; "
-            "0badcafe (digits, 60 epochs) no teacher."
-        ) in done.out
-
-    def test_nothing_found_ends_with_1(self, server: FakeServer, dpk: Dpk) -> None:
-        server.problem(self.PATH, 404, "No finished job answers this yet.")
-        assert dpk("best-teacher", "--student", "a/s", "--dataset", "digits").code == 1
-
-
 class TestCancel:
     def test_says_the_new_state(self, server: FakeServer, dpk: Dpk) -> None:
         server.answer(f"POST {JOB}/cancel", sample.job("cancelling", "exploring"), status=202)
-        assert dpk("cancel", sample.JOB_ID).out == "The job is cancelling.\n"
+        assert dpk("cancel", sample.JOB_ID).out == "The job is being cancelled: its trainings are being stopped.\n"
 
     def test_a_job_that_is_over_cannot_be_cancelled(self, server: FakeServer, dpk: Dpk) -> None:
         server.problem(f"POST {JOB}/cancel", 409, "The job has finished; it cannot be cancelled any more.")

@@ -1,0 +1,108 @@
+"""`dpk submit`: a request from options or a file."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+
+from client import request_help as about
+from client.errors import InputFault
+from client.jobs import follow_to_the_end
+from client.options import SERVER_DEFAULT, AsJson, Server, TimeOut, print_document, write
+from client.sdk import Client
+from dpk_core.catalogue.weights import split_weights
+from service.selection_jobs.schemas import SelectionJobRequest
+from service.validation import field_errors
+
+EPOCHS = "Epochs of a student's full training. Default: the recipe's."
+RUNG = "An epoch after which trainings are compared and may stop; once per rung, the last is all of them."
+
+
+def submit(
+    student: Annotated[str | None, typer.Option(metavar="MODEL", help=about.STUDENT)] = None,
+    dataset: Annotated[str | None, typer.Option(metavar="NAME", help="The data set, as `digits` or kind/name.")] = None,
+    teacher: Annotated[list[str] | None, typer.Option(metavar="MODEL", help=about.TEACHER)] = None,
+    file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The whole request as JSON; - for standard input.")
+    ] = None,
+    method: Annotated[str | None, typer.Option(help=about.METHOD)] = None,
+    profile: Annotated[str | None, typer.Option(help=about.request("profile"))] = None,
+    seeds: Annotated[int | None, typer.Option(help=about.request("seeds"))] = None,
+    recipe: Annotated[str | None, typer.Option(help=about.request("recipe"))] = None,
+    classes: Annotated[int | None, typer.Option(help=about.request("classes"))] = None,
+    epochs: Annotated[int | None, typer.Option(help=EPOCHS)] = None,
+    rung: Annotated[list[int] | None, typer.Option(metavar="EPOCH", help=RUNG)] = None,
+    teacher_epochs: Annotated[int | None, typer.Option(help=about.budget("teacher_epochs"))] = None,
+    batch_size: Annotated[int | None, typer.Option(help=about.budget("batch_size"))] = None,
+    promote: Annotated[int | None, typer.Option(help=about.budget("promote"))] = None,
+    policy: Annotated[str | None, typer.Option(help=about.budget("policy"))] = None,
+    chance: Annotated[float | None, typer.Option(help=about.budget("chance"))] = None,
+    margin: Annotated[float | None, typer.Option(help=about.budget("margin"))] = None,
+    audit: Annotated[float | None, typer.Option(help=about.budget("audit"))] = None,
+    seconds: Annotated[float | None, typer.Option(help=about.budget("seconds"))] = None,
+    wall_seconds: Annotated[float | None, typer.Option(help=about.budget("wall_seconds"))] = None,
+    runs: Annotated[int | None, typer.Option(help=about.budget("runs"))] = None,
+    prefer_cheaper: Annotated[bool, typer.Option("--prefer-cheaper", help=about.budget("prefer_cheaper"))] = False,
+    idempotency_key: Annotated[str | None, typer.Option(help="Same key, same job: for retries in CI.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the job's id and nothing else.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Follow the job to its end, as `dpk watch` does.")] = False,
+    timeout: TimeOut = None,
+    server: Server = SERVER_DEFAULT,
+    as_json: AsJson = False,
+) -> None:
+    """Ask which teacher a student should learn from."""
+    if quiet and as_json:
+        raise InputFault("Give either --quiet or --json, not both.")
+    if timeout is not None and not wait:
+        raise InputFault("--timeout is for following a job; give it with --wait.")
+    budget: dict[str, Any] = {"epochs": epochs, "rungs": rung, "teacher_epochs": teacher_epochs}
+    budget |= {"batch_size": batch_size, "promote": promote, "policy": policy, "chance": chance, "margin": margin}
+    budget |= {"audit": audit, "seconds": seconds, "wall_seconds": wall_seconds, "runs": runs}
+    budget["prefer_cheaper"] = prefer_cheaper or None
+    teachers = None if teacher is None else [_teacher(text) for text in teacher]
+    typed: dict[str, Any] = {"student": student, "dataset": dataset, "teachers": teachers, "method": method}
+    typed |= {"profile": profile, "seeds": seeds, "recipe": recipe, "classes": classes}
+    typed["budget"] = {name: value for name, value in budget.items() if value is not None} or None
+    request = _request(file, {name: value for name, value in typed.items() if value is not None})
+    with Client(server) as client:
+        job = client.submit(request, idempotency_key=idempotency_key)
+        if as_json and not wait:
+            print_document(job)
+        elif not as_json:
+            write(f"{job.id}\n" if quiet else f"{job.id}\n{client.base_url}{job.links.page}\n")
+        if wait:
+            follow_to_the_end(client, job.id, timeout=timeout, as_json=as_json, quiet=quiet)
+
+
+def _request(file: Path | None, typed: dict[str, Any]) -> SelectionJobRequest:
+    if file is not None and typed:
+        raise InputFault(f"Give either --file or single options, not both (--file and {', '.join(sorted(typed))}).")
+    document = typed if file is None else _read(file)
+    try:
+        return SelectionJobRequest.model_validate(document)
+    except ValidationError as error:
+        raise InputFault.because(field_errors(dict(finding) for finding in error.errors())) from None
+
+
+def _teacher(text: str) -> str | dict[str, Any]:
+    """What follows the last comma is the preparation; a file whose name has one is for --file."""
+    name, comma, preparation = text.rpartition(",")
+    if not comma:
+        return text
+    (model, weights), (kind, _, epochs) = split_weights(name), preparation.partition("=")
+    return {"model": model, "weights": weights, "preparation": kind, "epochs": epochs or None}
+
+
+def _read(file: Path) -> object:
+    try:
+        text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
+        return json.loads(text)
+    except OSError as error:
+        raise InputFault(f"{file} cannot be read ({error.strerror}).") from None
+    except (ValueError, RecursionError) as error:
+        raise InputFault(f"{file} is not JSON ({error}).") from None
