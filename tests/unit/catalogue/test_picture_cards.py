@@ -110,8 +110,8 @@ class TestFolderCard:
         after = card(tmp_path)
         assert after.fingerprint == before.fingerprint
         assert after.notes == (
-            "Left out: 1 file is hidden by a leading dot, e.g. train/ant/._000.png.",
             "Left out: 1 file ends in .txt, e.g. train/ant/notes.txt.",
+            "Left out: 1 file is hidden by a leading dot, e.g. train/ant/._000.png.",
         )
 
 
