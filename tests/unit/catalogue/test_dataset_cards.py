@@ -125,7 +125,8 @@ def header_of(text: str) -> bytes:
 )  # fmt: skip
 @pytest.mark.parametrize("name", ["x_train", "y_test", "classes"])
 def test_headers_of_nonsense_are_refused(tmp_path: Path, name: str, header: bytes) -> None:
-    path = write_npz(tmp_path, **{name: None})
+    changes: dict[str, Any] = {name: None}
+    path = write_npz(tmp_path, **changes)
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr(f"{name}.npy", header)
     with pytest.raises(DataFault, match=r"made\.npz"):

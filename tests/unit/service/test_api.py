@@ -155,6 +155,11 @@ class TestSubmit:
         ]
         assert client.get("/selection-jobs").json() == {"jobs": [], "next_before": None}
 
+    def test_a_name_that_is_no_text_is_refused(self, client: TestClient) -> None:
+        body = json.dumps({**REQUEST, "dataset": "folder/caf\udce9"})
+        answer = client.post("/selection-jobs", content=body, headers={"Content-Type": "application/json"})
+        assert problem(answer, 422)["errors"][0]["field"] == "dataset"
+
 
 class TestRead:
     def test_pages(self, client: TestClient) -> None:
