@@ -75,11 +75,3 @@ def test_a_job_whose_every_arm_fails_says_its_cause_once() -> None:
     assert all((row.reason or "").endswith(" failed: The data are gone.") for row in board.rows)
     kinds = [event.kind for event in drive.events_of(job_id)]
     assert kinds[-1] == "failed"
-
-
-def test_different_causes_are_told_with_their_arms() -> None:
-    job_id = drive.submit()
-    drive.run_to_end(job_id, lambda spec: Failure("No memory." if spec.training.role == "teacher" else "It diverged."))
-    assert drive.job(job_id).failure == (
-        "No arm was trained to the end. resnet8w8, resnet14w8, resnet20: No memory. no teacher: It diverged."
-    )
