@@ -10,18 +10,16 @@ from typing import Annotated
 
 import typer
 
-from client import VERSION, demo, jobs, server, submit
+from client import VERSION, demo, exit_codes, jobs, server, submit
 from client.errors import ClientError, PipeClosed
 from client.exit_codes import ExitCode
 from client.options import complaints
 from client.terminal import say
 
-EXIT_CODES = "\n".join(["\b", "Exit codes:", *(f"{code:>4}  {code.meaning}" for code in ExitCode)])
-
 # No rich markup: it swallows what stands in brackets, as in family/name[@weights].
 app = typer.Typer(
     name="dpk", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
-    help="Which teacher should my student learn from?", epilog=EXIT_CODES,
+    help="Which teacher should my student learn from?", epilog=exit_codes.for_help(),
     context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 100},
 )  # fmt: skip
 app.command()(demo.demo)

@@ -28,8 +28,8 @@ from client.transport import Proxy, transport_to
 from service.schemas import Problem, Wire
 from service.validation import place
 
-NOT_FOUND = "urn:dpk-select:problem:not-found"
-"""The type of the problem that says that a thing does not exist; any other 404 means that the address is wrong."""
+OUR_PROBLEMS = "urn:dpk-select:problem:"
+"""How the types of a DPK Select server's problems begin. A 404 of another type means that the address is wrong."""
 SECONDS = 30.0
 _GATEWAY = frozenset({502, 503, 504})
 _LONGEST_PAUSE = 10.0
@@ -112,7 +112,7 @@ class Connection:
             return self._foreign_refusal(answer)
         if problem.status != http.HTTPStatus.NOT_FOUND:
             return ServerProblem(problem)
-        return NothingFound(problem) if problem.type == NOT_FOUND else self._foreign(answer)
+        return NothingFound(problem) if problem.type.startswith(OUR_PROBLEMS) else self._foreign(answer)
 
     def _foreign_refusal(self, answer: httpx.Response) -> ClientError:
         title = f"{answer.status_code} {answer.reason_phrase}".strip()

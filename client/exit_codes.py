@@ -28,3 +28,8 @@ class ExitCode(IntEnum):
     TIME_OUT = 8, "The time given with --timeout is over; the job goes on."
     INTERRUPTED = 130, "Ctrl-C."
     PIPE_CLOSED = 141, "Whoever read the output stopped reading, as in `dpk leaderboard ID | head -1`."
+
+
+def for_help() -> str:
+    """The table under a command's options. A line of a backspace alone keeps click from joining the lines after it."""
+    return "\n".join(["\b", "Exit codes:", *(f"{code.value:>5}  {code.meaning}" for code in ExitCode)])
