@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from client import VERSION, demo, exit_codes, jobs, server, submit
+from client import VERSION, best_teacher, demo, exit_codes, jobs, server, submit
 from client.errors import ClientError, PipeClosed
 from client.exit_codes import ExitCode
 from client.options import complaints
@@ -27,7 +27,9 @@ app.command()(server.serve)
 app.command()(submit.submit)
 app.command()(jobs.watch)
 app.command()(jobs.leaderboard)
-app.command("best-teacher", short_help="Look up the answer of finished jobs.")(jobs.best_teacher)
+app.command("best-teacher", short_help="Look up the answer of finished jobs.", epilog=exit_codes.for_help())(
+    best_teacher.best_teacher
+)
 app.command()(jobs.cancel)
 app.command()(server.worker)
 app.command("migrate")(server.migrate_command)

@@ -29,7 +29,8 @@ from service.schemas import Problem, Wire
 from service.validation import place
 
 OUR_PROBLEMS = "urn:dpk-select:problem:"
-"""How the types of a DPK Select server's problems begin. A 404 of another type means that the address is wrong."""
+"""How the types of the service's problems begin. A 404 of another type means that the address is wrong."""
+NOT_FOUND = f"{OUR_PROBLEMS}not-found"
 SECONDS = 30.0
 _GATEWAY = frozenset({502, 503, 504})
 _LONGEST_PAUSE = 10.0

@@ -27,9 +27,15 @@ class ExitCode(IntEnum):
     RUNNING = 7, "No answer yet; a job that may give one is running."
     TIME_OUT = 8, "The time given with --timeout is over; the job goes on."
     INTERRUPTED = 130, "Ctrl-C."
-    PIPE_CLOSED = 141, "Whoever read the output stopped reading, as in `dpk leaderboard ID | head -1`."
+    PIPE_CLOSED = 141, "The program that reads the output stopped reading."
 
 
 def for_help() -> str:
     """The table under a command's options. A line of a backspace alone keeps click from joining the lines after it."""
     return "\n".join(["\b", "Exit codes:", *(f"{code.value:>5}  {code.meaning}" for code in ExitCode)])
+
+
+def for_docs() -> str:
+    """The table in Markdown."""
+    rows = [f"| {code.value} | {code.meaning} |" for code in ExitCode]
+    return "\n".join(["| code | meaning |", "|---|---|", *rows])

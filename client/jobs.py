@@ -1,11 +1,8 @@
-"""Commands about a job that there is: watch, leaderboard, best-teacher, cancel."""
+"""Commands about a job that there is: watch, leaderboard, cancel."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Annotated
-
-import typer
 
 from client.errors import JobEnded
 from client.options import SERVER_DEFAULT, AsJson, JobId, Server, TimeOut, complaints, console, print_document
@@ -13,8 +10,6 @@ from client.progress import follow
 from client.sdk import Client
 from client.terminal import print_leaderboard, say
 from service.selection_jobs.schemas import Job
-from service.trust_wording import other_protocols_sentence
-from service.wording import bounds, percent, point_bounds, points
 
 
 def watch(job_id: JobId, timeout: TimeOut = None, server: Server = SERVER_DEFAULT, as_json: AsJson = False) -> None:
@@ -55,30 +50,6 @@ def leaderboard(job_id: JobId, server: Server = SERVER_DEFAULT, as_json: AsJson 
         say(console(), f"Page: {client.base_url}{board.job.links.page}", whole=True)
 
 
-def best_teacher(
-    student: Annotated[str, typer.Option(help="The student, as family/name.")],
-    dataset: Annotated[str, typer.Option(help="The data set.")],
-    method: Annotated[str | None, typer.Option(help="dpk or kd.")] = None,
-    stamp: Annotated[str | None, typer.Option(help="Only jobs with this protocol stamp.")] = None,
-    server: Server = SERVER_DEFAULT,
-    as_json: AsJson = False,
-) -> None:
-    """Look up the answer of a finished job; ends with 1 when there is none."""
-    with Client(server) as client:
-        best = client.best_teacher(student, dataset, method=method, stamp=stamp)
-        if as_json:
-            print_document(best)
-            return
-        say(console(), best.sentence)
-        if (expected := best.expected_accuracy) is not None:
-            say(console(), f"Expected accuracy: {percent(expected.value)} ({bounds(expected)}).")
-        if best.gain is not None:
-            say(console(), f"Gain over no teacher: {points(best.gain.value)} points ({point_bounds(best.gain)}).")
-        if others := other_protocols_sentence(best):
-            say(console(), others)
-        say(console(), f"Page: {client.base_url}{best.page}", whole=True)
-
-
 def cancel(job_id: JobId, server: Server = SERVER_DEFAULT, as_json: AsJson = False) -> None:
     """Stop a job. What it has trained so far is kept for other jobs."""
     with Client(server) as client:
@@ -86,15 +57,13 @@ def cancel(job_id: JobId, server: Server = SERVER_DEFAULT, as_json: AsJson = Fal
         if as_json:
             print_document(job)
         else:
-            say(console(), f"The job is {job.state}.")
+            say(console(), job.headline)
 
 
 def raise_if_ended(job: Job) -> None:
     """Raises JobEnded unless the job finished."""
-    if job.state == "failed":
-        raise JobEnded(job.failure or "The job failed.")
-    if job.state == "cancelled":
-        raise JobEnded(job.failure or "The job was cancelled.")
+    if job.state in ("failed", "cancelled"):
+        raise JobEnded(job.headline)
 
 
 def _telling(looks: Iterable[Job], notice: Callable[[str], None]) -> Iterator[Job]:

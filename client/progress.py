@@ -12,11 +12,24 @@ from rich.table import Table
 from rich.text import Text
 
 from client.terminal import say
-from service.selection_jobs.schemas import Job, StageProgress
+from service.selection_jobs.schemas import Job, JobState, StageProgress, StageState
 from service.wording import duration
 
 LEAST_SECONDS = 5.0
 """Between two plain lines about the same stage."""
+
+_SAID: dict[JobState, str] = {
+    "queued": "The job is queued: it waits for a worker to begin.",
+    "finished": "The job is finished.",
+    "failed": "The job failed.",
+    "cancelling": "The job is being cancelled.",
+    "cancelled": "The job was cancelled.",
+}
+"""Of a job that is not running; why it failed is said by whoever watched."""
+
+_STYLES: dict[StageState, str] = {"waiting": "dim", "not_reached": "dim", "failed": "red"}
+_COLOURS: dict[StageState, str] = {"failed": "red", "stopped": "dim"}
+"""Of a stage's line and of its bar."""
 
 
 def follow(console: Console, jobs: Iterable[Job], *, tend: Callable[[], None] | None = None) -> Job:
@@ -41,9 +54,9 @@ def _picture(job: Job) -> Group:
     table.add_row(Text("Pre-flight"), ProgressBar(total=1, completed=1, width=28), Text("passed"))
     for stage in job.progress:
         done = 1.0 if stage.state == "done" else stage.done / max(stage.total, 1)
-        bar = ProgressBar(total=1, completed=done, width=28)
-        table.add_row(Text(stage.title), bar, Text(_count(stage)), style="dim" if stage.state == "waiting" else None)
-    return Group(table, Text(_remaining(job)))
+        bar = ProgressBar(total=1, completed=done, width=28, complete_style=_COLOURS.get(stage.state, "bar.complete"))
+        table.add_row(Text(stage.title), bar, Text(_count(stage)), style=_STYLES.get(stage.state))
+    return Group(table, Text(_remaining(job) if job.state == "running" else _SAID[job.state]))
 
 
 def _lines(console: Console, jobs: Iterable[Job], tend: Callable[[], None] | None) -> Job | None:
@@ -63,7 +76,7 @@ def _line(job: Job) -> tuple[str, str]:
     """What the line is about, and the line; empty between two stages."""
     current = next((stage for stage in job.progress if stage.state == "running"), None)
     if job.state != "running":
-        return job.state, f"The job is {job.state}."
+        return job.state, _SAID[job.state]
     if current is None:
         return "", ""
     remaining = _remaining(job)
@@ -71,12 +84,10 @@ def _line(job: Job) -> tuple[str, str]:
 
 
 def _count(stage: StageProgress) -> str:
-    if stage.state == "done":
-        return "done"
-    return "" if stage.state == "waiting" else f"{100 * stage.done / max(stage.total, 1):.0f}%"
+    if stage.state == "running":
+        return f"{100 * stage.done / max(stage.total, 1):.0f}%"
+    return "" if stage.state == "waiting" else stage.state.replace("_", " ")
 
 
 def _remaining(job: Job) -> str:
-    if job.state != "running":
-        return ""
     return "" if job.remaining_seconds is None else f"about {duration(job.remaining_seconds)} left"

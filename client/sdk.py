@@ -94,7 +94,10 @@ class Client:
     def best_teacher(
         self, student: str, dataset: str, *, method: str | None = None, stamp: str | None = None
     ) -> BestTeacher:
-        """What the newest finished job says about a student on a data set; `stamp`: under that protocol."""
+        """The best-founded answer of the finished jobs about a student on a data set; `stamp`: under that protocol.
+
+        Raises NothingFound where there is none; its `problem.type` ends in `:running` where a job is under way.
+        """
         given = {"student": student, "dataset": dataset, "method": method, "stamp": stamp}
         params = {name: value for name, value in given.items() if value is not None}
         return self._ask(BestTeacher, "GET", "/best-teacher", params=params)

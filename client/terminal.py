@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from service.selection_jobs.schemas import Leaderboard, Row, Summary
-from service.trust_wording import duel_sentences, rival_lines, stamp_sentence
+from service.trust_wording import duel_sentences, filled_cells, is_judged, rival_lines, stamp_sentence
 from service.wording import (
     NOTHING,
+    board_headline,
     chance,
-    correlation_sentences,
     count,
     duration,
-    headline,
+    filled_columns,
+    known_correlations,
     ledger_sentence,
+    listed,
     odds,
     percent,
     point_bounds,
@@ -30,29 +34,48 @@ WIDE = 120
 
 def print_leaderboard(console: Console, board: Leaderboard) -> None:
     """The table, the verdict, the correlations and the compute spent."""
+    request = board.job.request
+    accuracies = ", accuracies in %" if any(row.teacher_accuracy is not None for row in board.rows) else ""
+    title = f"{request.student} on {request.dataset}, {request.method.upper()}{accuracies}"
+    console.print(Text(title, style="italic"))
     console.print(leaderboard_table(board, wide=console.width >= WIDE))
-    for row in board.rows:
-        if row.status == "failed" and row.reason:
-            say(console, f"{row.label} failed: {row.reason}")
+    for sentence in _row_sentences(board.rows):
+        say(console, sentence)
     console.print()
-    console.print(Text(headline(board), style="bold"))
+    console.print(Text(board_headline(board), style="bold"))
+    for caution in [] if board.verdict is None else board.verdict.cautions:
+        console.print(Text(f"Caution: {caution}", style="red"), soft_wrap=not console.is_terminal)
+    for notice in board.job.notices:
+        say(console, notice.message)
     if board.job.state in ("running", "finished") and (sure := odds(board.verdict)):
         say(console, sure)
-    for sentence in correlation_sentences(board.correlations):
+    for sentence in known_correlations(board):
         say(console, sentence)
     if prepared := preparation_sentence(board.rows):
         say(console, prepared)
-    say(console, ledger_sentence(board.ledger))
+    if spent := ledger_sentence(board.ledger):
+        say(console, spent)
     console.print()
     if board.rounds:
         console.print(Text("Who trained, and why", style="italic"))
         for sentence in round_sentences(board.rounds):
             say(console, sentence)
         console.print()
-    console.print(rivals_table(board, wide=console.width >= WIDE))
-    say(console, " ".join(duel_sentences(board.trust)))
-    say(console, board.trust.note)
+    if is_judged(board.trust):
+        console.print(rivals_table(board, wide=console.width >= WIDE))
+        say(console, " ".join(duel_sentences(board.trust)))
+        say(console, board.trust.note)
     say(console, stamp_sentence(board.trust))
+
+
+def _row_sentences(rows: Sequence[Row]) -> list[str]:
+    """Why rows failed and what they were noticed for, each once with all of its rows."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        reasons = [row.reason] if row.status == "failed" and row.reason else []
+        for sentence in [*reasons, *(notice.message for notice in row.notices)]:
+            found.setdefault(sentence, []).append(row.label)
+    return [f"{listed(labels)}: {sentence}" for sentence, labels in found.items()]
 
 
 def say(console: Console, sentence: str, *, whole: bool = False) -> None:
@@ -61,36 +84,36 @@ def say(console: Console, sentence: str, *, whole: bool = False) -> None:
 
 
 def leaderboard_table(board: Leaderboard, *, wide: bool) -> Table:
-    """Best first. Student accuracies in percent, with the standard deviation over the seeds."""
-    request = board.job.request
-    title = Text(f"{request.student} on {request.dataset}, {request.method.upper()}, accuracies in %")
-    guessed = any(row.full is None and row.expected is not None for row in board.rows)
-    caption = "best: chance of being the best teacher. Ranked by expected full accuracy"
-    caption += "; in brackets where it was not trained." if guessed else "."
+    """Best first. Student accuracies in percent, with the standard deviation over the seeds. Columns in which no row
+    has a value are left out."""
+    filled = filled_columns(board.rows) | _ALWAYS
     table = Table(
-        title=title,
-        title_justify="left",
-        caption=caption,
-        caption_justify="left",
-        box=None,
-        padding=(0, 2, 0, 0),
+        caption=_caption(board.rows, filled), caption_justify="left", box=None, padding=(0, 2, 0, 0),
         header_style="bold",
-    )
-    table.add_column("#", justify="right")
-    table.add_column("teacher", overflow="fold")
-    if wide:
-        table.add_column("params", justify="right")
-    for name in ("its", "best", "full"):
-        table.add_column(name, justify="right", no_wrap=True)
-    if wide:
-        table.add_column("expected", justify="right", no_wrap=True)
-    table.add_column("gain", justify="right", no_wrap=True)
-    table.add_column("time", justify="right", no_wrap=True)
-    table.add_column("status", overflow="fold")
+    )  # fmt: skip
+    shown = {name: cell for name, (needs, only_wide, cell) in _COLUMNS.items() if needs & filled and wide >= only_wide}
+    _add_columns(table, list(shown))
     for row in board.rows:
         best = board.verdict is not None and row.teacher is not None and row.teacher == board.verdict.best
-        table.add_row(*(Text(cell) for cell in _cells(row, wide=wide)), style="bold green" if best else None)
+        cells = [Text(cell(row, wide)) for cell in shown.values()]
+        table.add_row(*cells, style="bold green" if best else None)
     return table
+
+
+def _caption(rows: Sequence[Row], filled: frozenset[str]) -> str | None:
+    if "chance" not in filled:
+        return None
+    guessed = any(row.full is None and row.expected is not None for row in rows)
+    caption = "best: chance of being the best teacher. Ranked by expected full accuracy"
+    return caption + ("; in brackets where it was not trained." if guessed else ".")
+
+
+def _add_columns(table: Table, names: Sequence[str]) -> None:
+    for name in names:
+        if name in ("teacher", "status", "rule", "picks"):
+            table.add_column(name, overflow="fold")
+        else:
+            table.add_column(name, justify="right", no_wrap=True)
 
 
 def rivals_table(board: Leaderboard, *, wide: bool) -> Table:
@@ -101,26 +124,23 @@ def rivals_table(board: Leaderboard, *, wide: bool) -> Table:
         caption="to probe: lost beyond what the probe lost. right: how often its pick was the winner, all jobs.",
         caption_justify="left", box=None, padding=(0, 2, 0, 0), header_style="bold",
     )  # fmt: skip
-    for name in ("rule", "picks"):
-        table.add_column(name, overflow="fold")
-    for name in ("winner", "regret", "to probe", "right", *(["to probe, all jobs"] if wide else [])):
-        table.add_column(name, justify="right", no_wrap=True)
-    for line in rival_lines(board.trust):
-        cells = [line.rule, line.picks, line.winner, line.regret, line.duel, line.record]
-        cells += [line.duels] if wide else []
-        table.add_row(*map(Text, cells), style="bold" if line.is_probe else None)
+    lines = rival_lines(board.trust)
+    filled = filled_cells(lines) | {"rule"}
+    names = {
+        "rule": "rule", "picks": "picks", "winner": "winner", "regret": "regret", "duel": "to probe", "record": "right",
+        **({"duels": "to probe, all jobs"} if wide else {}),
+    }  # fmt: skip
+    shown = {cell: name for cell, name in names.items() if cell in filled}
+    _add_columns(table, list(shown.values()))
+    for line in lines:
+        table.add_row(*(Text(getattr(line, cell)) for cell in shown), style="bold" if line.is_probe else None)
     return table
 
 
-def _cells(row: Row, *, wide: bool) -> list[str]:
-    gain = NOTHING if row.gain is None else points(row.gain.value)
-    cells = [NOTHING if row.rank is None else str(row.rank), row.label]
-    cells += [count(row.teacher_parameters)] if wide else []
-    cells += [percent(row.teacher_accuracy).rstrip("%"), chance(row.chance), _full(row)]
-    if wide:
-        cells.append(percent(row.expected.value if row.expected else None).rstrip("%"))
-        gain += f" ({point_bounds(row.gain)})" if row.gain else ""
-    return [*cells, gain, duration(row.seconds).replace(" min", "m").replace(" s", "s"), row.status.replace("_", " ")]
+def _gain(row: Row, wide: bool) -> str:
+    if row.gain is None:
+        return NOTHING
+    return points(row.gain.value) + (f" ({point_bounds(row.gain)})" if wide else "")
 
 
 def _full(row: Row) -> str:
@@ -133,3 +153,22 @@ def _spread(summary: Summary | None) -> str:
     if summary is None:
         return NOTHING
     return f"{100 * summary.mean:.2f}" + ("" if summary.sd is None else f" ±{100 * summary.sd:.2f}")
+
+
+Cell = Callable[[Row, bool], str]
+_ALWAYS = frozenset({"always"})
+_COLUMNS: dict[str, tuple[frozenset[str], bool, Cell]] = {
+    "#": (frozenset({"rank"}), False, lambda row, _: NOTHING if row.rank is None else str(row.rank)),
+    "teacher": (_ALWAYS, False, lambda row, _: row.label),
+    "params": (frozenset({"parameters"}), True, lambda row, _: count(row.teacher_parameters)),
+    "its": (frozenset({"accuracy"}), False, lambda row, _: percent(row.teacher_accuracy).rstrip("%")),
+    "best": (frozenset({"chance"}), False, lambda row, _: chance(row.chance)),
+    "full": (frozenset({"full", "expected"}), False, lambda row, _: _full(row)),
+    "expected": (
+        frozenset({"expected"}), True, lambda row, _: percent(row.expected.value if row.expected else None).rstrip("%"),
+    ),
+    "gain": (frozenset({"gain"}), False, _gain),
+    "time": (frozenset({"time"}), False, lambda row, _: duration(row.seconds).replace(" min", "m").replace(" s", "s")),
+    "status": (_ALWAYS, False, lambda row, _: row.status.replace("_", " ")),
+}  # fmt: skip
+"""Each column with the values of which it needs one, whether it is for wide terminals only, and its cells."""

@@ -10,6 +10,8 @@ DpkError
 
 from __future__ import annotations
 
+from dpk_core.display import shown
+
 
 class DpkError(Exception):
     """Base of every error the core raises on purpose; its text is one sentence for a person."""
@@ -33,7 +35,13 @@ class InvalidRequest(DpkError):
 
 
 class DataFault(DpkError):
-    """A data set is missing, broken or not what its fingerprint promised."""
+    """A data set is missing, broken or not what its fingerprint promised.
+
+    The sentence may name files as the file system does: what no JSON could hold is escaped here.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(shown(message))
 
 
 class ArtifactFault(DpkError):

@@ -139,14 +139,28 @@ class Checkpointed:
     type: Literal["checkpointed"] = "checkpointed"
 
 
+NoticeLevel = Literal["info", "warning"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Noticed:
-    """Something a person should know, e.g. a share that fell back to its clamp because CKA was undefined."""
+    """Something a person should know while the run goes on; what its reader should know later is in the result."""
 
     run_id: str
-    level: Literal["info", "warning"]
+    level: NoticeLevel
     message: str
     type: Literal["noticed"] = "noticed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """Something that a reader of a result must know. `warning`: the result may not be what it seems.
+
+    `message`: one sentence that is the same for every seed, so that a table can show it once.
+    """
+
+    level: NoticeLevel
+    message: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,6 +183,10 @@ class RunResult:
     a student under a teacher `cka_gap`, before the student had learnt anything."""
     validation_right: str | None = field(default=None, metadata=LATER)
     """Which validation pictures the network told right after the last epoch, in their order: packed bits as base64."""
+    majority_share: float | None = None
+    """Share of the most frequent class among the validation pictures: the accuracy of always naming it."""
+    notices: tuple[Notice, ...] = ()
+    """About the whole training, with what earlier runs of it found."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 
+from alembic.util import CommandError
+
 from migrations import commands
+from service.database.faults import FAULTS, is_away, words
+from service.starting import CannotStart, checked_settings, starting
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -16,12 +20,25 @@ def main(arguments: list[str] | None = None) -> int:
     actions.add_parser("downgrade", help="by one revision").add_argument("revision", nargs="?", default="-1")
     actions.add_parser("current", help="say where the database is")
     chosen = parser.parse_args(arguments)
-    if chosen.action == "upgrade":
-        commands.upgrade(chosen.revision)
-    elif chosen.action == "downgrade":
-        commands.downgrade(chosen.revision)
-    sys.stdout.write(f"{commands.current() or 'empty'}\n")
+    with starting():
+        checked_settings()
+        sys.stdout.write(f"{_carry_out(chosen) or 'empty'}\n")
     return 0
+
+
+def _carry_out(chosen: argparse.Namespace) -> str | None:
+    try:
+        if chosen.action == "upgrade":
+            commands.upgrade(chosen.revision)
+        elif chosen.action == "downgrade":
+            commands.downgrade(chosen.revision)
+        return commands.current()
+    except FAULTS as error:
+        if not is_away(error):
+            raise
+        raise CannotStart(f"The database of DPK_DATABASE_URL cannot be migrated: {words(error)}") from error
+    except CommandError as error:
+        raise CannotStart(f"The database cannot be migrated: {error}") from error
 
 
 if __name__ == "__main__":

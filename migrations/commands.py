@@ -53,6 +53,7 @@ def _exclusive(engine: Engine | None) -> Iterator[Connection]:
     try:
         with opened.begin() as connection:
             if connection.dialect.name == "postgresql":
+                connection.execute(text("SET LOCAL lock_timeout = 0"))  # others may migrate for as long as they need
                 connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
                 connection.execute(text("SELECT set_config('lock_timeout', :limit, true)"), {"limit": LOCK_TIMEOUT})
             yield connection

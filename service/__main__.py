@@ -4,19 +4,34 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import socket
 from types import FrameType
 
 import uvicorn
+from anyio import to_thread
 
 from service.app import app
-from service.settings import settings
+from service.starting import checked_settings, starting
 
 GRACE_SECONDS = 5
 """Time that requests under way get at the end."""
 
 
 class Server(uvicorn.Server):
-    """Ends open event streams when it is told to stop; otherwise it would wait for jobs to end."""
+    """Ends open event streams when it is told to stop; otherwise it would wait for jobs to end.
+
+    `threads`: requests that are served at once. With more than there are connections to the database, those beyond
+    would only wait for one.
+    """
+
+    def __init__(self, config: uvicorn.Config, threads: int) -> None:
+        super().__init__(config)
+        self._threads = threads
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Called within the event loop, which the thread pool belongs to."""
+        to_thread.current_default_thread_limiter().total_tokens = self._threads
+        await super().startup(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Called by the signal."""
@@ -26,15 +41,17 @@ class Server(uvicorn.Server):
 
 def main() -> None:
     """Serves at the address of the settings. A termination by signal is a clean end."""
-    chosen = settings()
+    with starting():
+        chosen = checked_settings()
     config = uvicorn.Config(
         app, host=chosen.host, port=chosen.port, timeout_graceful_shutdown=GRACE_SECONDS, lifespan="off",
+        server_header=False,
         root_path=chosen.root_path, forwarded_allow_ips="*" if chosen.trust_proxy else None,
         access_log=False,  # pollers and pages ask every second, and would drown what matters
     )  # fmt: skip
     signal.signal(signal.SIGTERM, lambda _number, _frame: None)
     with contextlib.suppress(KeyboardInterrupt):
-        Server(config).run()
+        Server(config, chosen.database_pool_size + chosen.database_pool_overflow).run()
 
 
 if __name__ == "__main__":

@@ -9,9 +9,12 @@ from fastapi import FastAPI
 from service import openapi, problems
 from service.best_teacher.endpoints import router as best_teacher
 from service.calibration.endpoints import router as calibration
+from service.doors.middleware import Doors
 from service.events import endpoints as events
 from service.head_requests import HeadRequests
 from service.health.endpoints import router as health
+from service.health.probe import Probe
+from service.health.service import readiness
 from service.selection_jobs.endpoints import router as selection_jobs
 from service.sub_path import ForwardedPrefix
 from service.web.endpoints import router as web
@@ -26,13 +29,15 @@ def create_app() -> FastAPI:
     app = FastAPI(
         title="DPK Select", version="0.1.0", summary="Teacher selection for knowledge distillation",
         description=DESCRIPTION, license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
-        responses=problems.responses(422, 500),
+        responses=problems.responses(403, 413, 414, 421, 422, 500, 503),
         # FastAPI's own pages load scripts from elsewhere; ours promise not to. The document is at /openapi.json.
         docs_url=None, redoc_url=None,
     )  # fmt: skip
     app.state.closing = threading.Event()
+    app.state.readiness = Probe(readiness)
     for router in (selection_jobs, events.router, best_teacher, calibration, health, web):
         app.include_router(router)
+    app.add_middleware(Doors)
     app.add_middleware(HeadRequests)
     app.add_middleware(ForwardedPrefix)
     problems.install(app)

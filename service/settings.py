@@ -7,9 +7,10 @@ import re
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+_HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\[\]:@/?#*\s]+)(?::\d{1,5})?")
 _PLAIN_PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)*/?")
 
 
@@ -43,6 +44,19 @@ class Settings(BaseSettings):
     """Whether every request comes through a proxy of ours, whose `X-Forwarded-…` headers hold."""
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
+    allowed_hosts: str = ""
+    """Names, by commas, that the server is known as beside `localhost` and `host`; `*`: any. A page under one of them
+    (`name` or `name:port`) may send writes."""
+    database_pool_size: int = Field(default=10, ge=1)
+    """Connections that a process keeps open to the database."""
+    database_pool_overflow: int = Field(default=10, ge=0)
+    """Connections that it may open beyond these for a while. The API serves as many requests at once as both allow."""
+    database_pool_seconds: float = Field(default=10.0, gt=0)
+    """A request that gets no connection within this time is answered with 503."""
+    database_statement_seconds: float | None = Field(default=60.0, gt=0)
+    """Postgres ends a statement after this time."""
+    database_lock_seconds: float | None = Field(default=30.0, gt=0)
+    """Postgres ends a statement that waits longer for a lock; SQLite one that waits longer for another writer."""
     lease_seconds: float = Field(default=30.0, gt=0)
     """A run whose worker has not been heard of for this long is given to another worker."""
     sweep_seconds: float = Field(default=5.0, gt=0)
@@ -63,6 +77,14 @@ class Settings(BaseSettings):
     """CPU threads per runner. Results are bit-identical only between runs with the same number."""
     max_attempts: int = Field(default=5, ge=1)
     """Times a run may be started before it counts as failed."""
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _are_names(cls, value: str) -> str:
+        for entry in filter(None, map(str.strip, value.split(","))):
+            if entry != "*" and not _HOST.fullmatch(entry):
+                raise ValueError(f"{entry!r} is no host's name; write names by commas, without http:// and path")
+        return value
 
     @property
     def resolved_database_url(self) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from service.best_teacher.schemas import BestTeacher
 from service.selection_jobs.schemas import Correlation
 from service.selection_jobs.trust_schemas import Measured, Rival, RivalDuel, Trust
 from service.wording import NOTHING, coefficient, listed, points, short
@@ -60,26 +59,25 @@ def stamp_sentence(trust: Trust) -> str:
     )
 
 
-def other_protocols_sentence(best: BestTeacher) -> str:
-    """What other protocols say of the same question; empty where there is none."""
-    if not best.others:
-        return ""
-    said = [
-        f"{other.stamp} ({other.recipe}, {other.epochs} epochs) "
-        + (
-            "no teacher"
-            if other.teacher is None and other.verdict == "no_teacher"
-            else short(other.teacher or "undecided")
-        )
-        for other in best.others
-    ]
-    return f"This holds under protocol {best.stamp}. Not to be ranked with it: {'; '.join(said)}."
-
-
 def rival_lines(trust: Trust) -> list[RivalLine]:
     """The probe first, then every cheaper rule."""
     probe = next((rival.trained_picks for rival in trust.rivals if rival.name == PROBE), [])
     return [_line(rival, probe) for rival in trust.rivals]
+
+
+def is_judged(trust: Trust) -> bool:
+    """Whether anything was measured of any rule, in this job or in earlier ones: before, a table would be empty."""
+    return any(
+        measured is not None
+        for rival in trust.rivals
+        for measured in (rival.hit, rival.regret, rival.over_probe, rival.record.hits)
+    )
+
+
+def filled_cells(lines: Sequence[RivalLine]) -> frozenset[str]:
+    """The columns of the rivals' table in which some line has a value; the others are left out."""
+    names = ("picks", "winner", "regret", "regret_two", "duel", "record", "duels")
+    return frozenset(name for name in names if any(getattr(line, name) != NOTHING for line in lines))
 
 
 def duel_sentences(trust: Trust) -> list[str]:
@@ -108,7 +106,9 @@ def duel_sentences(trust: Trust) -> list[str]:
 
 
 def coefficient_lines(correlations: Sequence[Correlation]) -> list[CoefficientLine]:
-    """One line for each relation, in order, with Pearson, Spearman and Kendall."""
+    """One line for each relation, in order, with Pearson, Spearman and Kendall; none before any was measured."""
+    if all(each.value is None for each in correlations):
+        return []
     by_title: dict[str, list[Correlation]] = {}
     for each in correlations:
         by_title.setdefault(each.title, []).append(each)

@@ -10,6 +10,9 @@ from service.schemas import FieldError
 
 _SOURCES = frozenset({"body", "query", "path", "header", "cookie"})
 
+_LONGEST_NAME = 100
+"""Of what is compared with the choices there are; the time that takes grows with its square."""
+
 _SENTENCES = {
     "missing": "This is required.",
     "extra_forbidden": "There is no such field.",
@@ -19,10 +22,13 @@ _SENTENCES = {
     "finite_number": "This must be a finite number.",
     "float_parsing": "This must be a number.",
     "float_type": "This must be a number.",
+    "greater_than": "This must be more than {gt}.",
     "greater_than_equal": "This must be at least {ge}.",
     "int_from_float": "This must be a whole number.",
     "int_parsing": "This must be a whole number.",
+    "int_parsing_size": "This must be a whole number, and not as large.",
     "int_type": "This must be a whole number.",
+    "less_than": "This must be less than {lt}.",
     "less_than_equal": "This must be at most {le}.",
     "list_type": "This must be a list.",
     "literal_error": "This must be one of {expected}.",
@@ -54,19 +60,23 @@ def place(location: Sequence[int | str]) -> str:
 
 def _field_error(finding: Mapping[str, Any]) -> FieldError:
     sentence = _SENTENCES.get(finding["type"])
-    if finding["type"] == "json_invalid":
-        # The location then is a character's number, which names no field.
-        return FieldError(field="body", message=f"The body is not JSON: {finding['ctx']['error']}.")
     if isinstance(finding.get("input"), bytes):
         # FastAPI hands on unread bytes where the request does not say that they are JSON.
         return FieldError(field="body", message="This must be JSON, sent with Content-Type: application/json.")
-    message = f"{finding['msg']}." if sentence is None else sentence.format(**finding.get("ctx", {}))
+    message = f"{finding['msg']}." if sentence is None else sentence.format(**_limits(finding))
     return FieldError(field=place(finding["loc"]), message=message, nearest=_nearest(finding))
 
 
+def _limits(finding: Mapping[str, Any]) -> dict[str, Any]:
+    """What a sentence names; a limit of a fractional number that is whole is written as such."""
+    named = finding.get("ctx", {}).items()
+    return {name: int(value) if isinstance(value, float) and value.is_integer() else value for name, value in named}
+
+
 def _nearest(finding: Mapping[str, Any]) -> str | None:
-    if finding["type"] != "literal_error" or not isinstance(finding.get("input"), str):
+    given = finding.get("input")
+    if finding["type"] != "literal_error" or not isinstance(given, str) or len(given) > _LONGEST_NAME:
         return None
     choices = [choice.strip(" '") for choice in finding["ctx"]["expected"].replace(" or ", ",").split(",")]
-    nearest: list[str] = difflib.get_close_matches(finding["input"], choices, n=1, cutoff=0.0)
+    nearest: list[str] = difflib.get_close_matches(given, choices, n=1, cutoff=0.0)
     return nearest[0]

@@ -10,6 +10,7 @@ from service.selection_jobs.choices import PreparationKind
 from service.selection_jobs.schemas import (
     Correlation,
     Interval,
+    JobState,
     Leaderboard,
     Ledger,
     PreparedTeacher,
@@ -30,6 +31,13 @@ _NOW: dict[Stage, str] = {
     "exploring": "short trainings under the teachers are being compared",
     "confirming": "the likeliest teachers train the student fully",
     "deciding": "the results are being weighed",
+}
+
+_THEN: dict[Stage, str] = {
+    "preparing_teachers": "the teachers were being prepared",
+    "exploring": "short trainings under the teachers were being compared",
+    "confirming": "the likeliest teachers trained the student fully",
+    "deciding": "the results were being weighed",
 }
 
 _PREPARED: dict[PreparationKind, str] = {
@@ -187,18 +195,65 @@ def preparation_sentence(rows: Sequence[Row]) -> str:
     return f"Teachers: {'; '.join(f'{label}, {preparation(each)}' for label, each in prepared)}."
 
 
-def headline(board: Leaderboard) -> str:
-    """What there is to say first: the failure, the verdict, or what is going on."""
-    job = board.job
-    if job.state == "failed":
-        return job.failure or "The job failed."
-    if job.state == "cancelled":
-        return job.failure or "The job was cancelled before it could say which teacher to take."
-    if board.verdict is not None:
-        return board.verdict.sentence
-    if job.state == "queued":
-        return "Waiting for a worker to begin."
-    return "No verdict yet." if job.stage is None else f"No verdict yet: {_NOW[job.stage]}."
+def headline(
+    state: JobState, stage: Stage | None, finished_at: datetime | None, failure: str | None, verdict: str | None
+) -> str:
+    """What there is to say first of a job: the failure, the cancellation, the verdict, or what is going on."""
+    match state:
+        case "failed":
+            return failure or "The job failed."
+        case "cancelled":
+            return _cancelled(stage, finished_at)
+        case "cancelling":
+            return "The job is being cancelled: its trainings are being stopped."
+        case "queued":
+            return "Waiting for a worker to begin."
+        case _ if verdict is not None:
+            return verdict
+        case _:
+            return "No verdict yet." if stage is None else f"No verdict yet: {_NOW[stage]}."
+
+
+def board_headline(board: Leaderboard) -> str:
+    """The job's headline, a verdict without its cautions, which stand beside it."""
+    said = board.verdict is not None and board.job.state in ("running", "finished")
+    return board.verdict.sentence if board.verdict is not None and said else board.job.headline
+
+
+def verdict_sentences(verdict: Verdict) -> str:
+    """The verdict with its cautions, for where it stands alone."""
+    return " ".join([verdict.sentence, *(f"Caution: {caution}" for caution in verdict.cautions)])
+
+
+def _cancelled(stage: Stage | None, finished_at: datetime | None) -> str:
+    when = "" if finished_at is None else f" on {clock(finished_at)}"
+    if stage is None:
+        return f"Cancelled by request{when}, before anything was trained."
+    return (
+        f"Cancelled by request{when}, while {_THEN[stage]}. What was trained until then is kept: another job that asks "
+        "for the same goes on from it."
+    )
+
+
+def filled_columns(rows: Sequence[Row]) -> frozenset[str]:
+    """The leaderboard's columns in which some row has a value; the others are left out."""
+    filled = {
+        "rank": [row.rank for row in rows],
+        "parameters": [row.teacher_parameters for row in rows],
+        "accuracy": [row.teacher_accuracy for row in rows],
+        "chance": [row.chance for row in rows],
+        "full": [row.full for row in rows],
+        "expected": [row.expected for row in rows],
+        "gain": [row.gain for row in rows],
+        "time": [row.seconds or None for row in rows],
+    }
+    return frozenset(name for name, values in filled.items() if any(value is not None for value in values))
+
+
+def known_correlations(board: Leaderboard) -> list[str]:
+    """The correlations in sentences; nothing while none is measured and the job may still measure some."""
+    known = board.job.state == "finished" or any(each.value is not None for each in board.correlations)
+    return correlation_sentences(board.correlations) if known else []
 
 
 def correlation_sentences(correlations: Sequence[Correlation]) -> list[str]:
@@ -222,7 +277,9 @@ def _correlation(correlation: Correlation, value: float) -> str:
 
 
 def ledger_sentence(ledger: Ledger) -> str:
-    """Spent, saved and reused training time in one or two sentences."""
+    """Spent, saved and reused training time in one or two sentences; empty while there is none."""
+    if ledger.spent == 0 and ledger.reused == 0:
+        return ""
     if ledger.spent == 0 and ledger.reused > 0:
         return f"Nothing was trained anew: earlier jobs had trained the same, {duration(ledger.reused)} of it."
     text = f"{duration(ledger.spent)} of training spent"

@@ -59,7 +59,7 @@ def configure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Calla
 
     def apply(**values: Any) -> Settings:
         _forget()
-        for name, value in {"home": tmp_path / "home", **values}.items():
+        for name, value in {"home": tmp_path / "home", "allowed_hosts": "testserver", **values}.items():
             monkeypatch.setenv(f"DPK_{name.upper()}", str(value))
         return settings()
 
@@ -76,9 +76,11 @@ def store(configure: Callable[..., Settings], database_url: str) -> Settings:
 
 
 def _forget() -> None:
-    if session.engine.cache_info().currsize:
-        session.engine().dispose()
-    for cached in (settings, session.engine, broker.producer):
+    engines = (session.engine, session.prompt_engine)
+    for opened in engines:
+        if opened.cache_info().currsize:
+            opened().dispose()
+    for cached in (settings, *engines, broker.producer):
         cached.cache_clear()
 
 

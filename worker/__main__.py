@@ -9,12 +9,13 @@ import sys
 import warnings
 
 from celery.platforms import SecurityWarning
-from sqlalchemy.exc import DBAPIError
 
-from service.database.session import reading
+from service.database.faults import FAULTS, words
+from service.database.session import prompt_reading
 from service.outbox.broker import QUEUES
 from service.runs import repository
 from service.settings import settings
+from service.starting import checked_settings, starting
 from worker.app import create, runner_command, worker_id
 
 SILENT_SWEEPS = 3
@@ -26,6 +27,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--queues", type=_queues, default=tuple(QUEUES.values()), help="control, runs or both")
     parser.add_argument("--healthy", action="store_true", help="exit 0 if a worker of this machine was heard of lately")
     chosen = parser.parse_args(arguments)
+    with starting():
+        checked_settings()
     return _healthy() if chosen.healthy else _serve(chosen.queues)
 
 
@@ -43,10 +46,10 @@ def _serve(queues: tuple[str, ...]) -> int:
 def _healthy() -> int:
     seconds = max(settings().lease_seconds, SILENT_SWEEPS * settings().sweep_seconds)
     try:
-        with reading() as session:
+        with prompt_reading() as session:
             alive = repository.worker_seen(session, socket.gethostname(), within_seconds=seconds)
-    except DBAPIError as error:
-        sys.stderr.write(f"The database cannot be reached: {error.orig}\n")
+    except FAULTS as error:
+        sys.stderr.write(f"The database cannot be reached: {words(error)}\n")
         return 1
     if not alive:
         sys.stderr.write(f"No worker of this machine was heard of in the last {seconds:.0f} s.\n")

@@ -22,7 +22,7 @@ WHOLE_BYTES = 2**30
 SAMPLED_FILES = 2000
 BLOCK = 2**20
 
-CACHE_VERSION = 1
+CACHE_VERSION = 2
 """Raise it when what is remembered changes its meaning."""
 
 
@@ -49,7 +49,7 @@ def is_large(files: Sequence[DataFile]) -> bool:
 def sample(files: Sequence[DataFile]) -> list[DataFile]:
     """All of small data; of large data the fixed sample, in the order of names."""
     if is_large(files) and len(files) > SAMPLED_FILES:
-        files = sorted(files, key=lambda file: hashlib.sha256(file.name.encode()).digest())[:SAMPLED_FILES]
+        files = sorted(files, key=lambda file: hashlib.sha256(os.fsencode(file.name)).digest())[:SAMPLED_FILES]
     return sorted(files, key=lambda file: file.name)
 
 
@@ -58,7 +58,7 @@ def content_hash(folder: Path, files: Sequence[DataFile]) -> str:
     large = is_large(files)
     whole = hashlib.sha256()
     for file in sorted(files, key=lambda file: file.name):
-        whole.update(f"{len(file.name)}:{file.name},{file.size};".encode())
+        whole.update(b"%d:%b,%d;" % (len(file.name), os.fsencode(file.name), file.size))
     for file in sample(files):
         with (folder / file.name).open("rb") as stream:
             if large and file.size > 2 * BLOCK:
@@ -71,7 +71,7 @@ def content_hash(folder: Path, files: Sequence[DataFile]) -> str:
 def stamp(folder: Path, files: Sequence[DataFile]) -> str:
     """Names what a listing looks like now, times included: as long as it stays, so does what was found out."""
     text = "\n".join(f"{file.name}\0{file.size}\0{file.changed_ns}" for file in sorted(files, key=lambda f: f.name))
-    return hashlib.sha256(f"{folder.absolute()}\n{text}".encode()).hexdigest()
+    return hashlib.sha256(os.fsencode(f"{folder.absolute()}\n{text}")).hexdigest()
 
 
 def cache_folder() -> Path:

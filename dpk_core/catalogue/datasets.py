@@ -11,16 +11,16 @@
 
 from __future__ import annotations
 
-import difflib
+import contextlib
 import functools
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from dpk_core.catalogue import cifar
+from dpk_core.catalogue.dataset_hints import nearest_first, no_such_data_set
 from dpk_core.catalogue.folders import folder_kind
 from dpk_core.catalogue.npz import file_digest, read_layout
-from dpk_core.catalogue.parquet import parquet_files
 from dpk_core.catalogue.pictures import (
     READING_VERSION,
     Listing,
@@ -30,8 +30,10 @@ from dpk_core.catalogue.pictures import (
     picture_facts,
     picture_parts,
 )
+from dpk_core.catalogue.shards import has_shards
 from dpk_core.catalogue.splits import SPLIT_VERSION, stratified
 from dpk_core.catalogue.splitting import VALIDATION_SHARE, deal
+from dpk_core.display import is_text
 from dpk_core.errors import DataFault, InvalidRequest
 
 DIGITS_CONTENT = "87ff0c9e40dc7e2c0e34e7257799c2e3f3aec1a016363bb11cad869ec428a826"
@@ -45,9 +47,15 @@ IN_MEMORY_BYTES = 2**31
 what a random crop is cut from."""
 
 
+DEEP_NOTE = "Of grey pictures with 16 bits the upper 8 bits are read."
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetCard:
-    """A data set by name. `fingerprint`: content hash. Pictures are `channels` x `side` x `side`."""
+    """A data set by name. `fingerprint`: content hash. Pictures are `channels` x `side` x `side`.
+
+    `notes`: sentences for people about what was left out or read in a way that is not obvious.
+    """
 
     name: str
     fingerprint: str
@@ -58,6 +66,7 @@ class DatasetCard:
     validation_pictures: int
     test_pictures: int
     default_recipe: str
+    notes: tuple[str, ...] = ()
 
     @property
     def decoded_bytes(self) -> int:
@@ -87,22 +96,23 @@ DIGITS = DatasetCard(
 
 def dataset_names(data_root: Path | None) -> tuple[str, ...]:
     """Every data set that can be used with this data root, sorted within its kind."""
-    if data_root is None:
-        return ("digits",)
-    arrays = [f"npz/{path.stem}" for path in data_root.glob("*.npz")]
-    folders = _folders(data_root)
-    pictures = [f"{kind}/{path.name}" for path in folders if (kind := folder_kind(path)) is not None]
-    tables = [f"parquet/{path.name}" for path in folders if "train" in parquet_files(path)]
-    official = [name for name, found in cifar.OFFICIAL.items() if (data_root / found.folder).is_dir()]
-    return ("digits", *sorted((*arrays, *pictures, *tables, *official)))
+    names: list[str] = []
+    if data_root is not None:
+        # A data root that cannot be read holds no data sets; who asks for one is told why.
+        with contextlib.suppress(OSError), os.scandir(data_root) as entries:
+            for entry in entries:
+                if entry.name[0] != "." and is_text(entry.name):
+                    names += _names(Path(entry.path), entry.is_dir())
+        names += [name for name, found in cifar.OFFICIAL.items() if os.path.isdir(data_root / found.folder)]
+    return ("digits", *sorted(names))
 
 
 def check_dataset_name(name: str, data_root: Path | None, field: str) -> None:
     """Raises InvalidRequest on `field` with the nearest name when there is no such data set. Looks into no files."""
-    names = dataset_names(data_root)
-    if name not in names and name not in cifar.OFFICIAL:
-        nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.0)[0]
-        raise InvalidRequest(field, f"There is no data set {name!r}.", nearest)
+    if name in ("digits", *cifar.OFFICIAL) or _is_there(name, data_root):
+        return
+    near = nearest_first(name, dataset_names(data_root))
+    raise InvalidRequest(field, no_such_data_set(name, near, data_root), near[0])
 
 
 def dataset_card(name: str, data_root: Path | None, field: str) -> DatasetCard:
@@ -139,6 +149,7 @@ def picture_card(name: str, listing: Listing, facts: PictureFacts) -> DatasetCar
         validation_pictures=len(parts.validation),
         test_pictures=len(parts.test),
         default_recipe="small",
+        notes=(*listing.notes, *([DEEP_NOTE] if facts.deep else [])),
     )
 
 
@@ -147,10 +158,26 @@ def npz_path(name: str, data_root: Path) -> Path:
     return data_root / f"{name.removeprefix('npz/')}.npz"
 
 
-def _folders(data_root: Path) -> list[Path]:
-    """Folders that can be looked into; others (`lost+found`, say) are not ours."""
-    found = data_root.iterdir() if data_root.is_dir() else ()
-    return [path for path in found if path.is_dir() and path.name[0] != "." and os.access(path, os.R_OK | os.X_OK)]
+def _is_there(name: str, data_root: Path | None) -> bool:
+    """Whether `<kind>/<stem>` is there, by looking at the one entry of the data root that it can be."""
+    kind, _, stem = name.partition("/")
+    if data_root is None or not stem or "/" in stem or "\0" in stem or stem[0] == "." or not is_text(stem):
+        return False
+    path = npz_path(name, data_root) if kind == "npz" else data_root / stem
+    # Unlike pathlib's, these take a name that is too long for a name that is not there.
+    return os.path.exists(path) and name in _names(path, os.path.isdir(path))
+
+
+def _names(path: Path, is_folder: bool) -> list[str]:
+    """The data sets that an entry of the data root is; folders that cannot be read (`lost+found`, say) are none."""
+    if not is_folder:
+        return [f"npz/{path.stem}"] if path.suffix == ".npz" and path.is_file() else []
+    if not os.access(path, os.R_OK | os.X_OK):
+        return []
+    with contextlib.suppress(OSError):
+        kind = folder_kind(path)
+        return [f"{each}/{path.name}" for each in (kind, "parquet" if has_shards(path) else None) if each is not None]
+    return []
 
 
 def _cifar_card(name: str) -> DatasetCard:

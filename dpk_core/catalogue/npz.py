@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+import math
+import tokenize
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dpk_core.display import listed
 from dpk_core.errors import DataFault
 
 ARRAYS = ("x_train", "y_train", "x_test", "y_test", "classes")
+
+UNREADABLE = (
+    OSError, zipfile.BadZipFile, NotImplementedError, ValueError, EOFError, SyntaxError, TypeError, RecursionError,
+    MemoryError, zlib.error, tokenize.TokenError,
+)  # fmt: skip
+"""What zipfile and numpy raise about a file that is broken, encrypted, or whose headers are nonsense."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,21 +36,26 @@ class Layout:
     test_labels: NDArray[np.int64]
 
 
+@dataclass(frozen=True, slots=True)
+class _Header:
+    shape: tuple[int, ...]
+    dtype: np.dtype[np.generic]
+
+
 def read_layout(path: Path) -> Layout:
     """Reads headers and labels of `path`. Raises DataFault with a sentence that says what is wrong with the file."""
     try:
         with zipfile.ZipFile(path) as archive:
             headers = {name: _header(archive, path, name) for name in ARRAYS}
+        side, channels = _picture_shape(path, headers)
+        classes = _class_count(path, headers["classes"])
+        for part in ("train", "test"):
+            _check_label_header(path, f"y_{part}", headers[f"y_{part}"], headers[f"x_{part}"].shape[0])
         with np.load(path, allow_pickle=False) as arrays:
-            raw_labels = {part: arrays[f"y_{part}"] for part in ("train", "test")}
-    except (OSError, zipfile.BadZipFile, ValueError, EOFError) as error:
-        raise DataFault(f"{path.name} cannot be read as an .npz file of plain arrays: {error}.") from error
-    side, channels = _picture_shape(path, headers)
-    classes = _class_count(path, *headers["classes"])
-    labels = {
-        part: _labels(path, f"y_{part}", values, headers[f"x_{part}"][0][0], classes)
-        for part, values in raw_labels.items()
-    }
+            labels = {part: _labels(path, f"y_{part}", arrays[f"y_{part}"], classes) for part in ("train", "test")}
+    except UNREADABLE as error:
+        # numpy repeats the header it cannot read, however long.
+        raise DataFault(f"{path.name} cannot be read as an .npz file of plain arrays: {error!s:.200}.") from error
     if len(missing := np.setdiff1d(np.arange(classes), labels["train"])):
         raise DataFault(
             f"{path.name}: class {missing[0]} of {classes} has no picture in x_train; every class needs some."
@@ -56,48 +71,68 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _header(archive: zipfile.ZipFile, path: Path, name: str) -> tuple[tuple[int, ...], np.dtype[np.generic]]:
+def _header(archive: zipfile.ZipFile, path: Path, name: str) -> _Header:
+    """The header of an array whose values all are in the file: a shape that is made up would be given memory."""
     try:
-        member = archive.open(f"{name}.npy")
+        info = archive.getinfo(f"{name}.npy")
     except KeyError:
-        raise DataFault(f"{path.name} holds no array {name}; it needs {', '.join(ARRAYS)}.") from None
-    with member:
+        found = listed([member.removesuffix(".npy") for member in archive.namelist()])
+        raise DataFault(
+            f"{path.name} holds no array {name}, only {found or 'nothing'}; it needs {', '.join(ARRAYS)}."
+        ) from None
+    with archive.open(info) as member:
         version = np.lib.format.read_magic(member)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, _, dtype = read(member)
-    return shape, dtype
+        there = info.file_size - member.tell()
+    if not dtype.hasobject and min(shape, default=0) >= 0 and math.prod(shape) * dtype.itemsize != there:
+        raise DataFault(f"{path.name}: {name} is cut short: its header says {shape}, its values take {there} bytes.")
+    return _Header(shape, dtype)
 
 
-def _picture_shape(path: Path, headers: dict[str, tuple[tuple[int, ...], np.dtype[np.generic]]]) -> tuple[int, int]:
+def _picture_shape(path: Path, headers: dict[str, _Header]) -> tuple[int, int]:
     for name in ("x_train", "x_test"):
-        shape, dtype = headers[name]
+        shape, dtype = headers[name].shape, headers[name].dtype
         if dtype != np.uint8:
-            raise DataFault(f"{path.name}: {name} is {dtype}; pictures must be uint8.")
+            raise DataFault(f"{path.name}: {name} holds {_kind(dtype)}; pictures must be uint8.")
         if len(shape) not in (3, 4) or shape[1] != shape[2] or (len(shape) == 4 and shape[3] not in (1, 3)):
             raise DataFault(
                 f"{path.name}: {name} has the shape {shape}; it must be pictures x side x side (x 1 or x 3)."
             )
-        if 0 in shape:
+        if min(shape) < 1:
             raise DataFault(f"{path.name}: {name} holds no pictures.")
-    train, test = headers["x_train"][0], headers["x_test"][0]
+    train, test = headers["x_train"].shape, headers["x_test"].shape
     if train[1:] != test[1:]:
         raise DataFault(f"{path.name}: pictures of x_train are {train[1:]} but those of x_test {test[1:]}.")
     return train[1], train[3] if len(train) == 4 else 1
 
 
-def _class_count(path: Path, shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> int:
-    if dtype.hasobject:
+def _class_count(path: Path, header: _Header) -> int:
+    if header.dtype.hasobject:
         raise DataFault(f"{path.name}: classes holds Python objects; it must list plain texts or numbers.")
-    if len(shape) != 1 or shape[0] < 2:
-        raise DataFault(f"{path.name}: classes has the shape {shape}; it must list at least two names.")
-    return shape[0]
+    if len(header.shape) != 1 or header.shape[0] < 2:
+        raise DataFault(f"{path.name}: classes has the shape {header.shape}; it must list at least two names.")
+    return header.shape[0]
 
 
-def _labels(path: Path, name: str, values: NDArray[np.generic], pictures: int, classes: int) -> NDArray[np.int64]:
-    if not np.issubdtype(values.dtype, np.integer):
-        raise DataFault(f"{path.name}: {name} is {values.dtype}; labels must be integers.")
-    if values.shape != (pictures,):
-        raise DataFault(f"{path.name}: {name} has the shape {values.shape} for {pictures} pictures; one label each.")
+def _check_label_header(path: Path, name: str, header: _Header, pictures: int) -> None:
+    if not np.issubdtype(header.dtype, np.integer):
+        raise DataFault(
+            f"{path.name}: {name} holds {_kind(header.dtype)}; labels must be integers, each the place of its class in "
+            "classes, counted from 0."
+        )
+    if header.shape != (pictures,):
+        raise DataFault(
+            f"{path.name}: {name} has the shape {header.shape} for {pictures} pictures; it must be ({pictures},), one "
+            "label each."
+        )
+
+
+def _kind(dtype: np.dtype[np.generic]) -> str:
+    return {"U": "text", "S": "bytes", "O": "Python objects", "b": "truth values"}.get(dtype.kind, str(dtype))
+
+
+def _labels(path: Path, name: str, values: NDArray[np.generic], classes: int) -> NDArray[np.int64]:
     labels = values.astype(np.int64)
     if labels.min() < 0 or labels.max() >= classes:
         raise DataFault(

@@ -1,15 +1,13 @@
 """Pictures in Parquet files as Hugging Face writes them: a struct column {bytes, path} and a column of labels.
 
-The files lie in the data set's folder, or in its `data/`: `train*.parquet`, perhaps `validation*.parquet` and
-`test*.parquet`. Needs pyarrow, which the API can do without until such a data set is asked for.
+Which files and splits there are says `shards`, which columns and labels `label_columns`, and how the files' numberings
+of classes become one `class_names`. Needs pyarrow, which the API can do without until such a data set is asked for.
 """
 
 from __future__ import annotations
 
 import contextlib
 import io
-import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,15 +16,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dpk_core.catalogue.content import DataFile, data_file, is_large
-from dpk_core.catalogue.splitting import check_labels
+from dpk_core.catalogue.class_names import match_by_name
+from dpk_core.catalogue.content import DataFile, is_large
+from dpk_core.catalogue.label_columns import Columns, FileLabels, choose_columns, class_names, read_labels
+from dpk_core.catalogue.shards import list_shards
+from dpk_core.display import is_text
 from dpk_core.errors import DataFault
 
 if TYPE_CHECKING:
     from dpk_core.catalogue.headers import Survey
 
-SPLITS = ("train", "validation", "test")
-LABEL_COLUMNS = ("label", "labels", "fine_label")
 NO_LABEL = -1
 """How Hugging Face writes that a label is withheld; a test split of these alone is no test split for us."""
 
@@ -36,13 +35,17 @@ SURVEYED_ROWS = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParquetListing:
-    """`labels` (int64) and `files` by split, rows in the order of files. Pictures are in the column `pictures`."""
+    """`labels` (int64) and `files` by split, rows in the order of files. Pictures are in the column `pictures`.
+
+    `notes`: what is left out, and how labels were read where that is not obvious.
+    """
 
     folder: Path
     pictures: str
     classes: tuple[str, ...]
     files: dict[str, tuple[DataFile, ...]]
     labels: dict[str, NDArray[np.int64]]
+    notes: tuple[str, ...]
 
     @property
     def all_files(self) -> tuple[DataFile, ...]:
@@ -50,37 +53,27 @@ class ParquetListing:
         return tuple(file for files in self.files.values() for file in files)
 
 
-def parquet_files(folder: Path) -> dict[str, tuple[DataFile, ...]]:
-    """The files of each split that is there, by listing alone; empty when the folder is no such data set."""
-    inside = "data/" if (folder / "data").is_dir() else ""
-    with os.scandir(folder / inside) as entries:
-        shards = sorted(
-            (data_file(entry, inside) for entry in entries if entry.name.endswith(".parquet")), key=lambda f: f.name
-        )
-    found = {split: tuple(f for f in shards if f.name.removeprefix(inside).startswith(split)) for split in SPLITS}
-    return {split: files for split, files in found.items() if files}
-
-
 def list_parquet(folder: Path) -> ParquetListing:
     """Reads footers and labels. Raises DataFault naming the file, and the row where there is one."""
-    files = parquet_files(folder)
-    if "train" not in files:
-        raise DataFault(f"{folder.name} holds no train*.parquet.")
-    first = _open(folder, files["train"][0])
-    pictures, label, names = _columns(f"{folder.name}/{files['train'][0].name}", first.schema_arrow)
-    labels = {split: [_labels(folder, file, pictures, label) for file in shards] for split, shards in files.items()}
-    if "test" in labels and all((found == NO_LABEL).all() for found in labels["test"]):
-        del labels["test"], files["test"]
-    if names is None:
-        largest = max((int(found.max()) for found in labels["train"] if len(found)), default=-1)
-        names = tuple(str(number) for number in range(largest + 1))
-    for split, shards in files.items():
-        for file, found in zip(shards, labels[split], strict=True):
-            check_labels(f"{folder.name}/{file.name}", found, len(names))
-        if not sum(len(found) for found in labels[split]):
+    shards = list_shards(folder)
+    files, notes = dict(shards.files), list(shards.notes)
+    where = f"{folder.name}/{files['train'][0].name}"
+    with _opened(folder, files["train"][0]) as first:
+        columns = choose_columns(where, first.schema_arrow)
+    if columns.note is not None:
+        notes.append(columns.note)
+    found = {split: [_labels(folder, file, columns) for file in members] for split, members in files.items()}
+    if "test" in found and all((file.values == NO_LABEL).all() for file in found["test"]):
+        del found["test"], files["test"]
+        notes.append("The test files have no labels, so test pictures are held out of the training pictures.")
+    for split, members in found.items():
+        if not sum(len(file.values) for file in members):
             raise DataFault(f"{folder.name}/{files[split][0].name} holds no pictures.")
-    joined = {split: np.concatenate(found) for split, found in labels.items()}
-    return ParquetListing(folder=folder, pictures=pictures, classes=names, files=files, labels=joined)
+    matched = match_by_name(found)
+    return ParquetListing(
+        folder=folder, pictures=columns.pictures, classes=matched.classes, files=files, labels=matched.labels,
+        notes=(*notes, *matched.notes),
+    )  # fmt: skip
 
 
 def survey_parquet(listing: ParquetListing) -> Survey:
@@ -100,15 +93,16 @@ def encoded_pictures(listing: ParquetListing, split: str, most: int | None = Non
     """
     for file in listing.files[split]:
         name, row = f"{listing.folder.name}/{file.name}", 0
-        batches = _open(listing.folder, file).iter_batches(batch_size=most or 256, columns=[listing.pictures])
-        while (batch := _next(name, batches)) is not None:
-            for content in batch.column(0).field("bytes"):
-                if not content.is_valid:
-                    raise DataFault(f"{name}, row {row} holds no bytes of a picture.")
-                yield f"{name}, row {row}", content.as_py()
-                row += 1
-            if most is not None:
-                break
+        with _opened(listing.folder, file) as opened:
+            batches = opened.iter_batches(batch_size=most or 256, columns=[listing.pictures])
+            while (batch := _next(name, batches)) is not None:
+                for content in batch.column(0).field("bytes"):
+                    if not content.is_valid:
+                        raise DataFault(f"{name}, row {row} holds no bytes of a picture.")
+                    yield f"{name}, row {row}", content.as_py()
+                    row += 1
+                if most is not None:
+                    break
 
 
 @contextlib.contextmanager
@@ -120,15 +114,21 @@ def _readable(where: str) -> Iterator[None]:
         raise DataFault(f"{where} needs pyarrow, which is not installed here: install dpk-select[parquet].") from error
     try:
         yield
-    except (OSError, ArrowException) as error:
+    except (OSError, ArrowException, UnicodeDecodeError) as error:
         raise DataFault(f"{where} cannot be read as a Parquet file; mend or remove it.") from error
 
 
-def _open(folder: Path, file: DataFile) -> Any:
-    with _readable(f"{folder.name}/{file.name}"):
-        from pyarrow import parquet
+@contextlib.contextmanager
+def _opened(folder: Path, file: DataFile) -> Iterator[Any]:
+    path = folder / file.name
+    with contextlib.ExitStack() as stack:
+        with _readable(f"{folder.name}/{file.name}"):
+            from pyarrow import parquet
 
-        return parquet.ParquetFile(folder / file.name)
+            # pyarrow takes paths as UTF-8 only.
+            source = path if is_text(str(path)) else stack.enter_context(path.open("rb"))
+            opened = stack.enter_context(parquet.ParquetFile(source))
+        yield opened
 
 
 def _next(where: str, batches: Iterator[Any]) -> Any:
@@ -136,32 +136,12 @@ def _next(where: str, batches: Iterator[Any]) -> Any:
         return next(batches, None)
 
 
-def _columns(where: str, schema: Any) -> tuple[str, str, tuple[str, ...] | None]:
-    """The columns of pictures and of labels, and the names of the classes where Hugging Face's metadata has them."""
-    from pyarrow import types
-
-    structs = [field for field in schema if types.is_struct(field.type)]
-    pictures = [field.name for field in structs if "bytes" in {part.name for part in field.type}]
-    if not pictures:
-        raise DataFault(f"{where} has no column of pictures; it must be a struct of bytes and path.")
-    whole = [field.name for field in schema if types.is_integer(field.type)]
-    label = next((name for name in LABEL_COLUMNS if name in whole), None)
-    if label is None:
-        if len(whole) != 1:
-            raise DataFault(f"{where} has no whole-numbered column named {', '.join(LABEL_COLUMNS)}.")
-        label = whole[0]
-    metadata = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
-    names = metadata.get("info", {}).get("features", {}).get(label, {}).get("names")
-    return pictures[0], label, None if names is None else tuple(names)
-
-
-def _labels(folder: Path, file: DataFile, pictures: str, label: str) -> NDArray[np.int64]:
-    source, where = _open(folder, file), f"{folder.name}/{file.name}"
-    if missing := {pictures, label} - set(source.schema_arrow.names):
-        raise DataFault(f"{where} has no column {min(missing)}, which the first training file has.")
-    with _readable(where):
-        column = source.read(columns=[label]).column(0)
-    if column.null_count:
-        row = next(row for row, value in enumerate(column) if not value.is_valid)
-        raise DataFault(f"{where}, row {row} has no label.")
-    return np.asarray(column.to_numpy(), np.int64)
+def _labels(folder: Path, file: DataFile, columns: Columns) -> FileLabels:
+    where = f"{folder.name}/{file.name}"
+    with _opened(folder, file) as opened:
+        schema = opened.schema_arrow
+        if missing := {columns.pictures, columns.label} - set(schema.names):
+            raise DataFault(f"{where} has no column {min(missing)}, which the first training file has.")
+        with _readable(where):
+            column = opened.read(columns=[columns.label]).column(0)
+            return read_labels(where, column, class_names(where, schema, columns.label))

@@ -13,8 +13,8 @@ from dpk_core.catalogue.parquet import ParquetListing, list_parquet, survey_parq
 from dpk_core.catalogue.splitting import Parts, check_every_class, deal
 from dpk_core.errors import DataFault
 
-READING_VERSION = 1
-"""Part of the fingerprint of picture files. Raise it when a change decodes, resizes or crops them differently."""
+READING_VERSION = 2
+"""Part of the fingerprint of picture files. Raise it when a change decodes, resizes, crops or labels them otherwise."""
 
 DECLARATION = "dataset.json"
 """May lie in a data set's folder and declare the working size: `{"side": 64}`."""
@@ -26,11 +26,15 @@ Listing = FolderListing | ParquetListing
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PictureFacts:
-    """What is known of picture files without decoding them. `content`: scheme and digest, see `content`."""
+    """What is known of picture files without decoding them. `content`: scheme and digest, see `content`.
+
+    `deep`: some pictures have 16 bits a pixel.
+    """
 
     content: str
     channels: int
     side: int
+    deep: bool
 
 
 def is_picture_data(name: str) -> bool:
@@ -54,7 +58,9 @@ def picture_facts(listing: Listing) -> PictureFacts:
         found = remembered("pictures", stamp(listing.folder, listing.all_files), lambda: _find_out(listing))
     except OSError as error:
         raise DataFault(f"{error.filename} cannot be read: {error.strerror}.") from error
-    return PictureFacts(content=found["content"], channels=found["channels"], side=declared or found["side"])
+    return PictureFacts(
+        content=found["content"], channels=found["channels"], side=declared or found["side"], deep=found["deep"]
+    )
 
 
 def picture_parts(listing: Listing) -> Parts:
@@ -74,7 +80,7 @@ def _declared_side(folder: Path) -> int | None:
     where = f"{folder.name}/{DECLARATION}"
     try:
         declared = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DataFault(f"{where} cannot be read as JSON.") from error
     side = declared.get("side") if isinstance(declared, dict) and set(declared) == {"side"} else None
     if not isinstance(side, int) or side not in SIDES:

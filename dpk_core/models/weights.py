@@ -125,4 +125,4 @@ def _refuse(source: str, what: str, keys: list[str]) -> None:
 
 def _new_head(replaced: tuple[str, ...], made_for: int, classes: int) -> str:
     parameters = ", ".join(replaced)
-    return f"The head ({parameters}) is new and untrained: the weights were made for {made_for} classes, not {classes}."
+    return f"The head ({parameters}) was drawn anew, as the weights were made for {made_for} classes, not {classes}."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,24 +30,21 @@ from dpk_core.protocol import (
 from dpk_core.runner import warm
 from dpk_core.runner.inbox import Assignment
 from dpk_core.runner.life import Channel
-from dpk_core.runner.scores import student_scores, teacher_scores
+from dpk_core.runner.notices import (
+    chance_notices,
+    infos,
+    majority_share,
+    record_fallbacks,
+    starting_notes,
+    training_notices,
+)
+from dpk_core.runner.scores import Scored, student_scores, teacher_scores
 from dpk_core.training.checkpoint import CheckpointWriter, resume, save_weights
 from dpk_core.training.evaluate import Evaluation, evaluate
 from dpk_core.training.loop import train
 from dpk_core.training.training import Training, begin
 
 PROGRESS_SECONDS = 1.0
-
-CHANCE_MARGIN = 1.5
-"""Weights taken as they are that are right less often than this times chance were hardly made for these classes."""
-
-AT_CHANCE = (
-    "The weights tell these classes hardly better than chance: were they made for classes in another order, or for "
-    "pictures scaled in another way?"
-)
-
-FALLBACK = "share_fallback."
-"""Beginning of the measurements that say how often a stage's share took its fallback value."""
 
 
 class Reporter:
@@ -56,7 +54,6 @@ class Reporter:
         self._assignment, self._channel, self._writer = assignment, channel, writer
         self._run_id, self._total_steps = assignment.command.run_id, total_steps
         self._progressed = self._checkpointed = time.monotonic()
-        self._noticed: set[str] = set()
 
     def wants_stop(self) -> bool:
         """Whether the worker has asked for an end."""
@@ -65,10 +62,8 @@ class Reporter:
     def measured(self, training: Training, values: dict[str, float], validation: Evaluation) -> None:  # noqa: ARG002  (an observer's signature)
         """Sends the epoch's values, and once per stage a notice when its share could not follow CKA."""
         self._channel.send(Measured(run_id=self._run_id, step=training.step, epoch=training.epoch, values=values))
-        for name, part in values.items():
-            stage = name.removeprefix(FALLBACK)
-            if stage != name and part > 0 and stage not in self._noticed:
-                self._noticed.add(stage)
+        for stage, part, is_first in record_fallbacks(training, values):
+            if is_first:
                 message = (
                     f"In epoch {training.epoch} the share of stage {stage} took its fallback value in {part:.0%} of "
                     "the steps, because CKA was undefined, near zero or negative there."
@@ -86,7 +81,7 @@ class Reporter:
     def began(self, training: Training) -> None:
         """Says once what a reader of the result must know of the weights it starts from."""
         if self._assignment.command.resume is None:
-            for note in training.notes:
+            for note in starting_notes(training):
                 self._channel.send(Noticed(run_id=self._run_id, level="info", message=note))
 
     def progress(self, training: Training) -> None:
@@ -145,11 +140,12 @@ def carry_out(
         reporter.checkpoint(training)
     if not reached:
         return Stopped(run_id=command.run_id, step=training.step)
-    scores = _scores(command, training, channel) if world.leads else None
-    result = _result(command, training, root, device, device_name, scores)
-    if total_steps == 0 and result.validation_accuracy < CHANCE_MARGIN / training.data.card.classes:
-        channel.send(Noticed(run_id=command.run_id, level="warning", message=AT_CHANCE))
-    return Finished(run_id=command.run_id, result=result)
+    scored = _scores(command, training) if world.leads else Scored(scores=None, notes=())
+    result = _result(command, training, root, device, device_name, scored.scores)
+    late = [*chance_notices(command.spec, result), *infos(scored.notes)]
+    for notice in late:
+        channel.send(Noticed(run_id=command.run_id, level=notice.level, message=notice.message))
+    return Finished(run_id=command.run_id, result=replace(result, notices=(*training_notices(training), *late)))
 
 
 def _prepare(command: RunCommand, root: Path, device: torch.device, world: World) -> Training:
@@ -167,21 +163,17 @@ def _prepare(command: RunCommand, root: Path, device: torch.device, world: World
     return training
 
 
-def _scores(command: RunCommand, training: Training, channel: Channel) -> dict[str, float] | None:
-    """What rivals say, measured where no earlier run did; what cannot be measured is said, and fails nothing."""
+def _scores(command: RunCommand, training: Training) -> Scored:
+    """What rivals say, measured where no earlier run did."""
     spec = command.spec
     if command.known_scores is not None:
-        return command.known_scores
+        return Scored(scores=command.known_scores, notes=())
     if spec.training.role == "teacher" and spec.is_full:
-        measured = teacher_scores(training.judged, spec.training.model, training.data)
-    elif training.method.teacher is not None:
+        return teacher_scores(training.judged, spec.training.model, training.data)
+    if training.method.teacher is not None:
         weights_root = None if command.weights_root is None else Path(command.weights_root)
-        measured = student_scores(spec.training, training.method.teacher, training.data, weights_root)
-    else:
-        return None
-    for note in measured.notes:
-        channel.send(Noticed(run_id=command.run_id, level="info", message=note))
-    return measured.scores
+        return student_scores(spec.training, training.method.teacher, training.data, weights_root)
+    return Scored(scores=None, notes=())
 
 
 def _result(
@@ -211,6 +203,7 @@ def _result(
         weights=weights,
         scores=scores,
         validation_right=_packed(training.last_right),
+        majority_share=majority_share(data.validation.labels),
     )
 
 

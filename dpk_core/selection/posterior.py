@@ -51,6 +51,16 @@ class Posterior:
             covariance_AA=self.covariance_AA[np.ix_(kept, kept)],
         )  # fmt: skip
 
+    @property
+    def ranking(self) -> tuple[Arm, ...]:
+        """The arms as a leaderboard ranks them: best expected first; of equals, the more accurate, then by name."""
+
+        def place(index: int) -> tuple[float, float, str]:
+            arm = self.arms[index]
+            return -round(float(self.mean_A[index]), 9), -(arm.teacher_accuracy or 0.0), arm.teacher or ""
+
+        return tuple(self.arms[index] for index in sorted(range(len(self.arms)), key=place))
+
     def estimate(self, teacher: str | None) -> Estimate:
         """Full accuracy under `teacher`, cut to 0 … 1."""
         index = self._index(teacher)

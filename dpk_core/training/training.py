@@ -45,6 +45,8 @@ class Training:
     """Values at the end of the last whole epoch."""
     last_right: Tensor | None = None
     """Which validation pictures were right then (N, bool, on the CPU)."""
+    fallbacks: dict[str, float] = field(default_factory=dict)
+    """By stage, in how many epochs' worth of steps its share took its fallback value; kept by whoever observes."""
 
     @property
     def model(self) -> nn.Module:
@@ -80,6 +82,7 @@ class Training:
             "epoch_sums": self.averages.sums,
             "last_measured": self.last_measured,
             "last_right": self.last_right,
+            "fallbacks": dict(self.fallbacks),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -95,6 +98,7 @@ class Training:
         self.averages.steps = state["epoch_steps"]
         self.averages.sums = {name: value.to(self.data.device) for name, value in state["epoch_sums"].items()}
         self.last_measured, self.last_right = state["last_measured"], state["last_right"]
+        self.fallbacks = dict(state["fallbacks"])
 
 
 def begin(

@@ -5,37 +5,44 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Query
+from pydantic import Field
 
 from dpk_core.spec import TaughtMethodName
 from service.best_teacher import service
 from service.best_teacher.schemas import BestTeacher
 from service.database.dependencies import Reading
+from service.parameters import Parameters
 from service.problems import responses
 
 router = APIRouter(tags=["best teacher"])
 
 
+class BestTeacherParameters(Parameters):
+    """The question."""
+
+    student: str = Field(max_length=400, examples=["cifar/resnet8w4"], description="`model[@weights]`.")
+    dataset: str = Field(max_length=200, examples=["digits"])
+    method: TaughtMethodName = "dpk"
+    stamp: str | None = Field(
+        default=None,
+        pattern="^[0-9a-f]{8}$",
+        examples=["5c0a9e21"],
+        description="Only jobs with this protocol; without it, the newest protocol that decided on today's data.",
+    )
+
+
 @router.get(
-    "/best-teacher", operation_id="get_best_teacher", summary="The answer of the newest finished job",
+    "/best-teacher", operation_id="get_best_teacher", summary="The best-founded answer of the finished jobs",
     responses=responses(404),
 )  # fmt: skip
-def best_teacher(
-    session: Reading,
-    student: Annotated[str, Query(max_length=400, examples=["cifar/resnet8w4"], description="`model[@weights]`.")],
-    dataset: Annotated[str, Query(max_length=200, examples=["digits"])],
-    method: Annotated[TaughtMethodName, Query()] = "dpk",
-    stamp: Annotated[
-        str | None,
-        Query(
-            pattern="^[0-9a-f]{8}$",
-            examples=["5c0a9e21"],
-            description="Only jobs with this protocol; without it the newest job decides, whatever its protocol.",
-        ),
-    ] = None,
-) -> BestTeacher:
-    """Trains nothing: 404 says how to ask when no finished job answers this yet.
+def best_teacher(session: Reading, asked: Annotated[BestTeacherParameters, Query()]) -> BestTeacher:
+    """Trains nothing. The answer is one job's: under its protocol the decided one with the most seeds times teachers,
+    then the newest; a weaker or undecided job never replaces it. `others` lists the rest.
 
-    Jobs with different protocols (budget, recipe, data, method, student's start) are never ranked together: the answer
-    is one job's, and `others` lists the newest job of each other protocol.
+    Jobs with different protocols (budget, recipe, data, method, student's start) are never ranked together. An answer
+    whose data, weights or training code changed since is `stale` and says why.
+
+    404 where no finished job answers: of type `urn:dpk-select:problem:running`, naming the job, where one is under way,
+    else `urn:dpk-select:problem:not-found`.
     """
-    return service.best_teacher(session, student, dataset, method, stamp)
+    return service.best_teacher(session, asked.student, asked.dataset, asked.method, asked.stamp)

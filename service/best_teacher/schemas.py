@@ -5,37 +5,81 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
+from pydantic import Field
+
 from service.schemas import Wire
 from service.selection_jobs.schemas import Interval
 
+VerdictKind = Literal["best", "tie", "no_teacher", "undecided"]
 
-class OtherProtocol(Wire):
-    """What the newest finished job under another protocol says; not to be ranked with the answer."""
+
+class OtherAnswer(Wire):
+    """Another finished job that asked this question. `differs`: what tells it from the one that answers."""
 
     stamp: str
+    same_protocol: bool = Field(description="Only answers of the same protocol may be ranked together.")
+    differs: list[str]
     recipe: str
     epochs: int
-    verdict: Literal["best", "tie", "no_teacher", "undecided"]
+    seeds: int
+    teachers: int = Field(description="Teachers under which a student was trained.")
+    verdict: VerdictKind
     teacher: str | None
     job: str
     page: str
     finished_at: datetime
 
 
+class RunningJob(Wire):
+    """A job that asks this question and has not ended."""
+
+    job: str
+    page: str
+    state: Literal["queued", "running"]
+
+
+class DataThenAndNow(Wire):
+    """The data set's fingerprint when the job was made and at present."""
+
+    then: str
+    now: str | None = Field(description="None where the data set cannot be read.")
+    reason: str | None = Field(description="Why the data set cannot be read now.")
+
+
 class BestTeacher(Wire):
-    """The newest finished job's verdict for a student on a data set. `stamp`: the protocol it holds under."""
+    """What is known about the best teacher for a student on a data set: one finished job's verdict.
+
+    `chance` to `expected_loss` are those of `teacher`; where the verdict is undecided, of the teacher that its sentence
+    names first; None where the verdict is that no teacher helps. Accuracies and differences are fractions.
+    """
 
     student: str
     dataset: str
     method: str
-    verdict: Literal["best", "tie", "no_teacher", "undecided"]
+    verdict: VerdictKind
     teacher: str | None
     tied: list[str]
-    sentence: str
+    sentence: str = Field(description="The verdict for people; says it where the answer is stale.")
+    stale: bool = Field(description="Whether data, weights or training code changed since, so that it may not hold.")
+    stale_because: list[str]
+    chance: float | None = Field(description="That no teacher is better.")
+    chance_within_margin: float | None = Field(description="That no teacher is better by more than the margin.")
+    margin: float | None
+    expected_loss: float | None = Field(description="Accuracy that taking this teacher is expected to lose.")
     expected_accuracy: Interval | None
-    gain: Interval | None
+    gain: Interval | None = Field(description="Full accuracy over the student without a teacher.")
+    seeds: int = Field(description="Of full trainings, the most under one teacher.")
+    epochs: int = Field(description="Of a full training.")
+    candidates: int = Field(description="Teachers that were asked about.")
+    teachers_tried: int = Field(description="Those of them under which a student was trained.")
+    teachers_trained: int = Field(description="Those of them under which a student was trained fully.")
+    data: DataThenAndNow
     job: str
     page: str
     finished_at: datetime
-    stamp: str
-    others: list[OtherProtocol]
+    age_seconds: float
+    stamp: str = Field(description="The protocol it holds under.")
+    running: RunningJob | None = Field(description="The newest job under way that asks this question on today's data.")
+    others: list[OtherAnswer] = Field(
+        description="Other finished jobs, at most 50: those of this protocol, and the first of each other one."
+    )

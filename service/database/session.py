@@ -8,23 +8,24 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.orm import Session
 
+from service.database.limits import PROMPT, Limits
 from service.settings import settings
 
 READ_ONLY = "dpk_read_only"
 """Execution option of a SQLite connection whose transaction takes no write lock."""
 
 
-def open_engine(url: str) -> Engine:
+def open_engine(url: str | URL, limits: Limits | None = None) -> Engine:
     """An engine for SQLite or Postgres with the settings that several processes on one database need."""
-    address = make_url(url)
+    address, chosen = make_url(url), limits or Limits()
     if address.get_backend_name() != "sqlite":
-        return create_engine(address, pool_pre_ping=True)
+        return create_engine(address, connect_args=chosen.postgres(address), **chosen.pool())
     if address.database:
         Path(address.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(address, connect_args={"timeout": 30, "check_same_thread": False})
+    engine = create_engine(address, connect_args=chosen.sqlite(), **chosen.pool())
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -33,7 +34,13 @@ def open_engine(url: str) -> Engine:
 @functools.cache
 def engine() -> Engine:
     """The engine of this process."""
-    return open_engine(settings().resolved_database_url)
+    return open_engine(settings().resolved_database_url, Limits.of(settings()))
+
+
+@functools.cache
+def prompt_engine() -> Engine:
+    """The engine of health checks: they answer within seconds, also where the pool of `engine` is exhausted."""
+    return open_engine(settings().resolved_database_url, PROMPT)
 
 
 @contextmanager
@@ -50,6 +57,13 @@ def reading() -> Iterator[Session]:
         yield session
 
 
+@contextmanager
+def prompt_reading() -> Iterator[Session]:
+    """`reading` for health checks, on a connection of its own that is closed afterwards."""
+    with Session(_reader(prompt_engine()), expire_on_commit=False) as session, session.begin():
+        yield session
+
+
 def _reader(engine: Engine) -> Engine:
     if engine.dialect.name == "sqlite":
         return engine.execution_options(**{READ_ONLY: True})
@@ -63,7 +77,6 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=NORMAL")
     cursor.execute("PRAGMA foreign_keys=ON")
-    cursor.execute("PRAGMA busy_timeout=30000")
     cursor.close()
 
 

@@ -8,8 +8,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, FastAPI, Header, Path, Query, Request
 from fastapi.responses import Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
+from pydantic import Field
 
 from service.events import service
+from service.parameters import Parameters
 from service.problems import responses
 
 RETRY_MILLISECONDS = 1000
@@ -27,6 +29,12 @@ router = APIRouter(prefix="/selection-jobs", tags=["selection jobs"])
 JobId = Annotated[str, Path(max_length=32, description="A job's id.")]
 
 
+class EventParameters(Parameters):
+    """Where to go on."""
+
+    after: int = Field(default=0, ge=0, le=GREATEST_ID, description="The same for clients that cannot send headers.")
+
+
 class NothingMore(Exception):
     """The stream that is asked for has ended before it begins; 204 tells an EventSource not to come back."""
 
@@ -37,12 +45,11 @@ def resume_point(
         int | None,
         Header(alias="Last-Event-ID", ge=0, le=GREATEST_ID, description="Sent by an EventSource that connects again."),
     ] = None,
-    after: Annotated[
-        int, Query(ge=0, le=GREATEST_ID, description="The same for clients that cannot send headers.")
-    ] = 0,
+    *,
+    asked: Annotated[EventParameters, Query()],
 ) -> int:
     """The event after which the stream goes on. Raises NotFound, or NothingMore, before any of it is sent."""
-    place = after if last_event_id is None else last_event_id
+    place = asked.after if last_event_id is None else last_event_id
     if service.is_over(job_id, place):
         raise NothingMore
     return place

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 
 from anyio import to_thread
 
+from service.database.faults import FAULTS, words
 from service.database.session import reading
 from service.events import repository
 from service.events.schemas import LAST_KINDS, JobEvent
@@ -15,6 +17,10 @@ from service.selection_jobs import repository as jobs
 
 BATCH = 200
 POLL_SECONDS = 0.5
+AWAY_SECONDS = 2.0
+"""Until a database that failed is asked again."""
+
+_log = logging.getLogger(__name__)
 
 
 def read(job_id: str, after: int) -> list[JobEvent]:
@@ -40,7 +46,13 @@ def is_over(job_id: str, after: int) -> bool:
 async def follow(job_id: str, after: int, closing: Callable[[], bool]) -> AsyncIterator[JobEvent]:
     """Every event after `after`, up to the job's last one, or until `closing` says that the server is about to end."""
     while not closing():
-        events = await to_thread.run_sync(read, job_id, after)
+        try:
+            events = await to_thread.run_sync(read, job_id, after)
+        except FAULTS as error:
+            # An EventSource does not come back after a 503, so the stream stays and waits for the database.
+            _log.warning("A stream of events waits for the database: %s", words(error))
+            await asyncio.sleep(AWAY_SECONDS)
+            continue
         for event in events:
             yield event
             after = event.id

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 
 from kombu.exceptions import KombuError
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from service.database.session import reading
+from service.database.faults import FAULTS
+from service.database.session import prompt_reading
 from service.database.tables import SCHEMA_REVISION
 from service.database.types import utc_now
 from service.health import repository
@@ -30,7 +30,7 @@ def readiness() -> Readiness:
 def alarms() -> list[str]:
     """Work that waits while nobody takes it: a broker may answer pings while a worker consumes nothing."""
     silence = _silence()
-    with reading() as session:
+    with prompt_reading() as session:
         waiting = repository.runs_in(session, "queued")
         running = repository.runs_in(session, "running")
         served = repository.queues_served(session, silence)
@@ -69,12 +69,13 @@ def _silence() -> float:
 
 def _schema_error() -> FieldError | None:
     try:
-        with reading() as session:
+        with prompt_reading() as session:
             revision = repository.schema_revision(session)
-    except DBAPIError as error:
-        missing = "alembic_version" in str(error.orig)
+    except FAULTS as error:
+        cause = getattr(error, "orig", error)
+        missing = "alembic_version" in str(cause)
         return _not_migrated("empty") if missing else FieldError(
-            field="database", message=f"The database cannot be reached ({type(error.orig).__name__})."
+            field="database", message=f"The database cannot be reached ({type(cause).__name__})."
         )  # fmt: skip
     return None if revision == SCHEMA_REVISION else _not_migrated(revision or "empty")
 
@@ -87,7 +88,7 @@ def _not_migrated(revision: str) -> FieldError:
 def _broker_error() -> FieldError | None:
     try:
         with producer().connection_for_write() as connection:
-            connection.ensure_connection(max_retries=1, timeout=2)
+            connection.ensure_connection(max_retries=1, interval_start=0, timeout=2)
     except (KombuError, OSError) as error:
         return FieldError(field="broker", message=f"The broker cannot be reached ({type(error).__name__}).")
     return None

@@ -18,6 +18,11 @@ Task = Literal["advance_job", "advance_run"]
 QUEUES: dict[str, str] = {"advance_job": "control", "advance_run": "runs"}
 """`control` needs no torch and is served quickly; `runs` is served where runners live."""
 
+BROKER_SECONDS = 2.0
+"""To be connected within."""
+SILENCE_SECONDS = 4.0
+"""To answer within. A worker's Redis connection waits for messages a second at a time, well below this."""
+
 
 def celery_configuration(settings: Settings) -> dict[str, Any]:
     """Celery's settings for producer and worker: message files under `home`, or whatever `broker_url` names."""
@@ -38,7 +43,7 @@ def celery_configuration(settings: Settings) -> dict[str, Any]:
         "worker_send_task_events": False,
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
-        "broker_connection_timeout": 2.0,
+        "broker_connection_timeout": BROKER_SECONDS,
     }
 
 
@@ -60,8 +65,17 @@ def _server(url: str) -> dict[str, Any]:
     return {
         "broker_url": url,
         # A request must not hang on a broker that is down: the message stays in the outbox and the sweep sends it.
-        "broker_transport_options": {"socket_connect_timeout": 2.0, "socket_keepalive": True, "max_retries": 0},
+        "broker_transport_options": {**_transport_options(url), "max_retries": 0},
     }
+
+
+def _transport_options(url: str) -> dict[str, Any]:
+    """Limits on a connection that is made and says nothing afterwards, which a TLS handshake can wait on for ever."""
+    if url.partition("://")[0].endswith(("amqp", "amqps")):
+        return {"read_timeout": SILENCE_SECONDS, "write_timeout": SILENCE_SECONDS}
+    return {
+        "socket_connect_timeout": BROKER_SECONDS, "socket_timeout": SILENCE_SECONDS, "socket_keepalive": True,
+    }  # fmt: skip
 
 
 @functools.cache

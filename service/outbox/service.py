@@ -12,6 +12,7 @@ from collections.abc import Callable
 from kombu.exceptions import KombuError
 from sqlalchemy.orm import Session
 
+from service.database.faults import FAULTS, words
 from service.database.session import reading, transaction
 from service.outbox import broker, repository
 
@@ -27,7 +28,18 @@ def enqueue(session: Session, task: broker.Task, subject_id: str) -> None:
 
 
 def dispatch(send: Callable[[str, str], None] = broker.send) -> int:
-    """Sends what is unsent, outside of any transaction; returns how many left. Never raises for a broker's fault."""
+    """Sends what is unsent, outside of any transaction; returns how many left. Never raises for a broker's fault.
+
+    Nor for the database's: it runs after an answer has left, and what it could not send or mark is sent by a sweep.
+    """
+    try:
+        return _dispatch(send)
+    except FAULTS as error:
+        _log.warning("Messages wait for the database: %s", words(error))
+        return 0
+
+
+def _dispatch(send: Callable[[str, str], None]) -> int:
     with reading() as session:
         waiting = [(row.id, row.task, row.subject_id) for row in repository.unsent(session, BATCH)]
     sent: list[int] = []

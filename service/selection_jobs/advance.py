@@ -27,7 +27,7 @@ from service.selection_jobs.next_round import Situation, next_round
 from service.selection_jobs.rounds import Round
 from service.selection_jobs.schemas import CandidateStatus
 from service.selection_jobs.snapshot import OVER, ArmRuns, Snapshot, lock_order
-from service.selection_jobs.standing import AUDIT_REASON, BASELINE_REASON, STAGES, stage, standing
+from service.selection_jobs.standing import AUDIT_REASON, BASELINE_REASON, STAGES, failure_sentence, stage, standing
 
 CUT_SHORT = frozenset({"waiting", "preparing", "promoted"})
 """Where a limit may find a candidate."""
@@ -63,9 +63,13 @@ def advance_job(session: Session, job_id: str) -> None:
         _prepare_teachers(session, snapshot)
     _refresh(session, snapshot, over=False)
     over = _train(session, snapshot, late=late)
-    _refresh(session, snapshot, over=over)
+    failed = over and all(arm.first_failed is not None for arm in snapshot.arms)
+    _refresh(session, snapshot, over=over and not failed)
     _announce_runs(session, snapshot)
-    _conclude(session, snapshot, over=over)
+    if failed:
+        _fail(session, snapshot, failure_sentence(snapshot.arms))
+    else:
+        _conclude(session, snapshot, over=over)
 
 
 def _start(session: Session, snapshot: Snapshot) -> None:
@@ -211,11 +215,9 @@ def _announce_runs(session: Session, snapshot: Snapshot) -> None:
 
 def _conclude(session: Session, snapshot: Snapshot, *, over: bool) -> None:
     """Says what can be said, and ends the job when nothing more will come."""
-    job, arms = snapshot.job, snapshot.arms
+    job = snapshot.job
     _say_verdict(session, snapshot, final=over)
-    if over and all(arm.first_failed is not None for arm in arms):
-        _fail(session, snapshot, "No arm gave a result. " + " ".join(f"{a.label}: {a.candidate.reason}" for a in arms))
-    elif over:
+    if over:
         job.state, job.finished_at = "finished", utc_now()
         events.record(session, job.id, "finished", {})
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, BackgroundTasks, Body, Header, Path, Query, Response
+from pydantic import Field
 
 from service.database.dependencies import Reading, Writing
 from service.outbox.service import dispatch
+from service.parameters import NO_PARAMETERS, Parameters
 from service.problems import responses
 from service.selection_jobs import examples, service
 from service.selection_jobs.schemas import Job, JobList, Leaderboard, SelectionJobRequest
@@ -20,13 +22,22 @@ IdempotencyKey = Annotated[
     str | None,
     Header(
         alias="Idempotency-Key", min_length=1, max_length=255, examples=["ci-build-4711"],
-        description="The same key with the same request gives the same job, however often it is sent.",
+        description="The same key with the same request gives the same job, however often it is sent, while data and "
+        "weights are the same. Where they changed since, it gives a new job, and `notice` says so.",
     ),
 ]  # fmt: skip
 
 
+class ListParameters(Parameters):
+    """Which jobs to list."""
+
+    limit: int = Field(default=50, ge=1, le=100)
+    before: str | None = Field(default=None, max_length=32, description="`next_before` of the page before.")
+
+
 @router.post(
     "", operation_id="submit_selection_job", summary="Ask which teacher to take", status_code=202,
+    dependencies=NO_PARAMETERS,
     responses={
         202: {
             "description": "Accepted; `Location` is the job's address.",
@@ -52,18 +63,14 @@ def submit(
 @router.get(
     "", operation_id="list_selection_jobs", summary="Jobs, newest first",
 )  # fmt: skip
-def list_jobs(
-    session: Reading,
-    limit: Annotated[int, Query(ge=1, le=100)] = 50,
-    before: Annotated[str | None, Query(max_length=32, description="`next_before` of the page before.")] = None,
-) -> JobList:
+def list_jobs(session: Reading, asked: Annotated[ListParameters, Query()]) -> JobList:
     """At most `limit` jobs that are older than the job `before`."""
-    return service.list_jobs(session, limit=limit, before=before)
+    return service.list_jobs(session, limit=asked.limit, before=asked.before)
 
 
 @router.get(
     "/{job_id}", operation_id="get_selection_job", summary="One job",
-    responses=responses(404),
+    dependencies=NO_PARAMETERS, responses=responses(404),
 )  # fmt: skip
 def get(session: Reading, job_id: JobId) -> Job:
     """State, progress, an estimate of the rest, and the newest verdict."""
@@ -72,7 +79,7 @@ def get(session: Reading, job_id: JobId) -> Job:
 
 @router.get(
     "/{job_id}/leaderboard", operation_id="get_leaderboard", summary="A job's leaderboard",
-    responses=responses(404),
+    dependencies=NO_PARAMETERS, responses=responses(404),
 )  # fmt: skip
 def leaderboard(session: Reading, job_id: JobId) -> Leaderboard:
     """Candidates in their places, verdict, correlations, cost and learning curves; useful while the job runs, too."""
@@ -81,7 +88,7 @@ def leaderboard(session: Reading, job_id: JobId) -> Leaderboard:
 
 @router.post(
     "/{job_id}/cancel", operation_id="cancel_selection_job", summary="End a job early", status_code=202,
-    responses=responses(404, 409),
+    dependencies=NO_PARAMETERS, responses=responses(404, 409),
 )  # fmt: skip
 def cancel(session: Writing, job_id: JobId, background: BackgroundTasks) -> Job:
     """The job is `cancelling` until every process that works for it alone is gone. Trained teachers stay stored."""

@@ -73,6 +73,8 @@ JOB: dict[str, Any] = {
     "remaining_seconds": 84.5,
     "waiting_for": None,
     "verdict": "Undecided: resnet20 leads, best with a chance of 71%; resnet8w8 may still be better.",
+    "headline": "Undecided: resnet20 leads, best with a chance of 71%; resnet8w8 may still be better.",
+    "notices": [],
     "links": {
         "self": f"/selection-jobs/{JOB_ID}",
         "leaderboard": f"/selection-jobs/{JOB_ID}/leaderboard",
@@ -83,7 +85,12 @@ JOB: dict[str, Any] = {
     },
 }
 
-CANCELLING: dict[str, Any] = {**JOB, "state": "cancelling", "remaining_seconds": None}
+CANCELLING: dict[str, Any] = {
+    **JOB,
+    "state": "cancelling",
+    "remaining_seconds": None,
+    "headline": "The job is being cancelled: its trainings are being stopped.",
+}
 
 JOB_LIST: dict[str, Any] = {"jobs": [JOB], "next_before": None}
 
@@ -134,6 +141,13 @@ LEADERBOARD: dict[str, Any] = {
                     "test_accuracy": None,
                 }
             ],
+            "notices": [
+                {
+                    "level": "info",
+                    "message": "In some steps the share of stage last took its fallback value, because CKA was "
+                    "undefined, near zero or negative.",
+                }
+            ],
         }
     ],
     "verdict": {
@@ -145,6 +159,7 @@ LEADERBOARD: dict[str, Any] = {
         "chance": 0.71,
         "regret": 0.0024,
         "change": 0.33,
+        "cautions": [],
     },
     "rounds": [
         {

@@ -20,6 +20,7 @@ from service.selection_jobs import schemas
 from service.selection_jobs.curves import Measurements, curves
 from service.selection_jobs.evidence import Evidence, knowledge
 from service.selection_jobs.ledger import ledger, row_seconds
+from service.selection_jobs.notices import row_notices
 from service.selection_jobs.plan import Plan
 from service.selection_jobs.snapshot import ArmRuns, Snapshot
 from service.selection_jobs.trials import job_question, row_scores
@@ -90,6 +91,7 @@ def _setup(plan: Plan) -> schemas.Setup:
         seeds=list(plan.seeds),
         train_pictures=plan.train_pictures,
         data_fingerprint=plan.data_fingerprint,
+        data_notes=list(plan.data_notes),
         training_version=plan.version,
     )
 
@@ -110,15 +112,8 @@ def _beliefs(known: Knowledge) -> _Beliefs:
 
 
 def _order(belief: Posterior) -> tuple[str | None, ...]:
-    """Best expected first; of equals, the more accurate teacher, then by name. The arm without a teacher has a place
-    once it was trained."""
-
-    def place(index: int) -> tuple[float, float, str]:
-        arm = belief.arms[index]
-        return -round(float(belief.mean_A[index]), 9), -(arm.teacher_accuracy or 0.0), arm.teacher or ""
-
-    ordered = [belief.arms[index] for index in sorted(range(len(belief.arms)), key=place)]
-    return tuple(arm.teacher for arm in ordered if arm.teacher is not None or arm.curves)
+    """The arm without a teacher has a place once it was trained."""
+    return tuple(arm.teacher for arm in belief.ranking if arm.teacher is not None or arm.curves)
 
 
 def _rows(snapshot: Snapshot, known: Knowledge) -> list[schemas.Row]:
@@ -155,6 +150,7 @@ def _row(snapshot: Snapshot, arm: ArmRuns, known: Arm, beliefs: _Beliefs) -> sch
         gain=None if candidate.teacher is None else _interval(beliefs.gains.get(candidate.teacher)),
         seconds=row_seconds(snapshot.links, candidate.id),
         seeds=[_seed(snapshot.plan, seed, known, tests) for seed in snapshot.plan.seeds],
+        notices=row_notices(snapshot, arm),
     )
 
 

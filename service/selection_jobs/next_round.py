@@ -17,7 +17,7 @@ from dpk_core.selection.policies.policy import Plan as Decision
 from dpk_core.selection.policies.registry import POLICIES
 from dpk_core.selection.posterior import Model
 from dpk_core.selection.promotion import promotions
-from dpk_core.selection.verdict import LEAST_SEEDS
+from dpk_core.selection.verdict_view import LEAST_SEEDS
 from service.selection_jobs.plan import Plan
 from service.selection_jobs.rounds import Round, RoundStage, RoundStep
 from service.selection_jobs.schemas import StepPurpose

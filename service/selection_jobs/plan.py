@@ -74,6 +74,8 @@ class Plan:
     student_start: Start | None = None
     preparations: dict[str, Preparation] = field(default_factory=dict)
     spending: Spending = Spending()
+    data_notes: tuple[str, ...] = ()
+    """What people must know of how the data set was read, files left out above all."""
     version: int = field(default=2, metadata=LATER)
     """The training version that all of its runs are of: the code's when the plan was made. Plans in which none is
     stored are of version 2."""
@@ -141,6 +143,7 @@ def make_plan(request: SelectionJobRequest, data: DatasetCard, found: Mapping[st
         rungs=tuple(budget.rungs or default_rungs(student_recipe.epochs)),
         promote=min(budget.promote, len(request.teachers)),
         train_pictures=data.train_pictures,
+        data_notes=data.notes,
         student_start=None if start is None else start.start,
         preparations={
             teacher.label: _preparation(

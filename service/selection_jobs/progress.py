@@ -9,12 +9,17 @@ from statistics import fmean
 from typing import Literal
 
 from service.database.tables import Run
-from service.selection_jobs.schemas import Stage, StageProgress
+from service.selection_jobs.schemas import Stage, StageProgress, StageState
 from service.selection_jobs.snapshot import Snapshot
 from service.selection_jobs.standing import STAGES
 
 Kind = Literal["teacher", "judged", "taught", "alone"]
 """`judged`: a teacher that is taken as it is."""
+
+_OF_PURPOSE: dict[str, Stage] = {
+    "teacher": "preparing_teachers", "explore": "exploring", "confirm": "confirming", "audit": "confirming",
+}  # fmt: skip
+"""The stage of a link's purpose."""
 
 TITLES: dict[Stage, str] = {
     "preparing_teachers": "Teachers prepared",
@@ -117,13 +122,38 @@ def _most_exploring(snapshot: Snapshot) -> int:
 
 
 def _stage(snapshot: Snapshot, stage: Stage, done: int, total: int) -> StageProgress:
-    reached = -1 if snapshot.job.stage is None else STAGES.index(snapshot.job.stage)
-    state: Literal["waiting", "running", "done"] = "waiting"
-    if reached > STAGES.index(stage) or (done >= total and reached >= 0):
-        state = "done"
-    elif reached == STAGES.index(stage) or done > 0:
-        state = "running"
+    state = _state_under_way(snapshot, stage, done, total)
+    if snapshot.job.state in ("failed", "cancelled"):
+        state = _state_at_end(snapshot, stage)
+    elif stage == "preparing_teachers" and _all_failed(snapshot, stage):
+        state = "failed"
     return StageProgress(stage=stage, title=TITLES[stage], done=done, total=total, state=state)
+
+
+def _state_under_way(snapshot: Snapshot, stage: Stage, done: int, total: int) -> StageState:
+    reached = -1 if snapshot.job.stage is None else STAGES.index(snapshot.job.stage)
+    if reached > STAGES.index(stage) or (done >= total and reached >= 0):
+        return "done"
+    return "running" if reached == STAGES.index(stage) or done > 0 else "waiting"
+
+
+def _state_at_end(snapshot: Snapshot, stage: Stage) -> StageState:
+    """Of a job that failed or was cancelled: it ended in the last stage that had a run."""
+    ran = [each for each in STAGES if _runs(snapshot, each)]
+    if stage not in ran:
+        return "not_reached"
+    if stage == ran[-1]:
+        return "failed" if snapshot.job.state == "failed" else "stopped"
+    return "failed" if _all_failed(snapshot, stage) else "done"
+
+
+def _all_failed(snapshot: Snapshot, stage: Stage) -> bool:
+    runs = _runs(snapshot, stage)
+    return bool(runs) and all(run.state == "failed" for run in runs)
+
+
+def _runs(snapshot: Snapshot, stage: Stage) -> list[Run]:
+    return [run for link, run in snapshot.links if _OF_PURPOSE[link.purpose] == stage]
 
 
 def remaining_seconds(snapshot: Snapshot, slots: int) -> float | None:

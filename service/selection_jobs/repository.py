@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, func, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from dpk_core.codec import from_json, to_json
@@ -53,6 +53,12 @@ def add_key(session: Session, key: str, request_hash: str, job_id: str) -> None:
     """Binds the key. Raises IntegrityError when another submission has bound it in the meantime."""
     session.add(IdempotencyKey(key=key, request_hash=request_hash, job_id=job_id, created_at=utc_now()))
     session.flush()
+
+
+def move_key(session: Session, key: str, old: str, new: str) -> bool:
+    """Binds the key to another job; False when it does not stand for the job `old` any more."""
+    moved = update(IdempotencyKey).where(IdempotencyKey.key == key, IdempotencyKey.job_id == old)
+    return session.scalar(moved.values(job_id=new, created_at=utc_now()).returning(IdempotencyKey.key)) is not None
 
 
 def snapshots(session: Session, jobs: Sequence[SelectionJob]) -> list[Snapshot]:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from dpk_core.protocol import NoticeLevel
 from dpk_core.spec import TaughtMethodName
 from service.schemas import Wire, WireRequest
 from service.selection_jobs.choices import PreparationKind, Student, Teacher
@@ -20,6 +21,7 @@ CandidateStatus = Literal[
 ]  # fmt: skip
 PolicyName = Literal["posterior", "halving", "exhaustive", "teacher_accuracy"]
 StepPurpose = Literal["explore", "confirm", "audit"]
+StageState = Literal["waiting", "running", "done", "failed", "stopped", "not_reached"]
 
 
 class Budget(WireRequest):
@@ -88,14 +90,25 @@ class Links(Wire):
     report: str
 
 
+class Notice(Wire):
+    """Something that a reader of the results must know. `warning`: a result may not be what it seems."""
+
+    level: NoticeLevel
+    message: str
+
+
 class StageProgress(Wire):
-    """One stage's progress in training steps."""
+    """One stage's progress in training steps.
+
+    `failed`: nothing of it came to an end, or the job failed in it; `stopped`: the job was cancelled in it;
+    `not_reached`: the job ended before it.
+    """
 
     stage: Stage
     title: str
     done: int
     total: int
-    state: Literal["waiting", "running", "done"]
+    state: StageState
 
 
 class Job(Wire):
@@ -115,7 +128,11 @@ class Job(Wire):
     waiting_for: str | None = Field(
         default=None, description="What the job waits for that a person must see to, as a sentence."
     )
-    verdict: str | None = Field(description="The newest verdict as a sentence.")
+    verdict: str | None = Field(description="The newest verdict in words, with its cautions.")
+    headline: str = Field(
+        description="What there is to say first: the failure, the cancellation, the verdict or what is going on."
+    )
+    notices: list[Notice] = Field(description="What limits left out, and what holds for every row.")
     links: Links
 
 
@@ -201,6 +218,7 @@ class Row(Wire):
     gain: Interval | None = Field(description="Expected full accuracy over the arm without a teacher.")
     seconds: float = Field(description="Training time spent for this row in this job, teacher preparation included.")
     seeds: list[SeedResult]
+    notices: list[Notice] = Field(description="About the teacher's preparation and the student's trainings.")
 
 
 class Correlation(Wire):
@@ -233,6 +251,9 @@ class Verdict(Wire):
     regret: float | None = Field(default=None, description="Accuracy that taking it is expected to lose, a fraction.")
     change: float | None = Field(
         default=None, description="Chance that training all teachers fully would lead to another one."
+    )
+    cautions: list[str] = Field(
+        default=[], description="Why it may not mean what it seems to, one sentence or two each."
     )
 
 
@@ -318,6 +339,9 @@ class Setup(Wire):
     seeds: list[int]
     train_pictures: int
     data_fingerprint: str
+    data_notes: list[str] = Field(
+        default=[], description="What was left out of the data set, or read in a way that is not obvious."
+    )
     training_version: int
 
 

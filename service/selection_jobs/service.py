@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import uuid
 
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from dpk_core.codec import content_key, to_json
 from service.database.session import reading, transaction
-from service.database.tables import Candidate, IdempotencyKey, SelectionJob
+from service.database.tables import Candidate, SelectionJob
 from service.database.types import utc_now
 from service.events import repository as events
 from service.health import service as health
@@ -17,7 +16,7 @@ from service.outbox import service as outbox
 from service.problems import Conflict, NotFound, Rejected
 from service.runs import service as runs
 from service.schemas import FieldError
-from service.selection_jobs import earlier, repository, schemas
+from service.selection_jobs import earlier, replays, repository, schemas
 from service.selection_jobs.advance import advance_job
 from service.selection_jobs.leaderboard import leaderboard as build_leaderboard
 from service.selection_jobs.plan import Plan
@@ -27,42 +26,39 @@ from service.settings import settings
 
 
 def submit(request: schemas.SelectionJobRequest, key: str | None) -> schemas.Job:
-    """Makes a job, or returns the one that this idempotency key made of the same request.
+    """Makes a job, or returns the one that this idempotency key made of the same request on the same data and weights.
 
     Opens its own transactions: pre-flight may read a data set, which must not happen while others wait to write.
     Raises Rejected when the request cannot work or the key belongs to another request.
     """
     request_hash = content_key(request.model_dump(mode="json"))
-    if key is not None:
-        with reading() as session:
-            if (job := _replayed(session, key, request_hash)) is not None:
-                return job
+    bound = None if key is None else replays.find(key, request_hash)
+    if bound is not None and not bound.changes:
+        return _read(bound.job_id)
     plan = check(request, settings().data_root, settings().weights_root)
     try:
         with transaction() as session:
-            return get(session, _create(session, request, plan, key, request_hash))
-    except IntegrityError:
+            job_id = _create(session, request, plan)
+            if key is not None:
+                replays.bind(session, key, request_hash, job_id, bound)
+            job = get(session, job_id)
+    except replays.Overtaken:
         # The same key was bound by a request that overtook this one; what it made is the answer to both.
-        with reading() as session:
-            if key is None or (job := _replayed(session, key, request_hash)) is None:
-                raise
-            return job
-
-
-def _replayed(session: Session, key: str, request_hash: str) -> schemas.Job | None:
-    bound: IdempotencyKey | None = repository.key_of(session, key)
+        assert key is not None
+        return _read(replays.bound_job(key, request_hash))
     if bound is None:
-        return None
-    if bound.request_hash != request_hash:
-        message = "This key was used for another request. Take a new key for a new request."
-        raise Rejected.because([FieldError(field="Idempotency-Key", message=message)])
-    return get(session, bound.job_id)
+        return job
+    said = schemas.Notice(level="warning", message=bound.notice)
+    return job.model_copy(update={"notices": [said, *job.notices]})
 
 
-def _create(
-    session: Session, request: schemas.SelectionJobRequest, plan: Plan, key: str | None, request_hash: str
-) -> str:
-    """The job, its candidates, the key, its first event and its message: all or nothing."""
+def _read(job_id: str) -> schemas.Job:
+    with reading() as session:
+        return get(session, job_id)
+
+
+def _create(session: Session, request: schemas.SelectionJobRequest, plan: Plan) -> str:
+    """The job, its candidates, its first event and its message."""
     job = SelectionJob(
         id=uuid.uuid4().hex, state="queued", stage=None, request=request.model_dump(mode="json"), plan=to_json(plan),
         created_at=utc_now(),
@@ -73,8 +69,6 @@ def _create(
         Candidate(job_id=job.id, position=position, teacher=teacher, status="waiting")
         for position, teacher in enumerate(plan.arms)
     )
-    if key is not None:
-        repository.add_key(session, key, request_hash, job.id)
     events.record(session, job.id, "created", {})
     outbox.enqueue(session, "advance_job", job.id)
     session.refresh(job)

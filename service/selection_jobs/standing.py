@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from service.database.tables import Run
 from service.selection_jobs.rounds import Round
 from service.selection_jobs.schemas import CandidateStatus, Stage
@@ -28,6 +30,18 @@ def standing(arm: ArmRuns, snapshot: Snapshot) -> Standing:
     if arm.candidate.teacher is None:
         return "waiting", None
     return ("exploring" if arm.students else "prepared"), None
+
+
+def failure_sentence(arms: Sequence[ArmRuns]) -> str:
+    """Why a job failed whose every arm did; each cause once, with the arms that it ended."""
+    causes: dict[str, list[str]] = {}
+    for arm in arms:
+        if (run := arm.first_failed) is not None:
+            causes.setdefault(run.failure or "No reason is known.", []).append(arm.label)
+    if len(causes) == 1:
+        return f"No arm was trained to the end. {next(iter(causes))}"
+    said = [f"{', '.join(labels)}: {cause}" for cause, labels in causes.items()]
+    return " ".join(["No arm was trained to the end.", *said])
 
 
 def is_trained(arm: ArmRuns, snapshot: Snapshot) -> bool:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from service.database.tables import Verdict
 from service.health import service as health
 from service.selection_jobs import schemas
+from service.selection_jobs.notices import cautions, job_notices
 from service.selection_jobs.progress import remaining_seconds, stages
 from service.selection_jobs.snapshot import Snapshot
+from service.wording import headline, verdict_sentences
 
 
 def links(job_id: str) -> schemas.Links:
@@ -19,10 +21,13 @@ def links(job_id: str) -> schemas.Links:
 
 
 def current_verdict(snapshot: Snapshot, verdict: Verdict | None) -> schemas.Verdict | None:
-    """The newest verdict as it crosses the wire; a cancelled job says nothing any more."""
-    if verdict is None or snapshot.job.state == "cancelled":
+    """The newest verdict as it crosses the wire. A failed or cancelled job says nothing any more, and one in which no
+    student has been trained yet, nothing so far."""
+    if verdict is None or snapshot.job.state in ("failed", "cancelled"):
         return None
-    return schemas.Verdict.model_validate(verdict.document)
+    if not verdict.final and verdict.document["chance"] is None:
+        return None
+    return schemas.Verdict.model_validate({**verdict.document, "cautions": cautions(snapshot)})
 
 
 def job_view(snapshot: Snapshot, verdict: Verdict | None, slots: int, missing_worker: str | None) -> schemas.Job:
@@ -32,6 +37,7 @@ def job_view(snapshot: Snapshot, verdict: Verdict | None, slots: int, missing_wo
     """
     job = snapshot.job
     said = current_verdict(snapshot, verdict)
+    words = None if said is None else verdict_sentences(said)
     return schemas.Job(
         id=job.id,
         state=job.state,
@@ -47,6 +53,8 @@ def job_view(snapshot: Snapshot, verdict: Verdict | None, slots: int, missing_wo
         waiting_for=missing_worker
         if job.state in ("queued", "running") and not health.is_new(job.created_at)
         else None,
-        verdict=None if said is None else said.sentence,
+        verdict=words,
+        headline=headline(job.state, job.stage, job.finished_at, job.failure, words),
+        notices=job_notices(snapshot),
         links=links(job.id),
     )

@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from service import trust_wording, wording
 from service.calibration.schemas import Calibration
-from service.selection_jobs.schemas import JobList, JobState, Leaderboard
+from service.selection_jobs.schemas import JobList, JobState, Leaderboard, SeedResult
 from service.web.figures import learning_curves, share_curves, teacher_curves
 from service.web.ledger import device_lines, ledger_figure
 from service.web.palette import paints
@@ -91,6 +91,7 @@ def missing_page(sentence: str, root: str = "") -> str:
 def _context(board: Leaderboard, root: str) -> dict[str, object]:
     rows = board.rows
     shares, teachers = share_curves(board), teacher_curves(board)
+    rivals = trust_wording.rival_lines(board.trust) if trust_wording.is_judged(board.trust) else []
     return {
         "board": board,
         "root": root,
@@ -98,13 +99,18 @@ def _context(board: Leaderboard, root: str) -> dict[str, object]:
         "paints": paints(rows),
         "taken": _taken(board),
         "taught": [row for row in rows if row.teacher is not None],
-        "headline": wording.headline(board),
+        "headline": wording.board_headline(board),
         "odds": wording.odds(board.verdict),
+        "cautions": [] if board.verdict is None else board.verdict.cautions,
+        "filled": wording.filled_columns(rows),
+        "seeds": _seed_lines(board),
+        "reached": max((len(seed.rungs) for row in rows for seed in row.seeds), default=0),
         "live": board.job.state in _LIVE_STATES,
         "scatters": scatters(board),
-        "correlations": wording.correlation_sentences(board.correlations),
+        "correlations": wording.known_correlations(board),
         "coefficients": trust_wording.coefficient_lines(board.correlations),
-        "rivals": trust_wording.rival_lines(board.trust),
+        "rivals": rivals,
+        "rival_cells": trust_wording.filled_cells(rivals),
         "duels": trust_wording.duel_sentences(board.trust),
         "stamp": trust_wording.stamp_sentence(board.trust),
         "learning": learning_curves(board),
@@ -115,6 +121,11 @@ def _context(board: Leaderboard, root: str) -> dict[str, object]:
         "ledger_devices": device_lines(board.ledger),
         "standalone": False,
     }
+
+
+def _seed_lines(board: Leaderboard) -> list[tuple[str, SeedResult]]:
+    """Every seed that reached a rung, with its row's label."""
+    return [(row.label, seed) for row in board.rows for seed in row.seeds if seed.rungs]
 
 
 def _taken(board: Leaderboard) -> int | None:

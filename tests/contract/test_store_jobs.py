@@ -5,13 +5,14 @@ from __future__ import annotations
 import random
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import func, select
 
+from dpk_core.catalogue import datasets
 from dpk_core.catalogue.datasets import dataset_card
 from dpk_core.spec import RunSpec
-from service.best_teacher.service import best_teacher
 from service.database.session import reading, transaction
 from service.database.tables import IdempotencyKey, OutboxMessage, SelectionJob
 from service.health.service import readiness
@@ -48,6 +49,18 @@ class TestSubmit:
         with pytest.raises(Rejected, match="another request") as refused:
             drive.submit(drive.request(seeds=3), key="k")
         assert refused.value.errors[0].field == "Idempotency-Key"
+
+    def test_replays_on_changed_data_that_overtake_each_other_make_one_new_job(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        first = drive.submit(key="k")
+        monkeypatch.setattr(datasets, "DIGITS", replace(datasets.DIGITS, fingerprint="sha256:other"))
+        with ThreadPoolExecutor(4) as pool:
+            ids = set(pool.map(lambda _: drive.submit(key="k"), range(4)))
+        assert len(ids) == 1
+        assert first not in ids
+        with reading() as session:
+            assert session.scalar(select(func.count()).select_from(SelectionJob)) == 2
 
     def test_requests_that_overtake_each_other_make_one_job(self) -> None:
         with ThreadPoolExecutor(8) as pool:
@@ -194,17 +207,6 @@ class TestTogether:
 
 
 class TestQuestions:
-    def test_the_newest_finished_job_of_that_question_answers(self) -> None:
-        drive.run_to_end(drive.submit(drive.request("cifar/resnet8w8", promote=1)))
-        newest = drive.submit(drive.request("cifar/resnet20", promote=1))
-        drive.run_to_end(newest)
-        drive.submit()
-        with reading() as session:
-            answer = best_teacher(session, "cifar/resnet8w4", "digits", "dpk")
-            assert (answer.job, answer.teacher) == (newest, "cifar/resnet20")
-            with pytest.raises(NotFound, match="with kd"):
-                best_teacher(session, "cifar/resnet8w4", "digits", "kd")
-
     @pytest.mark.parametrize("job_id", ["", "\x00", "a\x00", "../x", "ä" * 40])
     def test_an_id_that_is_none_is_not_found(self, job_id: str) -> None:
         with pytest.raises(NotFound), reading() as session:

@@ -6,10 +6,8 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm.attributes import flag_modified
 
-from service.best_teacher.service import best_teacher
-from service.database.session import reading, transaction
+from service.database.session import transaction
 from service.database.tables import Run
-from service.problems import NotFound
 from service.selection_jobs.choices import ModelChoice
 from service.selection_jobs.schemas import SelectionJobRequest
 from service.selection_jobs.trust_schemas import Rival
@@ -138,21 +136,6 @@ class TestStamp:
         assert odd.stamp != board.trust.stamp
         assert odd.rank is None
         assert [row.rank for row in board.rows] == [1, 2, 3, None]
-
-
-class TestBestTeacher:
-    def test_protocols_are_never_ranked_together(self) -> None:
-        short, long = finished(), finished(epochs=12)
-        with reading() as session:
-            newest = best_teacher(session, "cifar/resnet8w4", "digits", "dpk")
-            assert newest.job == long
-            (other,) = newest.others
-            assert (other.job, other.epochs, other.teacher) == (short, 8, BEST)
-            older = best_teacher(session, "cifar/resnet8w4", "digits", "dpk", other.stamp)
-            assert (older.job, older.stamp) == (short, other.stamp)
-            assert [each.job for each in older.others] == [long]
-            with pytest.raises(NotFound, match=f"under protocol 00000000 .there are {newest.stamp}, {older.stamp}"):
-                best_teacher(session, "cifar/resnet8w4", "digits", "dpk", "00000000")
 
 
 def finished_with(*teachers: str) -> str:

@@ -15,7 +15,7 @@ from migrations.commands import upgrade
 from service.best_teacher.service import best_teacher
 from service.database.session import reading
 from service.problems import NotFound, Rejected
-from service.selection_jobs import earlier, repository
+from service.selection_jobs import earlier, repository, service
 from service.selection_jobs.schemas import SelectionJobRequest
 from service.settings import Settings
 from tests.contract import job_driver as drive
@@ -122,3 +122,26 @@ def test_what_is_wrong_with_weights_leaves_no_job() -> None:
     with pytest.raises(Rejected) as refused:
         drive.submit(request(GIVEN, f"{MODEL}@file:none.safetensors"))
     assert [error.field for error in refused.value.errors] == ["teachers[1].weights"]
+
+
+def test_weights_that_were_replaced_make_an_answer_stale_and_a_key_a_new_job(weights_root: Path) -> None:
+    asked = request(GIVEN)
+    job_id = drive.submit(asked, key="k")
+    drive.run_to_end(job_id, outcome)
+    assert drive.submit(asked, key="k") == job_id
+    save_file(build_model(MODEL, classes=10, channels=1, seed=1).state_dict(), weights_root / "ten.safetensors")
+    with reading() as session:
+        answer = best_teacher(session, "cifar/resnet8w4", "digits", "dpk")
+    assert (answer.verdict, answer.stale) == ("no_teacher", True)
+    assert answer.stale_because == [f"The weights of {GIVEN} have changed since the job was made."]
+    again = service.submit(asked, "k")
+    assert again.id != job_id
+    assert again.notices[0].message.startswith(answer.stale_because[0])
+
+
+def test_weights_of_the_student_that_are_gone_make_an_answer_stale(weights_root: Path) -> None:
+    drive.run_to_end(drive.submit(request("cifar/resnet20", student=GIVEN)))
+    (weights_root / "ten.safetensors").unlink()
+    with reading() as session:
+        because = best_teacher(session, GIVEN, "digits", "dpk").stale_because
+    assert because == [f"{GIVEN} cannot be had now: There are no weights ten.safetensors under the weights root."]

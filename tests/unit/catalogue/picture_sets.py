@@ -51,20 +51,25 @@ def write_folder(
 
 def write_parquet(
     path: Path,
-    labels: Sequence[int | None],
+    labels: Any,
     *,
     names: Sequence[str] | None = None,
     pictures: Sequence[bytes | None] | None = None,
     label_column: str = "label",
+    more: Mapping[str, Any] | None = None,
 ) -> Path:
-    """One Parquet file as Hugging Face writes it. Skips the test, saying so, where pyarrow is not installed."""
+    """One Parquet file as Hugging Face writes it, with `more` columns. `labels`: a list of numbers, or a pyarrow array.
+
+    Skips the test, saying so, where pyarrow is not installed.
+    """
     arrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
     from pyarrow import parquet
 
     found = [encoded(pixels(row)) for row in range(len(labels))] if pictures is None else pictures
     images = [{"bytes": content, "path": f"{row}.png"} for row, content in enumerate(found)]
     kind = arrow.struct([("bytes", arrow.binary()), ("path", arrow.string())])
-    table = arrow.table({"image": arrow.array(images, kind), label_column: arrow.array(labels, arrow.int64())})
+    column = arrow.array(labels, arrow.int64()) if isinstance(labels, list) else labels
+    table = arrow.table({"image": arrow.array(images, kind), label_column: column, **(more or {})})
     if names is not None:
         features = {label_column: {"names": list(names), "_type": "ClassLabel"}}
         table = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})

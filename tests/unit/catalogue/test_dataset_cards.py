@@ -6,6 +6,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -63,8 +64,8 @@ class TestNpzCard:
 
 PICTURES = np.zeros((60, 8, 8), np.uint8)
 BROKEN: dict[str, tuple[dict[str, Any], str]] = {
-    "missing array": ({"y_test": None}, "holds no array y_test"),
-    "float pictures": ({"x_train": PICTURES.astype(np.float32)}, "x_train is float32; pictures must be uint8"),
+    "missing array": ({"y_test": None}, r"holds no array y_test, only x_train, y_train, x_test, classes; it needs"),
+    "float pictures": ({"x_train": PICTURES.astype(np.float32)}, "x_train holds float32; pictures must be uint8"),
     "oblong pictures": ({"x_train": np.zeros((60, 8, 9), np.uint8)}, r"x_train has the shape \(60, 8, 9\)"),
     "two channels": ({"x_test": np.zeros((12, 8, 8, 2), np.uint8)}, r"x_test has the shape \(12, 8, 8, 2\)"),
     "other test pictures": ({"x_test": np.zeros((12, 9, 9), np.uint8)}, "those of x_test"),
@@ -72,14 +73,16 @@ BROKEN: dict[str, tuple[dict[str, Any], str]] = {
         {"x_test": np.zeros((0, 8, 8), np.uint8), "y_test": np.zeros(0, np.uint8)},
         "x_test holds no pictures",
     ),
-    "float labels": ({"y_train": np.zeros(60)}, "y_train is float64; labels must be integers"),
+    "float labels": ({"y_train": np.zeros(60)}, "y_train holds float64; labels must be integers"),
+    "text labels": ({"y_train": np.array(["a", "b", "c"] * 20)}, "y_train holds text; labels must be integers, each"),
+    "labels in a column": ({"y_train": np.zeros((60, 1), int)}, r"shape \(60, 1\) for 60 pictures; it must be \(60,\)"),
     "too few labels": ({"y_train": np.zeros(59, np.int64)}, r"y_train has the shape \(59,\) for 60 pictures"),
     "label outside": ({"y_test": np.full(12, 3)}, "y_test has labels from 3 to 3, but classes lists 3"),
     "negative label": ({"y_train": np.full(60, -1)}, "y_train has labels from -1"),
     "one class": ({"classes": np.array(["a"])}, "classes has the shape"),
     "class without pictures": ({"y_train": np.arange(60) % 2}, "class 2 of 3 has no picture"),
     "pickled classes": ({"classes": np.array(["a", None, "b"], dtype=object)}, "classes holds Python objects"),
-    "pickled labels": ({"y_train": np.array([None] * 60, dtype=object)}, "cannot be read as an .npz file"),
+    "pickled labels": ({"y_train": np.array([None] * 60, dtype=object)}, "y_train holds Python objects; labels"),
     "nothing to validate": (
         {"x_train": PICTURES[:6], "y_train": np.arange(6) % 3},
         "too few training pictures to hold 20% out",
@@ -104,6 +107,34 @@ class TestBrokenFiles:
         path.write_bytes(path.read_bytes()[:2000])
         with pytest.raises(DataFault, match=r"made\.npz cannot be read"):
             dataset_card("npz/made", tmp_path, "dataset")
+
+
+def header_of(text: str) -> bytes:
+    """An .npy file with this header and no values."""
+    line = text.encode() + b"\n"
+    return b"\x93NUMPY\x01\x00" + len(line).to_bytes(2, "little") + line
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        header_of("{'descr': '|u1', 'fortran_order': False, 'shape': (99999999999999,)}"),
+        header_of("{'descr': '|u1', 'fortran_order': False, 'shape': (-1,)}"),
+        header_of("[" * 9000), header_of("-" * 9000 + "1"), header_of("{'descr': {}}"), b"\x93NUMPY\x07\x00", b"",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("name", ["x_train", "y_test", "classes"])
+def test_headers_of_nonsense_are_refused(tmp_path: Path, name: str, header: bytes) -> None:
+    path = write_npz(tmp_path, **{name: None})
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(f"{name}.npy", header)
+    with pytest.raises(DataFault, match=r"made\.npz"):
+        dataset_card("npz/made", tmp_path, "dataset")
+
+
+def test_classes_may_be_bytes(tmp_path: Path) -> None:
+    write_npz(tmp_path, classes=np.array([b"a", b"b", b"c"]))
+    assert dataset_card("npz/made", tmp_path, "dataset").classes == 3
 
 
 def test_cards_need_neither_torch_nor_sklearn() -> None:

@@ -9,9 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from dpk_core.catalogue import content, datasets, headers
 from dpk_core.catalogue.datasets import DatasetCard, dataset_card, dataset_names
@@ -109,7 +107,12 @@ class TestFolderCard:
         (folder / "train" / "ant" / "notes.txt").write_text("seen in the garden")
         (folder / "train" / "ant" / "._000.png").write_bytes(b"nonsense of a file system")
         (folder / "train" / ".cache").mkdir()
-        assert card(tmp_path) == before
+        after = card(tmp_path)
+        assert after.fingerprint == before.fingerprint
+        assert after.notes == (
+            "Left out: 1 file is hidden by a leading dot, e.g. train/ant/._000.png.",
+            "Left out: 1 file ends in .txt, e.g. train/ant/notes.txt.",
+        )
 
 
 class TestFingerprint:
@@ -187,84 +190,6 @@ class TestFingerprintOfLargeData:
         assert self.changed(folder, lambda path: path.write_bytes(path.read_bytes()[:-1] + b"x"), seen) == seen
 
 
-def spoil_json(text: str) -> Callable[[Path], object]:
-    return lambda folder: (folder / "dataset.json").write_text(text)
-
-
-def spoil_picture(folder: Path) -> None:
-    (folder / "train" / "bee" / "004.png").write_bytes(b"<html>404 not found</html>")
-
-
-def deep_colours(folder: Path) -> None:
-    Image.fromarray(np.zeros((12, 12), np.uint16)).save(folder / "train" / "bee" / "004.png")
-
-
-def empty_file(folder: Path) -> None:
-    (folder / "train" / "bee" / "004.png").write_bytes(b"")
-
-
-def empty_class(folder: Path) -> None:
-    shutil.rmtree(folder / "train" / "cat")
-    (folder / "train" / "cat").mkdir()
-
-
-def unknown_split(folder: Path) -> None:
-    (folder / "valid").mkdir()
-
-
-def unknown_class(folder: Path) -> None:
-    (folder / "val" / "dog").mkdir(parents=True)
-
-
-def empty_split(folder: Path) -> None:
-    (folder / "val").mkdir()
-
-
-def nested(folder: Path) -> None:
-    (folder / "train" / "ant" / "more").mkdir()
-
-
-def one_class(folder: Path) -> None:
-    for name in ("bee", "cat"):
-        shutil.rmtree(folder / "train" / name)
-
-
-BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
-    "no picture": (spoil_picture, r"made/train/bee/004\.png cannot be read as a picture"),
-    "16 bits": (deep_colours, r"made/train/bee/004\.png has pixels of the kind I;16"),
-    "empty file": (empty_file, r"made/train/bee/004\.png is an empty file"),
-    "empty class": (empty_class, "made/train/cat holds no pictures"),
-    "unknown split": (unknown_split, "made/valid is none of train, val and test"),
-    "class of val alone": (unknown_class, "made/val/dog is a class that made/train does not have"),
-    "empty split": (empty_split, "made/val holds no pictures in class folders"),
-    "folder in a class": (nested, "made/train/ant/more is a folder"),
-    "one class": (one_class, "made has 1 class; there must be at least two"),
-    "declaration of nonsense": (spoil_json("{side}"), r"made/dataset\.json cannot be read as JSON"),
-    "declaration of something else": (spoil_json('{"size": 3}'), r"dataset\.json must be like"),
-    "declared side too large": (spoil_json('{"side": 5000}'), "a side of 8 … 1024"),
-}
-
-
-@pytest.mark.parametrize(("spoil", "sentence"), BROKEN.values(), ids=BROKEN)
-def test_each_fault_of_a_folder_is_named(tmp_path: Path, spoil: Callable[[Path], object], sentence: str) -> None:
-    spoil(write_folder(tmp_path))
-    with pytest.raises(DataFault, match=sentence):
-        card(tmp_path)
-
-
-def test_too_few_pictures_to_hold_any_out(tmp_path: Path) -> None:
-    write_folder(tmp_path, counts={"train": 2})
-    with pytest.raises(DataFault, match="made: too few training pictures to hold 20% out for validation"):
-        card(tmp_path)
-
-
-def test_a_huge_picture_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_folder(tmp_path)
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
-    with pytest.raises(DataFault, match="cannot be read as a picture"):
-        card(tmp_path)
-
-
 class TestParquetCard:
     def test_facts(self, tmp_path: Path) -> None:
         labels = [row % 3 for row in range(30)]
@@ -335,10 +260,6 @@ class TestParquetCard:
         (tmp_path / "made").mkdir()
         parquet.write_table(arrow.table({"text": ["a"], "label": [0]}), tmp_path / "made" / "train.parquet")
         with pytest.raises(DataFault, match="has no column of pictures"):
-            card(tmp_path, "parquet/made")
-        images = arrow.array([{"bytes": b"x", "path": "y"}])
-        parquet.write_table(arrow.table({"image": images, "label": ["a"]}), tmp_path / "made" / "train.parquet")
-        with pytest.raises(DataFault, match="has no whole-numbered column named label, labels, fine_label"):
             card(tmp_path, "parquet/made")
 
     def test_large_files_are_surveyed_at_their_beginning(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

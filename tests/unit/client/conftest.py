@@ -11,7 +11,7 @@ import pytest
 from pydantic import BaseModel
 
 from client.command import main
-from client.connection import OUR_PROBLEMS
+from client.connection import NOT_FOUND
 from service.schemas import FieldError, Problem
 
 
@@ -40,7 +40,7 @@ class FakeServer:
 
     def problem(self, request: str, status: int, detail: str, *errors: FieldError) -> None:
         """Makes a problem the answer."""
-        kind = f"{OUR_PROBLEMS}not-found" if status == 404 else "about:blank"
+        kind = NOT_FOUND if status == 404 else "about:blank"
         problem = Problem(type=kind, title="Wrong", status=status, detail=detail, errors=list(errors))
         self.answer(request, problem, status=status)
 

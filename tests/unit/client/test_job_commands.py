@@ -1,4 +1,4 @@
-"""`dpk submit`, `watch`, `leaderboard`, `best-teacher` and `cancel`: what they send, print and end with."""
+"""`dpk submit`, `watch`, `leaderboard` and `cancel`: what they send, print and end with."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ import pytest
 
 from client import watching
 from client.exit_codes import ExitCode
-from service.best_teacher.schemas import BestTeacher, OtherProtocol
-from service.selection_jobs.schemas import Interval, Leaderboard
+from service.selection_jobs.schemas import Leaderboard
 from tests.unit.client.conftest import FakeServer, Outcome
 from tests.unit.web import sample
 
@@ -144,7 +143,7 @@ class TestWatch:
         done = dpk("watch", sample.JOB_ID)
         assert done.code == 0
         assert done.out.splitlines() == [
-            "The job is queued.",
+            "The job is queued: it waits for a worker to begin.",
             "Teachers prepared: 40%, about 2 min 08 s left",
             "Exploring: 40%, about 2 min 08 s left",
             "The job is finished.",
@@ -162,6 +161,12 @@ class TestWatch:
         server.answer(f"GET {JOB}", sample.job("failed", "exploring", failure="Every arm failed."))
         done = dpk("watch", sample.JOB_ID)
         assert (done.code, done.err) == (1, "Every arm failed.\n")
+
+    def test_a_cancelled_job_ends_with_its_sentence(self, server: FakeServer, dpk: Dpk) -> None:
+        server.answer(f"GET {JOB}", sample.job("cancelled", "exploring"))
+        done = dpk("watch", sample.JOB_ID)
+        assert done.code == 1
+        assert done.err.startswith("Cancelled by request on 23 Nov 2026, 09:34 UTC, while short trainings")
 
     def test_an_unknown_job_is_nothing_found(self, server: FakeServer, dpk: Dpk) -> None:
         server.problem("GET /selection-jobs/nix", 404, "There is no selection job 'nix'.")
@@ -236,6 +241,34 @@ class TestLeaderboard:
         assert "resnet20@file:mine/t.safetensors, taken as it is, 0.4\N{NO-BREAK SPACE}s" in out
         assert "resnet14, 8 epochs of training, 12\N{NO-BREAK SPACE}s" in out
 
+    def test_notices_and_cautions_are_said(self, server: FakeServer, dpk: Dpk) -> None:
+        server.answer(f"GET {JOB}/leaderboard", sample.with_notices())
+        lines = dpk("leaderboard", sample.JOB_ID).out.splitlines()
+        for line in (
+            "resnet14: The teacher tells the classes no better than chance.",
+            "resnet14: Teacher: the head was drawn anew.",
+            "Caution: resnet14 has learned nothing.",
+            "The limit of 5 trainings (budget.runs) cut the job short.",
+        ):
+            assert lines.count(line) == 1
+
+    def test_a_job_that_waits_has_no_empty_columns_and_tables(self, server: FakeServer, dpk: Dpk) -> None:
+        server.answer(f"GET {JOB}/leaderboard", sample.leaderboard("queued"))
+        out = dpk("leaderboard", sample.JOB_ID).out
+        assert out.splitlines()[1].split() == ["teacher", "status"]
+        assert "–" not in out
+        assert "cheaper rule" not in out
+        assert "training spent" not in out
+
+    def test_rows_that_failed_alike_are_said_together(self, server: FakeServer, dpk: Dpk) -> None:
+        board = sample.leaderboard("exploring")
+        failed = {"status": "failed", "reason": "The preparation failed: The data are gone."}
+        rows = [row.model_copy(update=failed) for row in board.rows[:2]]
+        server.answer(f"GET {JOB}/leaderboard", board.model_copy(update={"rows": rows}))
+        out = dpk("leaderboard", sample.JOB_ID).out
+        assert out.count("The data are gone.") == 1
+        assert f"{rows[0].label} and {rows[1].label}: The preparation failed: The data are gone." in out
+
     def test_json_is_the_whole_document(self, server: FakeServer, dpk: Dpk) -> None:
         server.answer(f"GET {JOB}/leaderboard", sample.leaderboard())
         assert Leaderboard.model_validate_json(dpk("leaderboard", sample.JOB_ID, "--json").out) == sample.leaderboard()
@@ -247,52 +280,10 @@ class TestLeaderboard:
         assert "[red]x[/red]" in dpk("leaderboard", sample.JOB_ID).out
 
 
-class TestBestTeacher:
-    PATH = "GET /best-teacher?student=a%2Fs&dataset=digits"
-
-    def test_says_the_answer(self, server: FakeServer, dpk: Dpk) -> None:
-        interval = Interval(value=0.956, low=0.944, high=0.968, confidence=0.95)
-        best = BestTeacher(
-            student="a/s", dataset="digits", method="dpk", verdict="best", teacher="a/t", tied=[], gain=None,
-            sentence="Take t.", expected_accuracy=interval, job="1", page="/jobs/1", finished_at=sample.START,
-            stamp=sample.STAMP, others=[],
-        )  # fmt: skip
-        server.answer(self.PATH, best)
-        done = dpk("best-teacher", "--student", "a/s", "--dataset", "digits")
-        assert done.out.splitlines() == [
-            "Take t.", "Expected accuracy: 95.6% (94.4 to 96.8%).", f"Page: {server.url}/jobs/1",
-        ]  # fmt: skip
-        assert (
-            json.loads(dpk("best-teacher", "--student", "a/s", "--dataset", "digits", "--json").out)["teacher"] == "a/t"
-        )
-
-    def test_other_protocols_are_told_apart(self, server: FakeServer, dpk: Dpk) -> None:
-        other = OtherProtocol(
-            stamp="e71b0c44", recipe="digits", epochs=60, verdict="best", teacher="a/u", job="2", page="/jobs/2",
-            finished_at=sample.START,
-        )  # fmt: skip
-        bare = other.model_copy(update={"stamp": "0badcafe", "verdict": "no_teacher", "teacher": None})
-        best = BestTeacher(
-            student="a/s", dataset="digits", method="dpk", verdict="best", teacher="a/t", tied=[], gain=None,
-            sentence="Take t.", expected_accuracy=None, job="1", page="/jobs/1", finished_at=sample.START,
-            stamp=sample.STAMP, others=[other, bare],
-        )  # fmt: skip
-        server.answer(f"{self.PATH}&stamp={sample.STAMP}", best)
-        done = dpk("best-teacher", "--student", "a/s", "--dataset", "digits", "--stamp", sample.STAMP)
-        assert (
-            f"This holds under protocol {sample.STAMP}. Not to be ranked with it: e71b0c44 (digits, 60 epochs) u; "
-            "0badcafe (digits, 60 epochs) no teacher."
-        ) in done.out
-
-    def test_nothing_found_has_its_own_code(self, server: FakeServer, dpk: Dpk) -> None:
-        server.problem(self.PATH, 404, "No finished job answers this yet.")
-        assert dpk("best-teacher", "--student", "a/s", "--dataset", "digits").code == ExitCode.NOTHING_FOUND
-
-
 class TestCancel:
     def test_says_the_new_state(self, server: FakeServer, dpk: Dpk) -> None:
         server.answer(f"POST {JOB}/cancel", sample.job("cancelling", "exploring"), status=202)
-        assert dpk("cancel", sample.JOB_ID).out == "The job is cancelling.\n"
+        assert dpk("cancel", sample.JOB_ID).out == "The job is being cancelled: its trainings are being stopped.\n"
 
     def test_a_job_that_is_over_cannot_be_cancelled(self, server: FakeServer, dpk: Dpk) -> None:
         server.problem(f"POST {JOB}/cancel", 409, "The job has finished; it cannot be cancelled any more.")

@@ -47,3 +47,18 @@ def test_what_must_be_tended_is_tended_at_every_look() -> None:
     tended = []
     progress.follow(Console(file=io.StringIO()), _moments(), tend=lambda: tended.append(1))
     assert len(tended) == 3
+
+
+def test_a_failed_stage_is_called_failed() -> None:
+    job = sample.job("failed", "exploring", failure="No arm was trained to the end.")
+    stages = [
+        stage.model_copy(update={"state": state})
+        for stage, state in zip(job.progress, ("done", "failed", "not_reached", "not_reached"), strict=True)
+    ]
+    screen = io.StringIO()
+    moment = job.model_copy(update={"progress": stages})
+    progress.follow(Console(file=screen, force_terminal=True, width=80), [moment])
+    said = [line.split() for line in screen.getvalue().splitlines()]
+    assert "failed" in next(line for line in said if "Exploring" in " ".join(line))[-1]
+    assert "not reached" in screen.getvalue()
+    assert "The job failed." in screen.getvalue()

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from client import VERSION
-from client.connection import OUR_PROBLEMS
+from client.connection import NOT_FOUND
 from client.errors import (
     ClientError,
     ForeignAnswer,
@@ -30,7 +30,6 @@ from service.schemas import FieldError, Problem
 from service.selection_jobs.schemas import JobList, SelectionJobRequest
 from tests.unit.web import sample
 
-NOT_FOUND = f"{OUR_PROBLEMS}not-found"
 REQUEST = SelectionJobRequest(student="a/b", dataset="digits", teachers=["a/c"])
 Handler = Callable[[httpx.Request], httpx.Response]
 

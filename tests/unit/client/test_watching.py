@@ -8,13 +8,12 @@ import httpx
 import pytest
 
 from client import watching
-from client.connection import OUR_PROBLEMS
+from client.connection import NOT_FOUND
 from client.errors import ForeignAnswer, NothingFound, ServerUnreachable, TimeIsOver
 from client.sdk import Client
 from service.selection_jobs.schemas import Job
 from tests.unit.web import sample
 
-NOT_FOUND = f"{OUR_PROBLEMS}not-found"
 RUNNING = sample.job("running", "exploring")
 REFUSED = httpx.ConnectError("refused")
 PAGE = httpx.Response(200, text="<html>We are back soon</html>")

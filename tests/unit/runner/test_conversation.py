@@ -21,6 +21,7 @@ from dpk_core.protocol import (
     Failed,
     Finished,
     Measured,
+    Notice,
     Noticed,
     Progressed,
     ShutdownCommand,
@@ -114,9 +115,14 @@ class TestFinished:
         start = Start(source="file", name="blind.safetensors", identity=file_identity(artifacts / "blind.safetensors"))
         given: dict[str, Any] = {"model": "cifar/resnet8w8", "role": "teacher", "recipe": AS_IS, "start": start}
         events = runner.run(command(artifacts, "blind", weights_root=artifacts, **given))
-        (notice,) = of_kind(events, Noticed)
-        assert notice.level == "warning"
-        assert "hardly better than chance" in notice.message
+        told = [Notice(level=event.level, message=event.message) for event in of_kind(events, Noticed)]
+        assert {notice.level for notice in told} == {"warning"}
+        assert "The teacher tells the classes no better than chance: " in told[0].message
+        assert "classes in another order" in told[1].message
+        last = events[-1]
+        assert isinstance(last, Finished)
+        assert list(last.result.notices) == told
+        assert last.result.majority_share == pytest.approx(0.102, abs=0.001)
 
     def test_a_probe_reads_no_test_and_leaves_no_weights(self, runner: Runner, artifacts: Path) -> None:
         events = runner.run(command(artifacts, "probe", stop_epoch=1))
@@ -165,6 +171,8 @@ class TestFinished:
         assert measurements(events)[-1]["share_fallback.last"] > 0
         notices = [notice.message for notice in of_kind(events, Noticed) if "stage last " in notice.message]
         assert len(notices) == 1
+        (result,) = [event.result for event in of_kind(events, Finished)]
+        assert len([each for each in result.notices if "share of stage last took its fallback" in each.message]) == 1
 
     def test_a_data_set_of_the_data_root(self, runner: Runner, artifacts: Path, tmp_path: Path) -> None:
         write_npz(tmp_path)

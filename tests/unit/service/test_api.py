@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
@@ -9,7 +10,8 @@ from typing import Any, ClassVar
 import pytest
 from fastapi.testclient import TestClient
 
-from client.connection import OUR_PROBLEMS
+from client.connection import NOT_FOUND
+from dpk_core.catalogue import datasets
 from migrations.commands import upgrade
 from service import problems
 from service.app import create_app
@@ -95,7 +97,7 @@ class TestProblems:
     def test_an_unknown_job(self, client: TestClient, path: str) -> None:
         found = problem(client.get(f"/selection-jobs/nope{path}"), 404)
         assert "'nope'" in found["detail"]
-        assert found["type"].startswith(OUR_PROBLEMS), "the client tells it from a wrong address by this"
+        assert found["type"] == NOT_FOUND, "the client tells it from a wrong address by this"
 
 
 class TestSubmit:
@@ -124,6 +126,19 @@ class TestSubmit:
         other = client.post("/selection-jobs", json={**REQUEST, "seeds": 3}, headers={"Idempotency-Key": "build-1"})
         assert problem(other, 422)["errors"][0]["field"] == "Idempotency-Key"
 
+    def test_a_repeated_key_on_other_data_says_so(self, client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+        headers = {"Idempotency-Key": "branch-main"}
+        first = client.post("/selection-jobs", json=REQUEST, headers=headers).json()
+        changed = dataclasses.replace(datasets.DIGITS, fingerprint="sha256:other")
+        monkeypatch.setattr(datasets, "DIGITS", changed)
+        second, third = (client.post("/selection-jobs", json=REQUEST, headers=headers).json() for _ in range(2))
+        assert second["notices"][0]["message"] == (
+            f"The data set digits has changed since the job was made. The key stood for job {first['id']}; this is a "
+            "new job, on what is there now."
+        )
+        assert first["notices"] == third["notices"] == []
+        assert first["id"] != second["id"] == third["id"]
+
     def test_a_key_that_is_too_long(self, client: TestClient) -> None:
         response = client.post("/selection-jobs", json=REQUEST, headers={"Idempotency-Key": "k" * 256})
         assert problem(response, 422)["errors"][0]["field"] == "Idempotency-Key"
@@ -131,7 +146,12 @@ class TestSubmit:
     def test_preflight_names_the_nearest_choice(self, client: TestClient) -> None:
         found = problem(client.post("/selection-jobs", json={**REQUEST, "dataset": "digit"}), 422)
         assert found["errors"] == [
-            {"field": "dataset", "message": "There is no data set 'digit'.", "nearest": "digits"}
+            {
+                "field": "dataset",
+                "message": "There is no data set 'digit': DPK_DATA_ROOT is not set on the server, so only digits is "
+                "there.",
+                "nearest": "digits",
+            }
         ]
         assert client.get("/selection-jobs").json() == {"jobs": [], "next_before": None}
 
@@ -179,10 +199,16 @@ class TestBestTeacher:
     QUESTION: ClassVar = {"student": "cifar/resnet8w4", "dataset": "digits"}
 
     def test_nothing_known_says_how_to_ask(self, client: TestClient) -> None:
-        client.post("/selection-jobs", json=REQUEST)
-        detail = problem(client.get("/best-teacher", params=self.QUESTION), 404)["detail"]
-        assert "cifar/resnet8w4" in detail
-        assert "POST /selection-jobs" in detail
+        found = problem(client.get("/best-teacher", params=self.QUESTION), 404)
+        assert found["type"].endswith(":not-found")
+        assert "cifar/resnet8w4" in found["detail"]
+        assert "POST /selection-jobs" in found["detail"]
+
+    def test_a_job_under_way_is_named(self, client: TestClient) -> None:
+        job_id = client.post("/selection-jobs", json=REQUEST).json()["id"]
+        found = problem(client.get("/best-teacher", params=self.QUESTION), 404)
+        assert found["type"].endswith(":running")
+        assert f"job {job_id} is queued" in found["detail"]
 
     @pytest.mark.parametrize(
         ("change", "field"), [({"student": "x"}, "student"), ({"dataset": "x"}, "dataset"), ({"method": "x"}, "method")]
@@ -192,21 +218,33 @@ class TestBestTeacher:
         assert found["errors"][0]["field"] == field
         assert found["errors"][0]["nearest"] is not None
 
-    def test_the_newest_finished_job_answers(self, client: TestClient) -> None:
-        old = client.post("/selection-jobs", json=REQUEST).json()["id"]
-        drive.run_to_end(old)
-        new = client.post("/selection-jobs", json={**REQUEST, "teachers": ["cifar/resnet14w8"]}).json()["id"]
-        drive.run_to_end(new)
-        client.post("/selection-jobs", json=REQUEST)
+    def test_a_finished_job_answers(self, client: TestClient) -> None:
+        job_id = client.post("/selection-jobs", json=REQUEST).json()["id"]
+        drive.run_to_end(job_id)
         answer = client.get("/best-teacher", params=self.QUESTION).json()
-        assert (answer["job"], answer["teacher"], answer["verdict"]) == (new, "cifar/resnet14w8", "best")
-        assert answer["gain"]["value"] == pytest.approx(0.0405, abs=0.01)
-        assert answer["page"] == f"/jobs/{new}"
+        assert (answer["job"], answer["teacher"], answer["verdict"]) == (job_id, "cifar/resnet20", "best")
+        assert answer["gain"]["value"] == pytest.approx(0.08, abs=0.01)
+        assert answer["page"] == f"/jobs/{job_id}"
         assert client.get("/best-teacher", params=self.QUESTION | {"method": "kd"}).status_code == 404
-        assert client.get("/best-teacher", params=self.QUESTION | {"stamp": answer["stamp"]}).json() == answer
+        same = client.get("/best-teacher", params=self.QUESTION | {"stamp": answer["stamp"]}).json()
+        assert {**same, "age_seconds": answer["age_seconds"]} == answer
         problem(client.get("/best-teacher", params=self.QUESTION | {"stamp": "0badcafe"}), 404)
         found = problem(client.get("/best-teacher", params=self.QUESTION | {"stamp": "a stamp"}), 422)
         assert found["errors"][0]["field"] == "stamp"
+
+
+class TestParameters:
+    def test_unknown_ones_are_refused_everywhere_but_by_health(self, client: TestClient) -> None:
+        """A typo must not look like an answer to the question."""
+        known = {"student": "cifar/resnet8w4", "dataset": "digits"}
+        for path, methods in client.get("/openapi.json").json()["paths"].items():
+            for method, operation in methods.items():
+                if operation["tags"] == ["health"]:
+                    continue
+                names = {each["name"] for each in operation.get("parameters", []) if each["in"] == "query"}
+                params = {name: value for name, value in known.items() if name in names} | {"limt": "1"}
+                found = problem(client.request(method, path.format(job_id="nope"), params=params), 422)
+                assert "limt" in {error["field"] for error in found["errors"]}, (method, path)
 
 
 class TestCalibration:

@@ -60,7 +60,7 @@ def test_every_error_is_a_problem_with_an_example(document: dict[str, Any]) -> N
                 assert content["schema"] == {"$ref": "#/components/schemas/Problem"}
                 assert content["example"]["status"] == int(status)
                 _validate(document, content["schema"], content["example"])
-    assert seen == {"404", "409", "422", "500", "503"}
+    assert seen == {"403", "404", "409", "413", "414", "421", "422", "500", "503"}
 
 
 def test_every_answer_in_json_has_an_example_that_fits(document: dict[str, Any]) -> None:

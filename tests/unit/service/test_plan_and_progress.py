@@ -135,6 +135,25 @@ class TestStages:
         assert (found[1].done, found[1].total, found[1].state) == (2 * STEPS, 2 * STEPS, "done")
         assert (found[2].done, found[2].total) == (3, (6 + 8) * STEPS)
 
+    def test_a_failed_job_ends_in_the_stage_of_its_last_run(self) -> None:
+        lost: list[Linked] = [(0, "teacher", 0, run("a", "failed", purpose="teacher")), PREPARED[1]]
+        ended: list[Linked] = [(1, "explore", 0, run("c", "failed")), (2, "confirm", 0, run("d", "failed", epochs=8))]
+        found = stages(snapshot(*lost, *ended, stage="confirming", state="failed"))
+        assert [stage.state for stage in found] == ["done", "failed", "failed", "not_reached"]
+        every = (0, "teacher", 0, run("a", "failed", purpose="teacher"))
+        found = stages(snapshot(every, ended[1], stage="confirming", state="failed"))
+        assert [stage.state for stage in found] == ["failed", "not_reached", "failed", "not_reached"]
+
+    def test_a_cancelled_job_stopped_where_it_was(self) -> None:
+        begun = (1, "explore", 0, run("c", "cancelled", step=5))
+        found = stages(snapshot(*PREPARED, begun, state="cancelled"))
+        assert [stage.state for stage in found] == ["done", "stopped", "not_reached", "not_reached"]
+        assert {stage.state for stage in stages(snapshot(state="cancelled"))} == {"not_reached"}
+
+    def test_a_job_without_a_prepared_teacher_shows_it(self) -> None:
+        lost = [(arm, "teacher", 0, run(f"a{arm}", "failed", purpose="teacher")) for arm in (0, 1)]
+        assert stages(snapshot(*lost, stage="deciding", state="finished"))[0].state == "failed"
+
     def test_a_failed_arm_is_not_waited_for(self) -> None:
         found = stages(
             snapshot((0, "teacher", 0, run("a", "failed", purpose="teacher")), rounds=[explore(WEAK, STRONG)])

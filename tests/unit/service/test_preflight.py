@@ -53,7 +53,7 @@ def test_a_single_teacher_needs_no_word_about_promotion() -> None:
     [
         ({"student": "cifar/resnet2"}, "student", "There is no model 'cifar/resnet2'.", "cifar/resnet32"),
         ({"teachers": ["cifar/resnet20", "cifar/resnte14"]}, "teachers[1]", "no model", "cifar/resnet14"),
-        ({"dataset": "digit"}, "dataset", "There is no data set 'digit'.", "digits"),
+        ({"dataset": "digit"}, "dataset", "There is no data set 'digit' under DPK_DATA_ROOT", "digits"),
         ({"teachers": ["cifar/resnet20", "cifar/resnet8", "cifar/resnet20"]}, "teachers[2]", "as teachers[0]", None),
         ({"classes": 100}, "classes", "digits has 10 classes, not 100.", "10"),
         ({"recipe": "digit"}, "recipe", "There is no recipe 'digit'.", "digits"),

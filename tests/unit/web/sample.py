@@ -7,18 +7,19 @@ from datetime import UTC, datetime, timedelta
 from statistics import fmean, stdev
 from typing import Literal
 
+from service import wording
 from service.selection_jobs.schemas import (
     Budget,
     CandidateStatus,
     Correlation,
     Curve,
-    CurvePoint,
     Interval,
     Job,
     JobState,
     Leaderboard,
     Ledger,
     Links,
+    Notice,
     PreparedTeacher,
     Purposes,
     Round,
@@ -35,6 +36,7 @@ from service.selection_jobs.schemas import (
     Summary,
     Verdict,
 )
+from tests.unit.web.sample_curve import curve
 from tests.unit.web.sample_trust import STAMP, trust
 
 JOB_ID = "0f3c2a9d5b7e4c1f8a6d0e2b4c6f8a01"
@@ -97,9 +99,13 @@ def job(state: JobState = "finished", progress: Progress = "finished", *, seeds:
         "progress": stages,
         "remaining_seconds": 128.0 if state == "running" else None,
         "verdict": None,
+        "notices": [],
         "links": links(JOB_ID),
-    }
-    return Job.model_validate(known | changes)
+    } | changes
+    told = wording.headline(
+        *(known[name] for name in ("state", "stage", "finished_at", "failure", "verdict"))  # type: ignore[arg-type]
+    )
+    return Job.model_validate({"headline": told} | known)
 
 
 def links(job_id: str) -> Links:
@@ -167,6 +173,23 @@ def with_weights() -> Leaderboard:
     return board.model_copy(update={"rows": rows, "setup": setup})
 
 
+def with_notices() -> Leaderboard:
+    """The finished job's leaderboard, had a limit cut it short and one teacher learned nothing."""
+    board = leaderboard()
+    assert board.verdict is not None
+    blind = Notice(level="warning", message="The teacher tells the classes no better than chance.")
+    head = Notice(level="info", message="Teacher: the head was drawn anew.")
+    rows = [row.model_copy(update={"notices": [blind, head] if row.label == "resnet14" else []}) for row in board.rows]
+    limit = Notice(level="warning", message="The limit of 5 trainings (budget.runs) cut the job short.")
+    return board.model_copy(
+        update={
+            "rows": rows,
+            "verdict": board.verdict.model_copy(update={"cautions": ["resnet14 has learned nothing."]}),
+            "job": board.job.model_copy(update={"notices": [limit]}),
+        }
+    )
+
+
 def _standing(row: Row) -> float:
     return row.expected.value if row.expected else 0.0
 
@@ -227,6 +250,7 @@ def _row(index: int, arm: str | None, progress: Progress, seeds: int) -> Row:
             )
             for seed in range(seeds)
         ],
+        notices=[],
     )
 
 
@@ -323,19 +347,9 @@ def _correlations(progress: Progress) -> list[Correlation]:
 def _ledger(progress: Progress) -> Ledger:
     if progress == "queued":
         return Ledger(
-            teachers=0,
-            exploring=0,
-            confirming=0,
-            audit=0,
-            wasted=0,
-            reused=0,
-            spent=0,
-            exhaustive=None,
-            saved=None,
-            devices=[],
-            by_device={},
-            purposes_by_device={},
-        )
+            teachers=0, exploring=0, confirming=0, audit=0, wasted=0, reused=0, spent=0, exhaustive=None, saved=None,
+            devices=[], by_device={}, purposes_by_device={},
+        )  # fmt: skip
     at = ORDER.index(progress)
     probes, full = (74.0 if at > 1 else 0.0), (96.0 if at > 3 else 0.0)
     purposes = Purposes(teachers=61.0, exploring=probes, confirming=full, audit=0.0, wasted=1.5)
@@ -361,30 +375,12 @@ def _curves(index: int, arm: str | None, progress: Progress, seeds: int) -> list
     label = "no teacher" if arm is None else arm.rpartition("/")[2]
     found: list[Curve] = []
     if arm is not None and at >= 1:
-        found.append(
-            _curve(index, label, "teacher", 0, TEACHERS[arm][0], EPOCHS if at > 1 else 5 + index, shares=False)
-        )
+        found.append(curve(index, label, "teacher", 0, TEACHERS[arm][0], EPOCHS if at > 1 else 5 + index, shares=False))
     if at < 2 or (at == 2 and index > 2):
         return found
     epochs = EPOCHS if _is_full(arm, progress) else PROBE_EPOCHS
     mean = BARE if arm is None else TEACHERS[arm][2]
     for seed in range(seeds):
         end = _seed_values(index, mean, seeds)[seed]
-        found.append(_curve(index, label, "student", seed, end, epochs, shares=arm is not None))
+        found.append(curve(index, label, "student", seed, end, epochs, shares=arm is not None))
     return found
-
-
-def _curve(
-    index: int, label: str, purpose: Literal["teacher", "student"], seed: int, end: float, epochs: int, *, shares: bool
-) -> Curve:
-    points = []
-    for epoch in range(1, epochs + 1):
-        wobble = 0.02 * math.sin(5 * epoch + 1.7 * seed + index) / epoch
-        values = {"validation_accuracy": end - 0.75 * math.exp(-epoch / 3.2) + wobble, "train_loss": 2.3 / epoch}
-        if shares:
-            values["share.last"] = 0.2 + 0.25 * math.exp(-epoch / 5) + 0.02 * index + wobble
-            values["share.second_last"] = 0.26 + 0.45 * math.exp(-epoch / 6) + 0.03 * index + wobble
-        points.append(CurvePoint(epoch=epoch, values=values))
-    return Curve(
-        candidate_id=100 + index, label=label, purpose=purpose, seed=seed, points=points,
-    )  # fmt: skip

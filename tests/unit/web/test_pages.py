@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from html.parser import HTMLParser
 from typing import Literal
 
 import pytest
 
-from service.selection_jobs.schemas import JobList, Leaderboard, Verdict
+from service.selection_jobs.schemas import JobList, JobState, Leaderboard, Verdict
 from service.trust_wording import stamp_sentence
 from service.web import pages
 from tests.unit.web import sample
@@ -58,7 +59,7 @@ class TestJobPage:
     def test_is_well_formed_and_has_one_headline_in_every_state(self, progress: sample.Progress) -> None:
         page = _page(sample.leaderboard(progress))
         assert page.count("h1") == 1
-        rivals = 1 + len(RULES)
+        rivals = 1 + len(RULES) if progress == "finished" else 0
         assert page.count("tr", role="row") == 1 + len(sample.TEACHERS) + 1 + rivals
 
     def test_a_finished_job_leads_with_the_verdict_and_stops_refreshing(self) -> None:
@@ -162,18 +163,61 @@ class TestJobPage:
         assert len(charts) == 12
         assert all(chart["role"] == "img" and len(chart["aria-label"] or "") > 20 for chart in charts)
 
+    @pytest.mark.parametrize("draw", [pages.job_page, pages.report_page])
+    def test_notices_and_cautions_stand_where_they_belong(self, draw: Callable[[Leaderboard], str]) -> None:
+        html = draw(sample.with_notices())
+        assert html.count("resnet14 has learned nothing.") == 1
+        assert html.count("cut the job short.") == 1
+        (row,) = [row for row in re.findall(r"<tr role=\"row\" class=.*?</tr>", html, re.DOTALL) if "chance." in row]
+        assert "<span>resnet14 " in row
+        assert row.index("no better than chance.") < row.index("1 note</summary>") < row.index("drawn anew")
+        headline = html.partition('<section id="headline">')[2].partition("</section>")[0]
+        assert "<strong>Caution:</strong> resnet14 has learned nothing." in headline
+
+    def test_columns_and_sections_without_a_value_are_left_out(self) -> None:
+        html = pages.job_page(sample.leaderboard("queued"))
+        head = html.partition("<thead")[2].partition("</thead>")[0]
+        assert [name for name in ("Teacher", "Status") if f">{name}</th>" in head] == ["Teacher", "Status"]
+        assert head.count("</th>") == 2
+        for section in ("correlation", "fidelity", "rivals", "learning", "rounds", "ledger", "by-seed", "notices"):
+            assert f'id="{section}"' not in html
+        assert "–" not in _Tags(html).text
+        later = pages.job_page(sample.leaderboard("exploring"))
+        assert 'id="by-seed"' in later
+        assert ">Test</th>" not in later
+
+    def test_a_queued_job_has_not_started(self) -> None:
+        text = _page(sample.leaderboard("queued")).text
+        assert "submitted 23 Nov 2026, 09:30 UTC" in text
+        assert "started" not in text
+
+    def test_the_stages_of_a_failed_job_are_not_green(self) -> None:
+        board = sample.leaderboard("exploring", state="failed")
+        ended = [
+            stage.model_copy(update={"state": state})
+            for stage, state in zip(board.job.progress, ("done", "failed", "not_reached", "not_reached"), strict=True)
+        ]
+        page = _page(board.model_copy(update={"job": board.job.model_copy(update={"progress": ended})}))
+        states = [
+            has["class"] for tag, has in page.tags if tag == "div" and (has.get("class") or "").startswith("stage ")
+        ]
+        assert states == ["stage stage-done"] * 2 + ["stage stage-failed"] + ["stage stage-not_reached"] * 2
+        assert "not reached" in page.text
+
     def test_one_seed_has_no_spread(self) -> None:
         text = _page(sample.leaderboard("finished", seeds=1)).text
         assert "1 seed ·" in text
         assert "±" not in text.replace("± is the standard deviation", "")
 
     @pytest.mark.parametrize("state", ["failed", "cancelled"])
-    def test_a_job_that_ended_early_says_why(self, state: str) -> None:
+    def test_a_job_that_ended_early_says_why(self, state: JobState) -> None:
         board = sample.leaderboard("exploring", state="running")
-        changes = {"state": state, "failure": "Every teacher failed: the loss is no longer finite."}
-        board = board.model_copy(update={"job": board.job.model_copy(update=changes)})
+        changes = {"failure": "Every teacher failed: the loss is no longer finite."}
+        board = board.model_copy(update={"job": sample.job(state, "exploring", **changes), "verdict": None})
         html = pages.job_page(board)
-        assert "<h1>Every teacher failed: the loss is no longer finite.</h1>" in html
+        begin = "Every teacher failed: the loss is no longer finite." if state == "failed" else "Cancelled by request"
+        assert html.count(begin) == 1
+        assert f"<h1>{begin}" in html
         assert "data-running" not in html
 
     def test_a_failed_candidate_shows_its_reason(self) -> None:

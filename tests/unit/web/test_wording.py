@@ -84,8 +84,26 @@ def test_the_ledger_says_what_was_spent_saved_and_reused() -> None:
 
 
 def test_a_queued_job_has_a_headline() -> None:
-    assert wording.headline(sample.leaderboard("queued")) == "Waiting for a worker to begin."
-    assert wording.headline(sample.leaderboard("exploring")).startswith("No verdict yet: short trainings")
+    assert sample.leaderboard("queued").job.headline == "Waiting for a worker to begin."
+    assert sample.leaderboard("exploring").job.headline.startswith("No verdict yet: short trainings")
+
+
+def test_a_cancelled_job_says_when_and_what_is_kept() -> None:
+    assert sample.job("cancelled", "exploring").headline == (
+        "Cancelled by request on 23 Nov 2026, 09:34 UTC, while short trainings under the teachers were being compared. "
+        "What was trained until then is kept: another job that asks for the same goes on from it."
+    )
+    assert sample.job("cancelled", "queued").headline == (
+        "Cancelled by request on 23 Nov 2026, 09:34 UTC, before anything was trained."
+    )
+
+
+def test_a_verdict_that_stands_alone_has_its_cautions() -> None:
+    verdict = sample.leaderboard().verdict
+    assert verdict is not None
+    marked = verdict.model_copy(update={"cautions": ["The student tells nothing apart."]})
+    assert wording.verdict_sentences(verdict) == verdict.sentence
+    assert wording.verdict_sentences(marked) == f"{verdict.sentence} Caution: The student tells nothing apart."
 
 
 def test_a_chance_is_never_quite_certain() -> None:

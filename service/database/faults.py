@@ -1,0 +1,26 @@
+"""Which of SQLAlchemy's errors mean that the database cannot serve now, rather than that a query is wrong."""
+
+from __future__ import annotations
+
+from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolExhausted
+
+FAULTS = (DBAPIError, PoolExhausted)
+"""What to catch."""
+
+_SCHEMA_IS_OLDER = frozenset({"42P01", "42703"})
+"""Postgres: there is no such table, or column. SQLite says so with an OperationalError."""
+
+
+def is_away(error: BaseException) -> bool:
+    """Lost, overloaded, not migrated, damaged, or no longer allowed to be written: asking again later may help."""
+    if isinstance(error, (OperationalError, InterfaceError, InternalError, PoolExhausted)):
+        return True
+    if getattr(getattr(error, "orig", None), "sqlstate", None) in _SCHEMA_IS_OLDER:
+        return True
+    return type(error) is DatabaseError  # SQLite: the file is not a database, or damaged
+
+
+def words(error: DBAPIError | PoolExhausted) -> str:
+    """What the database said, in one line, without the statement and its values."""
+    return " ".join(str(error.orig if isinstance(error, DBAPIError) else error).split())

@@ -1,0 +1,82 @@
+"""JSON bodies: bounded before anything is made of them, so that what is wrong with one costs and says little."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NoReturn
+
+from service.doors.texts import NOT_TEXT, SENTENCE, reject
+from service.validation import place
+
+DEEPEST = 16
+MOST_VALUES = 1_000
+"""Values of a document, however nested, and commas. The largest sensible request has some three hundred."""
+LONGEST_NAME = 200
+LONGEST_NUMBER = 40
+"""Digits."""
+
+
+def check_document(body: bytes) -> None:
+    """Raises Rejected for a body that is no JSON, or one beyond the limits.
+
+    It is parsed here by Python's parser, which stops at deep nesting by itself, and once more by FastAPI, without
+    harm: it is small.
+    """
+    if body.count(b",") > MOST_VALUES:
+        raise _too_many()
+    try:
+        document = json.loads(body.decode("utf-8-sig"), parse_int=_whole_number, parse_constant=_no_number)
+    except UnicodeDecodeError:
+        raise reject("body", "The body is not UTF-8 text.") from None
+    except json.JSONDecodeError as error:
+        raise reject("body", f"The body is not JSON: {error.msg}.") from None
+    except RecursionError:
+        raise _too_deep() from None
+    _check_values(document)
+
+
+def _check_values(document: object) -> None:
+    count = 0
+    waiting: list[tuple[tuple[int | str, ...], object]] = [(("body",), document)]
+    while waiting:
+        path, value = waiting.pop()
+        if len(path) > DEEPEST:
+            raise _too_deep()
+        if isinstance(value, str) and NOT_TEXT.search(value):
+            raise reject(place(path), SENTENCE)
+        inside: list[tuple[int | str, Any]] = []
+        if isinstance(value, dict):
+            for name in value:
+                _check_name(name, path)
+            inside = list(value.items())
+        elif isinstance(value, list):
+            inside = list(enumerate(value))
+        count += len(inside)
+        if count > MOST_VALUES:
+            raise _too_many()
+        waiting.extend(((*path, name), each) for name, each in inside)
+
+
+def _check_name(name: str, path: tuple[int | str, ...]) -> None:
+    if NOT_TEXT.search(name):
+        raise reject(place(path), f"A field's name: {SENTENCE}")
+    if len(name) > LONGEST_NAME:
+        raise reject(place(path), f"A field's name has more than {LONGEST_NAME} characters.")
+
+
+def _too_many() -> Exception:
+    return reject("body", f"The body holds more than {MOST_VALUES:,} values.")
+
+
+def _too_deep() -> Exception:
+    return reject("body", f"The body is nested more than {DEEPEST} levels deep.")
+
+
+def _whole_number(digits: str) -> int:
+    if len(digits) > LONGEST_NUMBER:
+        raise reject("body", f"The body holds a number of more than {LONGEST_NUMBER} digits.")
+    return int(digits)
+
+
+def _no_number(word: str) -> NoReturn:
+    raise reject("body", f"The body is not JSON: {word} is no number there.")

@@ -1,0 +1,186 @@
+"""What a reader of a job's results must know besides the numbers, each sentence once; pure.
+
+Most of it was noticed by runs and is stored in their results, so it is known of reused ones too. What limits left out
+and who does no better than chance is read off the rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import fmean
+from typing import Any
+
+from dpk_core.selection.chance import chance_sentence, is_chance
+from dpk_core.selection.policies.policy import STOP_COST, STOP_RUNS
+from service.selection_jobs.next_round import LATE
+from service.selection_jobs.plan import Spending
+from service.selection_jobs.schemas import Notice
+from service.selection_jobs.snapshot import ArmRuns, Snapshot
+from service.wording import duration, listed, percent
+
+Result = Mapping[str, Any]
+"""`RunResult` as it is stored."""
+
+TRAIN_LONGER = "Train longer, or check the recipe, the picture scaling and the labels."
+
+
+def row_notices(snapshot: Snapshot, arm: ArmRuns) -> list[Notice]:
+    """What an arm's teacher and students were noticed for, warnings first; what holds for all is the job's."""
+    shared = {notice.message for notice in _shared(snapshot)}
+    found = [*_chance(arm), *(notice for run in arm.runs for notice in _stored(run.result))]
+    return _once(notice for notice in found if notice.message not in shared)
+
+
+def job_notices(snapshot: Snapshot) -> list[Notice]:
+    """What failed or was left out altogether, then what the students of every arm were noticed for."""
+    return _once([*_lost(snapshot), *_limits(snapshot), *_shared(snapshot)])
+
+
+def cautions(snapshot: Snapshot) -> list[str]:
+    """Why a verdict may not mean what it seems to: somebody learned nothing."""
+    found = [*_blind_teachers(snapshot), *_blind_student(snapshot)]
+    return [*found[:-1], f"{found[-1]} {TRAIN_LONGER}"] if found else []
+
+
+def _once(found: Iterable[Notice]) -> list[Notice]:
+    by_message: dict[str, Notice] = {}
+    for notice in found:
+        by_message.setdefault(notice.message, notice)
+    return sorted(by_message.values(), key=lambda notice: notice.level != "warning")
+
+
+def _stored(result: Result | None) -> list[Notice]:
+    return [Notice.model_validate(notice) for notice in (result or {}).get("notices", ())]
+
+
+def _shared(snapshot: Snapshot) -> list[Notice]:
+    """What was noticed of the student under every arm that has a result, of which there are several."""
+    by_arm = [
+        {notice.message: notice for run in _finished(arm) for notice in _stored(run)}
+        for arm in snapshot.arms
+        if _finished(arm)
+    ]
+    if len(by_arm) < 2:
+        return []
+    first, *others = by_arm
+    return [notice for message, notice in first.items() if all(message in other for other in others)]
+
+
+def _finished(arm: ArmRuns) -> list[Result]:
+    """Results of an arm's students."""
+    return [run.result for runs in arm.students.values() for run in runs.values() if run.result is not None]
+
+
+def _full(arm: ArmRuns, epochs: int) -> list[Result]:
+    """Of those that were trained to the end."""
+    return [result for result in _finished(arm) if result["epochs"] == epochs]
+
+
+def _preparation(arm: ArmRuns) -> Result | None:
+    return None if arm.teacher is None else arm.teacher.result
+
+
+def _is_blind(results: Sequence[Result]) -> bool:
+    """Whether the mean accuracy is within noise of always naming the most frequent class."""
+    if not results or results[0].get("majority_share") is None:
+        return False
+    accuracy = fmean(result["validation_accuracy"] for result in results)
+    return is_chance(accuracy, results[0]["validation_pictures"], results[0]["majority_share"])
+
+
+def _said(who: str, results: Sequence[Result]) -> str:
+    accuracy = fmean(result["validation_accuracy"] for result in results)
+    return chance_sentence(who, accuracy, results[0]["validation_pictures"], results[0]["majority_share"])
+
+
+def _chance(arm: ArmRuns) -> list[Notice]:
+    """The same sentence as the runner's, also of results that came without it."""
+    prepared = _preparation(arm)
+    if prepared is None or not _is_blind([prepared]):
+        return []
+    return [Notice(level="warning", message=_said("The teacher", [prepared]))]
+
+
+def _blind_teachers(snapshot: Snapshot) -> list[str]:
+    known = {arm.label: prepared for arm in snapshot.arms if (prepared := _preparation(arm)) is not None}
+    blind = {label: prepared for label, prepared in known.items() if _is_blind([prepared])}
+    if not blind:
+        return []
+    names = [f"{label} ({percent(prepared['validation_accuracy'])})" for label, prepared in blind.items()]
+    guessing = percent(next(iter(blind.values()))["majority_share"])
+    if len(blind) == len(known):
+        return [
+            f"No teacher tells the classes better than chance: {listed(names)}, where always naming the most frequent "
+            f"class gets {guessing}. So this says nothing about teachers that have learned these classes."
+        ]
+    one = len(names) == 1
+    return [
+        f"{listed(names)} tell{'s' if one else ''} the classes no better than chance, where always naming the most "
+        f"frequent class gets {guessing}. So this says nothing about {'it' if one else 'them'} once trained."
+    ]
+
+
+def _blind_student(snapshot: Snapshot) -> list[str]:
+    epochs = snapshot.plan.epochs
+    alone = _full(snapshot.arm(None), epochs)
+    if not _is_blind(alone):
+        return []
+    taught = [results for arm in snapshot.arms if arm.candidate.teacher is not None if (results := _full(arm, epochs))]
+    so = (
+        "Nor does it under any teacher, so nothing can be compared."
+        if taught and all(_is_blind(results) for results in taught)
+        else "What a teacher adds cannot be measured against that."
+    )
+    return [f"{_said('Without a teacher the student', alone)} {so}"]
+
+
+def _lost(snapshot: Snapshot) -> list[Notice]:
+    """That no teacher is left; a job whose every arm failed says so itself."""
+    taught = [arm for arm in snapshot.arms if arm.candidate.teacher is not None]
+    if snapshot.job.state == "failed" or any(arm.first_failed is None for arm in taught):
+        return []
+    return [Notice(level="warning", message="Every teacher failed; the reasons stand in their rows.")]
+
+
+def _limits(snapshot: Snapshot) -> list[Notice]:
+    """Where a limit ended exploring, and which trainings that were to be finished it cut short."""
+    spending = snapshot.plan.spending
+    if snapshot.job.state != "finished" or not spending.is_limited:
+        return []
+    messages = []
+    confirming = next((each for each in snapshot.rounds if each.stage == "confirming"), None)
+    if cut := [arm for arm in snapshot.arms if arm.candidate.status == "stopped"]:
+        messages.append(
+            f"{_reached(snapshot, spending)} cut the job short: {_under(cut)} the student was not trained fully on "
+            "every seed."
+        )
+    elif confirming is not None and confirming.reason.startswith((STOP_COST, STOP_RUNS, LATE)):
+        messages.append(f"A limit ended exploring. {confirming.reason}")
+    untried = [arm for arm in snapshot.arms if arm.candidate.status == "not_promoted" and not _finished(arm)]
+    if untried and messages:
+        messages.append(f"Under {listed([arm.label for arm in untried])} the student was not trained at all.")
+    return [Notice(level="warning", message=message) for message in messages]
+
+
+def _under(arms: Sequence[ArmRuns]) -> str:
+    """`under a and b, and without a teacher`."""
+    taught = [arm.label for arm in arms if arm.candidate.teacher is not None]
+    alone = ["without a teacher"] if len(taught) < len(arms) else []
+    return ", and ".join([*([f"under {listed(taught)}"] if taught else []), *alone])
+
+
+def _reached(snapshot: Snapshot, spending: Spending) -> str:
+    """The limit that ended the job; where it was one of several and not the clock's, all that may have."""
+    job = snapshot.job
+    wall = spending.wall_seconds
+    took = (
+        0.0 if job.started_at is None or job.finished_at is None else (job.finished_at - job.started_at).total_seconds()
+    )
+    clock = [] if wall is None else [f"{duration(wall)} of wall-clock time (budget.wall_seconds)"]
+    others = []
+    if spending.seconds is not None:
+        others.append(f"{duration(spending.seconds)} of training time (budget.seconds)")
+    if spending.runs is not None:
+        others.append(f"{spending.runs} trainings (budget.runs)")
+    limits = clock if clock and (took >= (wall or 0.0) or not others) else others
+    return f"The limit{'' if len(limits) == 1 else 's'} of {listed(limits)}"

@@ -1,0 +1,150 @@
+"""Which finished job answers `best-teacher`, and when its answer is stale, on SQLite and on Postgres."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sqlalchemy import update
+
+from migrations.commands import upgrade
+from service.best_teacher.schemas import BestTeacher
+from service.best_teacher.service import best_teacher
+from service.database.session import reading, transaction
+from service.database.tables import SelectionJob
+from service.problems import NotFound, StillRunning
+from service.selection_jobs.schemas import SelectionJobRequest
+from service.settings import Settings
+from tests.contract import job_driver as drive
+
+STUDENT = "cifar/resnet8w4"
+
+
+@pytest.fixture(autouse=True)
+def data_root(configure: Callable[..., Settings], database_url: str, tmp_path: Path) -> Path:
+    """A fresh database and the data set `npz/mine`."""
+    root = tmp_path / "data"
+    root.mkdir()
+    configure(database_url=database_url, data_root=root)
+    upgrade()
+    write_data(root, 0)
+    return root
+
+
+def write_data(root: Path, salt: int) -> None:
+    pictures = np.random.default_rng(salt).integers(0, 255, (60, 8, 8, 1), dtype=np.uint8)
+    labels = np.arange(60) % 2
+    np.savez(
+        root / "mine.npz",
+        x_train=pictures,
+        y_train=labels,
+        x_test=pictures,
+        y_test=labels,
+        classes=np.array(["a", "b"]),
+    )
+
+
+def ask(stamp: str | None = None, dataset: str = "digits", method: str = "dpk") -> BestTeacher:
+    with reading() as session:
+        return best_teacher(session, STUDENT, dataset, method, stamp)
+
+
+def finished(*teachers: str, dataset: str = "digits", seeds: int = 2, epochs: int = 8) -> str:
+    asked = drive.request(*teachers, seeds=seeds, epochs=epochs, rungs=(2, epochs), promote=1)
+    batch = {"budget": asked.budget.model_copy(update={"batch_size": 16})}
+    job_id = drive.submit(
+        SelectionJobRequest.model_validate(asked.model_copy(update={"dataset": dataset, **batch}).model_dump())
+    )
+    drive.run_to_end(job_id)
+    assert drive.job(job_id).state == "finished"
+    return job_id
+
+
+class TestChoice:
+    def test_a_weaker_job_never_replaces_a_decision(self) -> None:
+        strong = finished("cifar/resnet8w8", "cifar/resnet20")
+        undecided, weaker = finished("cifar/resnet8w8", seeds=1), finished("cifar/resnet8w8")
+        answer = ask()
+        assert (answer.job, answer.verdict, answer.teacher, answer.running) == (strong, "best", "cifar/resnet20", None)
+        assert (answer.seeds, answer.epochs, answer.candidates, answer.teachers_tried) == (2, 8, 2, 2)
+        assert answer.chance is not None
+        assert answer.chance > 0.9
+        assert answer.gain is not None
+        assert not answer.stale
+        assert answer.data.then == answer.data.now
+        assert {other.job: other.differs for other in answer.others} == {
+            undecided: ["undecided: 1 seed, 1 teacher"], weaker: ["weaker: 2 seeds, 1 teacher"],
+        }  # fmt: skip
+        with pytest.raises(NotFound, match="with kd"):
+            ask(method="kd")
+
+    def test_protocols_are_never_ranked_together(self) -> None:
+        short, long = finished("cifar/resnet20"), finished("cifar/resnet20", epochs=12)
+        answer = ask()
+        assert answer.job == long
+        (other,) = answer.others
+        assert (other.job, other.differs, other.same_protocol) == (short, ["8 epochs instead of 12"], False)
+        older = ask(other.stamp)
+        assert (older.job, [each.job for each in older.others]) == (short, [long])
+        with pytest.raises(NotFound, match=f"under protocol 00000000 .there are {answer.stamp}, {older.stamp}"):
+            ask("00000000")
+
+    def test_while_only_a_job_under_way_asks_it_is_named(self) -> None:
+        job_id = drive.submit()
+        with pytest.raises(StillRunning, match=job_id):
+            ask()
+        drive.cancel(job_id)
+        with pytest.raises(NotFound, match="No finished job says which") as nothing:
+            ask()
+        assert not isinstance(nothing.value, StillRunning)
+
+    def test_an_undecided_answer_names_the_job_under_way(self) -> None:
+        undecided, running = finished("cifar/resnet8w8", seeds=1), drive.submit()
+        answer = ask()
+        assert (answer.job, answer.verdict) == (undecided, "undecided")
+        assert answer.running is not None
+        assert answer.running.job == running
+
+
+class TestStale:
+    def test_data_that_changed(self, data_root: Path) -> None:
+        job_id = finished("cifar/resnet20", dataset="npz/mine")
+        assert not ask(dataset="npz/mine").stale
+        write_data(data_root, 1)
+        answer = ask(dataset="npz/mine")
+        assert (answer.job, answer.stale) == (job_id, True)
+        assert answer.sentence.startswith(
+            "This answer is stale. The data set npz/mine has changed since the job was made. It was: Take "
+        )
+        assert answer.data.now not in (None, answer.data.then)
+        newer = finished("cifar/resnet20", dataset="npz/mine", seeds=1)
+        assert (ask(dataset="npz/mine").job, ask(dataset="npz/mine").stale) == (newer, False)
+
+    def test_data_that_cannot_be_read(self, data_root: Path) -> None:
+        finished("cifar/resnet20", dataset="npz/mine")
+        (data_root / "mine.npz").write_bytes(b"broken")
+        answer = ask(dataset="npz/mine")
+        assert (answer.stale, answer.data.now) == (True, None)
+        assert answer.data.reason is not None
+        (data_root / "mine.npz").unlink()
+        assert "npz/mine cannot be read now: There is no data set 'npz/mine'." in ask(dataset="npz/mine").sentence
+
+    def test_a_training_version_that_changed(self) -> None:
+        job_id = finished("cifar/resnet20")
+        with transaction() as session:
+            plan = session.get_one(SelectionJob, job_id).plan
+            session.execute(update(SelectionJob).values(plan={**plan, "version": 99}))
+        assert "The training code has changed since the job was made (version 99, now " in ask().sentence
+
+    def test_a_model_that_is_not_known_any_more(self) -> None:
+        job_id = finished("cifar/resnet20")
+        with transaction() as session:
+            found = session.get_one(SelectionJob, job_id)
+            session.execute(update(SelectionJob).values(
+                plan={**found.plan, "student": "cifar/gone"}, request={**found.request, "student": "cifar/gone"},
+            ))  # fmt: skip
+        with reading() as session:
+            answer = best_teacher(session, "cifar/gone", "digits", "dpk")
+        assert "cifar/gone cannot be had now: There is no model 'cifar/gone'" in answer.sentence

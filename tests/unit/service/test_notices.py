@@ -1,0 +1,161 @@
+"""What a reader must know besides the numbers, read off a job's rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from dpk_core.selection.policies.policy import STOP_RUNS
+from service.database.tables import Candidate, JobRun, Run, SelectionJob
+from service.database.types import utc_now
+from service.selection_jobs.notices import cautions, job_notices, row_notices
+from service.selection_jobs.plan import Spending
+from service.selection_jobs.rounds import Round
+from service.selection_jobs.snapshot import Snapshot, assemble
+from tests.unit.service.test_plan_and_progress import PLAN
+
+WEAK, STRONG, ALONE = 0, 1, 2
+"""Places of the arms of PLAN."""
+EPOCHS = PLAN.epochs
+GUESSING = 0.102
+HEAD = {"level": "info", "message": "Teacher: the head was drawn anew."}
+FOLD = {"level": "info", "message": "Student: its first convolution was folded from 3 channels to 1."}
+SHARE = {"level": "warning", "message": "In most steps the share of stage last took its fallback value."}
+
+
+class Made:
+    """A job's rows, made one run at a time."""
+
+    def __init__(self, state: str = "finished", statuses: Mapping[int, str] | None = None) -> None:
+        now = utc_now()
+        self.job = SelectionJob(
+            id="j", state=state, stage="deciding", request={}, plan={}, created_at=now, started_at=now,
+            finished_at=now + timedelta(seconds=60),
+        )  # fmt: skip
+        self.arms = [
+            Candidate(id=i, job_id="j", position=i, teacher=arm, status=(statuses or {}).get(i, "finished"))
+            for i, arm in enumerate(PLAN.arms)
+        ]
+        self.links: list[tuple[JobRun, Run]] = []
+
+    def run(
+        self, arm: int, purpose: str, accuracy: float = 0.9, *notices: dict[str, str], seed: int = 0,
+        epochs: int = EPOCHS, state: str = "finished",
+    ) -> Made:  # fmt: skip
+        """Adds a run."""
+        name = f"{arm}-{purpose}-{seed}-{epochs}"
+        result: dict[str, Any] = {
+            "validation_accuracy": accuracy, "validation_pictures": 539, "test_accuracy": None, "epochs": epochs,
+            "majority_share": GUESSING, "notices": list(notices),
+        }  # fmt: skip
+        found = Run(
+            id=name, training_key=name, state=state, purpose="teacher" if purpose == "teacher" else "full", seed=seed,
+            result=result if state == "finished" else None, failure="Boom.", spec={"stop_epoch": epochs},
+        )  # fmt: skip
+        link = JobRun(job_id="j", candidate_id=arm, run_id=name, purpose=purpose, seed=seed, reused=False)
+        self.links.append((link, found))
+        return self
+
+    def snapshot(self, spending: Spending | None = None, reason: str = "") -> Snapshot:
+        plan = PLAN if spending is None else replace(PLAN, spending=spending)
+        rounds = [Round(stage="confirming", policy="posterior", steps=(), reason=reason)]
+        return assemble(self.job, plan, self.arms, self.links, rounds)
+
+
+def of_row(snapshot: Snapshot, arm: int) -> list[str]:
+    return [notice.message for notice in row_notices(snapshot, snapshot.arms[arm])]
+
+
+def of_job(snapshot: Snapshot) -> list[str]:
+    return [notice.message for notice in job_notices(snapshot)]
+
+
+class TestRow:
+    def test_has_each_sentence_of_its_runs_once_warnings_first(self) -> None:
+        made = Made().run(STRONG, "teacher", 0.9, HEAD).run(STRONG, "confirm", 0.9, SHARE)
+        found = made.run(STRONG, "confirm", 0.9, SHARE, seed=1).run(ALONE, "confirm").snapshot()
+        assert of_row(found, STRONG) == [SHARE["message"], HEAD["message"]]
+        assert of_row(found, ALONE) == of_job(found) == []
+
+    def test_what_all_students_were_noticed_for_is_the_jobs(self) -> None:
+        made = Made().run(STRONG, "confirm", 0.9, FOLD, SHARE).run(ALONE, "confirm", 0.9, FOLD)
+        assert of_job(made.snapshot()) == [FOLD["message"]]
+        assert of_row(made.snapshot(), STRONG) == [SHARE["message"]]
+        assert of_row(made.snapshot(), ALONE) == []
+
+    def test_marks_a_teacher_that_is_no_better_than_chance_whatever_its_run_said(self) -> None:
+        told = "The teacher tells the classes no better than chance: 10.6% of 539 validation pictures are right, and"
+        known = {"level": "warning", "message": f"{told} always naming the most frequent class gets 10.2%."}
+        for notices in ((), (known,)):
+            (only,) = of_row(Made().run(WEAK, "teacher", 0.106, *notices).snapshot(), WEAK)
+            assert only == known["message"]
+
+
+class TestCautions:
+    def test_of_teachers_that_learned_nothing(self) -> None:
+        made = Made().run(WEAK, "teacher", 0.1).run(STRONG, "teacher", 0.09)
+        (only,) = cautions(made.snapshot())
+        assert only.startswith(
+            "No teacher tells the classes better than chance: resnet8w8 (10.0%) and resnet20 (9.0%), where always "
+            "naming the most frequent class gets 10.2%. So this says nothing about teachers that have learned"
+        )
+
+    def test_of_one_teacher_of_two(self) -> None:
+        (only,) = cautions(Made().run(WEAK, "teacher", 0.1).run(STRONG, "teacher", 0.9).snapshot())
+        assert only.startswith("resnet8w8 (10.0%) tells the classes no better than chance, ")
+
+    @pytest.mark.parametrize(
+        ("taught", "so"),
+        [(0.1, "Nor does it under any teacher, so nothing can be compared."), (0.5, "What a teacher adds cannot be")],
+    )
+    def test_of_a_student_that_learned_nothing_alone(self, taught: float, so: str) -> None:
+        made = Made().run(STRONG, "teacher").run(STRONG, "confirm", taught).run(ALONE, "confirm", 0.1)
+        (only,) = cautions(made.snapshot())
+        assert only.startswith("Without a teacher the student tells the classes no better than chance: 10.0% of 539")
+        assert so in only
+
+    def test_a_student_that_is_still_learning_is_not_judged(self) -> None:
+        assert cautions(Made().run(STRONG, "teacher").run(ALONE, "explore", 0.1, epochs=2).snapshot()) == []
+
+    def test_there_is_none_where_everybody_learned(self) -> None:
+        assert cautions(Made().run(STRONG, "teacher").run(ALONE, "confirm").snapshot()) == []
+
+
+class TestLimits:
+    CUT: Mapping[int, str] = {WEAK: "not_promoted", STRONG: "stopped", ALONE: "stopped"}
+
+    @pytest.mark.parametrize(
+        ("spending", "limit"),
+        [
+            (Spending(seconds=60.0), "The limit of 1 min 00 s of training time (budget.seconds)"),
+            (Spending(runs=5), "The limit of 5 trainings (budget.runs)"),
+            (Spending(runs=5, wall_seconds=3600.0), "The limit of 5 trainings (budget.runs)"),
+            (Spending(runs=5, wall_seconds=59.0), "The limit of 59 s of wall-clock time (budget.wall_seconds)"),
+            (
+                Spending(runs=5, seconds=9.0),
+                "The limits of 9.0 s of training time (budget.seconds) and 5 trainings (budget.runs)",
+            ),
+        ],
+    )
+    def test_what_a_limit_cut_short_is_said_with_the_limit(self, spending: Spending, limit: str) -> None:
+        assert of_job(Made(statuses=self.CUT).snapshot(spending)) == [
+            f"{limit} cut the job short: under resnet20, and without a teacher the student was not trained fully on "
+            "every seed.",
+            "Under resnet8w8 the student was not trained at all.",
+        ]
+
+    def test_a_limit_that_ended_exploring_alone_is_said(self) -> None:
+        found = Made().snapshot(Spending(runs=5), reason=STOP_RUNS)
+        assert of_job(found) == [f"A limit ended exploring. {STOP_RUNS}"]
+
+    def test_a_job_that_kept_within_its_limits_says_nothing(self) -> None:
+        assert of_job(Made(statuses={WEAK: "not_promoted"}).snapshot(Spending(runs=50))) == []
+
+
+def test_that_every_teacher_failed_is_said_of_the_job() -> None:
+    made = Made().run(WEAK, "teacher", state="failed").run(STRONG, "teacher", state="failed")
+    assert of_job(made.snapshot()) == ["Every teacher failed; the reasons stand in their rows."]
