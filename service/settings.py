@@ -17,7 +17,7 @@ _PLAIN_PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)*/?")
 def plain_path(path: str) -> str:
     """The path without a slash at its end. Raises ValueError unless it is plain and thus can go in a link."""
     if _PLAIN_PATH.fullmatch(path) is None:
-        raise ValueError("This must be a path as /dpk: letters, digits and . _ ~ - after single slashes.")
+        raise ValueError("write a path as /dpk, of letters, digits and . _ ~ - after single slashes")
     return path.rstrip("/")
 
 
