@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.orm import Session
 
 from service.settings import settings
@@ -17,7 +17,7 @@ READ_ONLY = "dpk_read_only"
 """Execution option of a SQLite connection whose transaction takes no write lock."""
 
 
-def open_engine(url: str) -> Engine:
+def open_engine(url: str | URL) -> Engine:
     """An engine for SQLite or Postgres with the settings that several processes on one database need."""
     address = make_url(url)
     if address.get_backend_name() != "sqlite":
@@ -33,7 +33,7 @@ def open_engine(url: str) -> Engine:
 @functools.cache
 def engine() -> Engine:
     """The engine of this process."""
-    return open_engine(settings().resolved_database_url)
+    return open_engine(settings().database_address)
 
 
 @contextmanager

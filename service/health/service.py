@@ -46,7 +46,7 @@ def slots(session: Session) -> int:
 
 def _silence() -> float:
     """Seconds after which a worker that was not heard of counts as gone."""
-    return max(settings().lease_seconds, 2 * settings().sweep_seconds)
+    return settings().silence_seconds
 
 
 def _schema_error() -> FieldError | None:
