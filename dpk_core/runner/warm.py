@@ -49,7 +49,9 @@ def _card(spec: TrainingSpec, data_root: Path | None) -> DatasetCard:
     except InvalidRequest as error:
         raise MissingHere(f"{machine()} does not have the data set {spec.dataset} ({root}).") from error
     except DataFault as error:
-        raise MissingHere(f"{machine()} cannot use its copy of the data set {spec.dataset} ({root}): {error}") from error
+        raise MissingHere(
+            f"{machine()} cannot use its copy of the data set {spec.dataset} ({root}): {error}"
+        ) from error
     if card.fingerprint != spec.data_fingerprint:
         raise MissingHere(
             f"{machine()} has another version of the data set {spec.dataset} ({root}): its fingerprint is "
