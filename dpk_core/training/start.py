@@ -22,8 +22,8 @@ def starting_model(spec: TrainingSpec, card: DatasetCard, weights_root: Path | N
     """The network before the first step, on the CPU; what its weights do not decide is decided by the seed alone.
 
     Where only the head trains, nothing else takes a gradient. Raises MissingHere where this machine does not have the
-    weights that the specification was made for, InvalidRequest where they do not fit, or have another head and are to be
-    taken as they are.
+    weights that the specification was made for, InvalidRequest where they do not fit, or have another head and are to
+    be taken as they are.
     """
     built = build_with_weights(
         spec.model, classes=card.classes, channels=card.channels, seed=derive(spec.seed, "student"), side=card.side,

@@ -10,6 +10,7 @@ from service.database.session import reading
 from service.database.tables import SCHEMA_REVISION
 from service.health import repository
 from service.health.schemas import Readiness
+from service.health.storage import storage_alarms
 from service.outbox.broker import producer
 from service.problems import Unavailable
 from service.schemas import FieldError
@@ -25,12 +26,17 @@ def readiness() -> Readiness:
 
 
 def alarms() -> list[str]:
-    """Work that waits while nobody takes it: a broker may answer pings while a worker consumes nothing."""
-    silence = _silence()
+    """Work that waits while nobody takes it, and disks that are full."""
     with reading() as session:
-        waiting = repository.runs_in(session, "queued")
-        running = repository.runs_in(session, "running")
-        workers = repository.workers_seen(session, silence)
+        return [*_waiting(session), *storage_alarms(session, within_seconds=_silence())]
+
+
+def _waiting(session: Session) -> list[str]:
+    """A broker may answer pings while a worker consumes nothing."""
+    silence = _silence()
+    waiting = repository.runs_in(session, "queued")
+    running = repository.runs_in(session, "running")
+    workers = repository.workers_seen(session, silence)
     runs = "1 run is" if waiting == 1 else f"{waiting} runs are"
     if waiting and not workers:
         return [f"{runs} queued, and no worker was heard of in the last {silence:.0f} s. Start one: dpk worker."]

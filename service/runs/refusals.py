@@ -34,7 +34,7 @@ def reasons_if_stranded(session: Session, run: Run, silence_seconds: float) -> l
     """Why no living worker can carry out the run; None while one may, or while none lives."""
     living = select(Worker.id).where(Worker.slots > 0, Worker.seen_epoch > epoch_now() - silence_seconds)
     rows = select(RunRefusal.worker_id, RunRefusal.reason).where(RunRefusal.run_id == run.id)
-    refused = dict(session.execute(rows.order_by(RunRefusal.created_at)).tuples().all())
+    refused = {row.worker_id: row.reason for row in session.execute(rows.order_by(RunRefusal.created_at))}
     workers = set(session.scalars(living))
     if not workers or workers - refused.keys():
         return None

@@ -147,7 +147,7 @@ def locked_if_known(session: Session, run_id: str) -> Run | None:
 def running_fences(session: Session, run_ids: Iterable[str]) -> dict[str, int]:
     """The fences of those of the runs that are running."""
     rows = select(Run.id, Run.fence).where(Run.id.in_(list(run_ids)), Run.state == "running")
-    return dict(session.execute(rows).tuples().all())
+    return {row.id: row.fence for row in session.execute(rows)}
 
 
 def expired(session: Session, limit: int) -> Sequence[Run]:

@@ -39,10 +39,11 @@ class Stage:
         folder.mkdir(exist_ok=True)
         self.stopping = threading.Event()
         self.devices: list[str] = []
+        self.trouble = Trouble()
         self.command = (sys.executable, str(SCRIPT), str(folder), *scenes)
         self.supervisor = Supervisor(
             settings, self.command, settings.home / "logs" / "test.log", self.stopping,
-            lambda ready: self.devices.append(ready.device_name), Trouble(),
+            lambda ready: self.devices.append(ready.device_name), self.trouble,
         )  # fmt: skip
 
     def claim(self, run_id: str) -> Claim:
