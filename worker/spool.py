@@ -92,8 +92,8 @@ def _missing_file(ended: Ended, root: Path) -> str | None:
     if not isinstance(ended.end, Finished):
         return None
     checkpoint, weights = ended.report.checkpoint, ended.end.result.weights
-    files = [file.path for file in (checkpoint and checkpoint.file, weights) if file is not None]
-    return next((path for path in files if not (root / path).is_file()), None)
+    files = (None if checkpoint is None else checkpoint.file, weights)
+    return next((file.path for file in files if file is not None and not (root / file.path).is_file()), None)
 
 
 def _follow_up(ended: Ended, settings: Settings) -> None:

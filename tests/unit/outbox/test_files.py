@@ -94,7 +94,8 @@ def test_a_full_disk_leaves_no_half_written_message(
     def refuse(*_arguments: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space left"):
+    with monkeypatch.context() as patch:
         patch.setattr(Path, "replace", refuse)
-        full._put("control", {"n": 1})
+        with pytest.raises(OSError, match="No space left"):
+            full._put("control", {"n": 1})
     assert list(Path(full.data_folder_out).iterdir()) == []
