@@ -302,7 +302,7 @@ def _in_words(event: End) -> str:
         case Finished():
             return f"finished with validation accuracy {event.result.validation_accuracy:.4f}"
         case Failed():
-            return f"failed ({event.kind}): {event.message}"
+            return f"failed ({event.kind}): {event.message.removesuffix('.')}"
         case Stopped():
             return f"stopped at step {event.step}"
         case Gone():
