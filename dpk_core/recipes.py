@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dpk_core.spec import Recipe
+from dpk_core.spec import LEAST_BATCH, Recipe
 
 CIFAR100 = Recipe(
     name="cifar100", epochs=240, batch_size=64, learning_rate=0.05, momentum=0.9, weight_decay=5e-4,
@@ -42,8 +42,8 @@ AS_IS = Recipe(
 )  # fmt: skip
 """No training. The same whatever the job's recipe, so that weights are judged on a data set once."""
 
-LEAST_PART = 4
-"""Pictures that a part of an accumulated batch keeps: unbiased CKA divides by n - 3 (method sheet, section 4)."""
+LEAST_PART = max(least for least, _ in LEAST_BATCH.values())
+"""Pictures that a part of an accumulated batch keeps, so that it is enough for every method."""
 
 RECIPES: dict[str, Recipe] = {entry.name: entry for entry in (DIGITS, CIFAR100, CIFAR100_PAPER, IMAGENET, SMALL)}
 """Every recipe by name."""

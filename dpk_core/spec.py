@@ -22,9 +22,22 @@ TaughtMethodName = Literal[DpkName, "kd", "fitnet", "at", "sp", "rkd", "crd", "d
 """The methods that need a teacher."""
 MethodName = Literal["none", TaughtMethodName]
 DPK_METHODS: frozenset[str] = frozenset(get_args(DpkName))
-"""The methods that measure CKA, and so need four pictures in a batch."""
+"""The methods that measure CKA."""
 LOGIT_METHODS: frozenset[str] = frozenset({"none", "kd", "dkd", "dist"})
 """The methods that look at logits alone; every other one taps feature maps of student and teacher."""
+LEAST_BATCH: dict[str, tuple[int, str]] = {
+    "fitnet": (2, "its regressor has batch normalisation"),
+    "reviewkd": (2, "its fusions have batch normalisation"),
+    "sp": (2, "it compares the pictures of a batch in pairs"),
+    "rkd": (3, "it compares the angles between three pictures of a batch"),
+    "dist": (3, "it correlates over a batch, and two pictures are always fully correlated"),
+    **dict.fromkeys(DPK_METHODS, (4, "unbiased CKA divides by n - 3 (method sheet, section 4)")),
+}
+"""Pictures that a batch, or each part of an accumulated one, must have for a method, and why; the others take one.
+Networks with batch normalisation need `LEAST_NORMALISED` whatever the method."""
+LEAST_NORMALISED = 2
+"""One picture has no statistics of a batch. Where a map has one position torch refuses it; where it has more, training
+would normalise each picture by itself, and judge by averages over many."""
 ProfileName = Literal["probe", "paper"]
 Augmentation = Literal["none", "shift", "crop_flip", "resized_crop_flip"]
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from dpk_core.nearest import nearest
 from service.schemas import FieldError
 
 _SOURCES = frozenset({"body", "query", "path", "header", "cookie"})
@@ -78,5 +78,4 @@ def _nearest(finding: Mapping[str, Any]) -> str | None:
     if finding["type"] != "literal_error" or not isinstance(given, str) or len(given) > _LONGEST_NAME:
         return None
     choices = [choice.strip(" '") for choice in finding["ctx"]["expected"].replace(" or ", ",").split(",")]
-    nearest: list[str] = difflib.get_close_matches(given, choices, n=1, cutoff=0.0)
-    return nearest[0]
+    return nearest(given, choices)

@@ -17,6 +17,14 @@ from service.settings import Settings, settings
 from tests import servers
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_cache_of_the_users(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What is found out about data sets and weights is remembered in a folder of this run, never among the user's."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("DPK_DATA_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[URL]:
     """A real Postgres for the whole run; tests take `postgres_url`."""

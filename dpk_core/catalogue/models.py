@@ -6,7 +6,6 @@ The CIFAR families are declared in `cifar_models.py`; timm's and torchvision's c
 
 from __future__ import annotations
 
-import difflib
 import functools
 import json
 import math
@@ -15,9 +14,10 @@ from importlib import resources
 
 from dpk_core.catalogue.cifar_models import CIFAR_MODELS, stage_maps
 from dpk_core.errors import InvalidRequest
+from dpk_core.nearest import nearest
 
 PLAIN_CHOICE = "cifar/resnet20"
-"""Offered where no name is like the one asked for, or no feature map can be had: it works on most data."""
+"""Offered where a model cannot take the pictures or gives no feature maps: it works on most data."""
 
 LEAST_TOKENS = 4
 """A feature map with fewer positions leaves nothing to share between teacher and student."""
@@ -90,20 +90,24 @@ def model_names() -> tuple[str, ...]:
 
 
 def model_card(name: str, field: str) -> ModelCard:
-    """The card of `name`. Raises InvalidRequest on `field` with the nearest name when there is none."""
+    """The card of `name`. Raises InvalidRequest on `field` when there is none, with the nearest name of its family."""
     try:
         return _cards()[name]
     except KeyError:
-        raise InvalidRequest(field, f"There is no model {name!r}.", _nearest(name)) from None
+        near = _nearest(name)
+        families = "" if near else " Models are named cifar/…, timm/… or torchvision/…; see docs/teachers.md."
+        raise InvalidRequest(field, f"There is no model {name!r}.{families}", near) from None
 
 
 def takes_pictures(card: ModelCard, picture_side: int, field: str) -> None:
     """Raises InvalidRequest on `field` where the model cannot classify square pictures of this side at all."""
     if not card.classifies:
-        raise InvalidRequest(field, f"{card.name} is no classifier: {card.obstacle}.", PLAIN_CHOICE)
+        raise InvalidRequest(
+            field, f"{card.name} is no classifier: {card.obstacle}.", _plain_choice(card, picture_side)
+        )
     refusal = card.sides.refusal(picture_side)
     if refusal is not None:
-        raise InvalidRequest(field, f"{card.name} {refusal}.", PLAIN_CHOICE)
+        raise InvalidRequest(field, f"{card.name} {refusal}.", _plain_choice(card, picture_side))
 
 
 def common_taps(student: ModelCard, teacher: ModelCard, picture_side: int, field: str) -> None:
@@ -113,25 +117,34 @@ def common_taps(student: ModelCard, teacher: ModelCard, picture_side: int, field
     """
     for card, place in ((student, "student"), (teacher, field)):
         takes_pictures(card, picture_side, place)
+        plain = _plain_choice(card, picture_side)
         if card.obstacle is not None:
-            raise InvalidRequest(place, f"{card.name} has no feature maps to tap: {card.obstacle}.", PLAIN_CHOICE)
+            raise InvalidRequest(place, f"{card.name} has no feature maps to tap: {card.obstacle}.", plain)
         if len(card.taps) < 2:
-            raise InvalidRequest(place, f"{card.name} has fewer than two feature maps to tap.", PLAIN_CHOICE)
+            raise InvalidRequest(place, f"{card.name} has fewer than two feature maps to tap.", plain)
         side = card.taps[-1].side(picture_side)
         if side * side < LEAST_TOKENS:
             raise InvalidRequest(
                 place,
                 f"No common tap: on {picture_side}x{picture_side} pictures the last feature map of {card.name} is "
                 f"{side}x{side}, and DPK needs at least 2x2.",
-                PLAIN_CHOICE,
+                plain,
             )
 
 
-def _nearest(name: str) -> str:
-    """The same model in another family (`resnet20` → `cifar/resnet20`), else the name most like it, if any is."""
-    member = name.rpartition("/")[2]
-    same = [known for known in model_names() if known.rpartition("/")[2] == member]
-    return [*same, *difflib.get_close_matches(name, model_names(), n=1), PLAIN_CHOICE][0]
+def _nearest(name: str) -> str | None:
+    """The name most like it in the family it names; without a family, first the same name in any."""
+    family, _, member = name.rpartition("/")
+    of_family = [known for known in model_names() if known.startswith(f"{family}/")]
+    same = [] if of_family else [known for known in model_names() if known.rpartition("/")[2] == member]
+    return same[0] if same else nearest(name, of_family or model_names())
+
+
+def _plain_choice(card: ModelCard, side: int) -> str | None:
+    """A model that works on most data, where it works on these pictures and is not the one that was refused."""
+    plain = _cards()[PLAIN_CHOICE]
+    works = plain.taps[-1].side(side) ** 2 >= LEAST_TOKENS
+    return PLAIN_CHOICE if works and card.name != PLAIN_CHOICE else None
 
 
 @functools.cache

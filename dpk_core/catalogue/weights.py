@@ -3,67 +3,42 @@
 | weights | what they are |
 |---|---|
 | `random` | drawn from the seed |
-| `pretrained` | what the model's library publishes, from its hub cache |
+| `pretrained` | what the model's library publishes by default, from its hub cache |
+| `<tag>` | what it publishes under this tag (`a2_in1k`, `IMAGENET1K_V1`) |
 | `file:<name>` | `<name>`, a safetensors file under the weights root, of the model's own parameter names |
 
-`model@weights` names both, `model` alone the model with random weights. What is known of each model's parameters comes
-from `model_weights.json`, which `python -m dpk_core.models.weight_inventory` writes.
+`model@weights` names both, `model` alone the model with random weights. Names as the
+libraries print them (`names.py`) are read first. What is known of each model's parameters is in `parameters.py`.
 """
 
 from __future__ import annotations
 
 import functools
-import json
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
-from importlib import resources
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
+from dpk_core.catalogue.content import DataFile, remembered, stamp
 from dpk_core.catalogue.downloads import DOWNLOAD, download_allowed
-from dpk_core.catalogue.npz import file_digest
-from dpk_core.catalogue.tensors import names_digest, tensor_shapes
+from dpk_core.catalogue.fitting import MadeFor, made_for
+from dpk_core.catalogue.parameters import Parameter, Parameters, Published, library, weights_card
+from dpk_core.catalogue.tensors import FLOATING, read_content, read_header
 from dpk_core.errors import InvalidRequest
+from dpk_core.nearest import nearest
 from dpk_core.spec import Start
 
 RANDOM, PRETRAINED, FILE = "random", "pretrained", "file:"
 
-Shape = tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Published:
-    """`name`: timm's model and tag (`resnet18.a1_in1k`), torchvision's file (`resnet18-f37072fd.pth`).
-
-    `classes`: those of its head, 0 where it comes without one. `hub`: the Hugging Face repository that keeps the file;
-    None: a file among torch's own.
-    """
-
-    name: str
-    classes: int
-    hub: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WeightsCard:
-    """A model's parameters as far as weights must fit them.
-
-    `head`: the parameters whose first dimension is the classes, with their other dimensions. `names`: `names_digest` of
-    all parameters and buffers; None where they depend on the pictures. `library`: with the version `published` is of.
-    """
-
-    head: Mapping[str, Shape]
-    names: str | None
-    published: Published | None
-    library: str
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundWeights:
-    """Weights that are there, and the number of classes they were made for (0: they come without a head)."""
+    """Weights that are there, and what they were made for (0 classes: they come without a head)."""
 
     start: Start
-    classes: int
+    made_for: MadeFor
 
 
 def split_weights(name: str) -> tuple[str, str]:
@@ -77,27 +52,18 @@ def join_weights(model: str, weights: str) -> str:
     return model if weights == RANDOM else f"{model}@{weights}"
 
 
-def weights_card(model: str, field: str) -> WeightsCard:
-    """What weights of a known model must fit. Raises InvalidRequest on `field` where the list does not say."""
-    try:
-        return _cards()[model]
-    except KeyError:
-        raise InvalidRequest(field, f"It is not known which weights {model} takes.", RANDOM) from None
-
-
 def find_weights(model: str, weights: str, root: Path | None, field: str) -> FoundWeights | None:
     """The weights of a known model; None: random ones.
 
     Raises InvalidRequest on `field` for a word that names none, for a file that is missing, outside the root, not
-    safetensors or of another model, and for published weights that there are none of or that cannot be had.
+    safetensors, of another model or with numbers that are not finite, and for published weights that there are none of
+    or that cannot be had.
     """
     if weights == RANDOM:
         return None
-    if weights == PRETRAINED:
-        return _find_published(model, field)
     if weights.startswith(FILE):
         return _find_file(model, weights.removeprefix(FILE), root, field)
-    raise InvalidRequest(field, f"Weights are random, pretrained or file:<name>, not {weights!r}.", RANDOM)
+    return _find_published(model, weights, field)
 
 
 def weights_file(name: str, root: Path | None, field: str) -> Path:
@@ -116,10 +82,25 @@ def weights_file(name: str, root: Path | None, field: str) -> Path:
     return path
 
 
-def file_identity(path: Path) -> str:
-    """`sha256:` of the file's content; worked out again only when the file has changed."""
-    status = path.stat()
-    return _identity(path, status.st_size, status.st_mtime_ns)
+def file_tensors(path: Path, name: str, field: str) -> Parameters:
+    """What a weights file says it holds. Raises InvalidRequest on `field` where it is no safetensors file."""
+    with _readable(name, field):
+        header = read_header(path)
+    return {key: Parameter(entry.shape, entry.dtype in FLOATING) for key, entry in header.items()}
+
+
+def file_identity(path: Path, name: str, field: str) -> str:
+    """`sha256:` of the file's content; read again only when the file has changed.
+
+    Raises InvalidRequest on `field` where it cannot be read or holds numbers that are not finite.
+    """
+    with _readable(name, field):
+        status = path.stat()
+        content = _content(path, status.st_size, status.st_mtime_ns)
+    if content["not_finite"] is not None:
+        message = f"The weights {name} hold numbers that are not finite ({content['not_finite']})"
+        raise InvalidRequest(field, f"{message}; take an earlier state of that training.")
+    return f"sha256:{content['sha256']}"
 
 
 def check_obtainable(model: str, published: Published, field: str) -> None:
@@ -143,57 +124,38 @@ def is_cached(published: Published) -> bool:
     return any(path.suffix in (".safetensors", ".bin", ".pth") for path in kept.glob("snapshots/*/*"))
 
 
-def _find_published(model: str, field: str) -> FoundWeights:
-    card = weights_card(model, field)
-    if card.published is None:
+def _find_published(model: str, weights: str, field: str) -> FoundWeights:
+    tags = weights_card(model, field).published
+    if weights == PRETRAINED and not tags:
         raise InvalidRequest(field, f"There are no published weights of {model} to start from.", RANDOM)
-    check_obtainable(model, card.published, field)
-    start = Start(source="pretrained", name=card.published.name, identity=card.library)
-    return FoundWeights(start=start, classes=card.published.classes)
+    tag = next(iter(tags)) if weights == PRETRAINED else weights
+    if tag not in tags:
+        there = f", or of those published for {model}: {', '.join(tags)}" if tags else ""
+        message = f"Weights are random, pretrained or file:<name>{there}; not {weights!r}."
+        raise InvalidRequest(field, message, nearest(weights, (RANDOM, PRETRAINED, *tags)))
+    check_obtainable(model, tags[tag], field)
+    start = Start(source="pretrained", name=tags[tag].name, identity=library(model))
+    return FoundWeights(start=start, made_for=MadeFor(classes=tags[tag].classes, side=tags[tag].side))
 
 
 def _find_file(model: str, name: str, root: Path | None, field: str) -> FoundWeights:
     path = weights_file(name, root, field)
+    made = made_for(model, file_tensors(path, name, field), name, field)
+    return FoundWeights(start=Start(source="file", name=name, identity=file_identity(path, name, field)), made_for=made)
+
+
+@contextmanager
+def _readable(name: str, field: str) -> Iterator[None]:
     try:
-        shapes = tensor_shapes(path)
-        identity = file_identity(path)
+        yield
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        raise InvalidRequest(field, f"The weights {name} cannot be read as a safetensors file: {reason}.") from None
-    classes = _classes(model, name, shapes, field)
-    return FoundWeights(start=Start(source="file", name=name, identity=identity), classes=classes)
-
-
-def _classes(model: str, name: str, shapes: Mapping[str, Shape], field: str) -> int:
-    """The classes of the file's head. What is not seen here, the widths inside, the runner sees when it loads them."""
-    card = weights_card(model, field)
-    found = {key: shapes.get(key, ()) for key in card.head}
-    classes = {shape[0] for shape in found.values() if shape}
-    fits = len(classes) == 1 and all(shape[1:] == card.head[key] and shape for key, shape in found.items())
-    if not fits or (card.names is not None and names_digest(shapes) != card.names):
-        raise InvalidRequest(field, f"The weights {name} are not those of {model}: its parameters are others.")
-    return classes.pop()
+        message = f"The weights {name} cannot be read as a safetensors file: {reason}."
+        raise InvalidRequest(field, message) from None
 
 
 @functools.lru_cache(maxsize=64)
-def _identity(path: Path, size: int, changed_ns: int) -> str:  # noqa: ARG001  (both only key the cache)
-    return f"sha256:{file_digest(path)}"
-
-
-@functools.cache
-def _cards() -> dict[str, WeightsCard]:
-    listed = json.loads(resources.files(__package__).joinpath("model_weights.json").read_text())
-    return {
-        name: WeightsCard(
-            head={key: tuple(shape) for key, shape in entry["head"].items()},
-            names=entry.get("names"),
-            published=Published(**entry["published"]) if "published" in entry else None,
-            library=_library(name, listed),
-        )
-        for name, entry in listed["models"].items()
-    }
-
-
-def _library(model: str, listed: Mapping[str, str]) -> str:
-    family = model.partition("/")[0]
-    return f"{family} {listed[family]}" if family in listed else ""
+def _content(path: Path, size: int, changed_ns: int) -> dict[str, Any]:
+    """What `read_content` says, kept between processes too: a large file takes seconds to read."""
+    file = DataFile(path.name, size, changed_ns)
+    return remembered("weights", stamp(path.parent, [file]), lambda: asdict(read_content(path)))

@@ -1,29 +1,35 @@
-"""What timm and torchvision publish for a model: which weights, for how many classes, under which name."""
+"""What timm and torchvision publish for a model: which weights, for how many classes, under which names."""
 
 from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import Any
 
 import timm
 import torchvision
 from timm.models import get_pretrained_cfg
 
 from dpk_core.catalogue.models import model_card
-from dpk_core.catalogue.weights import Published
+from dpk_core.catalogue.parameters import Published
 
 RESCALING = frozenset({"torchvision/googlenet", "torchvision/inception_v3"})
 """Their published weights go with a rescaling of the input that a file of weights cannot hold."""
 
 
-def published(model: str) -> Published | None:
-    """What the installed library publishes for `model` and loads without further ado; None: nothing.
+def published(model: str) -> Mapping[str, Published]:
+    """What the installed library publishes for `model` and loads without further ado, by the library's tag for it
+    (`a1_in1k`, `IMAGENET1K_V2`); the library's default comes first.
 
     Raises InvalidRequest on field `model` for an unknown name.
     """
     family, _, member = model_card(model, "model").name.partition("/")
     if family == "timm":
-        return _timm(member)
+        found = {tag: _timm(f"{member}.{tag}") for tag in _timm_tags().get(member, ())}
+        return {tag: each for tag, each in found.items() if each is not None}
     if family == "torchvision" and model not in RESCALING:
         return _torchvision(member)
-    return None
+    return {}
 
 
 def library(model: str) -> str:
@@ -33,17 +39,46 @@ def library(model: str) -> str:
     return f"torchvision {torchvision.__version__.partition('+')[0]}"
 
 
-def _timm(member: str) -> Published | None:
-    config = get_pretrained_cfg(member)
-    if config is None or not config.has_weights:
-        return None
+@functools.cache
+def _timm_tags() -> Mapping[str, list[str]]:
+    """The tags of every model, its default first."""
+    found: dict[str, list[str]] = {}
+    for name in timm.list_pretrained():
+        member, _, tag = name.partition(".")
+        found.setdefault(member, []).append(tag)
+    for member, tags in found.items():
+        default = _config(member).tag
+        tags.sort(key=lambda tag: (tag != default, tag))
+    return found
+
+
+def _config(name: str) -> Any:
+    config = get_pretrained_cfg(name)
+    assert config is not None, name
+    return config
+
+
+def _timm(name: str) -> Published | None:
+    config = _config(name)
     if config.hf_hub_id is not None:
-        return Published(name=f"{member}.{config.tag}", classes=config.num_classes, hub=config.hf_hub_id)
+        return Published(name=name, classes=config.num_classes, hub=config.hf_hub_id)
     if not isinstance(config.url, str):
         return None
     return Published(name=config.url.rpartition("/")[2], classes=config.num_classes)
 
 
-def _torchvision(member: str) -> Published:
-    weights = torchvision.models.get_model_weights(member).DEFAULT
-    return Published(name=weights.url.rpartition("/")[2], classes=len(weights.meta["categories"]))
+def _torchvision(member: str) -> Mapping[str, Published]:
+    weights = torchvision.models.get_model_weights(member)
+    return {
+        each.name: Published(
+            name=each.url.rpartition("/")[2], classes=len(each.meta["categories"]), side=_side(member, each)
+        )
+        for each in sorted(weights, key=lambda each: (each is not weights.DEFAULT, each.name))
+        if each.meta["categories"]
+    }
+
+
+def _side(member: str, weights: Any) -> int | None:
+    """The side of the pictures the weights were made for, where the model must be built for it."""
+    told = model_card(f"torchvision/{member}", "model").sides.told
+    return int(weights.meta["min_size"][0]) if told else None

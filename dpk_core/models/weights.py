@@ -5,21 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import timm
+import torch
 import torchvision
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from timm.models import get_pretrained_cfg
 from torch import Tensor, nn
 
+from dpk_core.catalogue.fitting import COUNTER, check_pictures, made_for
 from dpk_core.catalogue.models import model_card, takes_pictures
+from dpk_core.catalogue.parameters import Parameter, weights_card
+from dpk_core.catalogue.weights import PRETRAINED, RANDOM
 from dpk_core.errors import InvalidRequest
 from dpk_core.models.build import build_model, own_randomness
+from dpk_core.models.published import published
 
-Weights = Literal["random", "pretrained"] | Path
-"""`pretrained`: what the model's library publishes for it; a path: a safetensors file of the model's own names."""
+FIELD = "weights"
+
+Weights = str | Path
+"""`random`; `pretrained` or a tag: what the model's library publishes for it; a path: a safetensors file of the model's
+own names."""
 
 WAY_OUT = "take random weights or a local safetensors file"
 
@@ -39,39 +46,48 @@ def build_with_weights(
 ) -> WeightedModel:
     """The model `name` with `weights`; what they do not decide (a new head) is decided by `seed`, as in `build_model`.
 
-    Raises InvalidRequest on field `weights` where there are none, they cannot be had or do not fit; else as
-    `build_model` does.
+    Raises InvalidRequest on field `weights` where there are none, they cannot be had, do not fit or hold numbers that
+    are not finite; else as `build_model` does.
     """
-    if isinstance(weights, Path):
-        model = build_model(name, classes=classes, channels=channels, seed=seed, side=side)
-        return _fitted(model, _read(weights), classes, str(weights.name))
-    if weights == "random":
+    if weights == RANDOM:
         return WeightedModel(model=build_model(name, classes=classes, channels=channels, seed=seed, side=side))
+    if isinstance(weights, Path):
+        source, state = weights.name, _read(weights)
+        model = build_model(name, classes=classes, channels=channels, seed=seed, side=side)
+        built = _fitted(name, model, state, channels, side, source)
+    else:
+        source = f"published for {name}"
+        built = _published(name, weights, classes, channels, seed, side)
+    _check_finite(built.model, source)
+    return built
+
+
+def _published(name: str, weights: str, classes: int, channels: int, seed: int, side: int | None) -> WeightedModel:
     family, _, member = model_card(name, "model").name.partition("/")
+    tags = published(name)
+    tag = next(iter(tags), None) if weights == PRETRAINED else weights
+    if tag is None or tag not in tags:
+        raise InvalidRequest(FIELD, f"There are no published weights of {name}; {WAY_OUT}.")
     try:
         if family == "timm":
-            return _timm_pretrained(name, member, classes, channels, seed, side)
-        if family == "torchvision":
-            model = build_model(name, classes=classes, channels=channels, seed=seed, side=side)
-            return _fitted(model, _torchvision_state(member, model), classes, f"the published weights of {name}")
+            return _timm_pretrained(name, f"{member}.{tag}", classes, channels, seed, side)
+        model = build_model(name, classes=classes, channels=channels, seed=seed, side=side)
+        state = _torchvision_state(member, tag)
+        return _fitted(name, model, state, channels, side, f"published for {name}")
     except OSError as error:
         problem = f"The published weights of {name} are not in the hub cache and cannot be downloaded here"
-        raise InvalidRequest("weights", f"{problem} ({type(error).__name__}); {WAY_OUT}.") from error
-    raise InvalidRequest("weights", f"There are no published weights of {name}; {WAY_OUT}.")
+        raise InvalidRequest(FIELD, f"{problem} ({type(error).__name__}); {WAY_OUT}.") from error
 
 
-def _timm_pretrained(name: str, member: str, classes: int, channels: int, seed: int, side: int | None) -> WeightedModel:
+def _timm_pretrained(name: str, tagged: str, classes: int, channels: int, seed: int, side: int | None) -> WeightedModel:
     """timm fits the head, the first convolution and a ViT's position table itself."""
-    config = get_pretrained_cfg(member)
-    if config is None or not config.has_weights:
-        raise InvalidRequest("weights", f"There are no published weights of {name}; {WAY_OUT}.")
     card = model_card(name, "model")
     told: dict[str, Any] = {"img_size": side} if side is not None and card.sides.told else {}
     if side is not None:
         takes_pictures(card, side, "model")
     with own_randomness(seed):
-        model: Any = timm.create_model(member, pretrained=True, num_classes=classes, in_chans=channels, **told)
-    notes = [] if channels == 3 else [f"Its first convolution was folded from 3 channels to {channels}."]
+        model: Any = timm.create_model(tagged, pretrained=True, num_classes=classes, in_chans=channels, **told)
+    notes = [] if channels == 3 else [_folded_note(3, channels)]
     heads = model.pretrained_cfg["classifier"]
     heads = (heads,) if isinstance(heads, str) else heads
     replaced: tuple[str, ...] = ()
@@ -81,13 +97,9 @@ def _timm_pretrained(name: str, member: str, classes: int, channels: int, seed: 
     return WeightedModel(model=model, replaced=replaced, notes=tuple(notes))
 
 
-def _torchvision_state(member: str, model: nn.Module) -> Mapping[str, Tensor]:
-    """The published weights under the names of `model`; auxiliary classifiers, which it has not, are left out."""
-    published = torchvision.models.get_model(member, weights="DEFAULT", progress=False)
-    if hasattr(published, "transform_input"):  # these two networks scale their input when the weights are theirs
-        model.transform_input = published.transform_input
-    state: dict[str, Tensor] = published.state_dict()
-    return {key: tensor for key, tensor in state.items() if not key.lower().startswith("aux")}
+def _torchvision_state(member: str, tag: str) -> Mapping[str, Tensor]:
+    state: Mapping[str, Tensor] = torchvision.models.get_model(member, weights=tag, progress=False).state_dict()
+    return state
 
 
 def _read(path: Path) -> Mapping[str, Tensor]:
@@ -95,32 +107,45 @@ def _read(path: Path) -> Mapping[str, Tensor]:
         return load_file(path)
     except (OSError, SafetensorError) as error:
         message = f"The weights {path.name} cannot be read as a safetensors file ({error})."
-        raise InvalidRequest("weights", message) from error
+        raise InvalidRequest(FIELD, message) from error
 
 
-def _fitted(model: nn.Module, state: Mapping[str, Tensor], classes: int, source: str) -> WeightedModel:
+def _fitted(
+    name: str, model: nn.Module, state: Mapping[str, Tensor], channels: int, side: int | None, source: str
+) -> WeightedModel:
     """Loads every entry of `state` but a head for another number of classes; anything else that differs is refused."""
-    own = model.state_dict()
-    _refuse(source, "lacks", sorted(own.keys() - state.keys()))
-    _refuse(source, "has no place for", sorted(state.keys() - own.keys()))
-    replaced = tuple(key for key in own if own[key].shape != state[key].shape)
-    made_for = {state[key].shape[0] for key in replaced if state[key].ndim}
-    for key in replaced:
-        head = own[key].shape[:1] == (classes,) and own[key].shape[1:] == state[key].shape[1:] and len(made_for) == 1
-        if not head:
-            shapes = f"{tuple(state[key].shape)} there and {tuple(own[key].shape)} in the model"
-            raise InvalidRequest("weights", f"The weights {source} do not fit: {key!r} is {shapes}.")
-    model.load_state_dict({**state, **{key: own[key] for key in replaced}})
-    notes = (_new_head(replaced, made_for.pop(), classes),) if replaced else ()
-    return WeightedModel(model=model, replaced=replaced, notes=notes)
+    tensors = {key: Parameter(tuple(each.shape), each.is_floating_point()) for key, each in state.items()}
+    made = made_for(name, tensors, source, FIELD)
+    check_pictures(made, side, channels, source, FIELD)
+    own, notes = model.state_dict(), []
+    given = {key.removeprefix(made.prefix): tensor for key, tensor in state.items()}
+    if made.prefix:
+        notes.append(f"The names in the weights {source} begin with {made.prefix!r}, which was left out.")
+    for key in weights_card(name, FIELD).first:
+        if given[key].shape[1] != own[key].shape[1]:
+            given[key] = given[key].sum(dim=1, keepdim=True)
+            notes.append(_folded_note(made.channels or 3, channels))
+    replaced = tuple(key for key in weights_card(name, FIELD).head if own[key].shape != given[key].shape)
+    if replaced:
+        notes.append(_new_head(replaced, made.classes, own[replaced[0]].shape[0]))
+    kept = {key: own[key] for key in own if key in replaced or (key.endswith(COUNTER) and key not in given)}
+    try:
+        model.load_state_dict({**given, **kept})
+    except RuntimeError as error:  # the sentence's last line names the first parameter that differs
+        reason = str(error).strip().splitlines()[-1].strip().rstrip(".")
+        raise InvalidRequest(FIELD, f"The weights {source} do not fit {name}: {reason}.") from error
+    return WeightedModel(model=model, replaced=replaced, notes=tuple(notes))
 
 
-def _refuse(source: str, what: str, keys: list[str]) -> None:
-    if keys:
-        more = f" and {len(keys) - 1} more" if len(keys) > 1 else ""
-        subject = f"The weights {source} do not fit: "
-        body = f"they lack {keys[0]!r}" if what == "lacks" else f"the model {what} {keys[0]!r}"
-        raise InvalidRequest("weights", f"{subject}{body}{more}.")
+def _check_finite(model: nn.Module, source: str) -> None:
+    for key, tensor in model.state_dict().items():
+        if not torch.isfinite(tensor).all():
+            message = f"The weights {source} hold numbers that are not finite ({key}); take an earlier state."
+            raise InvalidRequest(FIELD, message)
+
+
+def _folded_note(made_for: int, channels: int) -> str:
+    return f"Its first convolution was folded from {made_for} channels to {channels}."
 
 
 def _new_head(replaced: tuple[str, ...], made_for: int, classes: int) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 
 import torch
+from torch.linalg import LinAlgError  # type: ignore[attr-defined]  # documented, but not listed
 
 from dpk_core import disk
 from dpk_core.errors import ArtifactFault, DataFault, DiskFault, InvalidRequest, MissingHere, TrainingDiverged
@@ -22,6 +24,21 @@ _KINDS: tuple[tuple[type[Exception], FailureKind], ...] = (
 # How torch words it when the allocator of the CPU has no more to give: a plain RuntimeError.
 _CPU_MEMORY = "DefaultCPUAllocator"
 
+_REPEATING = (
+    ArithmeticError, AssertionError, AttributeError, LookupError, NotImplementedError, TypeError, ValueError,
+    LinAlgError,
+)  # fmt: skip
+"""What follows from the specification and the data alone, both of which are the same in every try."""
+
+_SHAPES = re.compile(
+    r"sizes? mismatch|size of tensor|sizes of tensors|shapes? .*(cannot|invalid|incompatible|mismatch)|must match|"
+    r"Given groups=|Kernel size can't be greater|[Oo]utput size is too small|Expected \d+D|expected .* dimension|"
+    r"not implemented for|does not require grad|loading state_dict",
+)
+"""How torch words what does not fit, where it raises a plain RuntimeError."""
+
+_ONE_PICTURE = "Expected more than 1 value per channel"
+
 
 def classify(error: Exception) -> tuple[FailureKind, str]:
     """The kind of failure and its sentence."""
@@ -32,5 +49,11 @@ def classify(error: Exception) -> tuple[FailureKind, str]:
     for kind, name in _KINDS:
         if isinstance(error, kind):
             return name, str(error)
+    if _ONE_PICTURE in str(error):
+        return "invalid", "Batch normalisation has no statistics of one picture; take a larger budget.batch_size."
     first_line = next(iter(str(error).splitlines()), "")
-    return "internal", f"The runner met an error of its own: {type(error).__name__}: {first_line}"
+    words = f"{type(error).__name__}: {first_line}"
+    plain = type(error) is RuntimeError
+    if isinstance(error, _REPEATING) or (plain and _SHAPES.search(str(error)) and "CUDA" not in str(error)):
+        return "invalid", f"The run cannot be carried out, and another try would fail the same way: {words}"
+    return "internal", f"The runner met an error of its own: {words}"

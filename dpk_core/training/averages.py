@@ -34,7 +34,9 @@ class Averages:
         """Raises TrainingDiverged when any value so far was not finite. One host synchronisation."""
         for name, mean in self.means().items():
             if not math.isfinite(mean):
-                raise TrainingDiverged(f"The training diverged: {name} was no finite number by step {step}.")
+                first = " Nothing was updated before: look at the weights and pictures it starts from."
+                message = f"The training diverged: {name} was no finite number by step {step}."
+                raise TrainingDiverged(message + (first if step == 1 else ""))
 
     def reset(self) -> None:
         """Starts a new epoch."""

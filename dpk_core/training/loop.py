@@ -13,6 +13,7 @@ to the method.
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from typing import Protocol
@@ -22,6 +23,7 @@ from torch import Tensor
 
 from dpk_core.data.batches import TrainingBatches
 from dpk_core.distill.method import StepContext
+from dpk_core.errors import TrainingDiverged
 from dpk_core.parallel.batch_norm import shared_batch_norm
 from dpk_core.randomness import derive
 from dpk_core.training.evaluate import Evaluation, evaluate
@@ -95,7 +97,7 @@ def _step(training: Training, pictures_BCHW: Tensor, labels_B: Tensor, positions
         training.average.update_parameters(training.model)
     training.averages.add(training.world.means(_together(parts)))
     training.step += 1
-    if training.step % CHECK_STEPS == 0:
+    if training.step == 1 or training.step % CHECK_STEPS == 0:
         training.averages.check(training.step)
 
 
@@ -150,6 +152,10 @@ def _measure(training: Training) -> Evaluation | None:
 def _judge(training: Training) -> Evaluation:
     """The network on the validation split; what is measured is kept beside the means of the epoch's steps, if any."""
     validation = evaluate(training.judged, training.data, training.data.validation, training.world)
+    if not math.isfinite(validation.loss):
+        when = f"after epoch {training.epoch}" if training.step else "before any training"
+        message = f"The class scores of {training.spec.model} on the validation pictures are not finite numbers {when}"
+        raise TrainingDiverged(f"{message}; its weights are too large or broken.")
     training.last_right = validation.right
     training.last_measured = {
         **training.averages.means(),

@@ -7,7 +7,8 @@ from pathlib import Path
 from torch import nn
 
 from dpk_core.catalogue.datasets import DatasetCard
-from dpk_core.catalogue.weights import check_obtainable, file_identity, weights_card, weights_file
+from dpk_core.catalogue.parameters import weights_card
+from dpk_core.catalogue.weights import check_obtainable, file_identity, weights_file
 from dpk_core.disk import machine
 from dpk_core.errors import InvalidRequest, MissingHere
 from dpk_core.models.published import library, published
@@ -49,16 +50,18 @@ def _weights(spec: TrainingSpec, root: Path | None) -> Weights:
         return "random"
     if start.source == "file":
         path = weights_file(start.name, root, FIELD)
-        if (found := file_identity(path)) != start.identity:
+        if (found := file_identity(path, start.name, FIELD)) != start.identity:
             message = f"The weights {start.name} are {found} here, but the run was made for {start.identity}."
             raise InvalidRequest(FIELD, message)
         return path
     offered = published(spec.model)
-    if offered is None or offered.name != start.name:
-        here = f"{library(spec.model)} here publishes {'nothing' if offered is None else offered.name}"
+    tag = next((tag for tag, each in offered.items() if each.name == start.name), None)
+    if tag is None:
+        names = ", ".join(each.name for each in offered.values()) or "nothing"
+        here = f"{library(spec.model)} here publishes {names}"
         raise InvalidRequest(FIELD, f"{here} for {spec.model}, but the run was made for {start.name}.")
-    check_obtainable(spec.model, offered, FIELD)
-    return "pretrained"
+    check_obtainable(spec.model, offered[tag], FIELD)
+    return tag
 
 
 def _freeze_body(name: str, model: nn.Module) -> None:

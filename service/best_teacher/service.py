@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from dpk_core.catalogue.datasets import check_dataset_name
 from dpk_core.catalogue.models import model_card
+from dpk_core.catalogue.names import canonical
 from dpk_core.catalogue.weights import join_weights, split_weights
 from dpk_core.codec import from_json
 from service.best_teacher import repository
@@ -36,7 +37,7 @@ def best_teacher(session: Session, student: str, dataset: str, method: str, stam
     job knows either. Looks at the data set before the first query, so that no connection waits for that.
     """
     data = data_now(dataset)
-    question = Question(student=join_weights(*split_weights(student)), dataset=dataset, method=method)
+    question = Question(student=join_weights(*canonical(*split_weights(student))), dataset=dataset, method=method)
 
     def is_current(plan: Mapping[str, Any]) -> bool:
         return not changes(from_json(Plan, plan), data, ())

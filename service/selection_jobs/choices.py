@@ -8,9 +8,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, PlainSerializer, SerializerFunctionWrapHandler, WrapSerializer
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    SerializerFunctionWrapHandler,
+    WrapSerializer,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
+from dpk_core.catalogue.names import canonical
 from dpk_core.catalogue.weights import RANDOM, join_weights, split_weights
 from service.schemas import WireRequest
 
@@ -23,11 +32,23 @@ class ModelChoice(WireRequest):
 
     model_config = ConfigDict(frozen=True)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _in_our_words(cls, given: object) -> object:
+        """Names as the libraries print them are taken too."""
+        if not isinstance(given, dict) or not isinstance(given.get("model"), str):
+            return given
+        weights = given.get("weights") or RANDOM
+        if not isinstance(weights, str):
+            return given
+        model, weights = canonical(given["model"], weights)
+        return {**given, "model": model, "weights": weights}
+
     model: str = Field(max_length=200, examples=["timm/resnet18"])
     weights: str = Field(
         default=RANDOM, max_length=120, examples=["pretrained"],
-        description="`random`; `pretrained`: what its library publishes; `file:<name>`: a safetensors file under the "
-        "server's weights root.",
+        description="`random`; `pretrained`: what its library publishes by default; a tag of its library (`a2_in1k`); "
+        "`file:<name>`: a safetensors file under the server's weights root.",
     )  # fmt: skip
 
     @property

@@ -167,7 +167,7 @@ def preparation_kind(teacher: TeacherChoice, found: FoundWeights | None, data: D
         return "train"
     if teacher.preparation != "auto":
         return teacher.preparation
-    return "as_is" if found.classes == data.classes else "head"
+    return "as_is" if found.made_for.classes == data.classes else "head"
 
 
 def _preparation(teacher: TeacherChoice, found: FoundWeights | None, data: DatasetCard, base: Recipe) -> Preparation:

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
 from dpk_core.catalogue.datasets import DatasetCard, dataset_card
+from dpk_core.catalogue.fitting import check_pictures
 from dpk_core.catalogue.models import ModelCard, common_taps, model_card, takes_pictures
+from dpk_core.catalogue.parameters import weights_card
 from dpk_core.catalogue.weights import RANDOM, FoundWeights, find_weights
 from dpk_core.errors import DataFault, InvalidRequest
+from dpk_core.nearest import nearest
 from dpk_core.recipes import RECIPES
-from dpk_core.spec import DPK_METHODS, LOGIT_METHODS
+from dpk_core.spec import LEAST_BATCH, LEAST_NORMALISED, LOGIT_METHODS
 from service.problems import Rejected, field_error
 from service.schemas import FieldError
 from service.selection_jobs.choices import ModelChoice, TeacherChoice
 from service.selection_jobs.plan import Plan, make_plan
 from service.selection_jobs.schemas import SelectionJobRequest
-
-LEAST_CKA_PICTURES = 4
-"""The unbiased HSIC divides by n - 3 (method sheet, section 4): below four pictures a step there is no share."""
 
 MOST_PICTURE_PASSES = 10**10
 """Pictures times epochs over all trainings of a job: beyond it a budget is a slip of the pen."""
@@ -57,18 +56,23 @@ def check(request: SelectionJobRequest, data_root: Path | None, weights_root: Pa
     findings, found = _Findings(), dict[str, FoundWeights]()
     errors = findings.errors
 
+    data = findings.ask(lambda: dataset_card(request.dataset, data_root, "dataset"))
+
     def look_up(choice: ModelChoice, field: str) -> ModelCard | None:
         """The model's card; what its weights are goes into `found`."""
         card = findings.ask(lambda: model_card(choice.model, field))
-        if card is not None:
-            place = f"{field}.weights"
-            weights = findings.ask(lambda: find_weights(choice.model, choice.weights, weights_root, place))
-            if weights is not None:
-                found[choice.label] = weights
+        if card is None:
+            return None
+        place = f"{field}.weights"
+        weights = findings.ask(lambda: find_weights(choice.model, choice.weights, weights_root, place))
+        if weights is not None:
+            found[choice.label] = weights
+            if data is not None:
+                made, name = weights.made_for, weights.start.name
+                findings.ask(lambda: check_pictures(made, data.side, data.channels, name, place))
         return card
 
     student = look_up(request.student, "student")
-    data = findings.ask(lambda: dataset_card(request.dataset, data_root, "dataset"))
     for index, choice in enumerate(request.teachers):
         field = f"teachers[{index}]"
         teacher = look_up(choice, field)
@@ -107,8 +111,10 @@ def _preparation(
     elif teacher.weights != RANDOM and wanted == "train":
         message = "This would throw the weights away and begin with random ones; to train them on, take fine_tune."
         yield FieldError(field=place, message=message, nearest="fine_tune")
-    elif wanted == "as_is" and found is not None and found.classes != data.classes:
-        made_for = f"were made for {found.classes} classes" if found.classes else "come without a head"
+    elif wanted == "as_is" and found is not None and found.made_for.classes != data.classes:
+        made_for = (
+            f"were made for {found.made_for.classes} classes" if found.made_for.classes else "come without a head"
+        )
         message = f"The weights of {teacher.label} {made_for}, and {data.name} has {data.classes}."
         yield FieldError(field=place, message=message, nearest="head")
     if wanted == "as_is" and teacher.epochs is not None:
@@ -127,8 +133,8 @@ def _duplicates(request: SelectionJobRequest) -> Iterator[FieldError]:
 
 def _unknown_recipe(request: SelectionJobRequest) -> Iterator[FieldError]:
     if request.recipe is not None and request.recipe not in RECIPES:
-        nearest = difflib.get_close_matches(request.recipe, RECIPES, n=1, cutoff=0.0)[0]
-        yield FieldError(field="recipe", message=f"There is no recipe {request.recipe!r}.", nearest=nearest)
+        message = f"There is no recipe {request.recipe!r}; there are {', '.join(RECIPES)}."
+        yield FieldError(field="recipe", message=message, nearest=nearest(request.recipe, RECIPES))
 
 
 def _classes(request: SelectionJobRequest, data: DatasetCard) -> Iterator[FieldError]:
@@ -142,9 +148,8 @@ def _budget(request: SelectionJobRequest, plan: Plan) -> Iterator[FieldError]:
     if batch > pictures:
         message = f"A batch of {batch} is larger than the {pictures} training pictures of {plan.dataset}."
         yield FieldError(field="budget.batch_size", message=message, nearest=str(pictures))
-    elif request.method in DPK_METHODS and batch < LEAST_CKA_PICTURES:
-        message = f"DPK measures the feature gap on each batch and needs at least {LEAST_CKA_PICTURES} pictures in it."
-        yield FieldError(field="budget.batch_size", message=message, nearest=str(LEAST_CKA_PICTURES))
+    else:
+        yield from _least_batch(request, plan)
     yield from _rungs(plan)
     yield from _runs(plan)
     # Only a number that was asked for: the default is simply cut to the teachers there are.
@@ -159,6 +164,27 @@ def _budget(request: SelectionJobRequest, plan: Plan) -> Iterator[FieldError]:
             "Take fewer epochs, seeds or teachers."
         )
         yield FieldError(field="budget.epochs", message=message)
+
+
+def _least_batch(request: SelectionJobRequest, plan: Plan) -> Iterator[FieldError]:
+    batch = plan.student_recipe.batch_size
+    least, reason = LEAST_BATCH.get(request.method, (1, ""))
+    if batch < least:
+        message = f"The method {request.method} needs at least {least} pictures in a batch: {reason}."
+        yield FieldError(field="budget.batch_size", message=message, nearest=str(least))
+    elif batch < LEAST_NORMALISED and (model := _normalised(plan)) is not None:
+        message = (
+            f"{model} has batch normalisation, which takes its statistics from the pictures of a batch and needs at "
+            f"least {LEAST_NORMALISED} of them."
+        )
+        yield FieldError(field="budget.batch_size", message=message, nearest=str(LEAST_NORMALISED))
+
+
+def _normalised(plan: Plan) -> str | None:
+    """The first network with batch normalisation among those that are trained as a whole, the student first."""
+    prepared = [plan.preparation(arm) for arm in plan.arms if arm is not None]
+    trained = [plan.student, *(each.model for each in prepared if each.kind in ("train", "fine_tune"))]
+    return next((model for model in trained if weights_card(model, "student").batch_norm), None)
 
 
 def _rungs(plan: Plan) -> Iterator[FieldError]:

@@ -115,6 +115,14 @@ def header_of(text: str) -> bytes:
     return b"\x93NUMPY\x01\x00" + len(line).to_bytes(2, "little") + line
 
 
+def made_up(path: Path, header: bytes, body: bytes = b"", **kind: Any) -> None:
+    """A data set whose labels have this header."""
+    write_npz(path.parent, path.stem, y_train=None)
+    with zipfile.ZipFile(path, "a") as archive:
+        entry = b"\x93NUMPY\x02\x00" + len(header).to_bytes(4, "little") + header + body
+        archive.writestr("y_train.npy", entry, **kind)
+
+
 @pytest.mark.parametrize(
     "header",
     [
@@ -136,6 +144,40 @@ def test_headers_of_nonsense_are_refused(tmp_path: Path, name: str, header: byte
 def test_classes_may_be_bytes(tmp_path: Path) -> None:
     write_npz(tmp_path, classes=np.array([b"a", b"b", b"c"]))
     assert dataset_card("npz/made", tmp_path, "dataset").classes == 3
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"{'descr': '<i8', 'fortran_order': False, 'shape': (1000000000000000,)}",
+        b"{'descr': '<i8', 'fortran_order': False, 'shape': (-5,)}",
+        b"{'descr': '<i8', 'fortran_order': False, 'shape': (" + b"2," * 3000 + b")}",
+        b"{'descr': '<i8', 'fortran_order': False, 'shape': (" + b"9" * 4000 + b",)}",
+        b"{'descr': '<i8', 'fortran_order': False, 'shape': 7}",
+        b"{'descr': 'V-1', 'fortran_order': False, 'shape': (60,)}",
+        b"(" * 5000,
+        b"[" * 9000,
+        b"-" * 9000,
+        b"{1: 2}",
+        b"\xff\xfe\x00",
+        b"",
+    ],
+)
+def test_a_header_that_was_made_up_is_the_data_sets_fault(tmp_path: Path, header: bytes) -> None:
+    made_up(tmp_path / "made.npz", header)
+    with pytest.raises(DataFault, match=r"^made\.npz[: ]") as refused:
+        dataset_card("npz/made", tmp_path, "dataset")
+    assert len(str(refused.value)) < 400
+
+
+def test_a_member_that_is_packed_in_an_unknown_way_or_broken(tmp_path: Path) -> None:
+    made_up(tmp_path / "made.npz", b"{}", bytes(5000), compress_type=zipfile.ZIP_LZMA)
+    content = bytearray((tmp_path / "made.npz").read_bytes())
+    begin = content.rfind(b"y_train.npy", 0, content.rfind(b"PK\x01\x02")) + len(b"y_train.npy")
+    content[begin + 4 : begin + 40] = bytes(36)
+    (tmp_path / "made.npz").write_bytes(content)
+    with pytest.raises(DataFault, match=r"made\.npz cannot be read"):
+        dataset_card("npz/made", tmp_path, "dataset")
 
 
 def test_cards_need_neither_torch_nor_sklearn() -> None:

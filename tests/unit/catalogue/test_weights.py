@@ -6,16 +6,13 @@ import hashlib
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors.torch import save_file
 
-from dpk_core.catalogue.weights import (
-    FoundWeights,
-    file_identity,
-    find_weights,
-    join_weights,
-    split_weights,
-    weights_card,
-)
+from dpk_core.catalogue import weights
+from dpk_core.catalogue.fitting import MadeFor
+from dpk_core.catalogue.parameters import weights_card
+from dpk_core.catalogue.weights import FoundWeights, file_identity, find_weights, join_weights, split_weights
 from dpk_core.errors import InvalidRequest
 from dpk_core.models.build import build_model
 from dpk_core.spec import Start
@@ -30,9 +27,9 @@ def saved(root: Path, name: str, model: str = MODEL, classes: int = 10) -> Path:
     return path
 
 
-def refused(weights: str, root: Path | None, model: str = MODEL) -> str:
+def refused(word: str, root: Path | None, model: str = MODEL) -> str:
     with pytest.raises(InvalidRequest) as raised:
-        find_weights(model, weights, root, "teachers[1].weights")
+        find_weights(model, word, root, "teachers[1].weights")
     assert raised.value.field == "teachers[1].weights"
     return raised.value.message
 
@@ -56,13 +53,32 @@ class TestFiles:
         digest = hashlib.sha256(saved(tmp_path, "mine/a.safetensors", classes=7).read_bytes()).hexdigest()
         start = Start(source="file", name="mine/a.safetensors", identity=f"sha256:{digest}")
         found = find_weights(MODEL, "file:mine/a.safetensors", tmp_path, "weights")
-        assert found == FoundWeights(start=start, classes=7)
+        assert found == FoundWeights(start=start, made_for=MadeFor(classes=7, channels=1))
 
     def test_a_changed_file_has_another_identity(self, tmp_path: Path) -> None:
         path = saved(tmp_path, "a")
-        before = file_identity(path)
+        before = file_identity(path, "a", "weights")
         saved(tmp_path, "a", classes=11)
-        assert file_identity(path) != before
+        assert file_identity(path, "a", "weights") != before
+
+    def test_numbers_that_are_not_finite_are_named(self, tmp_path: Path) -> None:
+        broken = build_model(MODEL, classes=10, channels=1, seed=0).state_dict()
+        broken["stages.1.0.conv1.weight"][0, 0, 0, 0] = torch.nan
+        save_file(broken, tmp_path / "nan")
+        message = "The weights nan hold numbers that are not finite (stages.1.0.conv1.weight)"
+        assert message in refused("file:nan", tmp_path)
+
+    def test_what_a_file_holds_is_read_once(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        saved(tmp_path, "a")
+        first = find_weights(MODEL, "file:a", tmp_path, "weights")
+        weights._content.cache_clear()
+        monkeypatch.setattr(weights, "read_content", None)
+        assert find_weights(MODEL, "file:a", tmp_path, "weights") == first
+
+    def test_a_pytorch_file_is_named_whatever_it_is_called(self, tmp_path: Path) -> None:
+        for name in ("a.pth", "a.safetensors"):
+            torch.save({"state_dict": {}}, tmp_path / name)
+            assert "it is a PyTorch file (a pickle)" in refused(f"file:{name}", tmp_path)
 
     def test_what_is_no_such_file_is_said(self, tmp_path: Path) -> None:
         inside = tmp_path / "root"
@@ -78,10 +94,13 @@ class TestFiles:
             assert "outside the weights root" in refused(f"file:{outside}", inside)
         assert "cannot be read as a safetensors file" in refused("file:text", inside)
         for another in ("other", "wide"):
-            assert f"not those of {MODEL}" in refused(f"file:{another}", inside)
+            assert f"do not fit {MODEL}" in refused(f"file:{another}", inside)
 
     def test_another_word_is_no_weights(self, tmp_path: Path) -> None:
         assert "not 'imagenet'" in refused("imagenet", tmp_path)
+        with pytest.raises(InvalidRequest, match=r"published for timm/resnet18: a1_in1k, .*; not 'a9_in1k'") as raised:
+            find_weights("timm/resnet18", "a9_in1k", None, "weights")
+        assert (raised.value.nearest or "").endswith("_in1k")
         assert find_weights(MODEL, "random", None, "weights") is None
 
 
@@ -104,12 +123,25 @@ class TestPublished:
             path.touch()
             found = find_weights(model, "pretrained", None, "weights")
             assert found is not None
-            assert (found.start.source, found.classes) == ("pretrained", 1000)
+            assert (found.start.source, found.made_for.classes) == ("pretrained", 1000)
             assert found.start.identity.split()[0] == model.split("/")[0]
             path.unlink()
             monkeypatch.setenv("DPK_DOWNLOAD", "1")
             assert find_weights(model, "pretrained", None, "weights") == found
             monkeypatch.delenv("DPK_DOWNLOAD")
+
+
+def test_another_tag_is_other_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DPK_DOWNLOAD", "1")
+    for model, tag, name in (
+        ("timm/resnet50", "a2_in1k", "resnet50.a2_in1k"),
+        ("torchvision/resnet50", "IMAGENET1K_V1", "resnet50-0676ba61.pth"),
+    ):
+        found = find_weights(model, tag, None, "weights")
+        default = find_weights(model, "pretrained", None, "weights")
+        assert found is not None
+        assert default is not None
+        assert (found.start.name, found.start.name != default.start.name) == (name, True)
 
 
 def test_a_head_is_what_the_number_of_classes_shapes() -> None:

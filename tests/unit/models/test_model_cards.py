@@ -40,23 +40,6 @@ def test_the_last_two_maps_of_cifar_pictures(name: str, second_last: int, last: 
     assert [tap.side(32) for tap in model_card(f"cifar/{name}", "student").taps[-2:]] == [second_last, last]
 
 
-@pytest.mark.parametrize(
-    ("typed", "nearest"),
-    [
-        ("cifar/resnet20x", "cifar/resnet20"),
-        ("resnet20", "cifar/resnet20"),
-        ("timm/resnet56", "cifar/resnet56"),
-        ("timm/resnet18d_", "timm/resnet18d"),
-        ("torchvision/resnet-18", "torchvision/resnet18"),
-    ],
-)
-def test_an_unknown_name_is_answered_with_the_nearest(typed: str, nearest: str) -> None:
-    with pytest.raises(InvalidRequest) as caught:
-        model_card(typed, "teachers[1]")
-    assert (caught.value.field, caught.value.nearest) == ("teachers[1]", nearest)
-    assert f"There is no model {typed!r}." in str(caught.value)
-
-
 def test_two_models_with_maps_have_common_taps() -> None:
     common_taps(model_card("cifar/resnet8w4", "student"), model_card("timm/resnet18", "teachers[0]"), 64, "teachers[0]")
 
@@ -106,7 +89,10 @@ def test_cards_are_read_without_torch() -> None:
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
 
 
-def test_a_name_like_no_other_gets_a_plain_choice() -> None:
+def test_what_is_offered_in_place_of_a_refused_model_takes_the_pictures() -> None:
     with pytest.raises(InvalidRequest) as refused:
-        model_card("qqqq", "student")
+        takes_pictures(model_card("torchvision/maxvit_t", "x"), 64, "x")
     assert refused.value.nearest == "cifar/resnet20"
+    with pytest.raises(InvalidRequest) as refused:
+        common_taps(model_card("cifar/resnet8", "x"), model_card("cifar/resnet20", "x"), 4, "x")
+    assert refused.value.nearest is None

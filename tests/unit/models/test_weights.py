@@ -51,7 +51,7 @@ class TestLocalFile:
 
     def test_another_models_weights_are_refused(self, tmp_path: Path) -> None:
         saved(tmp_path / "a.safetensors", name="cifar/resnet14w8")
-        with pytest.raises(InvalidRequest, match=r"the model has no place for 'stages.0.1.conv1.weight' and \d+ more"):
+        with pytest.raises(InvalidRequest, match=r"they hold 'stages.0.1.conv1.weight' and \d+ more, which"):
             built(tmp_path / "a.safetensors")
         saved(tmp_path / "a.safetensors")
         with pytest.raises(InvalidRequest, match=r"they lack 'stages.0.1.conv1.weight' and \d+ more"):
@@ -59,13 +59,56 @@ class TestLocalFile:
 
     def test_other_widths_are_refused_and_named(self, tmp_path: Path) -> None:
         saved(tmp_path / "a.safetensors", name="cifar/resnet8w8")
-        with pytest.raises(InvalidRequest, match=r"'stem.0.weight' is \(8, 1, 3, 3\) there and \(4, 1, 3, 3\) in"):
+        with pytest.raises(
+            InvalidRequest, match=r"'stem.0.weight' has the shape \(8, 1, 3, 3\), and the model's has \(4, 1"
+        ):
             built(tmp_path / "a.safetensors")
 
     def test_a_layer_as_wide_as_the_classes_is_no_head(self, tmp_path: Path) -> None:
         saved(tmp_path / "a.safetensors", name="cifar/resnet8w8", classes=4)
         with pytest.raises(InvalidRequest, match="do not fit"):
             built(tmp_path / "a.safetensors", classes=4)
+
+    def test_a_prefix_is_left_out_and_that_is_said(self, tmp_path: Path) -> None:
+        original = saved(tmp_path / "a.safetensors")
+        wrapped = {f"module.{key}": value for key, value in original.state_dict().items()}
+        save_file(wrapped, tmp_path / "w.safetensors")
+        loaded = built(tmp_path / "w.safetensors")
+        assert equal(loaded.model, original)
+        assert "begin with 'module.', which was left out" in loaded.notes[0]
+
+    def test_half_precision_and_missing_counters_are_taken_as_torch_takes_them(self, tmp_path: Path) -> None:
+        state = build_model(NAME, classes=10, channels=1, seed=1).half().state_dict()
+        counters = {key for key in state if key.endswith("num_batches_tracked")}
+        assert counters
+        save_file({key: value for key, value in state.items() if key not in counters}, tmp_path / "h.safetensors")
+        loaded = built(tmp_path / "h.safetensors").model.state_dict()
+        for key, value in loaded.items():
+            assert torch.equal(value, torch.zeros_like(value) if key in counters else state[key].float())
+
+    def test_grey_pictures_go_through_a_folded_first_convolution(self, tmp_path: Path) -> None:
+        original = saved(tmp_path / "a.safetensors", channels=3).eval()
+        loaded = built(tmp_path / "a.safetensors")
+        assert loaded.notes == ("Its first convolution was folded from 3 channels to 1.",)
+        grey = torch.rand(2, 1, 8, 8)
+        torch.testing.assert_close(loaded.model.eval()(grey), original(grey.expand(-1, 3, -1, -1)))
+        saved(tmp_path / "g.safetensors", channels=1)
+        with pytest.raises(InvalidRequest, match="takes pictures of 1 channel; these have 3"):
+            built(tmp_path / "g.safetensors", channels=3)
+
+    def test_a_transformer_of_another_size_is_refused_with_the_sizes(self, tmp_path: Path) -> None:
+        name = "timm/vit_tiny_patch16_224"
+        model = build_model(name, classes=10, channels=3, seed=1, side=32)
+        save_file(model.state_dict(), tmp_path / "a.safetensors")
+        with pytest.raises(InvalidRequest, match="made for pictures of 32x32; these are 64x64"):
+            build_with_weights(name, classes=10, channels=3, seed=2, side=64, weights=tmp_path / "a.safetensors")
+
+    def test_numbers_that_are_not_finite_are_refused(self, tmp_path: Path) -> None:
+        state = build_model(NAME, classes=10, channels=1, seed=1).state_dict()
+        state["head.bias"][3] = torch.inf
+        save_file(state, tmp_path / "a.safetensors")
+        with pytest.raises(InvalidRequest, match=r"a\.safetensors hold numbers that are not finite \(head\.bias\)"):
+            built(tmp_path / "a.safetensors")
 
     @pytest.mark.parametrize("content", [None, b"no tensors here"])
     def test_a_missing_or_broken_file_is_one_sentence(self, tmp_path: Path, content: bytes | None) -> None:
@@ -124,6 +167,7 @@ class TestPublished:
         create = timm.create_model
 
         def cached(*names: str, **options: Any) -> Any:
+            assert names == ("resnet10t.c3_in1k",)
             return create(*names, **options, pretrained_cfg_overlay={"file": str(tmp_path / "a.safetensors")})
 
         monkeypatch.setattr(timm, "create_model", cached)

@@ -112,7 +112,11 @@ class TestFinished:
     def test_weights_that_tell_nothing_apart_are_warned_of(self, runner: Runner, artifacts: Path) -> None:
         network = build_model("cifar/resnet8w8", classes=10, channels=1, seed=3)
         safetensors.torch.save_file(network.state_dict(), artifacts / "blind.safetensors")
-        start = Start(source="file", name="blind.safetensors", identity=file_identity(artifacts / "blind.safetensors"))
+        start = Start(
+            source="file",
+            name="blind.safetensors",
+            identity=file_identity(artifacts / "blind.safetensors", "blind", "x"),
+        )
         given: dict[str, Any] = {"model": "cifar/resnet8w8", "role": "teacher", "recipe": AS_IS, "start": start}
         events = runner.run(command(artifacts, "blind", weights_root=artifacts, **given))
         told = [Notice(level=event.level, message=event.message) for event in of_kind(events, Noticed)]

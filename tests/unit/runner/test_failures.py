@@ -35,7 +35,12 @@ def caused(error: Exception, cause: Exception) -> Exception:
         (caused(DataFault("It cannot be read."), OSError(errno.EIO, "Input/output error")), "data"),
         (PermissionError(errno.EACCES, "Permission denied"), "internal"),
         (InvalidRequest("model", "No such model."), "invalid"),
+        (ValueError("CRD needs labels"), "invalid"),
+        (KeyError("fc.weight"), "invalid"),
+        (torch.linalg.LinAlgError("The algorithm failed to converge."), "invalid"),
         (RuntimeError("odd"), "internal"),
+        (RuntimeError("CUDA error: an illegal memory access; sizes must match"), "internal"),
+        (ConnectionResetError("by peer"), "internal"),
     ],
 )
 def test_kinds(error: Exception, kind: FailureKind) -> None:
@@ -49,6 +54,43 @@ def test_our_own_errors_speak_for_themselves() -> None:
 def test_a_long_message_of_somebody_else_is_cut_to_a_line() -> None:
     message = classify(RuntimeError("first line\nsecond line"))[1]
     assert message == "The runner met an error of its own: RuntimeError: first line"
+
+
+def mismatched(how: str) -> None:
+    pictures = torch.zeros(2, 3, 4, 4)
+    if how == "sum":
+        torch.zeros(2) + torch.zeros(3)
+    elif how == "product":
+        torch.zeros(2, 3) @ torch.zeros(2, 3)
+    elif how == "channels":
+        torch.nn.Conv2d(1, 2, 1)(pictures)
+    elif how == "kernel":
+        torch.nn.Conv2d(3, 2, 7)(pictures)
+    elif how == "view":
+        pictures.view(5, 5)
+    elif how == "state":
+        torch.nn.Linear(2, 2).load_state_dict({})
+    elif how == "stack":
+        torch.cat([torch.zeros(2, 3), torch.zeros(2, 4)])
+    else:
+        torch.nn.functional.avg_pool2d(pictures, 9)
+
+
+@pytest.mark.parametrize("how", ["sum", "product", "channels", "kernel", "view", "state", "stack", "pool"])
+def test_what_does_not_fit_would_not_fit_in_another_try(how: str) -> None:
+    with pytest.raises(RuntimeError) as caught:
+        mismatched(how)
+    kind, message = classify(caught.value)
+    assert kind == "invalid"
+    assert "another try would fail the same way" in message
+
+
+def test_one_picture_under_batch_normalisation_names_the_batch() -> None:
+    with pytest.raises(ValueError, match="Expected more than 1 value") as caught:
+        torch.nn.BatchNorm2d(3)(torch.zeros(1, 3, 1, 1))
+    kind, message = classify(caught.value)
+    assert kind == "invalid"
+    assert "budget.batch_size" in message
 
 
 def test_a_real_allocation_that_is_too_large_is_seen_as_such() -> None:

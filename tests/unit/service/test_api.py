@@ -216,7 +216,12 @@ class TestBestTeacher:
         assert f"job {job_id} is queued" in found["detail"]
 
     @pytest.mark.parametrize(
-        ("change", "field"), [({"student": "x"}, "student"), ({"dataset": "x"}, "dataset"), ({"method": "x"}, "method")]
+        ("change", "field"),
+        [
+            ({"student": "cifar/resnet8w"}, "student"),
+            ({"dataset": "digit"}, "dataset"),
+            ({"method": "fitnt"}, "method"),
+        ],
     )
     def test_unknown_names(self, client: TestClient, change: dict[str, str], field: str) -> None:
         found = problem(client.get("/best-teacher", params=self.QUESTION | change), 422)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 
 from dpk_core.catalogue import models
 from dpk_core.models.build import build_model
+from dpk_core.spec import LEAST_BATCH, LEAST_NORMALISED, TaughtMethodName
 from service.problems import Rejected
 from service.schemas import FieldError
 from service.selection_jobs.plan import Plan
@@ -56,8 +57,9 @@ def test_a_single_teacher_needs_no_word_about_promotion() -> None:
         ({"dataset": "digit"}, "dataset", "There is no data set 'digit' under DPK_DATA_ROOT", "digits"),
         ({"teachers": ["cifar/resnet20", "cifar/resnet8", "cifar/resnet20"]}, "teachers[2]", "as teachers[0]", None),
         ({"classes": 100}, "classes", "digits has 10 classes, not 100.", "10"),
-        ({"recipe": "digit"}, "recipe", "There is no recipe 'digit'.", "digits"),
-        ({"budget": {"batch_size": 3}}, "budget.batch_size", "at least 4 pictures", "4"),
+        ({"recipe": "digit"}, "recipe", "There is no recipe 'digit'; there are digits, cifar100,", "digits"),
+        ({"recipe": "timm/resnet50"}, "recipe", "There is no recipe", None),
+        ({"budget": {"batch_size": 3}}, "budget.batch_size", "dpk needs at least 4 pictures", "4"),
         ({"budget": {"batch_size": 899}}, "budget.batch_size", "larger than the 898 training pictures", "898"),
         ({"budget": {"epochs": 4, "rungs": [1, 5]}}, "budget.rungs", "epoch 4, not 5", "[1, 4]"),
         ({"budget": {"epochs": 4, "rungs": [2, 1, 4]}}, "budget.rungs", "rise", "[1, 2, 4]"),
@@ -76,11 +78,33 @@ def test_one_thing_wrong(change: dict[str, Any], field: str, words: str, nearest
     assert words in error.message
 
 
-def test_only_methods_that_measure_the_gap_need_four_pictures() -> None:
-    for method in ("kd", "sp"):
-        assert asked(method=method, budget={"batch_size": 2}).student_recipe.batch_size == 2
-    for method in ("dpk", "dpk_features_only", "dpk_no_teacher_tokens"):
-        assert refused(method=method, budget={"batch_size": 2})[0].field == "budget.batch_size"
+@pytest.mark.parametrize("method", get_args(TaughtMethodName))
+def test_a_batch_has_the_pictures_that_its_method_needs(method: str) -> None:
+    least = max(LEAST_NORMALISED, LEAST_BATCH.get(method, (1, ""))[0])
+    assert asked(method=method, budget={"batch_size": least}).student_recipe.batch_size == least
+    (error,) = refused(method=method, budget={"batch_size": least - 1})
+    assert (error.field, error.nearest) == ("budget.batch_size", str(least))
+
+
+VIT, CONVNEXT = "timm/vit_tiny_patch16_224", "timm/convnext_atto"
+
+
+def test_a_batch_of_one_is_for_networks_without_batch_normalisation(tmp_path: Path) -> None:
+    write_data(tmp_path, "large", pictures=400, side=64)
+    one: dict[str, Any] = {"dataset": "npz/large", "method": "kd", "budget": {"batch_size": 1, "promote": 1}}
+    assert asked(tmp_path, student=VIT, teachers=[CONVNEXT], **one).student_recipe.batch_size == 1
+    for student, teacher, named in (
+        (VIT, "timm/resnet18", "timm/resnet18"),
+        ("torchvision/resnet18", VIT, "torchvision"),
+    ):
+        (error,) = refused(tmp_path, student=student, teachers=[teacher], **one)
+        assert (error.field, error.nearest) == ("budget.batch_size", "2")
+        assert f"{named}" in error.message
+        assert "has batch normalisation" in error.message
+    # Judged as it is, or under a new head, a teacher's statistics stay what they are.
+    save_file(build_model(MODEL, classes=7, channels=1, seed=0).state_dict(), tmp_path / "7.safetensors")
+    request = SelectionJobRequest.model_validate({**one, "student": VIT, "teachers": [f"{MODEL}@file:7.safetensors"]})
+    assert check(request, tmp_path, tmp_path).student_recipe.batch_size == 1
 
 
 def test_pictures_too_small_for_a_common_tap(tmp_path: Path) -> None:
@@ -175,8 +199,9 @@ class TestWeights:
         [
             (f"{MODEL}@file:no.safetensors", "weights", "There are no weights no.safetensors", None),
             (f"{MODEL}@pretrained", "weights", "no published weights", "random"),
-            (f"{MODEL}@imagenet", "weights", "not 'imagenet'", "random"),
-            ("cifar/resnet20@file:10.safetensors", "weights", "not those of cifar/resnet20", None),
+            (f"{MODEL}@imagenet", "weights", "not 'imagenet'", None),
+            ("cifar/resnet20@file:10.safetensors", "weights", "do not fit cifar/resnet20: they lack 'stages.0.1", None),
+            (f"{MODEL}@pretrianed", "weights", "not 'pretrianed'", "pretrained"),
             ({"model": MODEL, "weights": "file:7.safetensors", "preparation": "as_is"}, "preparation",
              "were made for 7 classes, and digits has 10", "head"),
             ({"model": MODEL, "weights": "file:7.safetensors", "preparation": "train"}, "preparation",
@@ -192,6 +217,33 @@ class TestWeights:
         ((place, message, offered),) = self.refused(root, "cifar/resnet14", teacher)
         assert (place, offered) == (f"teachers[1].{field}", nearest)
         assert words in message
+
+    def test_weights_for_other_pictures_are_told_before_anything_runs(self, tmp_path: Path) -> None:
+        write_data(tmp_path, "colour", pictures=40, side=64, channels=3)
+        save_file(build_model(MODEL, classes=10, channels=1, seed=0).state_dict(), tmp_path / "grey.safetensors")
+        vit = build_model(VIT, classes=10, channels=3, seed=0, side=32)
+        save_file(vit.state_dict(), tmp_path / "vit.safetensors")
+        change = {
+            "dataset": "npz/colour", "method": "kd", "budget": {"batch_size": 8},
+            "student": f"{VIT}@file:vit.safetensors", "teachers": [f"{MODEL}@file:grey.safetensors", MODEL],
+        }  # fmt: skip
+        with pytest.raises(Rejected) as raised:
+            check(SelectionJobRequest.model_validate({**RIGHT, **change}), tmp_path, tmp_path)
+        said = [(error.field, error.message) for error in raised.value.errors]
+        assert [field for field, _ in said] == ["student.weights", "teachers[0].weights"]
+        assert "were made for pictures of 32x32; these are 64x64" in said[0][1]
+        assert "takes pictures of 1 channel; these have 3" in said[1][1]
+
+    def test_names_as_the_libraries_print_them_are_the_same_arms(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("DPK_DOWNLOAD", "1")
+        names = ["timm/resnet18.a1_in1k", "hf-hub:timm/resnet18.a2_in1k", {"model": "ResNet18_Weights.DEFAULT"}]
+        plan = self.asked(None, *names, method="kd")
+        assert plan.arms == (
+            "timm/resnet18@pretrained",
+            "timm/resnet18@a2_in1k",
+            "torchvision/resnet18@pretrained",
+            None,
+        )
 
     def test_the_students_weights_are_checked_too(self, root: Path) -> None:
         ((place, message, _),) = self.refused(root, "cifar/resnet20", student=f"{MODEL}@file:../x")
@@ -216,11 +268,12 @@ def write_weights(path: Path, classes: int) -> None:
     save_file(build_model(MODEL, classes=classes, channels=1, seed=0).state_dict(), path)
 
 
-def write_data(folder: Path, name: str, *, pictures: int, side: int) -> None:
+def write_data(folder: Path, name: str, *, pictures: int, side: int, channels: int = 1) -> None:
     labels = np.arange(pictures, dtype=np.int64) % 10
+    shape = (side, side) if channels == 1 else (side, side, channels)
     tests, names = labels[:20], np.array([str(number) for number in range(10)])
     np.savez(
         folder / f"{name}.npz",
-        x_train=np.zeros((pictures, side, side), np.uint8), y_train=labels,
-        x_test=np.zeros((20, side, side), np.uint8), y_test=tests, classes=names,
+        x_train=np.zeros((pictures, *shape), np.uint8), y_train=labels,
+        x_test=np.zeros((20, *shape), np.uint8), y_test=tests, classes=names,
     )  # fmt: skip

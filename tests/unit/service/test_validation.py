@@ -40,6 +40,7 @@ def test_places_are_written_as_people_write_them(location: tuple[str | int, ...]
             "'rkd', 'crd', 'dkd', 'dist' or 'reviewkd'.",
             "fitnet",
         ),
+        ({"profile": "qqqq"}, "profile", "This must be one of 'probe' or 'paper'.", None),
         ({"profile": "papper"}, "profile", "This must be one of 'probe' or 'paper'.", "paper"),
         ({"seeds": 0}, "seeds", "This must be at least 1.", None),
         ({"seeds": 1.5}, "seeds", "This must be a whole number.", None),

@@ -140,6 +140,14 @@ class TestDivergence:
             train(training, 1, Watcher())
         assert training.step == (3 if check_steps == 1 else STEPS)
 
+    def test_at_the_first_step_nothing_more_is_computed(self) -> None:
+        training = start(spec())
+        with torch.no_grad():
+            next(training.model.parameters()).fill_(torch.inf)
+        with pytest.raises(TrainingDiverged, match=r"by step 1\. Nothing was updated before"):
+            train(training, 1, Watcher())
+        assert training.step == 1
+
 
 def test_a_batch_larger_than_the_data_is_refused() -> None:
     with pytest.raises(InvalidRequest, match="A batch of 2000 needs more than the 898"):

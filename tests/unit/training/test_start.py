@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import save_file
 
 from dpk_core.catalogue.weights import file_identity
-from dpk_core.errors import InvalidRequest, MissingHere
+from dpk_core.errors import InvalidRequest, MissingHere, TrainingDiverged
 from dpk_core.models.build import build_model
 from dpk_core.recipes import AS_IS
 from dpk_core.spec import Start, TrainingSpec
@@ -28,7 +28,7 @@ PUBLISHED = Start(source="pretrained", name="resnet10t.c3_in1k", identity="timm 
 
 def file_start(root: Path, classes: int = 10, model: str = STUDENT) -> Start:
     save_file(build_model(model, classes=classes, channels=1, seed=9).state_dict(), root / "w.safetensors")
-    return Start(source="file", name="w.safetensors", identity=file_identity(root / "w.safetensors"))
+    return Start(source="file", name="w.safetensors", identity=file_identity(root / "w.safetensors", "w", "x"))
 
 
 def teacher_spec(start: Start, **changes: Any) -> TrainingSpec:
@@ -157,7 +157,7 @@ class TestPublished:
     @pytest.mark.usefixtures("cached")
     def test_others_than_the_run_was_made_for_are_refused(self, tmp_path: Path) -> None:
         other = replace(PUBLISHED, name="resnet10t.other")
-        with pytest.raises(MissingHere, match=r"publishes resnet10t\.c3_in1k .* made for resnet10t\.other"):
+        with pytest.raises(MissingHere, match=r"publishes resnet10t\.c3_in1k for .* made for resnet10t\.other"):
             begun(teacher_spec(other, model="timm/resnet10t"), tmp_path)
 
     def test_what_is_not_in_the_cache_is_not_fetched(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,6 +165,16 @@ class TestPublished:
         monkeypatch.delenv("DPK_DOWNLOAD", raising=False)
         with pytest.raises(MissingHere, match="not in the hub cache here"):
             begun(teacher_spec(PUBLISHED, model="timm/resnet10t"), tmp_path)
+
+
+def test_weights_that_give_no_finite_scores_are_named(tmp_path: Path) -> None:
+    large = build_model(STUDENT, classes=10, channels=1, seed=9).state_dict()
+    large["head.weight"].fill_(3e38)
+    save_file(large, tmp_path / "w.safetensors")
+    start = Start(source="file", name="w.safetensors", identity=file_identity(tmp_path / "w.safetensors", "w", "x"))
+    training = begun(teacher_spec(start, recipe=AS_IS), tmp_path)
+    with pytest.raises(TrainingDiverged, match=f"scores of {STUDENT} .* not finite numbers before any training"):
+        train(training, 0, Watcher())
 
 
 @pytest.mark.parametrize(
