@@ -86,8 +86,15 @@ def _header(archive: zipfile.ZipFile, path: Path, name: str) -> _Header:
         shape, _, dtype = read(member)
         there = info.file_size - member.tell()
     if not dtype.hasobject and min(shape, default=0) >= 0 and math.prod(shape) * dtype.itemsize != there:
-        raise DataFault(f"{path.name}: {name} is cut short: its header says {shape}, its values take {there} bytes.")
+        raise DataFault(
+            f"{path.name}: {name} is cut short: its header says {_short(shape)}, its values take {there} bytes."
+        )
     return _Header(shape, dtype)
+
+
+def _short(shape: tuple[int, ...]) -> str:
+    """A shape in words, cut off where a header makes it absurdly long."""
+    return f"{str(shape)[:100]}…" if len(str(shape)) > 100 else str(shape)
 
 
 def _picture_shape(path: Path, headers: dict[str, _Header]) -> tuple[int, int]:
@@ -97,7 +104,7 @@ def _picture_shape(path: Path, headers: dict[str, _Header]) -> tuple[int, int]:
             raise DataFault(f"{path.name}: {name} holds {_kind(dtype)}; pictures must be uint8.")
         if len(shape) not in (3, 4) or shape[1] != shape[2] or (len(shape) == 4 and shape[3] not in (1, 3)):
             raise DataFault(
-                f"{path.name}: {name} has the shape {shape}; it must be pictures x side x side (x 1 or x 3)."
+                f"{path.name}: {name} has the shape {_short(shape)}; it must be pictures x side x side (x 1 or x 3)."
             )
         if min(shape) < 1:
             raise DataFault(f"{path.name}: {name} holds no pictures.")
