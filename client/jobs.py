@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from client.errors import JobEnded
 from client.options import SERVER_DEFAULT, AsJson, JobId, Server, TimeOut, complaints, console, print_document
@@ -29,7 +29,7 @@ def follow_to_the_end(
     def notice(sentence: str) -> None:
         say(complaints(), sentence)
 
-    looks = client.watch(job_id, timeout=timeout, notice=notice)
+    looks = _telling(client.watch(job_id, timeout=timeout, notice=notice), notice)
     if quiet or as_json:
         job = _last(looks, show=as_json)
     else:
@@ -64,6 +64,16 @@ def raise_if_ended(job: Job) -> None:
     """Raises JobEnded unless the job finished."""
     if job.state in ("failed", "cancelled"):
         raise JobEnded(job.headline)
+
+
+def _telling(looks: Iterable[Job], notice: Callable[[str], None]) -> Iterator[Job]:
+    """The same looks; `notice` is told when the job waits for something that a person must see to."""
+    told: str | None = None
+    for job in looks:
+        if job.waiting_for and job.waiting_for != told:
+            notice(job.waiting_for)
+        told = job.waiting_for
+        yield job
 
 
 def _last(looks: Iterable[Job], *, show: bool) -> Job:

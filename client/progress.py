@@ -74,8 +74,6 @@ def _lines(console: Console, jobs: Iterable[Job], tend: Callable[[], None] | Non
 
 def _line(job: Job) -> tuple[str, str]:
     """What the line is about, and the line; empty between two stages."""
-    if job.waiting_for:
-        return "waiting", job.waiting_for
     current = next((stage for stage in job.progress if stage.state == "running"), None)
     if job.state != "running":
         return job.state, _SAID[job.state]
@@ -92,6 +90,4 @@ def _count(stage: StageProgress) -> str:
 
 
 def _remaining(job: Job) -> str:
-    if job.waiting_for:
-        return job.waiting_for
     return "" if job.remaining_seconds is None else f"about {duration(job.remaining_seconds)} left"

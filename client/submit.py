@@ -82,6 +82,8 @@ def submit(
 def _request(file: Path | None, typed: dict[str, Any]) -> SelectionJobRequest:
     if file is not None and typed:
         raise InputFault(f"Give either --file or single options, not both (--file and {', '.join(sorted(typed))}).")
+    if file is None and not typed:
+        raise InputFault("Give --student, --dataset and --teacher, or the whole request with --file.")
     document = typed if file is None else _read(file)
     try:
         return SelectionJobRequest.model_validate(document)

@@ -3,6 +3,8 @@
 DpkError
 ├── InvalidRequest      the user asked for something that cannot work
 ├── DataFault           the data set on disk is missing, broken or not what was promised
+├── MissingHere         this machine lacks the data or weights that the run was made for; another one may have them
+├── DiskFault           files cannot be kept: the disk is full, read-only or gone
 ├── ArtifactFault       a checkpoint or weights file is missing or does not match its checksum
 ├── TrainingDiverged    the loss stopped being a finite number
 └── ProtocolFault       a line between worker and runner could not be understood
@@ -42,6 +44,14 @@ class DataFault(DpkError):
 
     def __init__(self, message: str) -> None:
         super().__init__(shown(message))
+
+
+class MissingHere(DpkError):
+    """This machine lacks the data or weights that a run was made for. The sentence names the machine."""
+
+
+class DiskFault(DpkError):
+    """Files cannot be kept: the disk is full, read-only or gone. The sentence names the machine and the folder."""
 
 
 class ArtifactFault(DpkError):

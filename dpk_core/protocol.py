@@ -18,8 +18,11 @@ from dpk_core.codec import LATER, from_json, to_json
 from dpk_core.errors import ProtocolFault
 from dpk_core.spec import RunSpec
 
-FailureKind = Literal["out_of_memory", "diverged", "data", "artifact", "invalid", "internal"]
-"""`artifact`, `internal` and `out_of_memory` may be worth another try elsewhere; the others would fail again."""
+FailureKind = Literal[
+    "out_of_memory", "diverged", "data", "artifact", "invalid", "internal", "missing_here", "disk_full"
+]
+"""`missing_here`: this machine lacks the data or weights that the run was made for. `disk_full`: files cannot be kept,
+because the disk is full, read-only or gone. Which kinds are tried again, and when: `service.runs.tries`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

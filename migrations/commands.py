@@ -49,7 +49,7 @@ def current(*, engine: Engine | None = None) -> str | None:
 @contextmanager
 def _exclusive(engine: Engine | None) -> Iterator[Connection]:
     """One transaction on the given engine, or on the one of the settings, that no other migration shares."""
-    opened = engine or open_engine(settings().resolved_database_url)
+    opened = engine or open_engine(settings().database_address)
     try:
         with opened.begin() as connection:
             if connection.dialect.name == "postgresql":

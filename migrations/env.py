@@ -24,5 +24,5 @@ given = context.config.attributes.get("connection")
 if isinstance(given, Connection):
     run(given)
 else:
-    with open_engine(settings().resolved_database_url).begin() as opened:
+    with open_engine(settings().database_address).begin() as opened:
         run(opened)

@@ -9,6 +9,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy import URL, make_url
 
 _HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\[\]:@/?#*\s]+)(?::\d{1,5})?")
 _PLAIN_PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)*/?")
@@ -17,7 +18,7 @@ _PLAIN_PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)*/?")
 def plain_path(path: str) -> str:
     """The path without a slash at its end. Raises ValueError unless it is plain and thus can go in a link."""
     if _PLAIN_PATH.fullmatch(path) is None:
-        raise ValueError("This must be a path as /dpk: letters, digits and . _ ~ - after single slashes.")
+        raise ValueError("write a path as /dpk, of letters, digits and . _ ~ - after single slashes")
     return path.rstrip("/")
 
 
@@ -77,6 +78,8 @@ class Settings(BaseSettings):
     """CPU threads per runner. Results are bit-identical only between runs with the same number."""
     max_attempts: int = Field(default=5, ge=1)
     """Times a run may be started before it counts as failed."""
+    retry_seconds: float = Field(default=5.0, ge=0)
+    """Wait before a failed run is tried again. It doubles with each further try, up to five minutes."""
 
     @field_validator("allowed_hosts")
     @classmethod
@@ -87,9 +90,16 @@ class Settings(BaseSettings):
         return value
 
     @property
-    def resolved_database_url(self) -> str:
-        """The database address with the embedded default filled in."""
-        return self.database_url or f"sqlite:///{self.home.absolute() / 'dpk.sqlite'}"
+    def database_address(self) -> URL:
+        """The database address with the embedded default filled in; a path is taken as it is, not as part of a URL."""
+        if self.database_url:
+            return make_url(self.database_url)
+        return URL.create("sqlite", database=str(self.home.absolute() / "dpk.sqlite"))
+
+    @property
+    def silence_seconds(self) -> float:
+        """A worker that was not heard of for this long counts as gone."""
+        return max(self.lease_seconds, 2 * self.sweep_seconds)
 
     @property
     def resolved_artifact_root(self) -> Path:

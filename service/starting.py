@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from kombu.connection import Connection
 from kombu.transport import TRANSPORT_ALIASES
 from pydantic import ValidationError
-from sqlalchemy import URL, make_url
+from sqlalchemy import URL
 from sqlalchemy.exc import ArgumentError
 
 from service.settings import Settings, settings
@@ -71,7 +71,7 @@ def _setting_sentences(error: ValidationError) -> str:
 
 def _check_database(chosen: Settings) -> None:
     try:
-        address = make_url(chosen.resolved_database_url)
+        address = chosen.database_address
     except ArgumentError:
         raise CannotStart(f"DPK_DATABASE_URL is no database's address. {_DATABASES}") from None
     except ValueError:

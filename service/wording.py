@@ -10,13 +10,11 @@ from service.selection_jobs.choices import PreparationKind
 from service.selection_jobs.schemas import (
     Correlation,
     Interval,
-    JobState,
     Leaderboard,
     Ledger,
     PreparedTeacher,
     Round,
     Row,
-    Stage,
     Summary,
     Verdict,
 )
@@ -26,14 +24,14 @@ NO_BREAK = "\N{NO-BREAK SPACE}"
 NOTHING = "\N{EN DASH}"
 """Stands in a cell for which there is no value yet."""
 
-_NOW: dict[Stage, str] = {
+_NOW: dict[str, str] = {
     "preparing_teachers": "the teachers are being prepared",
     "exploring": "short trainings under the teachers are being compared",
     "confirming": "the likeliest teachers train the student fully",
     "deciding": "the results are being weighed",
 }
 
-_THEN: dict[Stage, str] = {
+_THEN: dict[str, str] = {
     "preparing_teachers": "the teachers were being prepared",
     "exploring": "short trainings under the teachers were being compared",
     "confirming": "the likeliest teachers trained the student fully",
@@ -196,7 +194,7 @@ def preparation_sentence(rows: Sequence[Row]) -> str:
 
 
 def headline(
-    state: JobState, stage: Stage | None, finished_at: datetime | None, failure: str | None, verdict: str | None
+    state: str, stage: str | None, finished_at: datetime | None, failure: str | None, verdict: str | None
 ) -> str:
     """What there is to say first of a job: the failure, the cancellation, the verdict, or what is going on."""
     match state:
@@ -225,7 +223,7 @@ def verdict_sentences(verdict: Verdict) -> str:
     return " ".join([verdict.sentence, *(f"Caution: {caution}" for caution in verdict.cautions)])
 
 
-def _cancelled(stage: Stage | None, finished_at: datetime | None) -> str:
+def _cancelled(stage: str | None, finished_at: datetime | None) -> str:
     when = "" if finished_at is None else f" on {clock(finished_at)}"
     if stage is None:
         return f"Cancelled by request{when}, before anything was trained."
@@ -237,7 +235,7 @@ def _cancelled(stage: Stage | None, finished_at: datetime | None) -> str:
 
 def filled_columns(rows: Sequence[Row]) -> frozenset[str]:
     """The leaderboard's columns in which some row has a value; the others are left out."""
-    filled = {
+    filled: dict[str, Sequence[object]] = {
         "rank": [row.rank for row in rows],
         "parameters": [row.teacher_parameters for row in rows],
         "accuracy": [row.teacher_accuracy for row in rows],

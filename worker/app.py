@@ -37,10 +37,11 @@ def create(settings: Settings, queues: Sequence[str], command: Sequence[str]) ->
     app.conf.update(celery_configuration(settings), worker_pool="threads", worker_concurrency=CONTROL_THREADS)
     slots = Slots(settings, worker_id(), command) if "runs" in queues else None
     device = (lambda: slots.device) if slots is not None else (lambda: None)
+    trouble = slots.trouble.sentence if slots is not None else (lambda: None)
     tasks.register(app, slots)
     if slots is not None:
         app.steps["worker"].add(_step("Slots", slots))
-    app.steps["worker"].add(_step("Pulse", Pulse(settings, worker_id(), tuple(queues), device)))
+    app.steps["worker"].add(_step("Pulse", Pulse(settings, worker_id(), tuple(queues), device, trouble)))
     return app
 
 

@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import re
+import time
+from pathlib import Path
+
+from sqlalchemy.exc import DBAPIError
+
+from dpk_core.artifacts import PARTIAL
 from dpk_core.protocol import Checkpoint, RunCommand
+from service.database.session import reading
+from service.runs import repository
 from service.runs.claims import Claim
 from service.settings import Settings
+
+_CLAIM = re.compile(r"(?P<run>[0-9a-f]{32})-f(?P<fence>\d+)\D")
+"""How the files of a claim begin, see `run_command`."""
+
+_log = logging.getLogger(__name__)
 
 
 def run_command(claim: Claim, settings: Settings) -> RunCommand:
@@ -27,11 +43,33 @@ def run_command(claim: Claim, settings: Settings) -> RunCommand:
     )
 
 
-def remove_older_checkpoints(claim: Claim, recorded: Checkpoint, settings: Settings) -> None:
+def remove_older_checkpoints(run_id: str, recorded: Checkpoint, settings: Settings) -> None:
     """Deletes the finished run's checkpoints, of all its claims, except the recorded one."""
-    root = settings.resolved_artifact_root
-    kept = root / recorded.file.path
-    key = claim.spec.training.key()
-    for path in (root / "checkpoints" / key[:2] / key).glob(f"{claim.run_id}-f*"):
-        if path != kept:
-            path.unlink(missing_ok=True)
+    kept = settings.resolved_artifact_root / recorded.file.path
+    try:
+        for path in kept.parent.glob(f"{run_id}-f*"):
+            if path != kept:
+                path.unlink(missing_ok=True)
+    except OSError as error:
+        _log.warning("Older checkpoints of run %s stay: %s", run_id, error)
+
+
+def remove_partial_files(settings: Settings) -> None:
+    """Deletes half-written files of claims that nobody holds. Those of another worker that lives are left alone.
+
+    The files are listed before the database is asked, so a claim that is taken meanwhile has none among them.
+    """
+    root, old = settings.resolved_artifact_root, time.time() - settings.lease_seconds
+    names = (Path(folder, name) for folder, _, files in os.walk(root) for name in files if name.endswith(PARTIAL))
+    found = [(path, match) for path in names if (match := _CLAIM.match(path.name))]
+    if not found:
+        return
+    try:
+        with reading() as session:
+            held = repository.running_fences(session, {match["run"] for _, match in found})
+        for path, match in found:
+            if held.get(match["run"]) != int(match["fence"]) and path.stat().st_mtime < old:
+                path.unlink(missing_ok=True)
+                _log.info("Removed %s, which was never finished.", path.name)
+    except (DBAPIError, OSError) as error:
+        _log.warning("Half-written files stay until a worker starts: %s", error)

@@ -10,10 +10,11 @@ from sqlalchemy.exc import DBAPIError
 
 from service.database.session import transaction
 from service.outbox.service import dispatch
-from service.runs import repository
+from service.runs import refusals, repository
 from service.runs.sweep import sweep
 from service.selection_jobs.advance import advance_job
 from service.settings import Settings
+from worker.spool import deliver_all
 
 RESEND_SWEEPS = 6
 """A message that nobody has answered for so many sweep intervals is sent again."""
@@ -27,9 +28,12 @@ class Pulse:
     """A thread of its own: the same with every transport, and a slow database holds up no message."""
 
     def __init__(
-        self, settings: Settings, worker_id: str, queues: tuple[str, ...], device: Callable[[], str | None]
-    ) -> None:
-        self._settings, self._worker_id, self._queues, self._device = settings, worker_id, queues, device
+        self, settings: Settings, worker_id: str, queues: tuple[str, ...], device: Callable[[], str | None],
+        trouble: Callable[[], str | None] = lambda: None,
+    ) -> None:  # fmt: skip
+        self._settings, self._worker_id, self._queues = settings, worker_id, queues
+        self._device, self._trouble = device, trouble
+        self._begun = False
         self._last_job = ""
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="pulse", daemon=True)
@@ -57,7 +61,14 @@ class Pulse:
         slots = self._settings.slots if "runs" in self._queues else 0
         queues = ",".join(self._queues)
         with transaction() as session:
-            repository.put_worker(session, self._worker_id, queues=queues, slots=slots, device=self._device())
+            repository.put_worker(
+                session, self._worker_id, queues=queues, slots=slots, device=self._device(), trouble=self._trouble()
+            )
+            if not self._begun:
+                refusals.forget(session, self._worker_id)
+        self._begun = True
+        if slots:
+            deliver_all(self._settings)
         if "control" in self._queues:
             self._sweep()
         dispatch()
@@ -65,7 +76,10 @@ class Pulse:
     def _sweep(self) -> None:
         resend = RESEND_SWEEPS * self._settings.sweep_seconds
         with transaction() as session:
-            sweep(session, resend_seconds=resend, max_attempts=self._settings.max_attempts)
+            sweep(
+                session, resend_seconds=resend, max_attempts=self._settings.max_attempts,
+                silence_seconds=self._settings.silence_seconds,
+            )  # fmt: skip
             jobs = repository.live_jobs(session, after=self._last_job, limit=JOBS_PER_SWEEP)
         for job_id in jobs:
             self._advance(job_id)

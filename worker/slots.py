@@ -16,7 +16,10 @@ from service.outbox.service import dispatch
 from service.runs import service as runs
 from service.runs.claims import Claim
 from service.settings import Settings
+from worker.artifacts import remove_partial_files
+from worker.spool import deliver_all
 from worker.supervisor import Supervisor
+from worker.trouble import Trouble
 
 _log = logging.getLogger(__name__)
 
@@ -31,11 +34,19 @@ class Slots:
     def __init__(self, settings: Settings, owner: str, command: Sequence[str]) -> None:
         self.device: str | None = None
         """The device's name, known once a runner is up."""
+        self.trouble = Trouble()
         self._settings, self._owner = settings, owner
         self._stopping = threading.Event()
         self._wakes: queue.Queue[str | None] = queue.Queue(maxsize=settings.slots)
         self._supervisors = [
-            Supervisor(settings, command, settings.home / "logs" / f"{owner}-{i}.log", self._stopping, self._ready)
+            Supervisor(
+                settings,
+                command,
+                settings.home / "logs" / f"{owner}-{i}.log",
+                self._stopping,
+                self._ready,
+                self.trouble,
+            )
             for i in range(settings.slots)
         ]
         self._threads = [
@@ -44,7 +55,8 @@ class Slots:
         ]
 
     def start(self) -> None:
-        """Starts the threads."""
+        """Starts the threads, and one that tidies up what workers before this one left half done."""
+        threading.Thread(target=remove_partial_files, args=(self._settings,), name="tidy", daemon=True).start()
         for thread in self._threads:
             thread.start()
 
@@ -77,6 +89,7 @@ class Slots:
             with suppress(queue.Empty):
                 run_id = self._wakes.get(timeout=self._settings.sweep_seconds)
             try:
+                deliver_all(self._settings)  # before a run is taken that has ended already
                 self._work(supervisor, run_id)
             except DBAPIError as error:
                 _log.warning("The database cannot be reached: %s", error.orig)

@@ -12,11 +12,13 @@ from pathlib import Path
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from dpk_core import disk
 from dpk_core.protocol import (
     Checkpoint,
     Checkpointed,
     Event,
     Failed,
+    FailureKind,
     Finished,
     Measured,
     Noticed,
@@ -28,10 +30,13 @@ from dpk_core.protocol import (
 )
 from service.database.session import transaction
 from service.runs import service as runs
-from service.runs.claims import Answer, Claim, Report
+from service.runs.claims import Answer, Claim, Ended, Report
+from service.runs.delivery import deliver
 from service.settings import Settings
+from worker import spool
 from worker.artifacts import remove_older_checkpoints, run_command
 from worker.runner_process import Gone, RunnerProcess
+from worker.trouble import Trouble
 
 _log = logging.getLogger(__name__)
 
@@ -68,18 +73,34 @@ class Supervisor:
 
     def __init__(
         self, settings: Settings, command: Sequence[str], log: Path, stopping: threading.Event,
-        on_ready: Callable[[Ready], None],
+        on_ready: Callable[[Ready], None], trouble: Trouble,
     ) -> None:  # fmt: skip
         self._settings, self._command, self._log_file = settings, command, log
-        self._stopping, self._on_ready = stopping, on_ready
+        self._stopping, self._on_ready, self._trouble = stopping, on_ready, trouble
         self._runner: RunnerProcess | None = None
 
     def carry_out(self, claim: Claim) -> None:
         """Returns when the run is over, given back or lost; the runner may be warm or gone then."""
         if self._runner is None or self._runner.gone:
-            self._runner = RunnerProcess(self._command, self._log_file)
+            try:
+                self._runner = RunnerProcess(self._command, self._log_file)
+            except OSError as error:
+                self._give_back(claim, error)
+                return
         _log.info("Run %s begins (fence %d).", claim.run_id, claim.fence)
-        _Attempt(self._settings, self._runner, claim, self._stopping, self._on_ready).carry_out()
+        _Attempt(self._settings, self._runner, claim, self._stopping, self._on_ready, self._trouble).carry_out()
+
+    def _give_back(self, claim: Claim, error: OSError) -> None:
+        """No runner could be started: no room for its log, no process to be had."""
+        kind: FailureKind = "internal"
+        message = f"The training process could not be started on {disk.machine()}: {error.strerror or error}."
+        if disk.trouble(error):
+            kind, message = "disk_full", disk.sentence(error, self._log_file)
+            self._trouble.meet(message, claim.run_id)
+        _log.error("Run %s is given back: %s", claim.run_id, message)
+        attempts, wait = self._settings.max_attempts, self._settings.retry_seconds
+        with transaction() as session:
+            runs.fail(session, claim, kind, message, max_attempts=attempts, retry_seconds=wait)
 
     def close(self) -> None:
         """Ends the runner."""
@@ -98,13 +119,16 @@ class _Attempt:
 
     def __init__(
         self, settings: Settings, runner: RunnerProcess, claim: Claim, stopping: threading.Event,
-        on_ready: Callable[[Ready], None],
+        on_ready: Callable[[Ready], None], trouble: Trouble,
     ) -> None:  # fmt: skip
         self._settings, self._runner, self._claim = settings, runner, claim
-        self._stopping, self._on_ready = stopping, on_ready
+        self._stopping, self._on_ready, self._trouble = stopping, on_ready, trouble
         self._news = News()
         self._checkpoint: Checkpoint | None = None
         self._lost = False
+        """Another worker holds the run, or nobody needs it: nothing is to be written."""
+        self._cut_off = False
+        """The database has been away for as long as the lease certainly held."""
         self._stop_asked: float | None = None
         self._next_report = self._heard = time.monotonic()
         self._lease_until = self._heard + settings.lease_seconds
@@ -131,6 +155,7 @@ class _Attempt:
         self._news.add(event)
         if isinstance(event, Checkpointed):
             self._checkpoint = event.checkpoint
+            self._trouble.pass_over()
             self._next_report = time.monotonic()  # at once: what lies before a stored checkpoint is never done again
 
     def _report(self) -> None:
@@ -142,13 +167,13 @@ class _Attempt:
                 answer = self._put_news(session)
         except DBAPIError as error:
             _log.warning("Run %s could not be reported: %s", self._claim.run_id, error.orig)
-            self._lost = self._lost or time.monotonic() > self._lease_until
+            self._cut_off = time.monotonic() > self._lease_until
             return
         if answer is not Answer.LOST:
             self._notify()
         self._news = News()
         self._lease_until = asked + self._settings.lease_seconds
-        self._lost = self._lost or answer is Answer.LOST
+        self._lost, self._cut_off = self._lost or answer is Answer.LOST, False
         if answer is Answer.CANCEL:
             self._ask_to_stop("it is cancelled")
 
@@ -163,7 +188,7 @@ class _Attempt:
             return
         try:
             with transaction() as session:
-                runs.notify(session, self._claim, self._news.notices)
+                runs.notify(session, self._claim.run_id, self._news.notices)
         except DBAPIError as error:
             _log.warning("Notices of run %s were not stored: %s", self._claim.run_id, error.orig)
 
@@ -172,6 +197,8 @@ class _Attempt:
         now = time.monotonic()
         if self._lost:
             self._ask_to_stop("it is another worker's now")
+        elif self._cut_off:
+            self._ask_to_stop("the database is away, and its lease may have run out")
         elif self._stopping.is_set():
             self._ask_to_stop("the worker leaves")
         grace = self._settings.stop_grace_seconds if self._runner.ready else 0.0
@@ -189,42 +216,83 @@ class _Attempt:
             self._runner.send(StopCommand())
 
     def _end(self, event: End) -> None:
-        if isinstance(event, Failed) and event.kind in ("internal", "out_of_memory"):
-            self._runner.kill()  # a device is truly free, and its state truly clean, only in a new process
-        self._store_end(event)
-        if self._lost:
-            _log.warning("Run %s was lost (fence %d); nothing was written.", self._claim.run_id, self._claim.fence)
-            return
-        _log.info("Run %s ends: %s.", self._claim.run_id, _in_words(event))
-        if isinstance(event, Finished) and self._checkpoint is not None:
-            remove_older_checkpoints(self._claim, self._checkpoint, self._settings)
+        if isinstance(event, Failed):
+            self._look_at(event)
+        stored = self._store_end(event)
+        if stored:
+            _log.info("Run %s ends: %s.", self._claim.run_id, _in_words(event))
+        if stored and isinstance(event, Finished) and self._checkpoint is not None:
+            remove_older_checkpoints(self._claim.run_id, self._checkpoint, self._settings)
 
-    def _store_end(self, event: End) -> None:
-        """Writes the last news and the end in one transaction, as long as the lease certainly holds."""
+    def _look_at(self, failed: Failed) -> None:
+        """What a failure means for this worker, and what the jobs are told of it."""
+        if failed.kind in ("internal", "out_of_memory"):
+            self._runner.kill()  # a device is truly free, and its state truly clean, only in a new process
+        note = None
+        if failed.kind == "missing_here":
+            note = f"{failed.message} The training is left to another worker."
+        elif failed.kind == "disk_full" and self._trouble.meet(failed.message, self._claim.run_id):
+            note = failed.message
+        if note is not None:
+            self._news.notices.append(Noticed(run_id=self._claim.run_id, level="warning", message=note))
+
+    def _store_end(self, event: End) -> bool:
+        """Writes the last news and the end in one transaction; returns whether that is done.
+
+        While the database is away, the end of a training goes to the spool. Anything else, and what the spool cannot
+        take, is tried for as long as the lease certainly holds; what took a whole training, until the worker leaves.
+        """
         while not self._lost:
             try:
                 with transaction() as session:
-                    self._put_news(session)
-                    kept = self._put_end(session, event)
+                    stored = self._put(session, event)
             except DBAPIError as error:
                 _log.warning("The end of run %s could not be stored: %s", self._claim.run_id, error.orig)
+                ended = isinstance(event, Finished | Failed)
+                if isinstance(event, Finished | Failed) and spool.keep(self._ended(event), self._settings):
+                    _log.info("Run %s ends: %s. It waits in the spool.", self._claim.run_id, _in_words(event))
+                    return False
+                self._cut_off = time.monotonic() > self._lease_until
+                if self._stopping.is_set() or (self._cut_off and not ended):
+                    break
                 time.sleep(min(1.0, self._settings.heartbeat_seconds))
-                self._lost = self._stopping.is_set() or time.monotonic() > self._lease_until
                 continue
-            self._lost = not kept
-            if kept:
+            if stored:
                 self._notify()
+                return True
             break
+        _log.warning("Run %s was lost (fence %d); nothing was written.", self._claim.run_id, self._claim.fence)
+        return False
+
+    def _put(self, session: Session, event: End) -> bool:
+        if self._cut_off and isinstance(event, Finished | Failed):
+            attempts, wait = self._settings.max_attempts, self._settings.retry_seconds
+            return deliver(session, self._ended(event), max_attempts=attempts, retry_seconds=wait)
+        self._put_news(session)
+        return self._put_end(session, event)
+
+    def _ended(self, event: Finished | Failed) -> Ended:
+        news, device = self._news, self._runner.device_name
+        report = replace(
+            news.report, measured=tuple(news.measured), device=device, checkpoint=self._checkpoint
+        )  # fmt: skip
+        return Ended(
+            run_id=self._claim.run_id, fence=self._claim.fence, earlier_seconds=self._claim.earlier_seconds,
+            report=report, notices=tuple(news.notices), end=event,
+        )  # fmt: skip
 
     def _put_end(self, session: Session, event: End) -> bool:
-        attempts = self._settings.max_attempts
+        attempts, wait = self._settings.max_attempts, self._settings.retry_seconds
         match event:
             case Finished():
                 return runs.finish(session, self._claim, event.result)
             case Failed():
-                return runs.fail(session, self._claim, event.kind, event.message, max_attempts=attempts)
+                kind, message = event.kind, event.message
+                return runs.fail(
+                    session, self._claim, kind, message, max_attempts=attempts, retry_seconds=wait
+                )  # fmt: skip
             case Gone() if self._stop_asked is None and not self._stopping.is_set():
-                return runs.lost(session, self._claim, event.how, max_attempts=attempts)
+                return runs.lost(session, self._claim, event.how, max_attempts=attempts, retry_seconds=wait)
             case _:
                 return runs.release(session, self._claim)
 
@@ -234,7 +302,7 @@ def _in_words(event: End) -> str:
         case Finished():
             return f"finished with validation accuracy {event.result.validation_accuracy:.4f}"
         case Failed():
-            return f"failed ({event.kind}): {event.message}"
+            return f"failed ({event.kind}): {event.message.removesuffix('.')}"
         case Stopped():
             return f"stopped at step {event.step}"
         case Gone():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import lzma
 import math
 import tokenize
 import zipfile
@@ -20,8 +19,8 @@ from dpk_core.errors import DataFault
 ARRAYS = ("x_train", "y_train", "x_test", "y_test", "classes")
 
 UNREADABLE = (
-    OSError, zipfile.BadZipFile, RuntimeError, ValueError, EOFError, SyntaxError, TypeError, LookupError, OverflowError,
-    MemoryError, zlib.error, lzma.LZMAError, tokenize.TokenError,
+    OSError, zipfile.BadZipFile, NotImplementedError, ValueError, EOFError, SyntaxError, TypeError, RecursionError,
+    MemoryError, zlib.error, tokenize.TokenError,
 )  # fmt: skip
 """What zipfile and numpy raise about a file that is broken, encrypted, or whose headers are nonsense."""
 
@@ -88,9 +87,14 @@ def _header(archive: zipfile.ZipFile, path: Path, name: str) -> _Header:
         there = info.file_size - member.tell()
     if not dtype.hasobject and min(shape, default=0) >= 0 and math.prod(shape) * dtype.itemsize != there:
         raise DataFault(
-            f"{path.name}: {name} is cut short: its header says {shape!s:.100}, its values take {there} bytes."
+            f"{path.name}: {name} is cut short: its header says {_short(shape)}, its values take {there} bytes."
         )
     return _Header(shape, dtype)
+
+
+def _short(shape: tuple[int, ...]) -> str:
+    """A shape in words, cut off where a header makes it absurdly long."""
+    return f"{str(shape)[:100]}…" if len(str(shape)) > 100 else str(shape)
 
 
 def _picture_shape(path: Path, headers: dict[str, _Header]) -> tuple[int, int]:
@@ -100,7 +104,7 @@ def _picture_shape(path: Path, headers: dict[str, _Header]) -> tuple[int, int]:
             raise DataFault(f"{path.name}: {name} holds {_kind(dtype)}; pictures must be uint8.")
         if len(shape) not in (3, 4) or shape[1] != shape[2] or (len(shape) == 4 and shape[3] not in (1, 3)):
             raise DataFault(
-                f"{path.name}: {name} has the shape {shape}; it must be pictures x side x side (x 1 or x 3)."
+                f"{path.name}: {name} has the shape {_short(shape)}; it must be pictures x side x side (x 1 or x 3)."
             )
         if min(shape) < 1:
             raise DataFault(f"{path.name}: {name} holds no pictures.")

@@ -9,6 +9,7 @@ import platform
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from dpk_core.catalogue.downloads import download_allowed
@@ -45,7 +46,8 @@ def main() -> None:
     else:
         _serve_alone(arguments, inbox, channel)
     # Every event is flushed. An ordinary exit would wait for the thread that is still reading standard input.
-    sys.stderr.flush()
+    with suppress(OSError):
+        sys.stderr.flush()
     os._exit(0)
 
 
@@ -89,7 +91,8 @@ def _last_event(assignment: Assignment, work: Callable[[Assignment], Event]) -> 
     try:
         return work(assignment)
     except Exception as error:
-        traceback.print_exc()
+        with suppress(OSError):  # the log may lie on the disk that is full
+            traceback.print_exc()
         kind, message = classify(error)
     if kind == "out_of_memory":
         warm.forget()

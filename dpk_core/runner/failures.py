@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
+import tempfile
 
 import torch
 from torch.linalg import LinAlgError  # type: ignore[attr-defined]  # documented, but not listed
 
-from dpk_core.errors import ArtifactFault, DataFault, InvalidRequest, TrainingDiverged
+from dpk_core import disk
+from dpk_core.errors import ArtifactFault, DataFault, DiskFault, InvalidRequest, MissingHere, TrainingDiverged
 from dpk_core.protocol import FailureKind
 
 _KINDS: tuple[tuple[type[Exception], FailureKind], ...] = (
     (TrainingDiverged, "diverged"),
     (DataFault, "data"),
+    (MissingHere, "missing_here"),
+    (DiskFault, "disk_full"),
     (ArtifactFault, "artifact"),
     (InvalidRequest, "invalid"),
 )
@@ -40,6 +44,8 @@ def classify(error: Exception) -> tuple[FailureKind, str]:
     """The kind of failure and its sentence."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError) or _CPU_MEMORY in str(error):
         return "out_of_memory", "The device has too little memory for this run; take a smaller batch or model."
+    if not isinstance(error, DiskFault) and (refused := disk.trouble(error)) is not None:
+        return "disk_full", disk.sentence(refused, refused.filename or tempfile.gettempdir())
     for kind, name in _KINDS:
         if isinstance(error, kind):
             return name, str(error)

@@ -7,6 +7,7 @@ import os
 import queue
 import sys
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
@@ -88,7 +89,8 @@ class Inbox:
     def _refuse_line(self, line: str, fault: ProtocolFault) -> None:
         run_id = _run_id(line)
         if run_id is None:
-            sys.stderr.write(f"runner: {fault}\n")
+            with suppress(OSError):  # the log may lie on a full disk
+                sys.stderr.write(f"runner: {fault}\n")
         else:
             self._channel.send(
                 Failed(run_id=run_id, kind="invalid", message=f"The command is invalid: {fault.__cause__}.")

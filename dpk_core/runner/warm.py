@@ -10,7 +10,8 @@ from torch import nn
 
 from dpk_core.catalogue.datasets import DatasetCard, dataset_card
 from dpk_core.data.source import ImageData, load_dataset
-from dpk_core.errors import DataFault
+from dpk_core.disk import machine
+from dpk_core.errors import DataFault, InvalidRequest, MissingHere
 from dpk_core.models.build import build_model
 from dpk_core.protocol import ArtifactReference
 from dpk_core.spec import TrainingSpec
@@ -21,14 +22,11 @@ TEACHERS = 4
 
 
 def data_for(spec: TrainingSpec, data_root: Path | None, device: torch.device) -> ImageData:
-    """The data set the specification names. Raises DataFault when its content is not what the specification says."""
-    card = dataset_card(spec.dataset, data_root, "dataset")
-    if card.fingerprint != spec.data_fingerprint:
-        raise DataFault(
-            f"The data set {spec.dataset} has the fingerprint {card.fingerprint} here, "
-            f"but the run was made for {spec.data_fingerprint}."
-        )
-    return _load_data(card, data_root, device)
+    """The data set the specification names.
+
+    Raises MissingHere when this machine does not have it with the content that the specification was made for.
+    """
+    return _load_data(_card(spec, data_root), data_root, device)
 
 
 def teacher_for(model: str, weights: ArtifactReference, root: Path, data: ImageData) -> nn.Module:
@@ -42,6 +40,24 @@ def forget() -> None:
     _load_teacher.cache_clear()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+
+
+def _card(spec: TrainingSpec, data_root: Path | None) -> DatasetCard:
+    root = "DPK_DATA_ROOT is not set" if data_root is None else f"data root {data_root}"
+    try:
+        card = dataset_card(spec.dataset, data_root, "dataset")
+    except InvalidRequest as error:
+        raise MissingHere(f"{machine()} does not have the data set {spec.dataset} ({root}).") from error
+    except DataFault as error:
+        raise MissingHere(
+            f"{machine()} cannot use its copy of the data set {spec.dataset} ({root}): {error}"
+        ) from error
+    if card.fingerprint != spec.data_fingerprint:
+        raise MissingHere(
+            f"{machine()} has another version of the data set {spec.dataset} ({root}): its fingerprint is "
+            f"{card.fingerprint}, but the run was made for {spec.data_fingerprint}."
+        )
+    return card
 
 
 @functools.lru_cache(maxsize=DATASETS)

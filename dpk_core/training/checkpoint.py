@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import re
+from contextlib import suppress
 from pathlib import Path
 
 import safetensors.torch
@@ -12,9 +13,9 @@ import torch
 from safetensors import SafetensorError
 from torch import nn
 
+from dpk_core import artifacts
 from dpk_core.errors import ArtifactFault
 from dpk_core.protocol import ArtifactReference, Checkpoint
-from dpk_core.training import artifacts
 from dpk_core.training.training import Training
 
 KEPT = 2
@@ -53,13 +54,17 @@ class CheckpointWriter:
         return f"{self.prefix}-{step}.pt"
 
     def _clear(self) -> None:
-        """Removes what is neither of the last two, also what an earlier life of this prefix left."""
+        """Removes what is neither of the last two, also what an earlier life of this prefix left.
+
+        A file that cannot be removed costs room, not the training.
+        """
         kept = {Path(checkpoint.file.path).name for checkpoint in self.written}
         folder, stem = (self.root / self.prefix).parent, Path(self.prefix).name
         pattern = re.compile(re.escape(stem) + r"-\d+\.pt(\.partial)?")
-        for path in folder.iterdir():
-            if pattern.fullmatch(path.name) and path.name not in kept:
-                path.unlink(missing_ok=True)
+        with suppress(OSError):
+            for path in folder.iterdir():
+                if pattern.fullmatch(path.name) and path.name not in kept:
+                    path.unlink(missing_ok=True)
 
 
 def resume(training: Training, root: Path, checkpoint: Checkpoint) -> None:

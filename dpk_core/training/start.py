@@ -9,7 +9,8 @@ from torch import nn
 from dpk_core.catalogue.datasets import DatasetCard
 from dpk_core.catalogue.parameters import weights_card
 from dpk_core.catalogue.weights import check_obtainable, file_identity, weights_file
-from dpk_core.errors import InvalidRequest
+from dpk_core.disk import machine
+from dpk_core.errors import InvalidRequest, MissingHere
 from dpk_core.models.published import library, published
 from dpk_core.models.weights import WeightedModel, Weights, build_with_weights
 from dpk_core.randomness import derive
@@ -21,18 +22,26 @@ FIELD = "weights"
 def starting_model(spec: TrainingSpec, card: DatasetCard, weights_root: Path | None) -> WeightedModel:
     """The network before the first step, on the CPU; what its weights do not decide is decided by the seed alone.
 
-    Where only the head trains, nothing else takes a gradient. Raises InvalidRequest where the weights are missing, not
-    those the specification was made for, do not fit, or have another head and are to be taken as they are.
+    Where only the head trains, nothing else takes a gradient. Raises MissingHere where this machine does not have the
+    weights that the specification was made for, InvalidRequest where they do not fit, or have another head and are to
+    be taken as they are.
     """
     built = build_with_weights(
         spec.model, classes=card.classes, channels=card.channels, seed=derive(spec.seed, "student"), side=card.side,
-        weights=_weights(spec, weights_root),
+        weights=_weights_here(spec, weights_root),
     )  # fmt: skip
     if built.replaced and spec.recipe.epochs == 0:
         raise InvalidRequest(FIELD, f"{spec.model} cannot be taken as it is: {built.notes[-1]}")
     if spec.trains == "head":
         _freeze_body(spec.model, built.model)
     return built
+
+
+def _weights_here(spec: TrainingSpec, root: Path | None) -> Weights:
+    try:
+        return _weights(spec, root)
+    except InvalidRequest as error:
+        raise MissingHere(f"{machine()} cannot start {spec.model} from its weights: {error.message}") from error
 
 
 def _weights(spec: TrainingSpec, root: Path | None) -> Weights:

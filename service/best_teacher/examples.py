@@ -15,6 +15,7 @@ BEST_TEACHER: dict[str, Any] = {
     "tied": ["cifar/resnet14"],
     "sentence": "Take resnet20; resnet14 is within noise; both beat no teacher by at least 0.5 points (the lower end "
     "of their 90% intervals), resnet20 by 1.4 points (90% interval 0.8 to 2.0).",
+    "cautions": [],
     "stale": False,
     "stale_because": [],
     "chance": 0.58,

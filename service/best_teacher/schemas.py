@@ -59,7 +59,8 @@ class BestTeacher(Wire):
     verdict: VerdictKind
     teacher: str | None
     tied: list[str]
-    sentence: str = Field(description="The verdict for people; says it where the answer is stale.")
+    sentence: str = Field(description="The verdict for people, with its cautions; says it where the answer is stale.")
+    cautions: list[str] = Field(default=[], description="Why the verdict may not mean what it seems to.")
     stale: bool = Field(description="Whether data, weights or training code changed since, so that it may not hold.")
     stale_because: list[str]
     chance: float | None = Field(description="That no teacher is better.")

@@ -25,6 +25,7 @@ from service.selection_jobs.service import leaderboard
 from service.selection_jobs.stamp import stored_stamp
 from service.selection_jobs.views import links
 from service.settings import settings
+from service.wording import verdict_sentences
 
 MOST_OTHERS = 50
 
@@ -63,6 +64,7 @@ def _answer(
     board, plan = leaderboard(session, job.job_id), from_json(Plan, job.plan)
     assert board.verdict is not None
     verdict = board.verdict
+    sentence = verdict_sentences(verdict)
     named = [
         arm for arm in plan.arms if arm is not None and (verdict.best is None or arm in (verdict.best, *verdict.tied))
     ]
@@ -72,7 +74,7 @@ def _answer(
     return BestTeacher(
         student=question.student, dataset=question.dataset, method=question.method,
         verdict=verdict.kind, teacher=verdict.best, tied=verdict.tied,
-        sentence=f"{stale_sentence(because)} It was: {verdict.sentence}" if because else verdict.sentence,
+        sentence=f"{stale_sentence(because)} It was: {sentence}" if because else sentence, cautions=verdict.cautions,
         stale=bool(because), stale_because=because,
         chance=numbers and numbers.chance, chance_within_margin=numbers and numbers.near,
         margin=verdict.margin, expected_loss=numbers and numbers.regret,

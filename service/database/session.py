@@ -34,13 +34,13 @@ def open_engine(url: str | URL, limits: Limits | None = None) -> Engine:
 @functools.cache
 def engine() -> Engine:
     """The engine of this process."""
-    return open_engine(settings().resolved_database_url, Limits.of(settings()))
+    return open_engine(settings().database_address, Limits.of(settings()))
 
 
 @functools.cache
 def prompt_engine() -> Engine:
     """The engine of health checks: they answer within seconds, also where the pool of `engine` is exhausted."""
-    return open_engine(settings().resolved_database_url, PROMPT)
+    return open_engine(settings().database_address, PROMPT)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """The tables. The database is the truth; the queue carries ids only.
 
     selection_jobs 1─n candidates 1─n job_runs n─1 runs 1─n measurements
+    runs 1─n run_refusals
     selection_jobs 1─n rounds, verdicts, events · outbox, idempotency_keys, workers stand alone
 
 A run belongs to its content, not to a job: jobs that ask for the same training share the row (`job_runs`).
@@ -16,7 +17,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from service.database.types import UtcDateTime
 
-SCHEMA_REVISION = "0005"
+SCHEMA_REVISION = "0006"
 """The migration this code was written for; readiness compares it with the database's."""
 
 Json = dict[str, Any]
@@ -131,6 +132,14 @@ class Run(Base):
     """Seconds since 1970 by the database's clock (`epoch_now`)."""
     sent_epoch: Mapped[float | None] = mapped_column(Double)
     """When its message was last put into the outbox, by the database's clock."""
+    not_before: Mapped[float | None] = mapped_column(Double)
+    """While queued: nobody takes it before this moment, by the database's clock."""
+    disk_full_epoch: Mapped[float | None] = mapped_column(Double)
+    """Since when its tries have met a full disk, by the database's clock; a checkpoint ends it."""
+    stranded_epoch: Mapped[float | None] = mapped_column(Double)
+    """While queued: since when every living worker has refused it, by the database's clock."""
+    last_error: Mapped[str | None] = mapped_column(Text)
+    """What the last attempt failed with, if it failed by itself: the same twice in a row would come again."""
     created_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
@@ -150,6 +159,18 @@ class Run(Base):
     failure_kind: Mapped[str | None] = mapped_column(String(16))
     failure: Mapped[str | None] = mapped_column(Text)
     device: Mapped[str | None] = mapped_column(String(100))
+
+
+class RunRefusal(Base):
+    """A worker that lacks what a run needs, and so does not take it again. It forgets its refusals when it starts."""
+
+    __tablename__ = "run_refusals"
+
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id"), primary_key=True)
+    worker_id: Mapped[str] = mapped_column(String(100), primary_key=True)
+    reason: Mapped[str] = mapped_column(Text)
+    """One sentence that names the machine and what it lacks."""
+    created_at: Mapped[datetime]
 
 
 class JobRun(Base):
@@ -255,3 +276,5 @@ class Worker(Base):
     device: Mapped[str | None] = mapped_column(String(100))
     started_at: Mapped[datetime]
     seen_epoch: Mapped[float]
+    trouble: Mapped[str | None] = mapped_column(Text)
+    """What a person should mend on its machine, one sentence: the disk is full."""

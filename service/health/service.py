@@ -13,6 +13,7 @@ from service.database.tables import SCHEMA_REVISION
 from service.database.types import utc_now
 from service.health import repository
 from service.health.schemas import Readiness
+from service.health.storage import storage_alarms
 from service.outbox.broker import producer
 from service.problems import Unavailable
 from service.schemas import FieldError
@@ -28,12 +29,17 @@ def readiness() -> Readiness:
 
 
 def alarms() -> list[str]:
-    """Work that waits while nobody takes it: a broker may answer pings while a worker consumes nothing."""
-    silence = _silence()
+    """Work that waits while nobody takes it, and disks that are full."""
     with prompt_reading() as session:
-        waiting = repository.runs_in(session, "queued")
-        running = repository.runs_in(session, "running")
-        served = repository.queues_served(session, silence)
+        return [*_waiting(session), *storage_alarms(session, within_seconds=_silence())]
+
+
+def _waiting(session: Session) -> list[str]:
+    """A broker may answer pings while a worker consumes nothing."""
+    silence = _silence()
+    waiting = repository.runs_in(session, "queued")
+    running = repository.runs_in(session, "running")
+    served = repository.queues_served(session, silence)
     runs = "1 run is" if waiting == 1 else f"{waiting} runs are"
     if waiting and "runs" not in served:
         return [
@@ -64,7 +70,7 @@ def slots(session: Session) -> int:
 
 def _silence() -> float:
     """Seconds after which a worker that was not heard of counts as gone."""
-    return max(settings().lease_seconds, 2 * settings().sweep_seconds)
+    return settings().silence_seconds
 
 
 def _schema_error() -> FieldError | None:

@@ -11,6 +11,7 @@ import json
 import os
 import time
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from queue import Empty
 from typing import Any
@@ -32,8 +33,13 @@ class Channel(filesystem.Channel):
         folder = Path(self.data_folder_out)
         unique = f"{time.time_ns():020d}_{uuid.uuid4().hex}"
         unfinished = folder / f"{unique}.writing"
-        unfinished.write_text(json.dumps(payload), encoding="utf-8")
-        unfinished.replace(folder / f"{unique}.{queue}.msg")
+        try:
+            unfinished.write_text(json.dumps(payload), encoding="utf-8")
+            unfinished.replace(folder / f"{unique}.{queue}.msg")
+        except OSError:
+            with suppress(OSError):
+                unfinished.unlink()
+            raise  # a full disk: the message stays in the outbox, and a later dispatch sends it
 
     def _get(self, queue: str, _timeout: float | None = None) -> Any:
         for name in sorted(os.listdir(self.data_folder_in)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from dpk_core.protocol import ArtifactReference, Checkpoint, Measured
+from dpk_core.protocol import ArtifactReference, Checkpoint, Failed, Finished, Measured, Noticed
 from dpk_core.spec import RunSpec
 
 
@@ -38,6 +38,21 @@ class Report:
     device: str | None = None
     checkpoint: Checkpoint | None = None
     measured: tuple[Measured, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """How a claim ended, with all that was not reported before. Kept in a file while the database is away.
+
+    `report` holds the last checkpoint even where it was reported.
+    """
+
+    run_id: str
+    fence: int
+    earlier_seconds: float
+    report: Report
+    notices: tuple[Noticed, ...]
+    end: Finished | Failed
 
 
 class Answer(Enum):

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from dpk_core.codec import to_json
 from dpk_core.protocol import Measured
 from dpk_core.spec import TRAINING_VERSION, RunSpec
-from service.database.tables import JobRun, Measurement, OutboxMessage, Run, SelectionJob, Worker
+from service.database.tables import JobRun, Measurement, OutboxMessage, Run, RunRefusal, SelectionJob, Worker
 from service.database.types import epoch_now, utc_now
 from service.outbox import service as outbox
 
@@ -88,13 +88,15 @@ def take(session: Session, run_id: str, owner: str, *, lease_seconds: float, max
     """Compare-and-set: of any number of workers that try at once, one gets the row."""
     claimed = (
         update(Run)
-        .where(Run.id == run_id, _claimable(max_attempts))
+        .where(Run.id == run_id, _claimable(owner, max_attempts))
         .values(
             state="running",
             fence=Run.fence + 1,
             attempts=Run.attempts + 1,
             lease_owner=owner,
             lease_expires=epoch_now() + lease_seconds,
+            not_before=None,
+            stranded_epoch=None,
         )
         .returning(Run.id)
         .execution_options(synchronize_session=False)
@@ -104,17 +106,22 @@ def take(session: Session, run_id: str, owner: str, *, lease_seconds: float, max
     return session.get_one(Run, run_id, populate_existing=True)
 
 
-def next_claimable(session: Session, max_attempts: int) -> str | None:
+def next_claimable(session: Session, owner: str, max_attempts: int) -> str | None:
     """The run that has waited longest, leaving out those that somebody is claiming right now."""
-    rows = select(Run.id).where(_claimable(max_attempts)).order_by(Run.created_at, Run.id).limit(1)
+    rows = select(Run.id).where(_claimable(owner, max_attempts)).order_by(Run.created_at, Run.id).limit(1)
     return session.scalar(rows.with_for_update(skip_locked=True))
 
 
-def _claimable(max_attempts: int) -> ColumnElement[bool]:
-    waiting = or_(Run.state == "queued", _expired())
+def _claimable(owner: str, max_attempts: int) -> ColumnElement[bool]:
+    waiting = or_(and_(Run.state == "queued", _due()), _expired())
+    refused = select(RunRefusal.run_id).where(RunRefusal.run_id == Run.id, RunRefusal.worker_id == owner).exists()
     # What this code trains is of this version; an older run waits until its job finds out that it is outdated.
     current = Run.spec["training", "version"].as_integer() == TRAINING_VERSION
-    return and_(waiting, Run.cancel_requested.is_(False), Run.attempts < max_attempts, current)
+    return and_(waiting, Run.cancel_requested.is_(False), Run.attempts < max_attempts, current, ~refused)
+
+
+def _due() -> ColumnElement[bool]:
+    return or_(Run.not_before.is_(None), Run.not_before <= epoch_now())
 
 
 def _expired() -> ColumnElement[bool]:
@@ -132,6 +139,17 @@ def locked(session: Session, run_id: str) -> Run:
     return session.get_one(Run, run_id, with_for_update=True, populate_existing=True)
 
 
+def locked_if_known(session: Session, run_id: str) -> Run | None:
+    """The row, locked; None where there is none."""
+    return session.get(Run, run_id, with_for_update=True, populate_existing=True)
+
+
+def running_fences(session: Session, run_ids: Iterable[str]) -> dict[str, int]:
+    """The fences of those of the runs that are running."""
+    rows = select(Run.id, Run.fence).where(Run.id.in_(list(run_ids)), Run.state == "running")
+    return {row.id: row.fence for row in session.execute(rows)}
+
+
 def expired(session: Session, limit: int) -> Sequence[Run]:
     """Running rows whose worker has not been heard of in time, locked."""
     rows = select(Run).where(_expired()).order_by(Run.id).limit(limit).with_for_update(skip_locked=True)
@@ -139,13 +157,13 @@ def expired(session: Session, limit: int) -> Sequence[Run]:
 
 
 def unheard(session: Session, seconds: float, limit: int) -> Sequence[Run]:
-    """Queued rows whose message left and was written more than `seconds` ago, locked.
+    """Queued rows whose message left and was written more than `seconds` ago, or whose wait is over, locked.
 
     One that has not left yet, because the broker is down, needs no second one.
     """
     old = or_(Run.sent_epoch.is_(None), Run.sent_epoch < epoch_now() - seconds)
     waits = select(OutboxMessage.id).where(OutboxMessage.subject_id == Run.id, OutboxMessage.sent_at.is_(None)).exists()
-    rows = select(Run).where(Run.state == "queued", old, ~waits).order_by(Run.sent_epoch).limit(limit)
+    rows = select(Run).where(Run.state == "queued", _due(), old, ~waits).order_by(Run.sent_epoch).limit(limit)
     return session.scalars(rows.with_for_update(skip_locked=True)).all()
 
 
@@ -167,6 +185,11 @@ def withdraw(session: Session, training_key: str) -> None:
     """Keeps the finished runs of a training, whose files turned out lost or broken, from every later job."""
     found = update(Run).where(Run.training_key == training_key, Run.state == "finished").values(withdrawn=True)
     session.execute(found.execution_options(synchronize_session=False))
+
+
+def seconds_since(session: Session, epoch: float | None) -> float:
+    """How long ago a moment by the database's clock was; 0 for none."""
+    return 0.0 if epoch is None else float(session.scalar(select(epoch_now() - epoch)) or 0.0)
 
 
 def jobs_of(session: Session, run_id: str, states: Sequence[str]) -> Sequence[str]:
@@ -197,13 +220,16 @@ def put_measurements(session: Session, run_id: str, measured: Iterable[Measured]
             session.execute(statement.on_conflict_do_update(index_elements=key, set_=replaced))
 
 
-def put_worker(session: Session, worker_id: str, *, queues: str, slots: int, device: str | None) -> None:
+def put_worker(
+    session: Session, worker_id: str, *, queues: str, slots: int, device: str | None, trouble: str | None = None
+) -> None:
     """Writes that a worker lives."""
     row = session.get(Worker, worker_id)
     if row is None:
         row = Worker(id=worker_id, started_at=utc_now())
         session.add(row)
     row.queues, row.slots, row.device, row.seen_epoch = queues, slots, device, epoch_now()
+    row.trouble = trouble
 
 
 def worker_seen(session: Session, machine: str, *, within_seconds: float) -> bool:

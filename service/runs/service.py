@@ -1,6 +1,6 @@
 """The transitions of a run. Each is one short transaction of the caller's; every write of a worker names its fence.
 
-    queued → running → finished | failed | cancelled      a lost or stopped run goes back to queued
+    queued → running → finished | failed | cancelled      a lost or stopped run, or one to be tried again, is queued
 
 A final row never changes, as no fence opens it; it can only be withdrawn from further use.
 """
@@ -18,11 +18,9 @@ from service.database.tables import Run
 from service.database.types import epoch_now, utc_now
 from service.events import repository as events
 from service.outbox import service as outbox
-from service.runs import repository
+from service.runs import refusals, repository
 from service.runs.claims import Answer, Claim, Report
-
-RETRIED: frozenset[FailureKind] = frozenset({"out_of_memory", "internal", "artifact"})
-"""Failures that another attempt may not meet; the others would come again."""
+from service.runs.tries import DISK_PATIENCE_SECONDS, RULES, Then, disk_wait_seconds, wait_seconds, will_repeat
 
 
 def claim(session: Session, run_id: str, owner: str, *, lease_seconds: float, max_attempts: int) -> Claim | None:
@@ -48,7 +46,7 @@ def claim(session: Session, run_id: str, owner: str, *, lease_seconds: float, ma
 
 def claim_next(session: Session, owner: str, *, lease_seconds: float, max_attempts: int) -> Claim | None:
     """Takes the run that has waited longest; None when none waits."""
-    while (run_id := repository.next_claimable(session, max_attempts)) is not None:
+    while (run_id := repository.next_claimable(session, owner, max_attempts)) is not None:
         if (taken := claim(session, run_id, owner, lease_seconds=lease_seconds, max_attempts=max_attempts)) is not None:
             return taken
     return None
@@ -108,19 +106,20 @@ def report(session: Session, claim: Claim, news: Report, *, lease_seconds: float
         run.seconds = max(0.0, news.seconds - claim.earlier_seconds)
     if news.checkpoint is not None:
         run.checkpoint = to_json(news.checkpoint)
+        run.disk_full_epoch = None
     repository.put_measurements(session, run.id, news.measured)
     return Answer.CANCEL if run.cancel_requested else Answer.HELD
 
 
-def notify(session: Session, claim: Claim, notices: Iterable[Noticed]) -> None:
+def notify(session: Session, run_id: str, notices: Iterable[Noticed]) -> None:
     """Tells the live jobs of a run what a person should know.
 
     A transaction of its own: an event locks the job, a report locks the run, and whoever advances a job takes first
     the job and then the run.
     """
-    for job_id in repository.jobs_of(session, claim.run_id, ("queued", "running")):
+    for job_id in repository.jobs_of(session, run_id, ("queued", "running")):
         for notice in notices:
-            data = {"run_id": claim.run_id, "level": notice.level, "message": notice.message}
+            data = {"run_id": run_id, "level": notice.level, "message": notice.message}
             events.record(session, job_id, "notice", data)
 
 
@@ -137,31 +136,42 @@ def finish(session: Session, claim: Claim, result: RunResult) -> bool:
     return True
 
 
-def fail(session: Session, claim: Claim, kind: FailureKind, message: str, *, max_attempts: int) -> bool:
-    """Ends the run, or gives it another attempt where that may help. False as for `finish`."""
+def fail(
+    session: Session, claim: Claim, kind: FailureKind, message: str, *, max_attempts: int, retry_seconds: float = 0.0
+) -> bool:
+    """Ends the run, or gives it another try where that may help (`tries`). False as for `finish`."""
     run = repository.held(session, claim.run_id, claim.fence)
     if run is None:
         return False
+    then, repeated = RULES[kind], will_repeat(kind, message, run.last_error)
     if run.cancel_requested:
         _end(session, run, "cancelled")
-    elif kind in RETRIED and run.attempts < max_attempts:
-        run.failure_kind, run.failure = kind, message
+    elif then is Then.ELSEWHERE:
+        refusals.add(session, run, message)
+        run.attempts -= 1
         _requeue(session, run)
+    elif then is Then.LATER:
+        _wait_for_room(session, run, message, retry_seconds)
+    elif then is Then.AGAIN and run.attempts < max_attempts and not repeated:
+        run.failure_kind, run.failure, run.last_error = kind, message, message
+        _requeue(session, run, after=wait_seconds(retry_seconds, run.attempts))
     else:
         if kind == "artifact" and claim.spec.training.teacher is not None:
             # Its own checkpoint was left out after the first such failure, so it is the teacher's file. The next job
             # that asks for this teacher trains it anew instead of failing for ever.
             repository.withdraw(session, claim.spec.training.teacher.training_key)
-        _end(session, run, "failed", kind=kind, message=message)
+        twice = "It failed twice with the same error. " if repeated else ""
+        _end(session, run, "failed", kind=kind, message=twice + message)
     return True
 
 
-def lost(session: Session, claim: Claim, how: str, *, max_attempts: int) -> bool:
+def lost(session: Session, claim: Claim, how: str, *, max_attempts: int, retry_seconds: float = 0.0) -> bool:
     """The training process died. `how` ends the sentence "The training process died 5 times, last …"."""
     run = repository.held(session, claim.run_id, claim.fence)
     if run is None:
         return False
-    give_back_or_end(session, run, f"The training process died {run.attempts} times, last {how}.", max_attempts)
+    message = f"The training process died {run.attempts} times, last {how}."
+    give_back_or_end(session, run, message, max_attempts, after=retry_seconds)
     return True
 
 
@@ -178,12 +188,16 @@ def release(session: Session, claim: Claim) -> bool:
     return True
 
 
-def give_back_or_end(session: Session, run: Run, message: str, max_attempts: int) -> None:
-    """What happens to a running row that nobody carries out any more. `message`: why it failed, if it did."""
+def give_back_or_end(session: Session, run: Run, message: str, max_attempts: int, *, after: float = 0.0) -> None:
+    """What happens to a running row that nobody carries out any more. `message`: why it failed, if it did.
+
+    `after`: seconds before it is taken again.
+    """
+    run.last_error = None
     if run.cancel_requested:
         _end(session, run, "cancelled")
     elif run.attempts < max_attempts:
-        _requeue(session, run)
+        _requeue(session, run, after=after)
     else:
         _end(session, run, "failed", kind="internal", message=message)
 
@@ -208,10 +222,37 @@ def request_cancel(session: Session, run_ids: Iterable[str], job_id: str) -> set
     return left
 
 
-def _requeue(session: Session, run: Run) -> None:
+def settle_stranded(session: Session, run: Run, *, silence_seconds: float) -> None:
+    """Fails a queued run that every living worker has refused for `silence_seconds`, in which another might start."""
+    reasons = refusals.reasons_if_stranded(session, run, silence_seconds)
+    if reasons is None:
+        run.stranded_epoch = None
+    elif run.stranded_epoch is None:
+        run.stranded_epoch = epoch_now()
+    elif repository.seconds_since(session, run.stranded_epoch) > silence_seconds:
+        message = "No worker can carry out the training. " + " ".join(reasons)
+        _end(session, run, "failed", kind="missing_here", message=message)
+
+
+def _wait_for_room(session: Session, run: Run, message: str, first_wait: float) -> None:
+    lasted = repository.seconds_since(session, run.disk_full_epoch)
+    if lasted > DISK_PATIENCE_SECONDS:
+        _end(session, run, "failed", kind="disk_full", message=f"It was tried for a day. {message}")
+        return
+    if run.disk_full_epoch is None:
+        run.disk_full_epoch = epoch_now()
+    run.attempts -= 1
+    _requeue(session, run, after=disk_wait_seconds(first_wait, lasted))
+
+
+def _requeue(session: Session, run: Run, *, after: float = 0.0) -> None:
     run.state = "queued"
     run.lease_owner = run.lease_expires = None
-    repository.send(session, run)
+    if after > 0:
+        run.not_before = epoch_now() + after
+        run.sent_epoch = None  # its message is written by the sweep that finds the wait over
+    else:
+        repository.send(session, run)
 
 
 def _end(

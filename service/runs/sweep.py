@@ -9,7 +9,8 @@ from sqlalchemy.orm import Session
 from service.database.types import utc_now
 from service.outbox import repository as outbox
 from service.runs import repository
-from service.runs.service import give_back_or_end
+from service.runs.refusals import refused_runs
+from service.runs.service import give_back_or_end, settle_stranded
 
 LIMIT = 100
 """Rows one sweep touches of each sort, so that it stays short; the next sweep goes on."""
@@ -18,11 +19,16 @@ KEEP_MESSAGES = timedelta(hours=1)
 FORGET_WORKERS_SECONDS = 86_400.0
 
 
-def sweep(session: Session, *, resend_seconds: float, max_attempts: int) -> None:
-    """Gives back runs of lost workers, writes messages again that are older than `resend_seconds`, purges."""
+def sweep(session: Session, *, resend_seconds: float, max_attempts: int, silence_seconds: float = 30.0) -> None:
+    """Gives back runs of lost workers, writes messages again that are older than `resend_seconds`, purges.
+
+    A run that every worker heard of in the last `silence_seconds` has refused for as long has failed.
+    """
     for run in repository.expired(session, LIMIT):
         message = f"The worker that carried out the training was lost {run.attempts} times."
         give_back_or_end(session, run, message, max_attempts)
+    for run in refused_runs(session, LIMIT):
+        settle_stranded(session, run, silence_seconds=silence_seconds)
     for run in repository.unheard(session, resend_seconds, LIMIT):
         repository.send(session, run)
     outbox.purge(session, before=utc_now() - KEEP_MESSAGES, limit=LIMIT)

@@ -266,7 +266,7 @@ class TestReport:
         held = claimed(run_id)
         notices = [Noticed(run_id=run_id, level="warning", message="clamped")]
         with transaction() as session:
-            service.notify(session, held, notices)
+            service.notify(session, held.run_id, notices)
         with transaction() as session:
             assert [(found.job_id, found.data["message"]) for found in session.scalars(select(Event))] == [
                 ("live", "clamped")

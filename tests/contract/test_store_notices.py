@@ -8,6 +8,8 @@ import pytest
 
 from dpk_core.protocol import Notice, RunResult
 from dpk_core.spec import RunSpec
+from service.best_teacher.service import best_teacher
+from service.database.session import reading
 from service.runs.claims import Claim
 from tests.contract import job_driver as drive
 from tests.contract.job_driver import Failure, by_skill
@@ -57,6 +59,9 @@ def test_a_verdict_on_teachers_that_learned_nothing_is_marked_everywhere() -> No
     assert caution.startswith("No teacher tells the classes better than chance: ")
     assert board.job.verdict == board.job.headline == f"{board.verdict.sentence} Caution: {caution}"
     assert "Caution" not in board.verdict.sentence
+    with reading() as session:
+        answer = best_teacher(session, "cifar/resnet8w4", "digits", "dpk")
+    assert (answer.cautions, answer.sentence) == ([caution], board.job.headline)
 
 
 def test_a_job_whose_every_arm_fails_says_its_cause_once() -> None:
@@ -70,11 +75,3 @@ def test_a_job_whose_every_arm_fails_says_its_cause_once() -> None:
     assert all((row.reason or "").endswith(" failed: The data are gone.") for row in board.rows)
     kinds = [event.kind for event in drive.events_of(job_id)]
     assert kinds[-1] == "failed"
-
-
-def test_different_causes_are_told_with_their_arms() -> None:
-    job_id = drive.submit()
-    drive.run_to_end(job_id, lambda spec: Failure("No memory." if spec.training.role == "teacher" else "It diverged."))
-    assert drive.job(job_id).failure == (
-        "No arm was trained to the end. resnet8w8, resnet14w8, resnet20: No memory. no teacher: It diverged."
-    )

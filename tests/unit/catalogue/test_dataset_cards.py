@@ -115,6 +115,14 @@ def header_of(text: str) -> bytes:
     return b"\x93NUMPY\x01\x00" + len(line).to_bytes(2, "little") + line
 
 
+def made_up(path: Path, header: bytes, body: bytes = b"", **kind: Any) -> None:
+    """A data set whose labels have this header."""
+    write_npz(path.parent, path.stem, y_train=None)
+    with zipfile.ZipFile(path, "a") as archive:
+        entry = b"\x93NUMPY\x02\x00" + len(header).to_bytes(4, "little") + header + body
+        archive.writestr("y_train.npy", entry, **kind)
+
+
 @pytest.mark.parametrize(
     "header",
     [
@@ -125,7 +133,8 @@ def header_of(text: str) -> bytes:
 )  # fmt: skip
 @pytest.mark.parametrize("name", ["x_train", "y_test", "classes"])
 def test_headers_of_nonsense_are_refused(tmp_path: Path, name: str, header: bytes) -> None:
-    path = write_npz(tmp_path, **{name: None})
+    changes: dict[str, Any] = {name: None}
+    path = write_npz(tmp_path, **changes)
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr(f"{name}.npy", header)
     with pytest.raises(DataFault, match=r"made\.npz"):
@@ -135,14 +144,6 @@ def test_headers_of_nonsense_are_refused(tmp_path: Path, name: str, header: byte
 def test_classes_may_be_bytes(tmp_path: Path) -> None:
     write_npz(tmp_path, classes=np.array([b"a", b"b", b"c"]))
     assert dataset_card("npz/made", tmp_path, "dataset").classes == 3
-
-
-def made_up(path: Path, header: bytes, body: bytes = b"", **kind: Any) -> None:
-    """A data set whose labels have this header."""
-    write_npz(path.parent, path.stem, y_train=None)
-    with zipfile.ZipFile(path, "a") as archive:
-        entry = b"\x93NUMPY\x02\x00" + len(header).to_bytes(4, "little") + header + body
-        archive.writestr("y_train.npy", entry, **kind)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from dpk_core.catalogue import content, datasets, headers
+from dpk_core.catalogue.cifar import OFFICIAL
 from dpk_core.catalogue.datasets import DatasetCard, dataset_card, dataset_names
 from dpk_core.errors import DataFault, InvalidRequest
 from tests.unit.catalogue.picture_sets import CLASSES, encoded, pixels, write_folder, write_parquet
@@ -110,8 +111,8 @@ class TestFolderCard:
         after = card(tmp_path)
         assert after.fingerprint == before.fingerprint
         assert after.notes == (
-            "Left out: 1 file is hidden by a leading dot, e.g. train/ant/._000.png.",
             "Left out: 1 file ends in .txt, e.g. train/ant/notes.txt.",
+            "Left out: 1 file is hidden by a leading dot, e.g. train/ant/._000.png.",
         )
 
 
@@ -280,7 +281,7 @@ class TestParquetCard:
 class TestOfficialCifar:
     @pytest.mark.parametrize(("name", "classes"), [("torchvision/cifar10", 10), ("torchvision/cifar100", 100)])
     def test_facts_are_known_beforehand(self, tmp_path: Path, name: str, classes: int) -> None:
-        official = datasets.cifar.OFFICIAL[name]
+        official = OFFICIAL[name]
         (tmp_path / official.folder).mkdir()
         for file, _ in official.files:
             (tmp_path / official.folder / file).touch()

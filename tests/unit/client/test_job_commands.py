@@ -190,7 +190,7 @@ class TestWatch:
     def test_a_job_without_a_worker_says_so(self, server: FakeServer, dpk: Dpk) -> None:
         waiting = "No training worker is there. Start one: dpk worker."
         server.answer(f"GET {JOB}", sample.job("queued", "queued", waiting_for=waiting), sample.job())
-        assert waiting in dpk("watch", sample.JOB_ID).out.splitlines()
+        assert dpk("watch", sample.JOB_ID).err == f"{waiting}\n"
 
     def test_a_time_limit_has_its_own_code(self, server: FakeServer, dpk: Dpk) -> None:
         server.answer(f"GET {JOB}", sample.job("running", "exploring"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -28,7 +28,7 @@ def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def proxy_to(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Proxy | None]]:
+def proxy_to(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Proxy | None]:
     """The proxy by which an address is reached with variables set."""
 
     def reach(address: str, **variables: str) -> Proxy | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -82,3 +84,18 @@ def test_what_is_still_being_written_is_no_message(channel: Callable[[], Channel
     one._put("runs", {"number": 1})
     assert [message["number"] for message in drain(one, "runs")] == [1]
     assert [json.loads(path.read_text()) for path in folder.glob("*.msg")] == []
+
+
+def test_a_full_disk_leaves_no_half_written_message(
+    channel: Callable[[], Channel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = channel()
+
+    def refuse(*_arguments: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", refuse)
+        with pytest.raises(OSError, match="No space left"):
+            full._put("control", {"n": 1})
+    assert list(Path(full.data_folder_out).iterdir()) == []

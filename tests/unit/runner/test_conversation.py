@@ -289,12 +289,12 @@ class TestOneRunAtATime:
 
 class TestFailures:
     def test_other_data_than_promised(self, runner: Runner, artifacts: Path) -> None:
-        failed = failure(runner, artifacts, "data", fingerprint="sha256:other")
+        failed = failure(runner, artifacts, "missing_here", fingerprint="sha256:other")
         assert DIGITS.fingerprint in failed.message
 
     def test_broken_data(self, runner: Runner, artifacts: Path, tmp_path: Path) -> None:
         write_npz(tmp_path, y_train=np.zeros(60, np.uint8))
-        failed = failure(runner, artifacts, "data", dataset="npz/made", data_root=tmp_path)
+        failed = failure(runner, artifacts, "missing_here", dataset="npz/made", data_root=tmp_path)
         assert "class 1 of 3 has no picture" in failed.message
 
     def test_teacher_weights_that_changed(self, runner: Runner, artifacts: Path, teacher: Finished) -> None:

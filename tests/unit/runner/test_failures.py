@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import errno
+
 import pytest
 import torch
 
-from dpk_core.errors import ArtifactFault, DataFault, InvalidRequest, TrainingDiverged
+from dpk_core.errors import ArtifactFault, DataFault, DiskFault, InvalidRequest, MissingHere, TrainingDiverged
 from dpk_core.protocol import FailureKind
 from dpk_core.runner.failures import classify
+
+
+def caused(error: Exception, cause: Exception) -> Exception:
+    error.__cause__ = cause
+    return error
 
 
 @pytest.mark.parametrize(
@@ -19,6 +26,14 @@ from dpk_core.runner.failures import classify
         (TrainingDiverged("The loss."), "diverged"),
         (DataFault("The data."), "data"),
         (ArtifactFault("The file."), "artifact"),
+        (MissingHere("The machine."), "missing_here"),
+        (DiskFault("The disk."), "disk_full"),
+        (OSError(errno.ENOSPC, "No space left on device"), "disk_full"),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), "disk_full"),
+        (OSError(errno.EROFS, "Read-only file system"), "disk_full"),
+        (caused(DataFault("It could not be fetched."), OSError(errno.ENOSPC, "No space left on device")), "disk_full"),
+        (caused(DataFault("It cannot be read."), OSError(errno.EIO, "Input/output error")), "data"),
+        (PermissionError(errno.EACCES, "Permission denied"), "internal"),
         (InvalidRequest("model", "No such model."), "invalid"),
         (ValueError("CRD needs labels"), "invalid"),
         (KeyError("fc.weight"), "invalid"),

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from dpk_core.errors import ArtifactFault, DataFault
+from dpk_core.disk import machine
+from dpk_core.errors import ArtifactFault, MissingHere
 from dpk_core.models.build import build_model
 from dpk_core.runner import warm
 from dpk_core.training.checkpoint import save_weights
@@ -32,8 +33,21 @@ def test_a_data_set_is_loaded_once() -> None:
 
 def test_another_fingerprint_is_refused_though_the_data_is_warm() -> None:
     warm.data_for(spec(), None, CPU)
-    with pytest.raises(DataFault, match="the run was made for sha256:other"):
+    with pytest.raises(MissingHere, match=f"{machine()} has another version of .*the run was made for sha256:other"):
         warm.data_for(replace(spec(), data_fingerprint="sha256:other"), None, CPU)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [(None, "does not have the data set npz/mine"), (b"broken", "cannot use its copy of the data set npz/mine")],
+)
+def test_a_machine_without_the_data_is_named_with_its_folder(
+    content: bytes | None, sentence: str, tmp_path: Path
+) -> None:
+    if content is not None:
+        (tmp_path / "mine.npz").write_bytes(content)
+    with pytest.raises(MissingHere, match=f"{machine()} {sentence} .data root {tmp_path}"):
+        warm.data_for(replace(spec(), dataset="npz/mine"), tmp_path, CPU)
 
 
 def test_a_teacher_is_loaded_once_frozen_and_in_evaluation_mode(tmp_path: Path) -> None:

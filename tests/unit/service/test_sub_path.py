@@ -136,5 +136,5 @@ def test_the_setting_is_a_plain_path(configure: Callable[..., Settings], path: s
 
 @pytest.mark.parametrize("path", ["dpk", "//dpk", "/dpk//x", "/../dpk", "/dpk?x", "http://x/dpk"])
 def test_a_setting_that_is_none_is_refused(configure: Callable[..., Settings], path: str) -> None:
-    with pytest.raises(ValidationError, match="This must be a path as /dpk"):
+    with pytest.raises(ValidationError, match="write a path as /dpk"):
         configure(root_path=path)

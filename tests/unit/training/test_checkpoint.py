@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from dpk_core import artifacts
 from dpk_core.errors import ArtifactFault, TrainingDiverged
 from dpk_core.models.build import build_model
 from dpk_core.protocol import ArtifactReference, Checkpoint
-from dpk_core.training import artifacts
 from dpk_core.training.checkpoint import CheckpointWriter, load_weights, resume, save_weights
 from dpk_core.training.loop import train
 from tests.unit.training.tiny import STUDENT, TEACHER, Watcher, spec, start

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import save_file
 
 from dpk_core.catalogue.weights import file_identity
-from dpk_core.errors import InvalidRequest, TrainingDiverged
+from dpk_core.errors import InvalidRequest, MissingHere, TrainingDiverged
 from dpk_core.models.build import build_model
 from dpk_core.recipes import AS_IS
 from dpk_core.spec import Start, TrainingSpec
@@ -119,7 +119,7 @@ def test_a_file_that_is_not_what_it_was_is_refused(
     spoil: Callable[[Path, Start], Start], sentence: str, tmp_path: Path
 ) -> None:
     start = spoil(tmp_path, file_start(tmp_path))
-    with pytest.raises(InvalidRequest, match=sentence):
+    with pytest.raises(MissingHere, match=sentence):
         begun(teacher_spec(start), tmp_path)
 
 
@@ -157,13 +157,13 @@ class TestPublished:
     @pytest.mark.usefixtures("cached")
     def test_others_than_the_run_was_made_for_are_refused(self, tmp_path: Path) -> None:
         other = replace(PUBLISHED, name="resnet10t.other")
-        with pytest.raises(InvalidRequest, match=r"publishes resnet10t\.c3_in1k for .* made for resnet10t\.other"):
+        with pytest.raises(MissingHere, match=r"publishes resnet10t\.c3_in1k for .* made for resnet10t\.other"):
             begun(teacher_spec(other, model="timm/resnet10t"), tmp_path)
 
     def test_what_is_not_in_the_cache_is_not_fetched(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
         monkeypatch.delenv("DPK_DOWNLOAD", raising=False)
-        with pytest.raises(InvalidRequest, match="not in the hub cache here"):
+        with pytest.raises(MissingHere, match="not in the hub cache here"):
             begun(teacher_spec(PUBLISHED, model="timm/resnet10t"), tmp_path)
 
 

@@ -26,6 +26,7 @@ from tests.contract.run_specs import run_spec
 from worker import supervisor as module
 from worker.slots import Slots
 from worker.supervisor import Supervisor
+from worker.trouble import Trouble
 
 SCRIPT = Path(__file__).with_name("scripted_runner.py")
 
@@ -38,10 +39,11 @@ class Stage:
         folder.mkdir(exist_ok=True)
         self.stopping = threading.Event()
         self.devices: list[str] = []
+        self.trouble = Trouble()
         self.command = (sys.executable, str(SCRIPT), str(folder), *scenes)
         self.supervisor = Supervisor(
             settings, self.command, settings.home / "logs" / "test.log", self.stopping,
-            lambda ready: self.devices.append(ready.device_name),
+            lambda ready: self.devices.append(ready.device_name), self.trouble,
         )  # fmt: skip
 
     def claim(self, run_id: str) -> Claim:
@@ -76,6 +78,7 @@ def stage(configure: Callable[..., Settings], tmp_path: Path, monkeypatch: pytes
             "max_attempts": 3,
             "slots": 1,
             "sweep_seconds": 0.2,
+            "retry_seconds": 0,
         }
         chosen = configure(**(quick | settings))
         upgrade()
