@@ -8,10 +8,9 @@ import re
 import time
 from pathlib import Path
 
-from sqlalchemy.exc import DBAPIError
-
 from dpk_core.artifacts import PARTIAL
 from dpk_core.protocol import Checkpoint, RunCommand
+from service.database.faults import FAULTS
 from service.database.session import reading
 from service.runs import repository
 from service.runs.claims import Claim
@@ -71,5 +70,5 @@ def remove_partial_files(settings: Settings) -> None:
             if held.get(match["run"]) != int(match["fence"]) and path.stat().st_mtime < old:
                 path.unlink(missing_ok=True)
                 _log.info("Removed %s, which was never finished.", path.name)
-    except (DBAPIError, OSError) as error:
+    except (*FAULTS, OSError) as error:
         _log.warning("Half-written files stay until a worker starts: %s", error)

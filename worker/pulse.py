@@ -6,8 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 
-from sqlalchemy.exc import DBAPIError
-
+from service.database.faults import FAULTS, words
 from service.database.session import transaction
 from service.outbox.service import dispatch
 from service.runs import refusals, repository
@@ -49,8 +48,8 @@ class Pulse:
         try:
             with transaction() as session:
                 repository.drop_worker(session, self._worker_id)
-        except DBAPIError as error:
-            _log.warning("The worker's row stays until it is forgotten: %s", error.orig)
+        except FAULTS as error:
+            _log.warning("The worker's row stays until it is forgotten: %s", words(error))
 
     def terminate(self) -> None:
         """Ends the thread without waiting for it."""
@@ -89,7 +88,7 @@ class Pulse:
         try:
             with transaction() as session:
                 advance_job(session, job_id)
-        except DBAPIError:
+        except FAULTS:
             raise
         except Exception:
             _log.exception("Job %s could not be advanced; the others go on.", job_id)
@@ -98,8 +97,8 @@ class Pulse:
         while not self._stopping.is_set():
             try:
                 self.beat()
-            except DBAPIError as error:
-                _log.warning("The sweep could not reach the database: %s", error.orig)
+            except FAULTS as error:
+                _log.warning("The sweep could not reach the database: %s", words(error))
             except Exception:
                 _log.exception("The sweep met an error and goes on with the next.")
             self._stopping.wait(self._settings.sweep_seconds)

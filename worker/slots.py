@@ -8,9 +8,8 @@ import threading
 from collections.abc import Sequence
 from contextlib import suppress
 
-from sqlalchemy.exc import DBAPIError
-
 from dpk_core.protocol import Ready
+from service.database.faults import FAULTS, words
 from service.database.session import transaction
 from service.outbox.service import dispatch
 from service.runs import service as runs
@@ -91,8 +90,8 @@ class Slots:
             try:
                 deliver_all(self._settings)  # before a run is taken that has ended already
                 self._work(supervisor, run_id)
-            except DBAPIError as error:
-                _log.warning("The database cannot be reached: %s", error.orig)
+            except FAULTS as error:
+                _log.warning("The database cannot be reached: %s", words(error))
             except Exception:
                 _log.exception("A slot met an error; its run goes back when the lease runs out.")
                 supervisor.kill()

@@ -12,12 +12,11 @@ import logging
 from contextlib import suppress
 from pathlib import Path
 
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
-
 from dpk_core import artifacts
 from dpk_core.codec import from_json, to_json
 from dpk_core.errors import DiskFault
 from dpk_core.protocol import Finished
+from service.database.faults import FAULTS, is_away, words
 from service.database.session import transaction
 from service.runs import service as runs
 from service.runs.claims import Ended
@@ -53,10 +52,10 @@ def deliver_all(settings: Settings) -> int:
             continue  # another worker was faster
         except OSError as error:
             _log.warning("The spooled end %s cannot be read: %s", path, error)
-        except (OperationalError, InterfaceError) as error:
-            _log.warning("Spooled ends wait for the database: %s", error.orig)
-            break
-        except Exception:
+        except Exception as error:
+            if isinstance(error, FAULTS) and is_away(error):
+                _log.warning("Spooled ends wait for the database: %s", words(error))
+                break
             _log.exception("The spooled end %s could not be delivered and is set aside as %s.", path.name, BROKEN)
             with suppress(OSError):
                 path.rename(path.with_name(path.name + BROKEN))
@@ -103,5 +102,5 @@ def _follow_up(ended: Ended, settings: Settings) -> None:
         try:
             with transaction() as session:
                 runs.notify(session, ended.run_id, ended.notices)
-        except DBAPIError as error:
-            _log.warning("Notices of run %s were not stored: %s", ended.run_id, error.orig)
+        except FAULTS as error:
+            _log.warning("Notices of run %s were not stored: %s", ended.run_id, words(error))

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from dpk_core import disk
@@ -28,6 +27,7 @@ from dpk_core.protocol import (
     StopCommand,
     Stopped,
 )
+from service.database.faults import FAULTS, words
 from service.database.session import transaction
 from service.runs import service as runs
 from service.runs.claims import Answer, Claim, Ended, Report
@@ -165,8 +165,8 @@ class _Attempt:
         try:
             with transaction() as session:
                 answer = self._put_news(session)
-        except DBAPIError as error:
-            _log.warning("Run %s could not be reported: %s", self._claim.run_id, error.orig)
+        except FAULTS as error:
+            _log.warning("Run %s could not be reported: %s", self._claim.run_id, words(error))
             self._cut_off = time.monotonic() > self._lease_until
             return
         if answer is not Answer.LOST:
@@ -189,8 +189,8 @@ class _Attempt:
         try:
             with transaction() as session:
                 runs.notify(session, self._claim.run_id, self._news.notices)
-        except DBAPIError as error:
-            _log.warning("Notices of run %s were not stored: %s", self._claim.run_id, error.orig)
+        except FAULTS as error:
+            _log.warning("Notices of run %s were not stored: %s", self._claim.run_id, words(error))
 
     def _watch(self) -> None:
         """Asks the runner to stop where it should, and kills one that does not or that has gone silent."""
@@ -246,8 +246,8 @@ class _Attempt:
             try:
                 with transaction() as session:
                     stored = self._put(session, event)
-            except DBAPIError as error:
-                _log.warning("The end of run %s could not be stored: %s", self._claim.run_id, error.orig)
+            except FAULTS as error:
+                _log.warning("The end of run %s could not be stored: %s", self._claim.run_id, words(error))
                 ended = isinstance(event, Finished | Failed)
                 if isinstance(event, Finished | Failed) and spool.keep(self._ended(event), self._settings):
                     _log.info("Run %s ends: %s. It waits in the spool.", self._claim.run_id, _in_words(event))
