@@ -129,7 +129,7 @@ class TestStale:
         assert (answer.stale, answer.data.now) == (True, None)
         assert answer.data.reason is not None
         (data_root / "mine.npz").unlink()
-        assert "npz/mine cannot be read now: There is no data set 'npz/mine'." in ask(dataset="npz/mine").sentence
+        assert "npz/mine cannot be read now: There is no data set 'npz/mine' under" in ask(dataset="npz/mine").sentence
 
     def test_a_training_version_that_changed(self) -> None:
         job_id = finished("cifar/resnet20")
