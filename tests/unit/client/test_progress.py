@@ -58,7 +58,6 @@ def test_a_failed_stage_is_called_failed() -> None:
     screen = io.StringIO()
     moment = job.model_copy(update={"progress": stages})
     progress.follow(Console(file=screen, force_terminal=True, width=80), [moment])
-    said = [line.split() for line in screen.getvalue().splitlines()]
-    assert "failed" in next(line for line in said if "Exploring" in " ".join(line))[-1]
+    assert "failed" in next(line for line in screen.getvalue().splitlines() if "Exploring" in line)
     assert "not reached" in screen.getvalue()
     assert "The job failed." in screen.getvalue()
