@@ -94,6 +94,7 @@ class Connection:
                 if attempt == attempts or answer.status_code not in _GATEWAY:
                     break
                 pause = _asked_pause(answer)
+            # Doubling pauses, or as long as the server asked for with Retry-After.
             time.sleep(max(pause, self._pause * 2 ** (attempt - 1)))
         if not answer.is_success:
             raise self._refusal(answer)

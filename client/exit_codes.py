@@ -20,7 +20,7 @@ class ExitCode(IntEnum):
     FINE = 0, "Done; of `best-teacher`: take the teacher that it names."
     JOB_ENDED = 1, "The job failed or was cancelled."
     WRONG_USE = 2, "Wrong use, no server at the address, or the server refused."
-    TIE = 3, "Several teachers cannot be told apart; one of them is named."
+    TIE = 3, "Several teachers are tied within noise; one of them is named."
     NO_TEACHER = 4, "No teacher helps: train the student alone."
     UNDECIDED = 5, "There are results, and they do not suffice for an answer."
     NOTHING_FOUND = 6, "Nothing was found, or what was found is stale."

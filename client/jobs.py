@@ -29,7 +29,7 @@ def follow_to_the_end(
     def notice(sentence: str) -> None:
         say(complaints(), sentence)
 
-    looks = _telling(client.watch(job_id, timeout=timeout, notice=notice), notice)
+    looks = _reporting_waits(client.watch(job_id, timeout=timeout, notice=notice), notice)
     if quiet or as_json:
         job = _last(looks, show=as_json)
     else:
@@ -66,13 +66,13 @@ def raise_if_ended(job: Job) -> None:
         raise JobEnded(job.headline)
 
 
-def _telling(looks: Iterable[Job], notice: Callable[[str], None]) -> Iterator[Job]:
-    """The same looks; `notice` is told when the job waits for something that a person must see to."""
-    told: str | None = None
+def _reporting_waits(looks: Iterable[Job], notice: Callable[[str], None]) -> Iterator[Job]:
+    """The same jobs; calls `notice` once when the job begins to wait for something that a person must mend."""
+    reported: str | None = None
     for job in looks:
-        if job.waiting_for and job.waiting_for != told:
+        if job.waiting_for and job.waiting_for != reported:
             notice(job.waiting_for)
-        told = job.waiting_for
+        reported = job.waiting_for
         yield job
 
 

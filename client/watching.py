@@ -15,7 +15,7 @@ FINAL_STATES: frozenset[JobState] = frozenset({"finished", "failed", "cancelled"
 PATIENCE = 120.0
 """Seconds without an answer after which watching gives up; a restart takes less."""
 NOTICED = 3.0
-"""Seconds without an answer after which a person is told."""
+"""Seconds without an answer after which the absence is reported."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +62,7 @@ def watch(look: Callable[[float], Job], how: Watch, server: str) -> Iterator[Job
         left = _left(how, start)
         if left <= 0.0:
             raise TimeIsOver(_over(how, server, job))
-        time.sleep(min(how.every, left))
+        time.sleep(min(how.every, left))  # the interval between two polls, cut off by the time limit
 
 
 def _left(how: Watch, start: float) -> float:

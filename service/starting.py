@@ -6,7 +6,6 @@ never work is one.
 
 from __future__ import annotations
 
-import difflib
 import os
 import sys
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from pydantic import ValidationError
 from sqlalchemy import URL
 from sqlalchemy.exc import ArgumentError
 
+from dpk_core.nearest import nearest
 from service.settings import Settings, settings
 from service.validation import field_errors
 
@@ -117,8 +117,9 @@ def _check_broker(address: str) -> None:
     if not found:
         raise CannotStart(f"DPK_BROKER_URL is no broker's address. Write redis://HOST:PORT/NUMBER. {_FILES}")
     if scheme.partition("+")[0] not in known:
-        (nearest,) = difflib.get_close_matches(scheme, known, n=1, cutoff=0.0)
-        raise CannotStart(f"DPK_BROKER_URL: there is no broker {scheme[:40]!r}. Did you mean {nearest}://?")
+        near = nearest(scheme, known)
+        offer = f"Did you mean {near}://?" if near else f"Write redis://HOST:PORT/NUMBER. {_FILES}"
+        raise CannotStart(f"DPK_BROKER_URL: there is no broker {scheme[:40]!r}. {offer}")
     if scheme in ("memory", "filesystem"):
         raise CannotStart(f"DPK_BROKER_URL: {scheme}:// is not shared by the processes of a server. {_FILES}")
     try:

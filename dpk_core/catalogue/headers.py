@@ -13,22 +13,28 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
-from PIL import (  # Importing a plugin registers its format; Image.init() would import those of all formats.
-    AvifImagePlugin,  # noqa: F401
-    BmpImagePlugin,  # noqa: F401
-    GifImagePlugin,  # noqa: F401
+from PIL import (
+    AvifImagePlugin,
+    BmpImagePlugin,
+    GifImagePlugin,
     Image,
-    Jpeg2KImagePlugin,  # noqa: F401
-    JpegImagePlugin,  # noqa: F401
-    PngImagePlugin,  # noqa: F401
-    PpmImagePlugin,  # noqa: F401
-    TiffImagePlugin,  # noqa: F401
+    Jpeg2KImagePlugin,
+    JpegImagePlugin,
+    PngImagePlugin,
+    PpmImagePlugin,
+    TiffImagePlugin,
     UnidentifiedImageError,
-    WebPImagePlugin,  # noqa: F401
+    WebPImagePlugin,
 )
 
 from dpk_core.catalogue.formats import EXPECTED, FORMATS
 from dpk_core.errors import DataFault
+
+PLUGINS = (
+    AvifImagePlugin, BmpImagePlugin, GifImagePlugin, Jpeg2KImagePlugin, JpegImagePlugin, PngImagePlugin,
+    PpmImagePlugin, TiffImagePlugin, WebPImagePlugin,
+)  # fmt: skip
+"""Importing a plugin registers its format with Pillow; `Image.init()` would import those of all formats."""
 
 GREY = frozenset({"1", "L", "LA"})
 COLOUR = frozenset({"CMYK", "HSV", "LAB", "P", "PA", "RGB", "RGBA", "RGBX", "YCbCr"})

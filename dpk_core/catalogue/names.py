@@ -2,14 +2,14 @@
 
 | written | read as |
 |---|---|
-| `timm/resnet50.a1_in1k`, `resnet50.a1_in1k`, `hf-hub:timm/resnet50.a1_in1k` | `timm/resnet50@pretrained`, as this tag is timm's default |
+| `timm/resnet50.a1_in1k` (timm's default tag), with or without `timm/` or `hf-hub:` | `timm/resnet50@pretrained` |
 | `timm/resnet50.a2_in1k` | `timm/resnet50@a2_in1k` |
 | `ResNet50_Weights.IMAGENET1K_V1`, `torchvision/resnet50@IMAGENET1K_V1` | `torchvision/resnet50@IMAGENET1K_V1` |
 | `timm/ResNet50` | `timm/resnet50` |
 | `convnext_nano` | `timm/convnext_nano`, as no other family has it |
 
 What is in none of these forms stays as it is, and is refused where it is looked up.
-"""  # noqa: E501
+"""
 
 from __future__ import annotations
 

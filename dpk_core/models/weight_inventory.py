@@ -3,7 +3,7 @@
     python -m dpk_core.models.weight_inventory
 
 Each model is built on the meta device: nothing is downloaded and no memory is needed. One that must be told the side of
-its pictures is built for two, which shows what follows it. All of them take about 20 minutes on one core.
+its pictures is built for two, which shows what follows it.
 """
 
 from __future__ import annotations

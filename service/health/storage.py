@@ -24,9 +24,9 @@ def storage_alarms(session: Session, *, within_seconds: float) -> list[str]:
     """
     fresh = Worker.seen_epoch > epoch_now() - within_seconds
     rows = select(Worker.trouble).where(fresh, Worker.trouble.is_not(None)).order_by(Worker.id)
-    told = [trouble for trouble in session.scalars(rows) if trouble is not None]
+    reported = [trouble for trouble in session.scalars(rows) if trouble is not None]
     seen = [alarm for folder in (settings().home, settings().resolved_artifact_root) if (alarm := _low(folder))]
-    return list(dict.fromkeys((*told, *seen)))
+    return list(dict.fromkeys((*reported, *seen)))
 
 
 def _low(folder: Path) -> str | None:
