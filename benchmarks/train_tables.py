@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import argparse
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 
 from benchmarks import record, table, trials
-from benchmarks.ablation import STUDENT_RECIPE, TEACHER_RECIPE
 from benchmarks.subsets import (
     CIFAR_TABLE,
     COARSE_TABLE,
@@ -37,10 +36,13 @@ from dpk_core.codec import to_json
 from dpk_core.distill.survey import cka_gap, survey
 from dpk_core.models.build import build_model
 from dpk_core.randomness import derive
+from dpk_core.recipes import SMALL
 from dpk_core.selection.rivals import h_score, leep, logme
 from dpk_core.spec import MethodName, MethodSpec, TrainingSpec
 
 SEEDS = (0, 1, 2, 3, 4)
+STUDENT_RECIPE = replace(SMALL, name="benchmark", epochs=8, batch_size=64, augmentation="crop_flip")
+TEACHER_RECIPE = replace(STUDENT_RECIPE, epochs=16)
 METHODS: tuple[MethodName, ...] = ("dpk", "kd")
 COMMAND = "python -m benchmarks.train_tables"
 

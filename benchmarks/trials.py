@@ -2,7 +2,7 @@
 
 A trial is a training from start to finish. It is kept under its content key, so a benchmark that is stopped goes on
 where it was, and benchmarks that share a training share its trial. Costs are seconds of CPU time on one thread, which
-other load on the machine changes little; seconds on the clock are kept beside them.
+other load on the machine changes little; where a teacher looks at a batch for several students, each pays for it.
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from benchmarks import subsets
+from benchmarks.shared_teacher import SharedTeacher
 from benchmarks.subsets import Subset
 from dpk_core.catalogue.datasets import DatasetCard, dataset_card
-from dpk_core.codec import to_json
+from dpk_core.codec import content_key, to_json
 from dpk_core.data.source import ImageData, load_dataset
 from dpk_core.errors import TrainingDiverged
 from dpk_core.models.build import build_model, parameter_count
@@ -50,7 +51,6 @@ class Trial:
     key: str
     values: tuple[dict[str, float], ...]
     seconds: tuple[float, ...]
-    clock_seconds: float
     parameters: int
     validation_right_EV: Bits
     test_right_N: Bits
@@ -97,7 +97,7 @@ def load(spec: TrainingSpec) -> Trial | None:
         told: dict[str, Any] = json.loads(str(arrays["told"]))
         return Trial(
             key=spec.key(), values=tuple(told["values"]), seconds=tuple(told["seconds"]),
-            clock_seconds=told["clock_seconds"], parameters=told["parameters"], diverged=told["diverged"],
+            parameters=told["parameters"], diverged=told["diverged"],
             validation_right_EV=_unpack(arrays["validation_right"], told["validation_pictures"]),
             test_right_N=_unpack(arrays["test_right"], told["test_pictures"]),
         )  # fmt: skip
@@ -117,28 +117,46 @@ def command(
 
 
 def carry_out_all(specs: Iterable[tuple[Subset, TrainingSpec]], processes: int) -> None:
-    """Carries out what is missing, teachers first, `processes` at a time; prints a line for each."""
+    """Carries out what is missing, teachers first, `processes` at a time; prints a line for each.
+
+    Students of one seed under one teacher see the same pictures in the same order, so they are trained side by side, an
+    epoch of one after the other, and the teacher looks at each batch once for all of them.
+    """
     wanted = {spec.key(): (subset, spec) for subset, spec in specs}
+    missing = {key: each for key, each in wanted.items() if not _path(key).exists()}
     for role in ("teacher", "student"):
-        missing = [each for key, each in wanted.items() if each[1].role == role and not _path(key).exists()]
+        groups: dict[tuple[str, str, int, str], list[TrainingSpec]] = {}
+        subset_of: dict[tuple[str, str, int, str], Subset] = {}
+        for subset, spec in (each for each in missing.values() if each[1].role == role):
+            teacher = spec.model if spec.teacher is None else spec.teacher.training_key
+            group = (subset.name, teacher, spec.seed, content_key(spec.recipe))
+            groups.setdefault(group, []).append(spec)
+            subset_of[group] = subset
         context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
         with ProcessPoolExecutor(processes, context, _enter, max_tasks_per_child=50) as pool:
-            under_way = [pool.submit(carry_out, subset, spec) for subset, spec in missing]
+            under_way = [pool.submit(carry_out, subset_of[group], each) for group, each in groups.items()]
             for done, future in enumerate(as_completed(under_way), 1):
-                print(f"[{role} {done}/{len(missing)}] {future.result()}", flush=True)
+                print("\n".join(f"[{role}s {done}/{len(groups)}] {line}" for line in future.result()), flush=True)
 
 
-def carry_out(subset: Subset, spec: TrainingSpec) -> str:
-    """One training from start to finish, kept; a line about it for people."""
+def carry_out(subset: Subset, specs: list[TrainingSpec]) -> list[str]:
+    """Trainings of one recipe, seed and teacher (or none) from start to finish, kept; a line about each for people."""
     root = subsets.make(subset)
-    data = load_dataset(dataset_card(spec.dataset, root, "dataset"), root, torch.device("cpu"))
-    began = time.monotonic()
-    training = begin(spec, data, None if spec.teacher is None else _teacher(spec.teacher, data))
-    watcher, diverged = _Watcher(), None
-    try:
-        train(training, spec.recipe.epochs, watcher)
-    except TrainingDiverged as error:
-        diverged = str(error)
+    data = load_dataset(dataset_card(specs[0].dataset, root, "dataset"), root, torch.device("cpu"))
+    reference = specs[0].teacher
+    teacher = None if reference is None else SharedTeacher(_teacher(reference, data), reference.model)
+    under_way = [_UnderWay(begin(spec, data, teacher), teacher) for spec in specs]
+    for epoch in range(1, specs[0].recipe.epochs + 1):
+        if teacher is not None:
+            teacher.forget()
+        for each in under_way:
+            each.go_on(epoch)
+    return [_keep(each, data) for each in under_way]
+
+
+def _keep(under_way: _UnderWay, data: ImageData) -> str:
+    training, watcher, diverged = under_way.training, under_way.watcher, under_way.diverged
+    spec = training.spec
     test = evaluate(training.judged, data, data.read_test())
     if spec.role == "teacher":
         _write_weights(training.judged, spec.key())
@@ -146,15 +164,15 @@ def carry_out(subset: Subset, spec: TrainingSpec) -> str:
     for epoch, right_V in enumerate(watcher.right):
         validation_right_EV[epoch] = right_V
     told = {
-        "spec": to_json(spec), "values": watcher.values, "seconds": watcher.seconds, "diverged": diverged,
-        "clock_seconds": time.monotonic() - began, "parameters": parameter_count(training.model),
+        "spec": to_json(spec), "values": watcher.values, "seconds": under_way.seconds, "diverged": diverged,
+        "parameters": parameter_count(training.model),
         "validation_pictures": len(data.validation), "test_pictures": len(test.right),
     }  # fmt: skip
     _write(spec.key(), told, validation_right_EV, test.right.numpy())
     teacher = "" if spec.teacher is None else f" from {spec.teacher.model}"
     return (
-        f"{spec.dataset} {spec.model} {spec.method.name}/{spec.method.profile}{teacher}, seed {spec.seed}: "
-        f"{100 * test.accuracy:.2f}% in {sum(watcher.seconds):.0f} s of CPU time {diverged or ''}"
+        f"{spec.dataset} {spec.model} {spec.method.name}{teacher}, seed {spec.seed}: "
+        f"{100 * test.accuracy:.2f}% in {sum(under_way.seconds):.0f} s of CPU time {diverged or ''}"
     )
 
 
@@ -163,9 +181,7 @@ class _Watcher:
     """The loop's observer: keeps what each epoch gave and cost."""
 
     values: list[dict[str, float]] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
     right: list[Bits] = field(default_factory=list)
-    _since: float = field(default_factory=time.process_time)
 
     def wants_stop(self) -> bool:
         return False
@@ -174,11 +190,35 @@ class _Watcher:
         pass
 
     def measured(self, training: Training, values: dict[str, float], validation: Evaluation) -> None:  # noqa: ARG002  (an observer's signature)
-        now = time.process_time()
         self.values.append({name: round(value, 6) for name, value in values.items()})
-        self.seconds.append(round(now - self._since, 3))
         self.right.append(validation.right.numpy())
-        self._since = now
+
+
+@dataclass(slots=True)
+class _UnderWay:
+    """A training between two epochs. `seconds`: of CPU time, each epoch's; the teacher's looks among them."""
+
+    training: Training
+    teacher: SharedTeacher | None
+    watcher: _Watcher = field(default_factory=_Watcher)
+    seconds: list[float] = field(default_factory=list)
+    diverged: str | None = None
+
+    def go_on(self, epoch: int) -> None:
+        """Trains up to the end of `epoch`, unless it diverged before."""
+        if self.diverged is not None:
+            return
+        began, looked = time.process_time(), self._looked()
+        try:
+            train(self.training, epoch, self.watcher)
+        except TrainingDiverged as error:
+            self.diverged = str(error)
+            return
+        own = time.process_time() - began - (self._looked() - looked)
+        self.seconds.append(round(own + self._looked(), 3))
+
+    def _looked(self) -> float:
+        return 0.0 if self.teacher is None else self.teacher.seconds
 
 
 def _enter() -> None:
@@ -188,7 +228,7 @@ def _enter() -> None:
 def _teacher(reference: TeacherReference, data: ImageData) -> nn.Module:
     found = data.card
     teacher = build_model(reference.model, classes=found.classes, channels=found.channels, seed=0, side=found.side)
-    teacher.load_state_dict(safetensors.torch.load_file(_weights_path(reference.training_key)))
+    teacher.load_state_dict(safetensors.torch.load_file(weights_path(reference.training_key)))
     return teacher.eval().requires_grad_(False)
 
 
@@ -203,12 +243,13 @@ def _path(key: str) -> Path:
     return subsets.WORK / "trials" / f"{key}.npz"
 
 
-def _weights_path(key: str) -> Path:
+def weights_path(key: str) -> Path:
+    """Where the weights of a finished teacher are."""
     return subsets.WORK / "weights" / f"{key}.safetensors"
 
 
 def _write_weights(model: nn.Module, key: str) -> None:
-    path = _weights_path(key)
+    path = weights_path(key)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(f".{os.getpid()}.partial")
     safetensors.torch.save_file({name: value.contiguous() for name, value in model.state_dict().items()}, partial)

@@ -10,7 +10,6 @@ import hashlib
 import json
 import types
 import typing
-from collections.abc import Mapping
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -19,18 +18,10 @@ Json = Any
 """What `json.loads` returns."""
 
 
-LATER: Mapping[str, bool] = types.MappingProxyType({"later": True})
-"""Metadata of a field that joined its dataclass after values of it were stored: `field(default=…, metadata=LATER)`.
-
-At its default it is left out of the JSON, so that the content keys of what could be said before stay what they are.
-"""
-
-
 def to_json(value: object) -> Json:
     """Turns a dataclass (or tuple, mapping, scalar) into JSON-able values; tuples become lists."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        told = (field for field in dataclasses.fields(value) if not _is_silent(field, getattr(value, field.name)))
-        return {field.name: to_json(getattr(value, field.name)) for field in told}
+        return {field.name: to_json(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, tuple | list):
         return [to_json(item) for item in value]
     if isinstance(value, dict):
@@ -51,10 +42,6 @@ def content_key(value: object) -> str:
     """SHA-256 of the canonical JSON form, as 64 hex digits: equal content, equal key, on every machine."""
     text = json.dumps(to_json(value), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _is_silent(field: dataclasses.Field[Any], value: object) -> bool:
-    return "later" in field.metadata and bool(value == field.default)
 
 
 def _decode(kind: Any, value: Json, where: str) -> Any:

@@ -6,10 +6,8 @@ The defaults are the authors' for CIFAR-100; `IMAGENET_DPK` holds theirs for Ima
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, get_args
-
-from dpk_core.codec import LATER
 
 ShareSchedule = Literal["cka", "sigmoid_cka", "fixed", "random", "step", "exponential", "cosine", "none"]
 StageName = Literal["last", "second_last", "third_last", "fourth_last"]
@@ -34,6 +32,9 @@ class ShareSettings:
     fallback: float = 0.9
     """The share where CKA is undefined (NaN), at most `least_cka` (so also where it is negative) or at least 1."""
     least_cka: float = 0.1
+    least_tokens: int = 2
+    """Under every share above 0 the teacher hands over at least this many of a picture's tokens, or half of them where
+    that is less."""
     lag: bool = False
     """Follow the CKA of the step before, so that a step waits for no number of its own. Step 0 follows its own."""
     value: float = 0.5
@@ -52,6 +53,8 @@ class ShareSettings:
             raise ValueError(f"lag is for a share that follows CKA; {self.schedule!r} does not")
         if self.schedule == "exponential" and not (self.start and self.end):
             raise ValueError("an exponential schedule needs a start and an end above 0")
+        if self.least_tokens < 0:
+            raise ValueError(f"least_tokens must not be negative, not {self.least_tokens}")
         if self.levels < 2:
             raise ValueError(f"levels must be at least 2, not {self.levels}")
 
@@ -117,7 +120,9 @@ class DpkSettings:
     temperature: float = 1.0
     stages: tuple[StageSettings, ...] = CIFAR_STAGES
     share: ShareSettings = ShareSettings()
-    extra_losses: tuple[ExtraLoss, ...] = field(default=(), metadata=LATER)
+    extra_losses: tuple[ExtraLoss, ...] = ()
+    align_corners: bool = True
+    """How a student's map is resized to the teacher's: corner pixels on corner pixels, or corner on corner."""
 
     def __post_init__(self) -> None:
         for name in ("class_weight", "logit_weight", "feature_weight"):
@@ -133,8 +138,25 @@ class DpkSettings:
             raise ValueError(f"extra losses must be different ones, not {extra}")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KdSettings:
+    """`L = γ·CE + α·T²·KL(teacher ‖ student)`: γ, α and T. The defaults are those behind the KD rows of the CIFAR-100
+    tables (CRD, 1910.10699); DPK's loss without its feature term has 1, 1 and 1."""
+
+    class_weight: float = 0.1
+    logit_weight: float = 0.9
+    temperature: float = 4.0
+
+    def __post_init__(self) -> None:
+        for name in ("class_weight", "logit_weight"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative, not {getattr(self, name)}")
+        if self.temperature <= 0:
+            raise ValueError(f"temperature must be above 0, not {self.temperature}")
+
+
 CIFAR_SHARE = ShareSettings()
-IMAGENET_SHARE = ShareSettings(floor=0.1, fallback=0.8)
+IMAGENET_SHARE = ShareSettings(floor=0.1, fallback=0.8, least_tokens=4)
 CIFAR_DPK = DpkSettings()
 IMAGENET_DPK = DpkSettings(
     class_weight=0.8, logit_weight=0.8, feature_weight=0.2, stages=IMAGENET_STAGES, share=IMAGENET_SHARE

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, TypeVar
 
-from dpk_core.codec import LATER, from_json, to_json
+from dpk_core.codec import from_json, to_json
 from dpk_core.errors import ProtocolFault
 from dpk_core.spec import RunSpec
 
@@ -181,10 +181,10 @@ class RunResult:
     device: str
     device_name: str
     weights: ArtifactReference | None
-    scores: dict[str, float] | None = field(default=None, metadata=LATER)
+    scores: dict[str, float] | None = None
     """What cheap rules say, by name, where they could be measured: of a teacher `logme`, `leep` and `h_score`; of
     a student under a teacher `cka_gap`, before the student had learnt anything."""
-    validation_right: str | None = field(default=None, metadata=LATER)
+    validation_right: str | None = None
     """Which validation pictures the network told right after the last epoch, in their order: packed bits as base64."""
     majority_share: float | None = None
     """Share of the most frequent class among the validation pictures: the accuracy of always naming it."""

@@ -18,7 +18,7 @@ CIFAR100_PAPER = replace(CIFAR100, name="cifar100_paper", clip_norm=1.0, label_s
 IMAGENET = Recipe(
     name="imagenet", epochs=100, batch_size=8 * 256, learning_rate=0.1, momentum=0.9, weight_decay=1e-4,
     schedule="steps", milestones=(25, 50, 75), decay=0.5, augmentation="resized_crop_flip", randaugment=9, erasing=0.25,
-    accumulation=2,
+    accumulation=2, nesterov=False,
 )  # fmt: skip
 """The paper's for ImageNet as far as it goes here. Its 8 x 256 pictures with accumulation 2 are read as an update of
 2048 in two parts, so CKA sees 1024. RandAugment's magnitude and the probability of erasing are not handed down; 9 and

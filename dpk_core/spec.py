@@ -7,13 +7,13 @@ and the full run after it are two runs of the same training, so the full run con
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, get_args
 
-from dpk_core.codec import LATER, content_key
-from dpk_core.dpk_settings import DpkSettings
+from dpk_core.codec import content_key
+from dpk_core.dpk_settings import DpkSettings, KdSettings
 
-TRAINING_VERSION = 2
+TRAINING_VERSION = 3
 """Part of every content key. Raise it when a change alters the numbers a training produces."""
 
 Role = Literal["teacher", "student"]
@@ -58,7 +58,8 @@ class Recipe:
     """Epochs at which `steps` multiplies the learning rate by `decay`."""
     decay: float = 0.1
     clip_norm: float | None = None
-    """Largest allowed norm of the gradient of student and distillation modules together; None: no clipping."""
+    """Largest allowed norm of the student's gradient and, apart from it, of the distillation modules'; None: no
+    clipping."""
     augmentation: Augmentation = "none"
     module_learning_rate: float = 1e-4
     """Peak rate of the modules that train beside a student (DPK's); it falls to a tenth of this."""
@@ -66,8 +67,14 @@ class Recipe:
     """Part of each label that is spread evenly over all classes; 0: none."""
     mixup: float = 0.0
     """α of the Beta distribution that pictures and labels are mixed in pairs by; 0: no mixing."""
+    cutmix: float = 0.0
+    """α of the Beta distribution that the area of a pasted rectangle is drawn by (CutMix); 0: none. Where `mixup` is on
+    too, each step takes one of the two with equal probability."""
     optimiser: Literal["sgd", "adamw"] = "sgd"
-    """What trains the network; `momentum` is SGD's alone. Modules beside a student always have AdamW."""
+    """What trains the network; `momentum` and `nesterov` are SGD's alone. AdamW decays no biases and no norms. Modules
+    beside a student always have AdamW."""
+    nesterov: bool = True
+    """Whether SGD's momentum is Nesterov's; without momentum it means nothing."""
     accumulation: int = 1
     """Parts in which the `batch_size` pictures of an update go through the networks, their gradients added up. What is
     computed over a batch (batch normalisation, CKA, relations between pictures) is computed over a part."""
@@ -78,11 +85,11 @@ class Recipe:
     ema_decay: float | None = None
     """What the running average of the weights keeps of itself in each step. Where there is one, it is what is evaluated
     and kept; None: the weights themselves are."""
-    randaugment: int | None = field(default=None, metadata=LATER)
+    randaugment: int | None = None
     """Magnitude, 0 … 30, of the two operations that each picture goes through after `augmentation`; None: none."""
-    erasing: float = field(default=0.0, metadata=LATER)
+    erasing: float = 0.0
     """Probability that a rectangle of a picture is covered with the mean colour."""
-    compiled: bool = field(default=False, metadata=LATER)
+    compiled: bool = False
     """Whether the network trains through torch's compiler, which is faster on a GPU and rounds differently."""
 
     def __post_init__(self) -> None:
@@ -108,6 +115,7 @@ _LIMITS: dict[str, tuple[Callable[[float], bool], str]] = {
     "module_learning_rate": (lambda value: value > 0, "above 0"),
     "label_smoothing": (lambda value: 0 <= value < 1, "at least 0 and below 1"),
     "mixup": (lambda value: value >= 0, "at least 0"),
+    "cutmix": (lambda value: value >= 0, "at least 0"),
     "ema_decay": (lambda value: 0 <= value < 1, "at least 0 and below 1"),
     "randaugment": (lambda value: 0 <= value <= 30, "in 0 … 30"),
     "erasing": (lambda value: 0 <= value <= 1, "in 0 … 1"),
@@ -119,14 +127,18 @@ _LIMITS: dict[str, tuple[Callable[[float], bool], str]] = {
 class MethodSpec:
     """How the student is taught. `none`: cross-entropy only. `profile` sets the sizes of DPK's modules.
 
-    `dpk`: the choices of DPK and its control arms; None: the authors' for CIFAR-100.
+    `dpk`: the choices of DPK and its control arms; None: the authors' for CIFAR-100. `kd`: those of KD; None: the
+    literature's.
     """
 
     name: MethodName
     profile: ProfileName = "probe"
     dpk: DpkSettings | None = None
+    kd: KdSettings | None = None
 
     def __post_init__(self) -> None:
+        if self.kd is not None and self.name != "kd":
+            raise ValueError(f"method {self.name!r} takes no settings of KD")
         if self.dpk is not None and self.name not in get_args(DpkName):
             raise ValueError(f"method {self.name!r} takes no settings of DPK")
 
@@ -170,9 +182,9 @@ class TrainingSpec:
     recipe: Recipe
     seed: int
     version: int = TRAINING_VERSION
-    start: Start | None = field(default=None, metadata=LATER)
+    start: Start | None = None
     """None: random weights, drawn from the seed."""
-    trains: Literal["all", "head"] = field(default="all", metadata=LATER)
+    trains: Literal["all", "head"] = "all"
     """`head`: the layer that gives the class scores alone; the rest stays as it starts, in evaluation mode."""
 
     def __post_init__(self) -> None:

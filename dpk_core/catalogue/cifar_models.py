@@ -12,9 +12,6 @@ CIFAR_RESNETS = (
 """`resnet<depth>`: widths 16/32/64; `…w<n>`: widths n/2n/4n; `…x4`: widths 64/128/256 behind a stem of 32."""
 
 STAGE_MAPS: dict[str, tuple[tuple[int, int, int], ...]] = {
-    "wrn_16_2": ((0, 32, 1), (1, 64, 2), (2, 128, 4)),
-    "wrn_40_1": ((0, 16, 1), (1, 32, 2), (2, 64, 4)),
-    "wrn_40_2": ((0, 32, 1), (1, 64, 2), (2, 128, 4)),
     # Of the two stages of one size the deeper counts, so the last two maps are 4x4 and 8x8 on CIFAR. Their 512 and 256
     # channels are the authors' decoder widths, as with every other pair (method sheet, section 6).
     "vgg8": ((0, 64, 1), (1, 128, 2), (2, 256, 4), (4, 512, 8)),
@@ -28,9 +25,13 @@ STAGE_MAPS: dict[str, tuple[tuple[int, int, int], ...]] = {
     "plain8": ((0, 32, 1), (1, 64, 2), (2, 128, 4), (3, 256, 8)),
     "plain10": ((0, 32, 1), (1, 64, 2), (2, 128, 4), (3, 256, 8)),
 }
-"""The other families' taps from shallow to deep: stage, channels, stride."""
+"""Taps from shallow to deep of families whose stages end in an activation: stage, channels, stride."""
 
-CIFAR_MODELS = (*CIFAR_RESNETS, *STAGE_MAPS)
+WIDE_RESNETS = {"wrn_16_2": 2, "wrn_40_1": 1, "wrn_40_2": 2}
+"""Width factors of the wide residual networks. Their stages end in plain sums, which batch normalisation follows; the
+taps are after that, as in the authors' code (`preact`; method sheet, section 11)."""
+
+CIFAR_MODELS = (*CIFAR_RESNETS, *WIDE_RESNETS, *STAGE_MAPS)
 """Every network of the family, without the family."""
 
 
@@ -52,8 +53,12 @@ def cifar_shape(family_member: str) -> CifarShape:
     return CifarShape(blocks=(depth - 2) // 6, stem=32 if wide else width, widths=(base, 2 * base, 4 * base))
 
 
-def stage_maps(family_member: str) -> tuple[tuple[int, int, int], ...]:
-    """Stage, channels and stride of the taps of any member, from shallow to deep."""
-    if family_member in STAGE_MAPS:
-        return STAGE_MAPS[family_member]
-    return tuple((index, width, 2**index) for index, width in enumerate(cifar_shape(family_member).widths))
+def tapped_maps(family_member: str) -> tuple[tuple[str, int, int], ...]:
+    """Module, channels and stride of the taps of any member, from shallow to deep."""
+    if (factor := WIDE_RESNETS.get(family_member)) is not None:
+        norms = ("stages.1.0.norm1", "stages.2.0.norm1", "norm")
+        return tuple((norm, 16 * factor * 2**index, 2**index) for index, norm in enumerate(norms))
+    maps = STAGE_MAPS.get(family_member)
+    if maps is None:
+        maps = tuple((index, width, 2**index) for index, width in enumerate(cifar_shape(family_member).widths))
+    return tuple((f"stages.{stage}", channels, stride) for stage, channels, stride in maps)

@@ -12,7 +12,7 @@ import math
 from dataclasses import dataclass
 from importlib import resources
 
-from dpk_core.catalogue.cifar_models import CIFAR_MODELS, stage_maps
+from dpk_core.catalogue.cifar_models import CIFAR_MODELS, tapped_maps
 from dpk_core.errors import InvalidRequest
 from dpk_core.nearest import nearest
 
@@ -167,5 +167,4 @@ def _tap(module: str, channels: int, stride: int, layout: str = "nchw") -> Tap:
 
 
 def _cifar_card(family_member: str) -> ModelCard:
-    taps = tuple(_tap(f"stages.{stage}", channels, stride) for stage, channels, stride in stage_maps(family_member))
-    return ModelCard(name=f"cifar/{family_member}", taps=taps)
+    return ModelCard(name=f"cifar/{family_member}", taps=tuple(_tap(*tap) for tap in tapped_maps(family_member)))

@@ -44,5 +44,5 @@ def own_rows(recipe: Recipe, world: World) -> BatchRows:
             str(max(1, round(recipe.batch_size / share)) * share),
         )
     own_B = torch.cat([world.own(part_P) for part_P in rows_B.chunk(recipe.accumulation)])
-    partners = [recipe.batch_size - 1 - own_B] if recipe.mixup else []
+    partners = [recipe.batch_size - 1 - own_B] if recipe.mixup or recipe.cutmix else []
     return BatchRows(recipe.batch_size, torch.cat([own_B, *partners]))

@@ -41,8 +41,10 @@ class At(TappedMethod):
         seen = self.look(pictures_BCHW)
         loss_class = F.cross_entropy(seen.logits_BC, labels_B)
         loss_features = attention_losses(seen)
-        total = self.options.class_weight * loss_class + self.options.feature_weight * loss_features
-        return outcome(total, seen.logits_BC, {"loss_class": loss_class, "loss_features": loss_features})
+        terms = {
+            "class": self.options.class_weight * loss_class, "features": self.options.feature_weight * loss_features
+        }  # fmt: skip
+        return outcome(terms, seen.logits_BC, {"loss_class": loss_class, "loss_features": loss_features})
 
 
 def attention_losses(seen: Seen) -> Tensor:

@@ -73,8 +73,10 @@ class Crd(TappedMethod):
         loss_features = self.bank.contrast(student_BE, teacher_BE, contrasted_BP, self.options.temperature, step.world)
         self.bank.keep(every_B, *every_BE)
         loss_class = F.cross_entropy(seen.logits_BC, labels_B)
-        total = self.options.class_weight * loss_class + self.options.feature_weight * loss_features
-        return outcome(total, seen.logits_BC, {"loss_class": loss_class, "loss_features": loss_features})
+        terms = {
+            "class": self.options.class_weight * loss_class, "features": self.options.feature_weight * loss_features
+        }  # fmt: skip
+        return outcome(terms, seen.logits_BC, {"loss_class": loss_class, "loss_features": loss_features})
 
 
 def build(inputs: MethodInputs) -> Method:

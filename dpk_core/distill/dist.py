@@ -44,13 +44,13 @@ class Dist(Method):
         loss_class = F.cross_entropy(logits_BC, labels_B)
         every_BC, every_teacher_BC = step.world.gather_all(logits_BC, teacher_logits_BC)
         loss_inter, loss_intra = relation_losses(every_BC, every_teacher_BC, self.options.temperature)
-        total = (
-            self.options.class_weight * loss_class
-            + self.options.inter_weight * loss_inter
-            + self.options.intra_weight * loss_intra
-        )
+        terms = {
+            "class": self.options.class_weight * loss_class,
+            "inter": self.options.inter_weight * loss_inter,
+            "intra": self.options.intra_weight * loss_intra,
+        }
         parts = {"loss_class": loss_class, "loss_inter": loss_inter, "loss_intra": loss_intra}
-        return outcome(total, logits_BC, parts)
+        return outcome(terms, logits_BC, parts)
 
 
 @full_precision

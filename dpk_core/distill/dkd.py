@@ -45,10 +45,14 @@ class Dkd(Method):
         loss_target, loss_others = decoupled_losses(
             logits_BC, teacher_logits_BC, class_numbers(labels_B), self.options.temperature
         )
-        taught = self.options.target_weight * loss_target + self.options.other_weight * loss_others
-        total = self.options.class_weight * loss_class + warm_up(step) * taught
+        grown = warm_up(step)
+        terms = {
+            "class": self.options.class_weight * loss_class,
+            "target": grown * self.options.target_weight * loss_target,
+            "others": grown * self.options.other_weight * loss_others,
+        }
         parts = {"loss_class": loss_class, "loss_target": loss_target, "loss_others": loss_others}
-        return outcome(total, logits_BC, parts)
+        return outcome(terms, logits_BC, parts)
 
 
 @full_precision

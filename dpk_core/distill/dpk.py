@@ -52,8 +52,8 @@ class Dpk(TappedMethod):
 
     def forward(self, pictures_BCHW: Tensor, labels_B: Tensor, step: StepContext) -> StepOutcome:
         """Parts: `loss_class`, `loss_logits`, `loss_features` (before γ, α and β), `loss_extra.<name>` (before its
-        weight) and for each stage `share.<stage>`, `cka.<stage>` (of this step) and `share_fallback.<stage>` (1 where
-        the rule's fallback was taken).
+        weight) and for each stage `share.<stage>` (of the tokens, as given), `cka.<stage>` (of this step) and
+        `share_fallback.<stage>` (1 where the rule's fallback was taken).
 
         An undefined CKA is reported as 0. Raises ValueError below 4 pictures, and where an extra loss or a schedule
         needs the length of the training and the step does not know it.
@@ -63,16 +63,16 @@ class Dpk(TappedMethod):
         loss_class = F.cross_entropy(seen.logits_BC, labels_B)
         loss_logits = logit_loss(seen.logits_BC, seen.teacher_logits_BC, settings.temperature)
         loss_features, parts = self._features(self._pairs(seen), step)
-        total = (
-            settings.class_weight * loss_class
-            + settings.logit_weight * loss_logits
-            + settings.feature_weight * loss_features
-        )
+        terms = {
+            "class": settings.class_weight * loss_class,
+            "logits": settings.logit_weight * loss_logits,
+            "features": settings.feature_weight * loss_features,
+        }
         losses = {"loss_class": loss_class, "loss_logits": loss_logits, "loss_features": loss_features}
         for extra in settings.extra_losses:
             loss = losses[f"loss_extra.{extra.name}"] = EXTRA_LOSSES[extra.name](seen, labels_B, step)
-            total = total + extra.weight * loss
-        return outcome(total, seen.logits_BC, losses | parts)
+            terms[f"extra.{extra.name}"] = extra.weight * loss
+        return outcome(terms, seen.logits_BC, losses | parts)
 
     def _pairs(self, seen: Seen) -> dict[str, tuple[Tensor, Tensor]]:
         """Each stage's two maps, the student's resized to the teacher's: both stitched and compared by CKA."""
@@ -80,7 +80,10 @@ class Dpk(TappedMethod):
         for stage in self.settings.stages:
             index = STAGES.index(stage.name)
             teacher_BCHW = seen.teacher_maps[index]
-            pairs[stage.name] = (resize_like(seen.student_maps[index], teacher_BCHW), teacher_BCHW)
+            student_BCHW = resize_like(
+                seen.student_maps[index], teacher_BCHW, align_corners=self.settings.align_corners
+            )
+            pairs[stage.name] = (student_BCHW, teacher_BCHW)
         return pairs
 
     def _features(
@@ -94,8 +97,10 @@ class Dpk(TappedMethod):
         losses = []
         # How many tokens each side gets is a size, so the CPU must know the shares. It is the step's one host
         # synchronisation, and none where the share lags a step or does not follow CKA.
-        host_shares = shares.tolist()
-        shares, fallbacks = (values.to(ckas.device, non_blocking=True) for values in (shares, fallbacks))
+        tokens = [self.stages[stage.name].tokens for stage in self.settings.stages]
+        given_S = given_tokens(self.settings.share, shares, tokens)
+        host_given = [int(count) for count in given_S.tolist()]
+        given_S, fallbacks = (values.to(ckas.device, non_blocking=True) for values in (given_S, fallbacks))
         for index, stage in enumerate(self.settings.stages):
             student_BCHW, teacher_BCHW = maps[stage.name]
             module = self.stages[stage.name]
@@ -103,12 +108,11 @@ class Dpk(TappedMethod):
                 len(student_BCHW) * step.world.size, module.tokens,
                 seed=step.seed, step=step.step, stage=stage.name, device=student_BCHW.device,
             )  # fmt: skip
-            given = given_tokens(host_shares[index], module.tokens)
-            done = module(student_BCHW, teacher_BCHW, step.world.own(noise_BN), given)
+            done = module(student_BCHW, teacher_BCHW, step.world.own(noise_BN), host_given[index])
             losses.append(stage.weight * done.loss)
-            parts[f"share.{stage.name}"] = shares[index]
+            parts[f"share.{stage.name}"] = given_S[index] / module.tokens
             parts[f"cka.{stage.name}"] = ckas[index].nan_to_num(0.0)
-            parts[f"share_fallback.{stage.name}"] = fallbacks[index].to(shares.dtype)
+            parts[f"share_fallback.{stage.name}"] = fallbacks[index].to(given_S.dtype)
         return torch.stack(losses).sum(), parts
 
     def _shares(self, ckas: Tensor, step: StepContext) -> tuple[Tensor, Tensor]:

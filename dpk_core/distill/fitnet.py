@@ -48,8 +48,10 @@ class FitNet(TappedMethod):
         hinted_BCHW = self.extras["regressor"](resize_like(seen.student_maps[-1], teacher_BCHW))
         loss_class = F.cross_entropy(seen.logits_BC, labels_B)
         loss_features = hint_loss(hinted_BCHW, teacher_BCHW)
-        total = self.options.class_weight * loss_class + self.options.feature_weight * loss_features
-        return outcome(total, seen.logits_BC, {"loss_class": loss_class, "loss_features": loss_features})
+        terms = {
+            "class": self.options.class_weight * loss_class, "features": self.options.feature_weight * loss_features
+        }  # fmt: skip
+        return outcome(terms, seen.logits_BC, {"loss_class": loss_class, "loss_features": loss_features})
 
 
 @full_precision

@@ -39,11 +39,13 @@ class StepContext:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepOutcome:
-    """What a step gives. `loss`: the scalar to minimise; `logits_BC`: the student's, detached.
+    """What a step gives. `terms`: the weighted terms of the loss by name, e.g. `class`, attached to the graph; `loss`:
+    their sum, the scalar to minimise; `logits_BC`: the student's, detached.
 
     `parts`: named, detached, finite 0-dim tensors on the device of the loss, e.g. `loss_class` and `share.last`.
     """
 
+    terms: dict[str, Tensor]
     loss: Tensor
     logits_BC: Tensor
     parts: dict[str, Tensor]
@@ -114,8 +116,12 @@ def class_numbers(labels_B: Tensor) -> Tensor:
     return labels_B if labels_B.ndim == 1 else labels_B.argmax(1)
 
 
-def outcome(total: Tensor, logits_BC: Tensor, parts: dict[str, Tensor]) -> StepOutcome:
-    """A step outcome with logits and parts detached from the graph."""
+def outcome(terms: dict[str, Tensor], logits_BC: Tensor, parts: dict[str, Tensor]) -> StepOutcome:
+    """A step outcome from weighted terms, with logits and parts detached from the graph."""
+    loss, *others = terms.values()
+    for term in others:
+        loss = loss + term
     return StepOutcome(
-        loss=total, logits_BC=logits_BC.detach(), parts={name: part.detach() for name, part in parts.items()}
-    )
+        terms=terms, loss=loss, logits_BC=logits_BC.detach(),
+        parts={name: part.detach() for name, part in parts.items()},
+    )  # fmt: skip

@@ -19,7 +19,7 @@ class NoTeacher(Method):
         """Part: `loss_class`."""
         logits_BC = self.student(pictures_BCHW)
         loss_class = F.cross_entropy(logits_BC, labels_B)
-        return outcome(loss_class, logits_BC, {"loss_class": loss_class})
+        return outcome({"class": loss_class}, logits_BC, {"loss_class": loss_class})
 
 
 def build(inputs: MethodInputs) -> Method:

@@ -97,8 +97,11 @@ class ReviewKd(TappedMethod):
             reviewed_BCHW, below_BMHW = fusion(student_BCHW, below_BMHW, side)
             losses.append(hierarchical_loss(reviewed_BCHW, teacher_BCHW))
         loss_features = torch.stack(losses).sum()
-        total = self.options.class_weight * loss_class + warm_up(step) * self.options.feature_weight * loss_features
-        return outcome(total, seen.logits_BC, {"loss_class": loss_class, "loss_features": loss_features})
+        terms = {
+            "class": self.options.class_weight * loss_class,
+            "features": warm_up(step) * self.options.feature_weight * loss_features,
+        }
+        return outcome(terms, seen.logits_BC, {"loss_class": loss_class, "loss_features": loss_features})
 
 
 def with_average(maps: Sequence[Tensor]) -> list[Tensor]:

@@ -43,13 +43,13 @@ class Rkd(TappedMethod):
         loss_class = F.cross_entropy(seen.logits_BC, labels_B)
         maps = step.world.gather_all(seen.student_maps[0], seen.teacher_maps[0])
         loss_distance, loss_angle = distance_loss(*maps), angle_loss(*maps)
-        total = (
-            self.options.class_weight * loss_class
-            + self.options.distance_weight * loss_distance
-            + self.options.angle_weight * loss_angle
-        )
+        terms = {
+            "class": self.options.class_weight * loss_class,
+            "distance": self.options.distance_weight * loss_distance,
+            "angle": self.options.angle_weight * loss_angle,
+        }
         parts = {"loss_class": loss_class, "loss_distance": loss_distance, "loss_angle": loss_angle}
-        return outcome(total, seen.logits_BC, parts)
+        return outcome(terms, seen.logits_BC, parts)
 
 
 @full_precision

@@ -37,8 +37,10 @@ class Sp(TappedMethod):
         seen = self.look(pictures_BCHW)
         loss_class = F.cross_entropy(seen.logits_BC, labels_B)
         loss_features = similarity_loss(*step.world.gather_all(seen.student_maps[0], seen.teacher_maps[0]))
-        total = self.options.class_weight * loss_class + self.options.feature_weight * loss_features
-        return outcome(total, seen.logits_BC, {"loss_class": loss_class, "loss_features": loss_features})
+        terms = {
+            "class": self.options.class_weight * loss_class, "features": self.options.feature_weight * loss_features
+        }  # fmt: skip
+        return outcome(terms, seen.logits_BC, {"loss_class": loss_class, "loss_features": loss_features})
 
 
 @full_precision

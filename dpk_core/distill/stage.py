@@ -67,7 +67,8 @@ class PriorStage(nn.Module):
         self.to_map = nn.Linear(E, teacher_channels * sizes.patch**2)
         self.register_buffer("encoder_positions_ND", position_table(self.tokens, D), persistent=False)
         self.register_buffer("decoder_positions_NE", position_table(self.tokens, E), persistent=False)
-        self.apply(initialise)
+        for module in (self.student_encoder, self.teacher_encoder, self.decoder, self.to_map):
+            module.apply(initialise)  # embeddings and W keep torch's default (method sheet, section 11)
 
     def forward(self, student_BCHW: Tensor, teacher_BCHW: Tensor, noise_BN: Tensor, given: int) -> StageOutcome:
         """One step on maps of one size; `noise_BN` decides which `given` tokens of each picture are the teacher's."""

@@ -63,9 +63,9 @@ class TappedMethod(Method):
             return self.student(pictures_BCHW), taps.maps
 
 
-def resize_like(student_BCHW: Tensor, teacher_BCHW: Tensor) -> Tensor:
+def resize_like(student_BCHW: Tensor, teacher_BCHW: Tensor, *, align_corners: bool = False) -> Tensor:
     """The student's map at the teacher's height and width, bilinear; untouched when they agree."""
     size = teacher_BCHW.shape[-2:]
     if student_BCHW.shape[-2:] == size:
         return student_BCHW
-    return F.interpolate(student_BCHW, size=size, mode="bilinear", align_corners=False)
+    return F.interpolate(student_BCHW, size=size, mode="bilinear", align_corners=align_corners)

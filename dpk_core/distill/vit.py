@@ -111,7 +111,7 @@ def position_table(tokens: int, width: int) -> Tensor:
 
 
 def initialise(module: nn.Module) -> None:
-    """Xavier-uniform weights and zero biases for every linear layer, patch embeddings among them."""
+    """Xavier-uniform weights and zero biases, for linear layers."""
     if isinstance(module, nn.Linear):
         nn.init.xavier_uniform_(module.weight)
         if module.bias is not None:

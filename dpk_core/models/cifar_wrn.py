@@ -34,7 +34,7 @@ class PreactivationBlock(nn.Module):
 
 
 class CifarWideResNet(nn.Module):
-    """Three stages at strides 1, 2 and 4; `stages.0` … `stages.2` are the taps, before the final norm."""
+    """Three stages at strides 1, 2 and 4; the taps are the norms behind them (catalogue, `WIDE_RESNETS`)."""
 
     def __init__(self, member: str, *, classes: int, channels: int) -> None:
         """`member`: `wrn_<depth>_<factor>`, depth 6n + 4."""

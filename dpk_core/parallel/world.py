@@ -8,7 +8,7 @@ relates pictures to each other is taken over gathered ones, by every rank alike.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,13 +66,15 @@ class World:
 
     def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
         """Puts the mean over the ranks into every gradient there is; the same ones must be there on every rank."""
+        self.average([parameter.grad for parameter in parameters if parameter.grad is not None])
+
+    def average(self, values: Sequence[Tensor]) -> None:
+        """Puts the mean over the ranks into each of the tensors, which have the same shapes on every rank."""
         if self.size == 1:
             return
-        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-        mean = self.mean(torch.cat([gradient.flatten() for gradient in gradients]))
-        pieces = torch.split(mean, [gradient.numel() for gradient in gradients])
-        for gradient, piece in zip(gradients, pieces, strict=True):
-            gradient.copy_(piece.view(gradient.shape))
+        mean = self.mean(torch.cat([value.flatten() for value in values]))
+        for value, piece in zip(values, torch.split(mean, [value.numel() for value in values]), strict=True):
+            value.copy_(piece.view(value.shape))
 
     def any_of(self, wish: bool) -> bool:
         """Whether any rank says yes. Goes by the host: no device is waited for."""

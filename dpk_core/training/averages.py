@@ -11,16 +11,19 @@ from dpk_core.errors import TrainingDiverged
 
 
 class Averages:
-    """Running sums of named scalars in float64; part of a checkpoint, so an epoch may be resumed in its middle."""
+    """Running sums of named scalars in float64; part of a checkpoint, so an epoch may be resumed in its middle.
+
+    A value need not be there in every step: its mean is over the steps that had it.
+    """
 
     def __init__(self) -> None:
-        self.steps = 0
+        self.steps: dict[str, int] = {}
         self.sums: dict[str, Tensor] = {}
 
     def add(self, values: dict[str, Tensor]) -> None:
         """Adds one step's 0-dim values."""
-        self.steps += 1
         for name, value in values.items():
+            self.steps[name] = self.steps.get(name, 0) + 1
             self.sums[name] = self.sums[name] + value.double() if name in self.sums else value.double()
 
     def means(self) -> dict[str, float]:
@@ -28,7 +31,7 @@ class Averages:
         if not self.sums:
             return {}
         fetched: list[float] = torch.stack(list(self.sums.values())).tolist()
-        return {name: value / self.steps for name, value in zip(self.sums, fetched, strict=True)}
+        return {name: value / self.steps[name] for name, value in zip(self.sums, fetched, strict=True)}
 
     def check(self, step: int) -> None:
         """Raises TrainingDiverged when any value so far was not finite. One host synchronisation."""
@@ -40,5 +43,5 @@ class Averages:
 
     def reset(self) -> None:
         """Starts a new epoch."""
-        self.steps = 0
+        self.steps = {}
         self.sums = {}

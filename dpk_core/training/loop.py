@@ -27,6 +27,7 @@ from dpk_core.errors import TrainingDiverged
 from dpk_core.parallel.batch_norm import shared_batch_norm
 from dpk_core.randomness import derive
 from dpk_core.training.evaluate import Evaluation, evaluate
+from dpk_core.training.gradients import EVERY, gradient_norms
 from dpk_core.training.targets import make_targets
 from dpk_core.training.training import Training
 
@@ -95,7 +96,7 @@ def _step(training: Training, pictures_BCHW: Tensor, labels_B: Tensor, positions
     training.optimisers.update()
     if training.average is not None:
         training.average.update_parameters(training.model)
-    training.averages.add(training.world.means(_together(parts)))
+    training.averages.add(training.world.means(_together(parts)) | parts[0].gradient_norms)
     training.step += 1
     if training.step == 1 or training.step % CHECK_STEPS == 0:
         training.averages.check(training.step)
@@ -107,6 +108,8 @@ class _Part:
 
     share: float
     values: dict[str, Tensor]
+    gradient_norms: dict[str, Tensor]
+    """Of the update's first part alone, and not in every step."""
 
 
 def _part(
@@ -126,9 +129,13 @@ def _part(
     )
     with low_precision, shared_batch_norm(world):
         outcome = training.method(pictures_BCHW, targets_B, context)
+    norms = {}
+    # What torch compiled goes backward once only, so there nothing is measured.
+    if number == 0 and training.step % training.steps_per_epoch % EVERY == 0 and not recipe.compiled:
+        norms = gradient_norms(outcome.terms, training.optimisers.student_parameters, world)
     training.optimisers.add_gradients(outcome.loss * share)
     accuracy = (outcome.logits_BC.argmax(1) == labels_B).double().mean()
-    return _Part(share, {"train_loss": outcome.loss.detach(), "train_accuracy": accuracy, **outcome.parts})
+    return _Part(share, {"train_loss": outcome.loss.detach(), "train_accuracy": accuracy, **outcome.parts}, norms)
 
 
 def _together(parts: list[_Part]) -> dict[str, Tensor]:

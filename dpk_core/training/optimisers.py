@@ -32,6 +32,11 @@ class Optimisers:
     modules: torch.optim.AdamW | None
     scaler: torch.amp.GradScaler
 
+    @property
+    def student_parameters(self) -> list[nn.Parameter]:
+        """Those of the network being trained."""
+        return _parameters(self.student)
+
     def prepare(self, step: int) -> None:
         """Forgets the gradients and sets the rates of `step`."""
         self.student.zero_grad(set_to_none=True)
@@ -50,7 +55,8 @@ class Optimisers:
         if self.recipe.clip_norm is not None:
             for optimiser in optimisers:
                 self.scaler.unscale_(optimiser)
-            nn.utils.clip_grad_norm_(self.parameters, self.recipe.clip_norm)
+                # Apart: clipped together, the modules' larger gradient would shrink the student's steps.
+                nn.utils.clip_grad_norm_(_parameters(optimiser), self.recipe.clip_norm)
         for optimiser in optimisers:
             self.scaler.step(optimiser)
         self.scaler.update()
@@ -78,20 +84,35 @@ def make_optimisers(method: Method, recipe: Recipe, steps_per_epoch: int) -> Opt
     extras = tuple(method.distillation_parameters())
     adamw = None
     if extras:
-        adamw = torch.optim.AdamW(
-            extras, lr=recipe.module_learning_rate, betas=MODULE_BETAS, weight_decay=MODULE_WEIGHT_DECAY, fused=True
-        )  # fused: a hundred small tensors cost more in calls than in arithmetic
+        rate = recipe.module_learning_rate
+        adamw = _adamw(extras, rate=rate, weight_decay=MODULE_WEIGHT_DECAY, betas=MODULE_BETAS)
     scaler = torch.amp.GradScaler(student[0].device.type, enabled=recipe.precision == "float16")
     return Optimisers(recipe, steps_per_epoch, student + extras, _student_optimiser(student, recipe), adamw, scaler)
 
 
 def _student_optimiser(parameters: tuple[nn.Parameter, ...], recipe: Recipe) -> torch.optim.SGD | torch.optim.AdamW:
     if recipe.optimiser == "adamw":
-        return torch.optim.AdamW(parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True)
+        return _adamw(parameters, rate=recipe.learning_rate, weight_decay=recipe.weight_decay, betas=(0.9, 0.999))
     return torch.optim.SGD(
-        parameters, lr=recipe.learning_rate, momentum=recipe.momentum, nesterov=recipe.momentum > 0,
+        parameters, lr=recipe.learning_rate, momentum=recipe.momentum, nesterov=recipe.nesterov and recipe.momentum > 0,
         weight_decay=recipe.weight_decay,
     )  # fmt: skip
+
+
+def _adamw(
+    parameters: tuple[nn.Parameter, ...], *, rate: float, weight_decay: float, betas: tuple[float, float]
+) -> torch.optim.AdamW:
+    """AdamW that decays matrices and kernels, and leaves out vectors: biases and the scales of norms."""
+    groups = [
+        {"params": [each for each in parameters if each.ndim > 1], "weight_decay": weight_decay},
+        {"params": [each for each in parameters if each.ndim <= 1], "weight_decay": 0.0},
+    ]
+    # fused: a hundred small tensors cost more in calls than in arithmetic
+    return torch.optim.AdamW([group for group in groups if group["params"]], lr=rate, betas=betas, fused=True)
+
+
+def _parameters(optimiser: torch.optim.Optimizer) -> list[nn.Parameter]:
+    return [parameter for group in optimiser.param_groups for parameter in group["params"]]
 
 
 def _set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:

@@ -1,4 +1,4 @@
-"""What the labels of a step become before a method sees them: label smoothing and mixup, both as shares of classes.
+"""What the labels of a step become before a method sees them: label smoothing, mixup and CutMix, as shares of classes.
 
 Methods hand their labels to cross-entropy, which takes class numbers (B) or shares of each class (B x C) alike, so the
 recipe's choice needs no word in any method.
@@ -23,19 +23,34 @@ def make_targets(
 
     Where a world of several ranks mixes, the second half of what comes are the partners of the first, see `own_rows`.
     """
-    if not recipe.label_smoothing and not recipe.mixup:
+    if not (recipe.label_smoothing or recipe.mixup or recipe.cutmix):
         return pictures_BCHW, labels_B
     shares_BC = F.one_hot(labels_B, classes).to(pictures_BCHW.dtype)
-    if recipe.mixup:
-        own = own_share(recipe.mixup, seed, step)
-        # Batches are shuffled, so turning one round pairs its pictures by chance.
-        pictures_BCHW, shares_BC = (_mixed(values, own, world) for values in (pictures_BCHW, shares_BC))
+    if recipe.mixup or recipe.cutmix:
+        pictures_BCHW, partners_BCHW = _with_partners(pictures_BCHW, world)
+        shares_BC, partners_BC = _with_partners(shares_BC, world)
+        if _cuts(recipe, seed, step):
+            pictures_BCHW, own = cut_in(pictures_BCHW, partners_BCHW, recipe.cutmix, seed, step)
+        else:
+            own = own_share(recipe.mixup, seed, step)
+            pictures_BCHW = pictures_BCHW.lerp(partners_BCHW, 1 - own)
+        shares_BC = shares_BC.lerp(partners_BC, 1 - own)
     return pictures_BCHW, shares_BC * (1 - recipe.label_smoothing) + recipe.label_smoothing / classes
 
 
-def _mixed(values_B: Tensor, own: float, world: World) -> Tensor:
-    mine_B, partners_B = (values_B, values_B.flip(0)) if world.size == 1 else values_B.chunk(2)
-    return mine_B.lerp(partners_B, 1 - own)
+def _with_partners(values_B: Tensor, world: World) -> tuple[Tensor, Tensor]:
+    """Batches are shuffled, so turning one round pairs its pictures by chance."""
+    if world.size == 1:
+        return values_B, values_B.flip(0)
+    own_B, partners_B = values_B.chunk(2)
+    return own_B, partners_B
+
+
+def _cuts(recipe: Recipe, seed: int, step: int) -> bool:
+    """Whether the step is CutMix's: each step of a recipe that has both draws one."""
+    if recipe.mixup and recipe.cutmix:
+        return float(np.random.default_rng(derive(seed, "mixup or cutmix", step)).random()) < 0.5
+    return recipe.cutmix > 0
 
 
 def own_share(alpha: float, seed: int, step: int) -> float:
@@ -44,3 +59,21 @@ def own_share(alpha: float, seed: int, step: int) -> float:
     stays its main one."""
     drawn = float(np.random.default_rng(derive(seed, "mixup", step)).beta(alpha, alpha))
     return max(drawn, 1 - drawn)
+
+
+def cut_in(pictures_BCHW: Tensor, partners_BCHW: Tensor, alpha: float, seed: int, step: int) -> tuple[Tensor, float]:
+    """CutMix (Yun et al., 1905.04899): one rectangle of each picture is its partner's, at the same place, and the share
+    of the area that stays the picture's own.
+
+    The rectangle has the picture's aspect ratio and 1 - λ of its area (see `own_share`), less where the edge cuts it.
+    """
+    height, width = pictures_BCHW.shape[-2:]
+    side = (1 - own_share(alpha, seed, step)) ** 0.5
+    middle = np.random.default_rng(derive(seed, "cutmix", step)).random(2)
+    (top, bottom), (left, right) = (
+        (max(round(at * whole - side * whole / 2), 0), min(round(at * whole + side * whole / 2), whole))
+        for at, whole in zip(middle, (height, width), strict=True)
+    )
+    mixed_BCHW = pictures_BCHW.clone()
+    mixed_BCHW[..., top:bottom, left:right] = partners_BCHW[..., top:bottom, left:right]
+    return mixed_BCHW, 1 - (bottom - top) * (right - left) / (height * width)

@@ -78,7 +78,7 @@ class Training:
             "extras": self.method.extras.state_dict(),
             "average": None if self.average is None else self.average.state_dict(),
             "optimisers": self.optimisers.state(),
-            "epoch_steps": self.averages.steps,
+            "epoch_steps": dict(self.averages.steps),
             "epoch_sums": self.averages.sums,
             "last_measured": self.last_measured,
             "last_right": self.last_right,
@@ -95,7 +95,7 @@ class Training:
             self.average.load_state_dict(state["average"])
         self.optimisers.restore(state["optimisers"])
         self.step, self.seconds = state["step"], state["seconds"]
-        self.averages.steps = state["epoch_steps"]
+        self.averages.steps = dict(state["epoch_steps"])
         self.averages.sums = {name: value.to(self.data.device) for name, value in state["epoch_sums"].items()}
         self.last_measured, self.last_right = state["last_measured"], state["last_right"]
         self.fallbacks = dict(state["fallbacks"])

@@ -8,7 +8,6 @@ from types import MappingProxyType
 
 from dpk_core.catalogue.datasets import DatasetCard
 from dpk_core.catalogue.weights import FoundWeights
-from dpk_core.codec import LATER
 from dpk_core.recipes import AS_IS, fine_tuning, recipe
 from dpk_core.selection.knowledge import EIGHTHS
 from dpk_core.selection.outlook import PRACTICAL_MARGIN
@@ -76,9 +75,8 @@ class Plan:
     spending: Spending = Spending()
     data_notes: tuple[str, ...] = ()
     """What people must know of how the data set was read, files left out above all."""
-    version: int = field(default=2, metadata=LATER)
-    """The training version that all of its runs are of: the code's when the plan was made. Plans in which none is
-    stored are of version 2."""
+    version: int
+    """The training version that all of its runs are of: the code's when the plan was made."""
 
     @property
     def epochs(self) -> int:
