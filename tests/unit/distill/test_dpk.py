@@ -13,7 +13,7 @@ from dpk_core.distill.cka import unbiased_cka
 from dpk_core.distill.dpk import Dpk
 from dpk_core.distill.losses import logit_loss
 from dpk_core.distill.method import StepContext, StepOutcome
-from dpk_core.distill.share import find_shares
+from dpk_core.distill.share import find_shares, given_tokens
 from dpk_core.distill.tapped import resize_like
 from dpk_core.dpk_settings import CIFAR_DPK, IMAGENET_DPK, DpkSettings, ShareSettings, StageSettings, TransformerSize
 from dpk_core.errors import InvalidRequest
@@ -110,8 +110,10 @@ def test_cka_is_taken_on_the_stitched_maps_and_drives_the_share() -> None:
     for name, student_BCHW, teacher_BCHW in zip(("second_last", "last"), s.maps, t.maps, strict=True):
         cka = unbiased_cka(student_BCHW, teacher_BCHW)
         assert parts[f"cka.{name}"].item() == pytest.approx(cka.item(), abs=1e-6)
-        share, _ = find_shares(method.settings.share, cka, 0.0, torch.Generator())
-        assert parts[f"share.{name}"].item() == share.item()
+        share, _ = find_shares(method.settings.share, cka[None], 0.0, torch.Generator())
+        tokens = method.stages[name].tokens
+        given = given_tokens(method.settings.share, share, [tokens])
+        assert parts[f"share.{name}"].item() == given.item() / tokens
 
 
 def test_the_share_says_how_many_tokens_the_teacher_gives(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,13 +123,16 @@ def test_the_share_says_how_many_tokens_the_teacher_gives(monkeypatch: pytest.Mo
         stage.register_forward_hook(lambda _, __, done, name=name: given[name].append(done.split.given))
     for cka, tokens in (
         (0.5, {"last": 2, "second_last": 8}),
-        (0.99, {"last": 0, "second_last": 2}),
+        (0.99, {"last": 2, "second_last": 2}),
         (math.nan, {"last": 3, "second_last": 14}),
     ):
         monkeypatch.setattr("dpk_core.distill.dpk.unbiased_cka", lambda *_, cka=cka: torch.tensor(cka).double())
         done = run(method)
         done.loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         assert {name: counts[-1] for name, counts in given.items()} == tokens
+        assert {name: done.parts[f"share.{name}"].item() for name in tokens} == {
+            name: count / method.stages[name].tokens for name, count in tokens.items()
+        }
         assert done.parts["share_fallback.last"].item() == float(math.isnan(cka))
         assert all(part.isfinite() for part in done.parts.values())
 
@@ -152,6 +157,8 @@ def test_a_student_map_is_resized_bilinearly_to_the_teacher_s() -> None:
     resized = resize_like(student, teacher)
     assert resized.shape == (1, 1, 4, 4)
     assert resized[0, 0, 0].tolist() == pytest.approx([0.0, 0.25, 0.75, 1.0])
+    aligned = resize_like(student, teacher, align_corners=True)
+    assert aligned[0, 0, 0].tolist() == pytest.approx([0.0, 1 / 3, 2 / 3, 1.0])
     assert resize_like(student, torch.zeros(1, 7, 2, 2)) is student
 
 
@@ -240,21 +247,24 @@ class TestSettings:
         [
             (ShareSettings(schedule="fixed", value=0.5), 0.5),
             (ShareSettings(schedule="none"), 0.0),
-            (ShareSettings(schedule="exponential", start=0.8, end=0.2), 0.8 * 0.25 ** (11 / 19)),
+            (ShareSettings(schedule="exponential", start=1.0, end=0.25), 0.25 ** (11 / 19)),
             (ShareSettings(schedule="step", start=0.9, end=0.3, levels=2), 0.3),
         ],
     )
     def test_a_share_that_does_not_follow_cka(self, share: ShareSettings, expected: float) -> None:
-        done = run(make(settings=DpkSettings(share=share)))
+        method = make(settings=DpkSettings(share=share))
+        done = run(method)
         for stage in ("last", "second_last"):
-            assert done.parts[f"share.{stage}"].item() == pytest.approx(expected)
+            tokens = method.stages[stage].tokens
+            given = given_tokens(share, torch.tensor([expected]), [tokens]).item()
+            assert done.parts[f"share.{stage}"].item() == given / tokens
             assert done.parts[f"share_fallback.{stage}"].item() == 0
             assert done.parts[f"cka.{stage}"].item() != 0
 
     def test_a_random_share_is_drawn_from_seed_and_step(self) -> None:
         method = make(settings=DpkSettings(share=ShareSettings(schedule="random")))
         shares = [
-            run(method, step=StepContext(seed=seed, step=step)).parts["share.last"].item()
+            run(method, step=StepContext(seed=seed, step=step)).parts["share.second_last"].item()
             for seed, step in ((3, 11), (3, 11), (3, 12), (4, 11))
         ]
         assert shares[0] == shares[1]
@@ -273,7 +283,7 @@ class TestLag:
         """The parts of these steps; each has pictures of its own."""
         seen = []
         for step in steps:
-            pictures = torch.randn(8, 1, 8, 8, generator=torch.Generator().manual_seed(step)) * (1 + step)
+            pictures = torch.randn(8, 1, 16, 16, generator=torch.Generator().manual_seed(step)) * (1 + step)
             done: StepOutcome = method(pictures, torch.arange(8), StepContext(seed=3, step=step))
             seen.append({name: part.item() for name, part in done.parts.items()})
         return seen
@@ -281,7 +291,9 @@ class TestLag:
     def test_each_step_takes_the_share_of_the_step_before(self, monkeypatch: pytest.MonkeyPatch) -> None:
         ckas = iter(2 * [0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8])
         monkeypatch.setattr("dpk_core.distill.dpk.unbiased_cka", lambda *_: torch.tensor(next(ckas)).double())
-        lagged, prompt = (self.follow(make(settings=settings), range(4)) for settings in (self.LAGGED, CIFAR_DPK))
+        lagged, prompt = (
+            self.follow(make(side=16, settings=settings), range(4)) for settings in (self.LAGGED, CIFAR_DPK)
+        )
         for stage in ("last", "second_last"):
             shares = [parts[f"share.{stage}"] for parts in prompt]
             assert len(set(shares)) == 4
@@ -289,16 +301,16 @@ class TestLag:
             assert [p[f"cka.{stage}"] for p in lagged] == [p[f"cka.{stage}"] for p in prompt]
 
     def test_the_memory_is_part_of_a_checkpoint(self) -> None:
-        expected = self.follow(make(settings=self.LAGGED), range(4))
+        expected = self.follow(make(side=16, settings=self.LAGGED), range(4))
         assert expected[1]["share.second_last"] != expected[2]["share.second_last"]
-        stopped, resumed = make(settings=self.LAGGED), make(settings=self.LAGGED)
+        stopped, resumed = make(side=16, settings=self.LAGGED), make(side=16, settings=self.LAGGED)
         first = self.follow(stopped, range(2))
         self.follow(resumed, range(1))  # a memory of its own, which loading must replace
         resumed.load_state_dict(stopped.state_dict())
         assert first + self.follow(resumed, range(2, 4)) == expected
 
     def test_an_undefined_cka_falls_back_a_step_later(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        method = make(settings=self.LAGGED)
+        method = make(side=16, settings=self.LAGGED)
         ckas = iter([0.5, 0.5, math.nan, math.nan, 0.5, 0.5])
         monkeypatch.setattr("dpk_core.distill.dpk.unbiased_cka", lambda *_: torch.tensor(next(ckas)).double())
         fallbacks = [parts["share_fallback.last"] for parts in self.follow(method, range(3))]

@@ -115,7 +115,20 @@ def test_position_tables_are_fixed_and_not_part_of_a_checkpoint(stage: PriorStag
     assert all(not torch.equal(a, b) for a, b in pairwise(stage.decoder_positions_NE))
 
 
+def test_embeddings_and_the_way_to_the_decoder_keep_torch_s_initialisation() -> None:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        stage = PriorStage(64, 64, (4, 4), replace(SMALL, encoder_width=64, decoder_width=64))
+    linears = (stage.student_embedding.linear, stage.teacher_embedding.linear, stage.to_decoder)
+    for linear in linears:  # uniform up to 1/sqrt(inputs); xavier would go up to sqrt(6 / 128)
+        assert linear.weight.std().item() == pytest.approx((64 * 3) ** -0.5, rel=0.05)
+    assert stage.student_embedding.linear.bias.any()
+    assert stage.to_map.weight.std().item() == pytest.approx((2 / 128) ** 0.5, rel=0.05)
+    assert not stage.to_map.bias.any()
+
+
 def test_both_sides_tokens_carry_their_positions(stage: PriorStage) -> None:
     student, teacher = torch.zeros(2, 3, 4, 4), torch.zeros(2, 5, 4, 4)
-    for tokens_BND in stage.embed(student, teacher):
-        torch.testing.assert_close(tokens_BND, position_table(16, 8).expand(2, -1, -1))
+    embeddings = (stage.student_embedding, stage.teacher_embedding)
+    for tokens_BND, embedding in zip(stage.embed(student, teacher), embeddings, strict=True):
+        torch.testing.assert_close(tokens_BND, (position_table(16, 8) + embedding.linear.bias).expand(2, -1, -1))

@@ -40,6 +40,20 @@ def test_the_last_two_maps_of_cifar_pictures(name: str, second_last: int, last: 
     assert [tap.side(32) for tap in model_card(f"cifar/{name}", "student").taps[-2:]] == [second_last, last]
 
 
+@pytest.mark.parametrize("member", ["wrn_16_2", "wrn_40_1", "wrn_40_2"])
+def test_wide_networks_are_tapped_behind_the_norm_that_follows_a_stage(member: str) -> None:
+    model = build_model(f"cifar/{member}", classes=10, channels=3, seed=0)
+    taps = model_card(f"cifar/{member}", "student").taps
+    assert [tap.module for tap in taps] == ["stages.1.0.norm1", "stages.2.0.norm1", "norm"]
+    pictures = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad(), FeatureTaps(model, ["stages.0", "stages.1", "stages.2"]) as sums:
+        model(pictures)
+    with torch.no_grad(), FeatureTaps(model, taps) as tapped:
+        model(pictures)
+    for tap, sum_BCHW, map_BCHW in zip(taps, sums.maps, tapped.maps, strict=True):
+        assert torch.equal(map_BCHW, model.get_submodule(tap.module)(sum_BCHW))
+
+
 def test_two_models_with_maps_have_common_taps() -> None:
     common_taps(model_card("cifar/resnet8w4", "student"), model_card("timm/resnet18", "teachers[0]"), 64, "teachers[0]")
 

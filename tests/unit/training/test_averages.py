@@ -16,11 +16,18 @@ def test_means_over_steps() -> None:
     assert averages.means() == {"loss": 1.5, "share": 0.375}
 
 
+def test_a_value_that_is_not_there_in_every_step_is_averaged_over_those_that_had_it() -> None:
+    averages = Averages()
+    averages.add({"loss": torch.tensor(1.0), "gradient.class": torch.tensor(4.0)})
+    averages.add({"loss": torch.tensor(2.0)})
+    assert averages.means() == {"loss": 1.5, "gradient.class": 4.0}
+
+
 def test_reset() -> None:
     averages = Averages()
     averages.add({"loss": torch.tensor(1.0)})
     averages.reset()
-    assert (averages.steps, averages.means()) == (0, {})
+    assert (averages.steps, averages.means()) == ({}, {})
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

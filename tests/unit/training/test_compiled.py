@@ -42,7 +42,9 @@ def test_two_steps_are_those_without(method: MethodName) -> None:
     """With logits alone, and with maps tapped inside the compiled network."""
     eager = trained(method, compiled=False)
     compiled = trained(method, compiled=True)
-    assert compiled.averages.means() == pytest.approx(eager.averages.means(), rel=1e-4)
+    measured = eager.averages.means()
+    expected = {name: value for name, value in measured.items() if not name.startswith("gradient.")}
+    assert compiled.averages.means() == pytest.approx(expected, rel=1e-4)
     for one, other in zip(compiled.model.parameters(), eager.model.parameters(), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
     assert compiled.model.state_dict().keys() == eager.model.state_dict().keys()

@@ -57,9 +57,9 @@ class TestMeasurements:
         assert len(watcher.epochs) == 2
         expected = {"train_loss", "train_accuracy", "loss_class", "validation_accuracy", "validation_loss"}
         if method != "none":
-            expected |= {"loss_logits"}
+            expected |= {"loss_logits", "gradient.class", "gradient.logits"}
         if method == "dpk":
-            expected |= {"loss_features"}
+            expected |= {"loss_features", "gradient.features"}
             expected |= {
                 f"{part}.{stage}" for part in ("share", "cka", "share_fallback") for stage in ("last", "second_last")
             }

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from dpk_core.distill.method import StepContext
+from dpk_core.recipes import IMAGENET
 from dpk_core.spec import Recipe
 from dpk_core.training.loop import train
 from dpk_core.training.training import Training
@@ -40,6 +41,35 @@ class TestAdamW:
         assert isinstance(training.optimisers.student, torch.optim.AdamW)
         assert isinstance(training.optimisers.modules, torch.optim.AdamW)
         assert training.optimisers.modules.defaults["betas"] == (0.9, 0.95)
+
+    def test_it_decays_neither_biases_nor_norms(self) -> None:
+        training = start(spec("dpk", recipe=replace(RECIPE, optimiser="adamw")))
+        for optimiser in (training.optimisers.student, training.optimisers.modules):
+            assert optimiser is not None
+            decayed, spared = optimiser.param_groups
+            assert decayed["weight_decay"] > 0
+            assert spared["weight_decay"] == 0
+            assert {parameter.ndim > 1 for parameter in decayed["params"]} == {True}
+            assert {parameter.ndim > 1 for parameter in spared["params"]} == {False}
+
+
+class TestSgd:
+    @pytest.mark.parametrize("nesterov", [True, False])
+    def test_nesterov_is_a_choice(self, nesterov: bool) -> None:
+        training = start(spec(recipe=replace(RECIPE, nesterov=nesterov)))
+        assert training.optimisers.student.defaults["nesterov"] is nesterov
+
+    def test_the_recipe_for_imagenet_has_none(self) -> None:
+        assert not IMAGENET.nesterov
+
+
+class TestClipping:
+    def test_student_and_modules_are_clipped_apart(self) -> None:
+        training = start(spec("dpk", recipe=replace(RECIPE, clip_norm=0.01)))
+        train(training, 1, Watcher(stop_at=1))
+        for modules in (training.model, training.method.extras):
+            gradients = [parameter.grad for parameter in modules.parameters() if parameter.grad is not None]
+            assert nn.utils.get_total_norm(gradients).item() == pytest.approx(0.01, rel=1e-3)
 
 
 class TestAccumulation:

@@ -1,4 +1,4 @@
-"""Label smoothing and mixup, by hand and under every method."""
+"""Label smoothing, mixup and CutMix, by hand and under every method."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from dpk_core.distill.method import class_numbers
 from dpk_core.spec import MethodName, TaughtMethodName
 from dpk_core.training.loop import train
-from dpk_core.training.targets import make_targets, own_share
+from dpk_core.training.targets import cut_in, make_targets, own_share
 from tests.unit.training.tiny import RECIPE, Watcher, spec, start
 
 PICTURES, LABELS = torch.randn(5, 1, 4, 4, generator=torch.Generator().manual_seed(0)), torch.tensor([0, 1, 2, 1, 0])
@@ -58,6 +58,31 @@ class TestMixup:
         assert len(set(drawn)) > 150
         # With small α most pictures stay nearly themselves: E max(λ, 1 - λ) of Beta(.2, .2) is .9.
         assert sum(drawn) / 200 == pytest.approx(0.9, abs=0.03)
+
+
+class TestCutMix:
+    def test_a_rectangle_is_the_partner_s_and_labels_follow_its_area(self) -> None:
+        large = torch.zeros(5, 1, 16, 16) + torch.arange(5.0)[:, None, None, None]
+        pictures, own = cut_in(large, large.flip(0), 1.0, 7, 0)
+        pasted = pictures[0, 0] == 4
+        assert pasted.sum().item() == round((1 - own) * 256)
+        rows, columns = pasted.any(1), pasted.any(0)
+        assert torch.equal(pasted, rows[:, None] & columns)
+        assert (pictures[0, 0][~pasted] == 0).all()
+        assert 0.5 <= own < 1
+
+    def test_labels_are_shared_by_the_area_that_was_cut(self) -> None:
+        pictures, shares = made(cutmix=1.0)
+        _, own = cut_in(PICTURES, PICTURES.flip(0), 1.0, 7, 0)
+        expected = own * F.one_hot(LABELS, 3) + (1 - own) * F.one_hot(LABELS.flip(0), 3)
+        torch.testing.assert_close(shares, expected)
+        assert not torch.equal(pictures, PICTURES)
+
+    def test_beside_mixup_each_step_takes_one_of_the_two(self) -> None:
+        cut = [torch.equal(made(step, mixup=0.5, cutmix=1.0)[0], made(step, cutmix=1.0)[0]) for step in range(40)]
+        mixed = [torch.equal(made(step, mixup=0.5, cutmix=1.0)[0], made(step, mixup=0.5)[0]) for step in range(40)]
+        assert all(one != other for one, other in zip(cut, mixed, strict=True))
+        assert 10 < sum(cut) < 30
 
 
 @pytest.mark.parametrize("method", ["none", *get_args(TaughtMethodName)])
