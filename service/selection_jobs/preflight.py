@@ -11,14 +11,15 @@ from dpk_core.catalogue.fitting import check_pictures
 from dpk_core.catalogue.models import ModelCard, common_taps, model_card, takes_pictures
 from dpk_core.catalogue.parameters import weights_card
 from dpk_core.catalogue.weights import RANDOM, FoundWeights, find_weights
+from dpk_core.codec import WrongValue
 from dpk_core.errors import DataFault, InvalidRequest
 from dpk_core.nearest import nearest
 from dpk_core.recipes import RECIPES
-from dpk_core.spec import LEAST_BATCH, LEAST_NORMALISED, LOGIT_METHODS
+from dpk_core.spec import DPK_METHODS, LEAST_BATCH, LEAST_NORMALISED, LOGIT_METHODS
 from service.problems import Rejected, field_error
 from service.schemas import FieldError
 from service.selection_jobs.choices import ModelChoice, TeacherChoice
-from service.selection_jobs.plan import Plan, make_plan
+from service.selection_jobs.plan import Plan, make_plan, method_of, student_recipe_of
 from service.selection_jobs.schemas import SelectionJobRequest
 
 MOST_PICTURE_PASSES = 10**10
@@ -45,6 +46,8 @@ class _Findings:
                 self.errors.append(wrong)
         except DataFault as error:
             self.errors.append(FieldError(field="dataset", message=str(error)))
+        except WrongValue as error:
+            self.errors.append(FieldError(field=error.place, message=f"{error.message}."))
         return None
 
 
@@ -82,10 +85,16 @@ def check(request: SelectionJobRequest, data_root: Path | None, weights_root: Pa
             errors.extend(_preparation(choice, found.get(choice.label), data, field))
     errors.extend(_duplicates(request))
     errors.extend(_unknown_recipe(request))
+    errors.extend(_said_twice(request))
+    errors.extend(_no_settings(request))
     if data is not None:
         errors.extend(_classes(request, data))
-        if request.recipe is None or request.recipe in RECIPES:
-            errors.extend(_budget(request, make_plan(request, data, found)))
+        card = data
+        if request.recipe is None or request.recipe.name is None or request.recipe.name in RECIPES:
+            method = findings.ask(lambda: method_of(request, card))
+            recipe = findings.ask(lambda: student_recipe_of(request, card))
+            if method is not None and recipe is not None:
+                errors.extend(_budget(request, make_plan(request, data, found)))
     if errors:
         raise Rejected.because(errors)
     assert data is not None
@@ -93,7 +102,7 @@ def check(request: SelectionJobRequest, data_root: Path | None, weights_root: Pa
 
 
 def _taps(request: SelectionJobRequest, student: ModelCard, teacher: ModelCard, data: DatasetCard, field: str) -> None:
-    if request.method in LOGIT_METHODS:
+    if request.method.name in LOGIT_METHODS:
         takes_pictures(student, data.side, "student")
         takes_pictures(teacher, data.side, field)
     else:
@@ -132,9 +141,29 @@ def _duplicates(request: SelectionJobRequest) -> Iterator[FieldError]:
 
 
 def _unknown_recipe(request: SelectionJobRequest) -> Iterator[FieldError]:
-    if request.recipe is not None and request.recipe not in RECIPES:
-        message = f"There is no recipe {request.recipe!r}; there are {', '.join(RECIPES)}."
-        yield FieldError(field="recipe", message=message, nearest=nearest(request.recipe, RECIPES))
+    name = None if request.recipe is None else request.recipe.name
+    if request.recipe is not None and name is not None and name not in RECIPES:
+        message = f"There is no recipe {name!r}; there are {', '.join(RECIPES)}."
+        field = "recipe.name" if request.recipe.settings else "recipe"
+        yield FieldError(field=field, message=message, nearest=nearest(name, RECIPES))
+
+
+def _said_twice(request: SelectionJobRequest) -> Iterator[FieldError]:
+    """What recipe and budget can both say, where they do not agree."""
+    for name in ("epochs", "batch_size"):
+        told, also = getattr(request.budget, name), request.recipe and getattr(request.recipe, name)
+        if told is not None and also is not None and told != also:
+            message = f"recipe.{name} says {also} and this says {told}; leave one of them out."
+            yield FieldError(field=f"budget.{name}", message=message, nearest=str(also))
+
+
+def _no_settings(request: SelectionJobRequest) -> Iterator[FieldError]:
+    """Settings of DPK for another method."""
+    method = request.method
+    if method.name not in DPK_METHODS:
+        given = [*(["profile"] if method.profile != "probe" else []), *method.settings]
+        message = f"The method {method.name} has no settings; leave this out, or take dpk."
+        yield from (FieldError(field=f"method.{name}", message=message) for name in given)
 
 
 def _classes(request: SelectionJobRequest, data: DatasetCard) -> Iterator[FieldError]:
@@ -147,7 +176,7 @@ def _budget(request: SelectionJobRequest, plan: Plan) -> Iterator[FieldError]:
     batch, pictures = plan.student_recipe.batch_size, plan.train_pictures
     if batch > pictures:
         message = f"A batch of {batch} is larger than the {pictures} training pictures of {plan.dataset}."
-        yield FieldError(field="budget.batch_size", message=message, nearest=str(pictures))
+        yield FieldError(field=_place(request, "batch_size"), message=message, nearest=str(pictures))
     else:
         yield from _least_batch(request, plan)
     yield from _rungs(plan)
@@ -163,21 +192,35 @@ def _budget(request: SelectionJobRequest, plan: Plan) -> Iterator[FieldError]:
             f"This asks for up to {passes:.1e} picture passes; at most {MOST_PICTURE_PASSES:.0e} are allowed. "
             "Take fewer epochs, seeds or teachers."
         )
-        yield FieldError(field="budget.epochs", message=message)
+        yield FieldError(field=_place(request, "epochs"), message=message)
 
 
 def _least_batch(request: SelectionJobRequest, plan: Plan) -> Iterator[FieldError]:
-    batch = plan.student_recipe.batch_size
-    least, reason = LEAST_BATCH.get(request.method, (1, ""))
-    if batch < least:
-        message = f"The method {request.method} needs at least {least} pictures in a batch: {reason}."
-        yield FieldError(field="budget.batch_size", message=message, nearest=str(least))
-    elif batch < LEAST_NORMALISED and (model := _normalised(plan)) is not None:
+    """A batch, or each part of an accumulated one, has the pictures that the method and the networks need."""
+    batch, parts = plan.student_recipe.batch_size, plan.student_recipe.accumulation
+    asked = request.recipe is not None and "accumulation" in request.recipe.settings and parts > 1
+    where = f"each of {parts} parts of a batch of {batch}" if asked else "a batch"
+
+    def refusal(message: str, least: int) -> FieldError:
+        if asked and batch >= least:
+            return FieldError(field="recipe.accumulation", message=message, nearest=str(batch // least))
+        return FieldError(field=_place(request, "batch_size"), message=message, nearest=str(least))
+
+    least, reason = LEAST_BATCH.get(request.method.name, (1, ""))
+    if batch // parts < least:
+        yield refusal(f"The method {request.method.name} needs at least {least} pictures in {where}: {reason}.", least)
+    elif batch // parts < LEAST_NORMALISED and (model := _normalised(plan)) is not None:
         message = (
-            f"{model} has batch normalisation, which takes its statistics from the pictures of a batch and needs at "
+            f"{model} has batch normalisation, which takes its statistics from the pictures of {where} and needs at "
             f"least {LEAST_NORMALISED} of them."
         )
-        yield FieldError(field="budget.batch_size", message=message, nearest=str(LEAST_NORMALISED))
+        yield refusal(message, LEAST_NORMALISED)
+
+
+def _place(request: SelectionJobRequest, name: str) -> str:
+    """Where the request says it, or would."""
+    by_recipe = request.recipe is not None and getattr(request.recipe, name) is not None
+    return f"{'recipe' if by_recipe else 'budget'}.{name}"
 
 
 def _normalised(plan: Plan) -> str | None:
