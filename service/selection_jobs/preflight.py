@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, get_args
 
 from dpk_core.catalogue.datasets import DatasetCard, dataset_card
 from dpk_core.catalogue.fitting import check_pictures
@@ -12,6 +12,7 @@ from dpk_core.catalogue.models import ModelCard, common_taps, model_card, takes_
 from dpk_core.catalogue.parameters import weights_card
 from dpk_core.catalogue.weights import RANDOM, FoundWeights, find_weights
 from dpk_core.codec import WrongValue
+from dpk_core.dpk_settings import DpkSettings, StageName
 from dpk_core.errors import DataFault, InvalidRequest
 from dpk_core.nearest import nearest
 from dpk_core.recipes import RECIPES
@@ -27,6 +28,11 @@ MOST_PICTURE_PASSES = 10**10
 
 LEAST_RUNS = 2
 """Trainings begun that can say anything: two arms up to the first rung."""
+
+STAGES: tuple[StageName, ...] = get_args(StageName)
+"""From the deepest map upwards."""
+LEAST_SIDE = 2
+"""Of a map that can be stitched."""
 
 T = TypeVar("T")
 
@@ -76,9 +82,12 @@ def check(request: SelectionJobRequest, data_root: Path | None, weights_root: Pa
         return card
 
     student = look_up(request.student, "student")
+    teachers: list[ModelCard] = []
     for index, choice in enumerate(request.teachers):
         field = f"teachers[{index}]"
         teacher = look_up(choice, field)
+        if teacher is not None:
+            teachers.append(teacher)
         if student is not None and teacher is not None and data is not None:
             findings.ask(lambda: _taps(request, student, teacher, data, field))  # noqa: B023 - called at once
         if data is not None:
@@ -93,6 +102,8 @@ def check(request: SelectionJobRequest, data_root: Path | None, weights_root: Pa
         if request.recipe is None or request.recipe.name is None or request.recipe.name in RECIPES:
             method = findings.ask(lambda: method_of(request, card))
             recipe = findings.ask(lambda: student_recipe_of(request, card))
+            if method is not None and method.dpk is not None and student is not None:
+                errors.extend(_stages(method.dpk, student, teachers, data))
             if method is not None and recipe is not None:
                 errors.extend(_budget(request, make_plan(request, data, found)))
     if errors:
@@ -107,6 +118,29 @@ def _taps(request: SelectionJobRequest, student: ModelCard, teacher: ModelCard, 
         takes_pictures(teacher, data.side, field)
     else:
         common_taps(student, teacher, data.side, field)
+
+
+def _stages(
+    settings: DpkSettings, student: ModelCard, teachers: Sequence[ModelCard], data: DatasetCard
+) -> Iterator[FieldError]:
+    """Stages beyond the two of every model that some pair does not have, and patches that do not tile a map."""
+    for index, stage in enumerate(settings.stages):
+        depth, place = STAGES.index(stage.name), f"method.stages[{index}]"
+        for card in (student, *teachers):
+            maps = [tap.side(data.side) for tap in card.taps if tap.side(data.side) >= LEAST_SIDE]
+            if depth >= max(len(maps), 2):
+                message = f"There is no stage {stage.name}: {card.name} has {len(maps)} feature maps to tap."
+                yield FieldError(field=f"{place}.name", message=message, nearest=STAGES[max(len(maps) - 1, 0)])
+                break
+            side = maps[-1 - depth] if card is not student and depth < len(maps) else 0
+            if stage.patch is not None and side % stage.patch:
+                message = (
+                    f"Patches of {stage.patch}x{stage.patch} do not tile the {side}x{side} map of {card.name} at stage "
+                    f"{stage.name}."
+                )
+                fits = max(patch for patch in range(1, side + 1) if side % patch == 0 and patch <= stage.patch)
+                yield FieldError(field=f"{place}.patch", message=message, nearest=str(fits))
+                break
 
 
 def _preparation(

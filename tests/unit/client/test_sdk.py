@@ -215,7 +215,7 @@ class TestVersions:
     def test_requests_still_refuse_them(self) -> None:
         with (
             _client(_never) as client,
-            pytest.raises(InputFault, match=r"^sedes: There is no such field\.$"),
+            pytest.raises(InputFault, match=r"^sedes: There is no such field\. Nearest valid choice: seeds\.$"),
         ):
             client.submit({"student": "a/b", "dataset": "digits", "teachers": ["a/c"], "sedes": 3})
 
