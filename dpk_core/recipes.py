@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from dpk_core.codec import Json, WrongValue, from_json, merged, to_json
-from dpk_core.dpk_settings import CIFAR_DPK, IMAGENET_DPK, DpkSettings
+from dpk_core.dpk_settings import CIFAR_DPK, IMAGENET_DPK, DpkSettings, KdSettings
 from dpk_core.spec import LEAST_BATCH, Recipe
 
 CIFAR100 = Recipe(
@@ -120,6 +120,14 @@ def chosen_dpk(name: str, settings: Mapping[str, Json]) -> DpkSettings:
     """The settings of DPK that belong to the recipe `name`, with `settings` in place of some. Raises WrongValue at
     `method.<setting>`."""
     return from_json(DpkSettings, merged(to_json(DPK_DEFAULTS[name]), settings), "method")
+
+
+def chosen_kd(settings: Mapping[str, Json]) -> KdSettings:
+    """The literature's settings of KD, the same under every recipe, with `settings` in place of some.
+
+    Raises WrongValue at `method.<setting>`.
+    """
+    return from_json(KdSettings, dict(settings), "method")
 
 
 def _scaled(milestones: tuple[int, ...], epochs: int, of: int) -> tuple[int, ...]:

@@ -27,13 +27,9 @@ def method_label(method: MethodChoice) -> str:
 
 def method_line(setup: Setup) -> str:
     """Name and profile, and which settings differ from the recipe's defaults."""
-    name, profile = setup.method_settings["name"], setup.method_settings["profile"]
-    if setup.method_settings["dpk"] is None:
-        return str(name)
-    changes = _listed(setup.method_changes)
-    return f"{name}, {profile} profile; " + (
-        f"not as recipe {setup.recipe} has it: {changes}" if changes else f"settings of recipe {setup.recipe}"
-    )
+    method, changes = setup.method_settings, _listed(setup.method_changes)
+    name = f"{method['name']}, {method['profile']} profile" if method["dpk"] is not None else str(method["name"])
+    return f"{name}; not by default: {changes}" if changes else name
 
 
 def recipe_line(setup: Setup) -> str:

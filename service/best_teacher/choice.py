@@ -50,7 +50,7 @@ def _protocol(plan: Mapping[str, Any], answer: Mapping[str, Any]) -> list[str]:
         found.append(f"batches of {recipe['batch_size']} instead of {other['batch_size']}")
     if plan["method"] != answer["method"]:
         changed = differences_of(from_json(MethodSpec, plan["method"]), from_json(MethodSpec, answer["method"]))
-        found.append(f"other settings of the method ({', '.join(name.removeprefix('dpk.') for name in changed)})")
+        found.append(f"other settings of the method ({', '.join(name.partition('.')[2] or name for name in changed)})")
     if plan.get("student_start") != answer.get("student_start"):
         found.append("other weights of the student")
     if plan.get("version") != answer.get("version"):

@@ -9,6 +9,7 @@ from typing import Any
 
 from dpk_core.catalogue.weights import word_for
 from dpk_core.codec import differences, to_json
+from dpk_core.dpk_settings import KdSettings
 from dpk_core.recipes import DPK_DEFAULTS, RECIPES, recipe
 from dpk_core.selection.knowledge import Arm, Knowledge
 from dpk_core.selection.outlook import outlook
@@ -107,6 +108,8 @@ def _setup(plan: Plan) -> schemas.Setup:
 
 def _method_changes(plan: Plan) -> dict[str, Any]:
     defaults = DPK_DEFAULTS.get(plan.student_recipe.name)
+    if plan.method.kd is not None:
+        return differences(plan.method.kd, KdSettings())
     return {} if plan.method.dpk is None or defaults is None else differences(plan.method.dpk, defaults)
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from dpk_core.catalogue.datasets import DatasetCard
 from dpk_core.catalogue.weights import FoundWeights
-from dpk_core.recipes import AS_IS, RECIPES, batch_factor, chosen_dpk, chosen_recipe, fine_tuning
+from dpk_core.recipes import AS_IS, RECIPES, batch_factor, chosen_dpk, chosen_kd, chosen_recipe, fine_tuning
 from dpk_core.selection.knowledge import EIGHTHS
 from dpk_core.selection.outlook import PRACTICAL_MARGIN
 from dpk_core.spec import (
@@ -181,11 +181,13 @@ def recipe_name(request: SelectionJobRequest, data: DatasetCard) -> str:
 
 
 def method_of(request: SelectionJobRequest, data: DatasetCard) -> MethodSpec:
-    """The method with every setting, those of DPK from the recipe where the request names none.
+    """The method with every setting; those of DPK that the request does not name come from the recipe.
 
     Raises WrongValue at `method.<setting>`.
     """
     method = request.method
+    if method.name == "kd":
+        return MethodSpec(name="kd", kd=chosen_kd(method.settings))
     if method.name not in DPK_METHODS:
         return MethodSpec(name=method.name)
     settings = chosen_dpk(recipe_name(request, data), method.settings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import TypeVar, get_args
 
@@ -12,7 +13,7 @@ from dpk_core.catalogue.models import ModelCard, common_taps, model_card, takes_
 from dpk_core.catalogue.parameters import weights_card
 from dpk_core.catalogue.weights import RANDOM, FoundWeights, find_weights
 from dpk_core.codec import WrongValue
-from dpk_core.dpk_settings import DpkSettings, StageName
+from dpk_core.dpk_settings import DpkSettings, KdSettings, StageName
 from dpk_core.errors import DataFault, InvalidRequest
 from dpk_core.nearest import nearest
 from dpk_core.recipes import RECIPES
@@ -95,12 +96,12 @@ def check(request: SelectionJobRequest, data_root: Path | None, weights_root: Pa
     errors.extend(_duplicates(request))
     errors.extend(_unknown_recipe(request))
     errors.extend(_said_twice(request))
-    errors.extend(_no_settings(request))
+    errors.extend(mismatched := list(_no_settings(request)))
     if data is not None:
         errors.extend(_classes(request, data))
         card = data
         if request.recipe is None or request.recipe.name is None or request.recipe.name in RECIPES:
-            method = findings.ask(lambda: method_of(request, card))
+            method = None if mismatched else findings.ask(lambda: method_of(request, card))
             recipe = findings.ask(lambda: student_recipe_of(request, card))
             if method is not None and method.dpk is not None and student is not None:
                 errors.extend(_stages(method.dpk, student, teachers, data))
@@ -192,12 +193,16 @@ def _said_twice(request: SelectionJobRequest) -> Iterator[FieldError]:
 
 
 def _no_settings(request: SelectionJobRequest) -> Iterator[FieldError]:
-    """Settings of DPK for another method."""
+    """Settings that the method does not have."""
     method = request.method
-    if method.name not in DPK_METHODS:
-        given = [*(["profile"] if method.profile != "probe" else []), *method.settings]
-        message = f"The method {method.name} has no settings; leave this out, or take dpk."
-        yield from (FieldError(field=f"method.{name}", message=message) for name in given)
+    if method.name in DPK_METHODS:
+        return
+    own = [field.name for field in fields(KdSettings)] if method.name == "kd" else []
+    has = f"only the settings {', '.join(own)}" if own else "no settings"
+    for name in [*(["profile"] if method.profile != "probe" else []), *method.settings]:
+        if name not in own:
+            message = f"The method {method.name} has {has}; leave this out, or take dpk."
+            yield FieldError(field=f"method.{name}", message=message)
 
 
 def _classes(request: SelectionJobRequest, data: DatasetCard) -> Iterator[FieldError]:

@@ -334,7 +334,9 @@ class Setup(Wire):
     """What the request came to when every default was filled in: all it takes to repeat the job."""
 
     student_weights: StartingWeights
-    method_settings: dict[str, Any] = Field(description="The method with every setting; `dpk` None: it has none.")
+    method_settings: dict[str, Any] = Field(
+        description="The method with every setting, those of DPK or of KD as an object."
+    )
     method_changes: dict[str, Any] = Field(
         description="By dotted name, the settings of the method that differ from the recipe's defaults."
     )

@@ -18,7 +18,7 @@ from typing import Annotated, Any, TypeVar, Union, cast
 from pydantic import BaseModel, BeforeValidator, Field, PlainSerializer, TypeAdapter, create_model
 from pydantic_core import PydanticCustomError
 
-from dpk_core.dpk_settings import DpkSettings
+from dpk_core.dpk_settings import DpkSettings, KdSettings
 from dpk_core.spec import ProfileName, Recipe, TaughtMethodName
 from service.schemas import WireRequest
 
@@ -29,11 +29,12 @@ Chosen = TypeVar("Chosen", bound=WireRequest)
 _Whole = Annotated[int, Field(ge=-(2**31), lt=2**31)]
 
 
-def _with_settings_of(kind: type) -> Callable[[type[Chosen]], type[Chosen]]:
-    """Adds the fields of a settings dataclass, save those that the class has already. Each may be left out."""
+def _with_settings_of(*kinds: type) -> Callable[[type[Chosen]], type[Chosen]]:
+    """Adds the fields of settings dataclasses, save those that the class has already. Each may be left out."""
 
     def added(to: type[Chosen]) -> type[Chosen]:
-        fields = {name: field for name, field in _fields(kind, partial=True).items() if name not in to.model_fields}
+        all_fields = {name: field for kind in kinds for name, field in _fields(kind, partial=True).items()}
+        fields = {name: field for name, field in all_fields.items() if name not in to.model_fields}
         return create_model(to.__name__, __base__=to, __module__=to.__module__, __doc__=to.__doc__, **fields)
 
     return added
@@ -83,10 +84,10 @@ class _Choice(WireRequest):
         return self.model_dump(mode="json", exclude_unset=True, exclude={"name", "profile"})
 
 
-@_with_settings_of(DpkSettings)
+@_with_settings_of(DpkSettings, KdSettings)
 class MethodChoice(_Choice):
-    """How the student learns from a teacher. The settings are for `dpk` and its control arms; what is left out, inside
-    of objects too, is what belongs to the recipe. Lists are taken whole."""
+    """How the student learns from a teacher. The settings are for `dpk` and its control arms, the weights and the
+    temperature for `kd` too. What is left out, inside of objects too, belongs to the recipe; lists are taken whole."""
 
     name: TaughtMethodName = "dpk"
     profile: ProfileName = Field(default="probe", description="Sizes of DPK's modules.")

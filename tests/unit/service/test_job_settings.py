@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from pydantic import BaseModel
 
 from dpk_core.codec import from_json
-from dpk_core.dpk_settings import CIFAR_DPK, IMAGENET_DPK, DpkSettings, StageSettings
+from dpk_core.dpk_settings import CIFAR_DPK, IMAGENET_DPK, DpkSettings, KdSettings, StageSettings
 from dpk_core.recipes import RECIPES, recipe
 from dpk_core.spec import MethodSpec, Recipe, RunSpec, TrainingSpec
 from migrations.commands import upgrade
@@ -85,6 +85,11 @@ class TestStored:
         assert student.method == MethodSpec(name="dpk", dpk=CIFAR_DPK)
         assert client.get(f"/selection-jobs/{job_id}").json()["request"]["method"] == "dpk"
 
+    def test_kd_with_settings(self, client: TestClient) -> None:
+        _, student = stored(posted(client, method={"name": "kd", "temperature": 1}))
+        assert student.method == MethodSpec(name="kd", kd=replace(KdSettings(), temperature=1.0))
+        assert stored(posted(client, method="kd"))[1].method == MethodSpec(name="kd", kd=KdSettings())
+
     def test_recipe_imagenet_brings_its_settings_of_dpk(self, client: TestClient) -> None:
         budget = {**REQUEST["budget"], "batch_size": 128}
         teacher, student = stored(posted(client, recipe="imagenet", budget=budget))
@@ -129,6 +134,7 @@ class TestStored:
 
 def test_every_field_of_the_dataclasses_can_be_asked_for() -> None:
     _same_fields(MethodChoice, DpkSettings, beside={"name", "profile"})
+    assert {field.name for field in dataclasses.fields(KdSettings)} <= set(MethodChoice.model_fields)
     _same_fields(RecipeChoice, Recipe)
 
 
@@ -148,8 +154,11 @@ class TestRefused:
             ({"method": {"share": {"schedule": "fixed", "lag": True}}}, "method.share.lag", "follows CKA", None),
             ({"method": {"temperature": 0}}, "method.temperature", "above 0", None),
             ({"method": {"feature_weigth": 1}}, "method.feature_weigth", "no such field", "feature_weight"),
-            ({"method": {"name": "kd", "feature_weight": 1}}, "method.feature_weight", "kd has no settings", None),
-            ({"method": {"name": "kd", "profile": "paper"}}, "method.profile", "kd has no settings", None),
+            ({"method": {"name": "kd", "feature_weight": 1}}, "method.feature_weight",
+             "kd has only the settings class_weight, logit_weight, temperature", None),
+            ({"method": {"name": "kd", "profile": "paper"}}, "method.profile", "take dpk", None),
+            ({"method": {"name": "crd", "temperature": 2}}, "method.temperature", "crd has no settings", None),
+            ({"method": {"name": "kd", "temperature": 0}}, "method.temperature", "above 0, not 0.0", None),
             ({"method": {"stages": [{"name": "fourth_last", "weight": 1}]}}, "method.stages[0].name",
              "no stage fourth_last: cifar/resnet8w4 has 3 feature maps", "third_last"),
             ({"method": {"stages": [{"name": "second_last", "weight": 1, "patch": 3}]}}, "method.stages[0].patch",
@@ -199,7 +208,7 @@ class TestShown:
         job_id = posted(client, method={"feature_weight": 3.0}, recipe={"precision": "bfloat16", "learning_rate": 0.1})
         text = " ".join(client.get(path.format(job_id)).text.split())
         assert "8 x 8 px, 1 channel; 898 for training" in text
-        assert "dpk, probe profile; not as recipe digits has it: feature_weight 3" in text
+        assert "dpk, probe profile; not by default: feature_weight 3<" in text
         assert "digits: SGD, learning rate 0.1, batches of 64, random shifts, bfloat16." in text
         assert "Changed: learning_rate 0.1, precision bfloat16." in text
         assert "DPK (feature_weight 3) ·" in text
