@@ -8,8 +8,10 @@ from typing import Literal, get_args, get_origin
 from pydantic import BaseModel
 
 from dpk_core.recipes import RECIPES
+from dpk_core.spec import TaughtMethodName
 from service.selection_jobs.choices import TeacherChoice
 from service.selection_jobs.schemas import Budget, SelectionJobRequest
+from service.selection_jobs.setting_choices import MethodChoice
 
 
 def budget(name: str) -> str:
@@ -17,14 +19,14 @@ def budget(name: str) -> str:
     return _help(Budget, name)
 
 
-def request(name: str, text: str | None = None) -> str:
-    """Help of a field of the request; `text` stands in for the description, where that is about JSON."""
-    return _help(SelectionJobRequest, name, text)
+def request(name: str) -> str:
+    """Help of a field of the request."""
+    return _help(SelectionJobRequest, name)
 
 
-def _help(owner: type[BaseModel], name: str, text: str | None = None) -> str:
+def _help(owner: type[BaseModel], name: str) -> str:
     field = owner.model_fields[name]
-    said = text or field.description or ""
+    said = field.description or ""
     if choices := _choices(owner, name):
         said += f" One of: {', '.join(choices)}."
     shown = field.default if isinstance(field.default, str | int | float) and field.default is not False else None
@@ -32,8 +34,6 @@ def _help(owner: type[BaseModel], name: str, text: str | None = None) -> str:
 
 
 def _choices(owner: type[BaseModel], name: str) -> Collection[str]:
-    if owner is SelectionJobRequest and name == "recipe":
-        return RECIPES
     annotation = owner.model_fields[name].annotation
     return get_args(annotation) if get_origin(annotation) is Literal else ()
 
@@ -44,4 +44,16 @@ TEACHER = (
     "A candidate teacher, as family/name[@weights][,preparation[=epochs]]; give it once per teacher. Weights: random, "
     f"pretrained or file:name.safetensors. Preparation: {PREPARATIONS}."
 )
-METHOD = request("method", "How the student learns from a teacher.")
+METHOD = (
+    "How the student learns from a teacher, or a file of JSON that says it with settings (FILE.json). One of: "
+    f"{', '.join(get_args(TaughtMethodName))}. Default: {MethodChoice().name}."
+)
+PROFILE = _help(MethodChoice, "profile")
+RECIPE = (
+    "How networks are trained, or a file of JSON that says it with settings (FILE.json). Default: the data set's own. "
+    f"One of: {', '.join(RECIPES)}."
+)
+SETTING = (
+    "A setting of method or recipe, as method.feature_weight=3 or recipe.precision=bfloat16; lists as JSON. Once per "
+    "setting; docs/methods.md lists them."
+)

@@ -31,9 +31,10 @@ def submit(
         Path | None, typer.Option(metavar="FILE", help="The whole request as JSON; - for standard input.")
     ] = None,
     method: Annotated[str | None, typer.Option(help=about.METHOD)] = None,
-    profile: Annotated[str | None, typer.Option(help=about.request("profile"))] = None,
+    profile: Annotated[str | None, typer.Option(help=about.PROFILE)] = None,
     seeds: Annotated[int | None, typer.Option(help=about.request("seeds"))] = None,
-    recipe: Annotated[str | None, typer.Option(help=about.request("recipe"))] = None,
+    recipe: Annotated[str | None, typer.Option(help=about.RECIPE)] = None,
+    settings: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help=about.SETTING)] = None,
     classes: Annotated[int | None, typer.Option(help=about.request("classes"))] = None,
     epochs: Annotated[int | None, typer.Option(help=EPOCHS)] = None,
     rung: Annotated[list[int] | None, typer.Option(metavar="EPOCH", help=RUNG)] = None,
@@ -65,8 +66,10 @@ def submit(
     budget |= {"audit": audit, "seconds": seconds, "wall_seconds": wall_seconds, "runs": runs}
     budget["prefer_cheaper"] = prefer_cheaper or None
     teachers = None if teacher is None else [_teacher(text) for text in teacher]
-    typed: dict[str, Any] = {"student": student, "dataset": dataset, "teachers": teachers, "method": method}
-    typed |= {"profile": profile, "seeds": seeds, "recipe": recipe, "classes": classes}
+    typed: dict[str, Any] = {"student": student, "dataset": dataset, "teachers": teachers}
+    typed |= {"method": _choice(method), "recipe": _choice(recipe), "seeds": seeds, "classes": classes}
+    for name, value in [*([] if profile is None else [("method.profile", profile)]), *map(_setting, settings or [])]:
+        _set(typed, name, value)
     typed["budget"] = {name: value for name, value in budget.items() if value is not None} or None
     request = _request(file, {name: value for name, value in typed.items() if value is not None})
     with Client(server) as client:
@@ -89,6 +92,35 @@ def _request(file: Path | None, typed: dict[str, Any]) -> SelectionJobRequest:
         return SelectionJobRequest.model_validate(document)
     except ValidationError as error:
         raise InputFault.because(field_errors(dict(finding) for finding in error.errors())) from None
+
+
+def _choice(text: str | None) -> object:
+    """A method or recipe by its name, or as a file of JSON says."""
+    return _read(Path(text)) if text is not None and text.endswith(".json") else text
+
+
+def _setting(text: str) -> tuple[str, object]:
+    """Dotted name and value of `--set`. Raises InputFault."""
+    name, equals, value = text.partition("=")
+    if not equals or not name.startswith(("method.", "recipe.")) or "" in name.split("."):
+        raise InputFault(f"--set takes method.NAME=VALUE or recipe.NAME=VALUE, not {text!r}.")
+    try:
+        return name, json.loads(value)
+    except (ValueError, RecursionError):
+        return name, value  # a word
+
+
+def _set(typed: dict[str, Any], name: str, value: object) -> None:
+    """Puts the value at its place; a choice by name becomes an object first. Raises InputFault."""
+    *path, last = name.split(".")
+    inside = typed
+    for part in path:
+        given = inside.get(part)
+        inside[part] = {} if given is None else {"name": given} if isinstance(given, str) else given
+        if not isinstance(inside[part], dict):
+            raise InputFault(f"{name} cannot be set: {part} is no object.")
+        inside = inside[part]
+    inside[last] = value
 
 
 def _teacher(text: str) -> str | dict[str, Any]:

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from service.selection_jobs.schemas import Leaderboard, Row, Summary
+from service.setting_words import method_label
 from service.trust_wording import duel_sentences, filled_cells, is_judged, rival_lines, stamp_sentence
 from service.wording import (
     NOTHING,
@@ -36,7 +37,7 @@ def print_leaderboard(console: Console, board: Leaderboard) -> None:
     """The table, the verdict, the correlations and the compute spent."""
     request = board.job.request
     accuracies = ", accuracies in %" if any(row.teacher_accuracy is not None for row in board.rows) else ""
-    title = f"{request.student} on {request.dataset}, {request.method.upper()}{accuracies}"
+    title = f"{request.student} on {request.dataset}, {method_label(request.method)}{accuracies}"
     console.print(Text(title, style="italic"))
     console.print(leaderboard_table(board, wide=console.width >= WIDE))
     for sentence in _row_sentences(board.rows):

@@ -8,14 +8,25 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import re
 import types
 import typing
+from collections.abc import Iterable
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 
 Json = Any
 """What `json.loads` returns."""
+
+
+class WrongValue(ValueError):
+    """A JSON value that its dataclass cannot take. `place`: where it stands, as `training.recipe.epochs`."""
+
+    def __init__(self, place: str, message: str) -> None:
+        super().__init__(f"{place}: {message}")
+        self.place = place
+        self.message = message
 
 
 def to_json(value: object) -> Json:
@@ -33,9 +44,29 @@ def to_json(value: object) -> Json:
 def from_json(kind: type[T], value: Json, where: str = "") -> T:
     """Builds a dataclass from JSON values.
 
-    Raises ValueError naming the place (`training.recipe.epochs`) for an unknown or missing name or a wrong type.
+    Raises WrongValue for an unknown or missing name, a wrong type, and what a dataclass itself refuses.
     """
     return typing.cast(T, _decode(kind, value, where or kind.__name__))
+
+
+def merged(base: Json, changes: Json) -> Json:
+    """`base` with the values of `changes` in place of its own; objects are merged name by name, lists replaced."""
+    if not isinstance(base, dict) or not isinstance(changes, dict):
+        return changes
+    return {**base, **{name: merged(base.get(name), value) for name, value in changes.items()}}
+
+
+def differences(value: object, base: object) -> dict[str, Json]:
+    """The fields of a dataclass that differ from those of `base`, of the same class: their values by dotted name."""
+    assert dataclasses.is_dataclass(value)
+    found: dict[str, Json] = {}
+    for field in dataclasses.fields(value):
+        mine, other = getattr(value, field.name), getattr(base, field.name)
+        if dataclasses.is_dataclass(mine) and type(mine) is type(other):
+            found |= {f"{field.name}.{name}": each for name, each in differences(mine, other).items()}
+        elif mine != other:
+            found[field.name] = to_json(mine)
+    return found
 
 
 def content_key(value: object) -> str:
@@ -50,22 +81,22 @@ def _decode(kind: Any, value: Json, where: str) -> Any:
         return _decode_union(typing.get_args(kind), value, where)
     if origin is typing.Literal:
         if value not in typing.get_args(kind):
-            raise ValueError(f"{where}: {value!r} is not one of {', '.join(map(repr, typing.get_args(kind)))}")
+            raise WrongValue(where, f"{value!r} is not one of {', '.join(map(repr, typing.get_args(kind)))}")
         return value
     if origin is tuple:
         if not isinstance(value, list):
-            raise ValueError(f"{where}: expected a list, not {type(value).__name__}")
+            raise WrongValue(where, f"expected a list, not {type(value).__name__}")
         return tuple(_decode(typing.get_args(kind)[0], item, f"{where}[{i}]") for i, item in enumerate(value))
     if origin is dict:
         if not isinstance(value, dict):
-            raise ValueError(f"{where}: expected an object, not {type(value).__name__}")
+            raise WrongValue(where, f"expected an object, not {type(value).__name__}")
         return {key: _decode(typing.get_args(kind)[1], item, f"{where}.{key}") for key, item in value.items()}
     if dataclasses.is_dataclass(kind):
         return _decode_dataclass(typing.cast(type[Any], kind), value, where)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise ValueError(f"{where}: expected {kind.__name__}, not {type(value).__name__}")
+        raise WrongValue(where, f"expected {kind.__name__}, not {type(value).__name__}")
     return value
 
 
@@ -83,13 +114,24 @@ def _decode_union(choices: tuple[Any, ...], value: Json, where: str) -> Any:
 
 def _decode_dataclass(kind: type[Any], value: Json, where: str) -> Any:
     if not isinstance(value, dict):
-        raise ValueError(f"{where}: expected an object, not {type(value).__name__}")
+        raise WrongValue(where, f"expected an object, not {type(value).__name__}")
     hints = typing.get_type_hints(kind)
     fields = {field.name: field for field in dataclasses.fields(kind)}
     if unknown := sorted(set(value) - set(fields)):
-        raise ValueError(f"{where}: unknown name {unknown[0]!r}")
+        raise WrongValue(where, f"unknown name {unknown[0]!r}")
     for name, field in fields.items():
         optional = field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
         if name not in value and not optional:
-            raise ValueError(f"{where}: {name!r} is missing")
-    return kind(**{name: _decode(hints[name], item, f"{where}.{name}") for name, item in value.items()})
+            raise WrongValue(where, f"{name!r} is missing")
+    values = {name: _decode(hints[name], item, f"{where}.{name}") for name, item in value.items()}
+    try:
+        return kind(**values)
+    except ValueError as error:
+        raise WrongValue(_place(str(error), where, fields), str(error)) from None
+
+
+def _place(message: str, where: str, names: Iterable[str]) -> str:
+    """The field that `__post_init__` refuses: by convention the first one that its message names."""
+    words = message.replace(" ", "_")
+    found = {match.start(): name for name in names if (match := re.search(rf"(?<![a-z]){name}(?![a-z])", words))}
+    return f"{where}.{found[min(found)]}" if found else where

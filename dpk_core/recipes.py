@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import replace
 
+from dpk_core.codec import Json, WrongValue, from_json, merged, to_json
+from dpk_core.dpk_settings import CIFAR_DPK, IMAGENET_DPK, DpkSettings, KdSettings
 from dpk_core.spec import LEAST_BATCH, Recipe
 
 CIFAR100 = Recipe(
@@ -34,6 +38,9 @@ DIGITS = Recipe(
 SMALL = replace(DIGITS, name="small", epochs=30, batch_size=128)
 """A short budget for small real data sets on a CPU."""
 
+PHOTOS = replace(SMALL, name="photos", augmentation="resized_crop_flip")
+"""`small` with flips and resized crops, for pictures of 64 px and more."""
+
 FINE_TUNING_RATE = 0.1
 """Part of a recipe's learning rate by which trained weights are trained on; the whole of it would undo them."""
 
@@ -45,8 +52,13 @@ AS_IS = Recipe(
 LEAST_PART = max(least for least, _ in LEAST_BATCH.values())
 """Pictures that a part of an accumulated batch keeps, so that it is enough for every method."""
 
-RECIPES: dict[str, Recipe] = {entry.name: entry for entry in (DIGITS, CIFAR100, CIFAR100_PAPER, IMAGENET, SMALL)}
+RECIPES: dict[str, Recipe] = {
+    entry.name: entry for entry in (DIGITS, CIFAR100, CIFAR100_PAPER, IMAGENET, SMALL, PHOTOS)
+}
 """Every recipe by name."""
+
+DPK_DEFAULTS: dict[str, DpkSettings] = {name: IMAGENET_DPK if name == "imagenet" else CIFAR_DPK for name in RECIPES}
+"""The settings of DPK that belong to each recipe: weights, stages and clamps."""
 
 
 def fine_tuning(base: Recipe) -> Recipe:
@@ -55,8 +67,10 @@ def fine_tuning(base: Recipe) -> Recipe:
 
 
 def recipe(name: str, *, epochs: int | None = None, batch_size: int | None = None) -> Recipe:
-    """The recipe `name`, with milestones scaled when `epochs` differs from the recipe's own, and in fewer parts when
-    those of `batch_size` would be too small for CKA.
+    """The recipe `name` for other `epochs` or another `batch_size`.
+
+    Milestones keep their places in the training. The learning rate follows the batch size (`batch_factor`), that of the
+    modules, which have AdamW, by the square root. A batch has fewer parts where they would be too small for CKA.
 
     Raises KeyError for an unknown name.
     """
@@ -67,7 +81,54 @@ def recipe(name: str, *, epochs: int | None = None, batch_size: int | None = Non
         base,
         epochs=total,
         batch_size=pictures,
+        learning_rate=base.learning_rate * batch_factor(base, pictures),
+        module_learning_rate=base.module_learning_rate * math.sqrt(pictures / base.batch_size),
         accumulation=min(base.accumulation, max(1, pictures // LEAST_PART)),
         warmup_epochs=min(base.warmup_epochs, total - 1),
-        milestones=tuple(max(1, round(milestone * total / base.epochs)) for milestone in base.milestones),
+        milestones=_scaled(base.milestones, total, base.epochs),
     )
+
+
+def batch_factor(base: Recipe, batch_size: int) -> float:
+    """Factor of the learning rate for batches of `batch_size`: their ratio under SGD (Goyal et al. 2017, 1706.02677),
+    its square root under AdamW."""
+    ratio = batch_size / base.batch_size
+    return ratio if base.optimiser == "sgd" else math.sqrt(ratio)
+
+
+def chosen_recipe(
+    name: str, settings: Mapping[str, Json], *, epochs: int | None = None, batch_size: int | None = None,
+    milestones_of: int | None = None,
+) -> Recipe:  # fmt: skip
+    """`recipe` with `settings`, by name in JSON, in place of its own.
+
+    `milestones_of`: the epochs that milestones among the settings are counted in; None: those of this training.
+
+    Raises WrongValue at `recipe.<setting>`.
+    """
+    base = recipe(name, epochs=epochs, batch_size=batch_size)
+    if settings.get("optimiser", base.optimiser) != base.optimiser and "learning_rate" not in settings:
+        message = f"the {base.learning_rate:g} of recipe {name} is for {base.optimiser}; name a learning rate for "
+        raise WrongValue("recipe.learning_rate", f"{message}{settings['optimiser']}")
+    chosen = from_json(Recipe, {**to_json(base), **settings}, "recipe")
+    if "milestones" in settings and milestones_of is not None:
+        chosen = replace(chosen, milestones=_scaled(chosen.milestones, chosen.epochs, milestones_of))
+    return replace(chosen, warmup_epochs=min(chosen.warmup_epochs, max(0, chosen.epochs - 1)))
+
+
+def chosen_dpk(name: str, settings: Mapping[str, Json]) -> DpkSettings:
+    """The settings of DPK that belong to the recipe `name`, with `settings` in place of some. Raises WrongValue at
+    `method.<setting>`."""
+    return from_json(DpkSettings, merged(to_json(DPK_DEFAULTS[name]), settings), "method")
+
+
+def chosen_kd(settings: Mapping[str, Json]) -> KdSettings:
+    """The literature's settings of KD, the same under every recipe, with `settings` in place of some.
+
+    Raises WrongValue at `method.<setting>`.
+    """
+    return from_json(KdSettings, dict(settings), "method")
+
+
+def _scaled(milestones: tuple[int, ...], epochs: int, of: int) -> tuple[int, ...]:
+    return tuple(max(1, round(milestone * epochs / of)) for milestone in milestones)

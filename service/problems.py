@@ -27,15 +27,13 @@ from starlette.routing import Match
 
 from dpk_core.errors import InvalidRequest
 from service.database.faults import FAULTS, is_away
-from service.schemas import FieldError, Problem
+from service.schemas import MOST_ERRORS, FieldError, Problem
 from service.validation import field_errors
 
 MEDIA_TYPE = "application/problem+json"
 NO_SNIFFING = {"X-Content-Type-Options": "nosniff"}
 RETRY_AFTER = {"Retry-After": "5"}
 """Seconds after which asking again may help."""
-MOST_ERRORS = 20
-"""Entries a problem lists; a request of nothing but errors must not make a long answer."""
 _LONGEST_NAME = 100
 _LONGEST_SENTENCE = 1_000
 

@@ -6,12 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from dpk_core.nearest import nearest
-from service.schemas import FieldError
+from service.schemas import LONGEST_NAME, FieldError
 
 _SOURCES = frozenset({"body", "query", "path", "header", "cookie"})
-
-_LONGEST_NAME = 100
-"""Of what is compared with the choices there are; the time that takes grows with its square."""
 
 _SENTENCES = {
     "missing": "This is required.",
@@ -75,7 +72,10 @@ def _limits(finding: Mapping[str, Any]) -> dict[str, Any]:
 
 def _nearest(finding: Mapping[str, Any]) -> str | None:
     given = finding.get("input")
-    if finding["type"] != "literal_error" or not isinstance(given, str) or len(given) > _LONGEST_NAME:
+    if finding["type"] == "extra_forbidden":
+        offered: str | None = finding.get("ctx", {}).get("nearest")
+        return offered
+    if finding["type"] != "literal_error" or not isinstance(given, str) or len(given) > LONGEST_NAME:
         return None
     choices = [choice.strip(" '") for choice in finding["ctx"]["expected"].replace(" or ", ",").split(",")]
     return nearest(given, choices)

@@ -47,6 +47,9 @@ IN_MEMORY_BYTES = 2**31
 what a random crop is cut from."""
 
 
+PHOTO_SIDE = 64
+"""Pictures from this side on are trained on with flips and resized crops (recipe `photos`)."""
+
 DEEP_NOTE = "Of grey pictures with 16 bits the upper 8 bits are read."
 
 
@@ -148,9 +151,13 @@ def picture_card(name: str, listing: Listing, facts: PictureFacts) -> DatasetCar
         train_pictures=len(parts.train),
         validation_pictures=len(parts.validation),
         test_pictures=len(parts.test),
-        default_recipe="small",
+        default_recipe=_default_recipe(facts.side),
         notes=(*listing.notes, *([DEEP_NOTE] if facts.deep else [])),
     )
+
+
+def _default_recipe(side: int) -> str:
+    return "photos" if side >= PHOTO_SIDE else "small"
 
 
 def npz_path(name: str, data_root: Path) -> Path:
@@ -211,5 +218,5 @@ def _npz_card(name: str, path: Path, size: int, changed_ns: int) -> DatasetCard:
         train_pictures=len(train),
         validation_pictures=len(validation),
         test_pictures=len(layout.test_labels),
-        default_recipe="small",
+        default_recipe=_default_recipe(layout.side),
     )

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from dpk_core.codec import differences as differences_of
+from dpk_core.codec import from_json
+from dpk_core.spec import MethodSpec, Recipe
 from service.best_teacher.repository import Finished
 from service.selection_jobs.stamp import stored_stamp
 
@@ -46,13 +49,15 @@ def _protocol(plan: Mapping[str, Any], answer: Mapping[str, Any]) -> list[str]:
     if recipe["batch_size"] != other["batch_size"]:
         found.append(f"batches of {recipe['batch_size']} instead of {other['batch_size']}")
     if plan["method"] != answer["method"]:
-        found.append("other settings of the method")
+        changed = differences_of(from_json(MethodSpec, plan["method"]), from_json(MethodSpec, answer["method"]))
+        found.append(f"other settings of the method ({', '.join(name.partition('.')[2] or name for name in changed)})")
     if plan.get("student_start") != answer.get("student_start"):
         found.append("other weights of the student")
     if plan.get("version") != answer.get("version"):
         found.append("another training version")
     if not found and stored_stamp(plan) != stored_stamp(answer):
-        found.append("other settings of the recipe")
+        changed = differences_of(from_json(Recipe, recipe), from_json(Recipe, other))
+        found.append(f"other settings of the recipe ({', '.join(changed)})")
     return found
 
 

@@ -28,7 +28,7 @@ class Question:
         return (
             request["student"].as_string() == self.student,
             request["dataset"].as_string() == self.dataset,
-            request["method"].as_string() == self.method,
+            SelectionJob.plan["method", "name"].as_string() == self.method,
         )
 
 

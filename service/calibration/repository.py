@@ -20,7 +20,7 @@ def finished_jobs(session: Session, dataset: str | None, method: str | None) -> 
     if dataset is not None:
         chosen = chosen.where(asked["dataset"].as_string() == dataset)
     if method is not None:
-        chosen = chosen.where(asked["method"].as_string() == method)
+        chosen = chosen.where(SelectionJob.plan["method", "name"].as_string() == method)
     return list(session.scalars(chosen.order_by(SelectionJob.finished_at.desc(), SelectionJob.id).limit(NEWEST)))
 
 

@@ -81,20 +81,22 @@ def _trial(name: str, teacher: Result | None, runs: Sequence[_Taught], plan: Pla
 
 
 def previous_winner(session: Session, job: SelectionJob, plan: Plan) -> str | None:
-    """The teacher of this job that won the newest earlier job with this student and method, on whatever data."""
-    asked = SelectionJob.request
+    """The teacher of this job that won the newest earlier job with this student and the same settings of the method, on
+    whatever data."""
+    stored = SelectionJob.plan
     jobs = (
-        select(SelectionJob.id)
+        select(SelectionJob.id, SelectionJob.plan)
         .where(
             SelectionJob.state == "finished",
             SelectionJob.finished_at < job.created_at,
-            asked["student"].as_string() == job.request["student"],
-            asked["method"].as_string() == plan.method.name,
+            SelectionJob.request["student"].as_string() == job.request["student"],
+            stored["method", "name"].as_string() == plan.method.name,
         )
         .order_by(SelectionJob.finished_at.desc(), SelectionJob.id)
         .limit(JOBS)
     )
-    ids = list(session.scalars(jobs))
+    method = to_json(plan.method)
+    ids = [job_id for job_id, earlier in session.execute(jobs) if earlier["method"] == method]
     verdicts = select(Verdict.job_id, Verdict.document).where(Verdict.job_id.in_(ids), Verdict.final)
     best = {job_id: document.get("best") for job_id, document in session.execute(verdicts)}
     return next((winner for job_id in ids if (winner := best.get(job_id)) in plan.arms and winner is not None), None)

@@ -6,6 +6,10 @@ from typing import Any
 
 from fastapi.openapi.models import Example
 
+from dpk_core.codec import to_json
+from dpk_core.dpk_settings import CIFAR_DPK
+from dpk_core.recipes import RECIPES
+from dpk_core.spec import MethodSpec
 from service.selection_jobs.stamp import HOLDS
 
 JOB_ID = "9f1c7a52b8e94f0da3c15be0a7c4d218"
@@ -15,7 +19,6 @@ _REQUEST: dict[str, Any] = {
     "dataset": "digits",
     "teachers": ["cifar/resnet8w8", "cifar/resnet20"],
     "method": "dpk",
-    "profile": "probe",
     "seeds": 3,
     "recipe": None,
     "budget": {
@@ -35,6 +38,14 @@ REQUESTS: dict[str, Example] = {
         "value": {key: _REQUEST[key] for key in ("student", "dataset", "teachers")},
     },
     "budgeted": {"summary": "With a budget", "value": _REQUEST},
+    "set": {
+        "summary": "With settings of method and recipe",
+        "value": {
+            **{key: _REQUEST[key] for key in ("student", "dataset", "teachers")},
+            "method": {"name": "dpk", "profile": "paper", "feature_weight": 3.0, "share": {"floor": 0.2}},
+            "recipe": {"name": "cifar100", "precision": "bfloat16", "learning_rate": 0.1},
+        },
+    },
     "weighted": {
         "summary": "Teachers that bring their weights",
         "value": {
@@ -98,7 +109,12 @@ LEADERBOARD: dict[str, Any] = {
     "job": JOB,
     "setup": {
         "student_weights": {"weights": "random", "identity": None},
+        "method_settings": to_json(MethodSpec(name="dpk", dpk=CIFAR_DPK)),
+        "method_changes": {},
         "recipe": "digits",
+        "recipe_settings": to_json(RECIPES["digits"]),
+        "recipe_changes": {},
+        "recipe_notes": [],
         "learning_rate": 0.05,
         "batch_size": 64,
         "epochs": 24,
@@ -108,6 +124,8 @@ LEADERBOARD: dict[str, Any] = {
         "promote": 1,
         "seeds": [0, 1, 2],
         "train_pictures": 898,
+        "channels": 1,
+        "side": 8,
         "data_fingerprint": "sha256:5f0c…/split-1",
         "training_version": 1,
     },

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean, stdev
+from typing import Any
 
 from dpk_core.catalogue.weights import word_for
-from dpk_core.codec import to_json
+from dpk_core.codec import differences, to_json
+from dpk_core.dpk_settings import KdSettings
+from dpk_core.recipes import DPK_DEFAULTS, RECIPES, recipe
 from dpk_core.selection.knowledge import Arm, Knowledge
 from dpk_core.selection.outlook import outlook
 from dpk_core.selection.posterior import Model, Posterior
 from dpk_core.selection.statistics import Estimate
 from dpk_core.selection.trials import Question
 from dpk_core.selection.verdict import gains
-from dpk_core.spec import Start
+from dpk_core.spec import Recipe, Start
 from service.database.tables import Run
 from service.selection_jobs import schemas
 from service.selection_jobs.curves import Measurements, curves
@@ -80,7 +83,12 @@ def _rounds(snapshot: Snapshot) -> list[schemas.Round]:
 def _setup(plan: Plan) -> schemas.Setup:
     return schemas.Setup(
         student_weights=_weights(plan.student, plan.student_start),
+        method_settings=to_json(plan.method),
+        method_changes=_method_changes(plan),
         recipe=plan.student_recipe.name,
+        recipe_settings=to_json(plan.student_recipe),
+        recipe_changes=_recipe_changes(plan.student_recipe),
+        recipe_notes=list(plan.recipe_notes),
         learning_rate=plan.student_recipe.learning_rate,
         batch_size=plan.student_recipe.batch_size,
         epochs=plan.student_recipe.epochs,
@@ -90,10 +98,26 @@ def _setup(plan: Plan) -> schemas.Setup:
         promote=plan.promote,
         seeds=list(plan.seeds),
         train_pictures=plan.train_pictures,
+        channels=plan.channels,
+        side=plan.side,
         data_fingerprint=plan.data_fingerprint,
         data_notes=list(plan.data_notes),
         training_version=plan.version,
     )
+
+
+def _method_changes(plan: Plan) -> dict[str, Any]:
+    defaults = DPK_DEFAULTS.get(plan.student_recipe.name)
+    if plan.method.kd is not None:
+        return differences(plan.method.kd, KdSettings())
+    return {} if plan.method.dpk is None or defaults is None else differences(plan.method.dpk, defaults)
+
+
+def _recipe_changes(chosen: Recipe) -> dict[str, Any]:
+    """From the recipe of that name for these epochs and this batch size."""
+    if chosen.name not in RECIPES:
+        return {}
+    return differences(chosen, recipe(chosen.name, epochs=chosen.epochs, batch_size=chosen.batch_size))
 
 
 def _beliefs(known: Knowledge) -> _Beliefs:

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, get_args
 
 from dpk_core.catalogue.datasets import DatasetCard, dataset_card
 from dpk_core.catalogue.fitting import check_pictures
 from dpk_core.catalogue.models import ModelCard, common_taps, model_card, takes_pictures
 from dpk_core.catalogue.parameters import weights_card
 from dpk_core.catalogue.weights import RANDOM, FoundWeights, find_weights
+from dpk_core.codec import WrongValue
+from dpk_core.dpk_settings import DpkSettings, KdSettings, StageName
 from dpk_core.errors import DataFault, InvalidRequest
 from dpk_core.nearest import nearest
 from dpk_core.recipes import RECIPES
-from dpk_core.spec import LEAST_BATCH, LEAST_NORMALISED, LOGIT_METHODS
+from dpk_core.spec import DPK_METHODS, LEAST_BATCH, LEAST_NORMALISED, LOGIT_METHODS
 from service.problems import Rejected, field_error
 from service.schemas import FieldError
 from service.selection_jobs.choices import ModelChoice, TeacherChoice
-from service.selection_jobs.plan import Plan, make_plan
+from service.selection_jobs.plan import Plan, make_plan, method_of, student_recipe_of
 from service.selection_jobs.schemas import SelectionJobRequest
 
 MOST_PICTURE_PASSES = 10**10
@@ -26,6 +29,11 @@ MOST_PICTURE_PASSES = 10**10
 
 LEAST_RUNS = 2
 """Trainings begun that can say anything: two arms up to the first rung."""
+
+STAGES: tuple[StageName, ...] = get_args(StageName)
+"""From the deepest map upwards."""
+LEAST_SIDE = 2
+"""Of a map that can be stitched."""
 
 T = TypeVar("T")
 
@@ -45,6 +53,8 @@ class _Findings:
                 self.errors.append(wrong)
         except DataFault as error:
             self.errors.append(FieldError(field="dataset", message=str(error)))
+        except WrongValue as error:
+            self.errors.append(FieldError(field=error.place, message=f"{error.message}."))
         return None
 
 
@@ -73,19 +83,30 @@ def check(request: SelectionJobRequest, data_root: Path | None, weights_root: Pa
         return card
 
     student = look_up(request.student, "student")
+    teachers: list[ModelCard] = []
     for index, choice in enumerate(request.teachers):
         field = f"teachers[{index}]"
         teacher = look_up(choice, field)
+        if teacher is not None:
+            teachers.append(teacher)
         if student is not None and teacher is not None and data is not None:
             findings.ask(lambda: _taps(request, student, teacher, data, field))  # noqa: B023 - called at once
         if data is not None:
             errors.extend(_preparation(choice, found.get(choice.label), data, field))
     errors.extend(_duplicates(request))
     errors.extend(_unknown_recipe(request))
+    errors.extend(_said_twice(request))
+    errors.extend(mismatched := list(_no_settings(request)))
     if data is not None:
         errors.extend(_classes(request, data))
-        if request.recipe is None or request.recipe in RECIPES:
-            errors.extend(_budget(request, make_plan(request, data, found)))
+        card = data
+        if request.recipe is None or request.recipe.name is None or request.recipe.name in RECIPES:
+            method = None if mismatched else findings.ask(lambda: method_of(request, card))
+            recipe = findings.ask(lambda: student_recipe_of(request, card))
+            if method is not None and method.dpk is not None and student is not None:
+                errors.extend(_stages(method.dpk, student, teachers, data))
+            if method is not None and recipe is not None:
+                errors.extend(_budget(request, make_plan(request, data, found)))
     if errors:
         raise Rejected.because(errors)
     assert data is not None
@@ -93,11 +114,34 @@ def check(request: SelectionJobRequest, data_root: Path | None, weights_root: Pa
 
 
 def _taps(request: SelectionJobRequest, student: ModelCard, teacher: ModelCard, data: DatasetCard, field: str) -> None:
-    if request.method in LOGIT_METHODS:
+    if request.method.name in LOGIT_METHODS:
         takes_pictures(student, data.side, "student")
         takes_pictures(teacher, data.side, field)
     else:
         common_taps(student, teacher, data.side, field)
+
+
+def _stages(
+    settings: DpkSettings, student: ModelCard, teachers: Sequence[ModelCard], data: DatasetCard
+) -> Iterator[FieldError]:
+    """Stages beyond the two of every model that some pair does not have, and patches that do not tile a map."""
+    for index, stage in enumerate(settings.stages):
+        depth, place = STAGES.index(stage.name), f"method.stages[{index}]"
+        for card in (student, *teachers):
+            maps = [tap.side(data.side) for tap in card.taps if tap.side(data.side) >= LEAST_SIDE]
+            if depth >= max(len(maps), 2):
+                message = f"There is no stage {stage.name}: {card.name} has {len(maps)} feature maps to tap."
+                yield FieldError(field=f"{place}.name", message=message, nearest=STAGES[max(len(maps) - 1, 0)])
+                break
+            side = maps[-1 - depth] if card is not student and depth < len(maps) else 0
+            if stage.patch is not None and side % stage.patch:
+                message = (
+                    f"Patches of {stage.patch}x{stage.patch} do not tile the {side}x{side} map of {card.name} at stage "
+                    f"{stage.name}."
+                )
+                fits = max(patch for patch in range(1, side + 1) if side % patch == 0 and patch <= stage.patch)
+                yield FieldError(field=f"{place}.patch", message=message, nearest=str(fits))
+                break
 
 
 def _preparation(
@@ -132,9 +176,33 @@ def _duplicates(request: SelectionJobRequest) -> Iterator[FieldError]:
 
 
 def _unknown_recipe(request: SelectionJobRequest) -> Iterator[FieldError]:
-    if request.recipe is not None and request.recipe not in RECIPES:
-        message = f"There is no recipe {request.recipe!r}; there are {', '.join(RECIPES)}."
-        yield FieldError(field="recipe", message=message, nearest=nearest(request.recipe, RECIPES))
+    name = None if request.recipe is None else request.recipe.name
+    if request.recipe is not None and name is not None and name not in RECIPES:
+        message = f"There is no recipe {name!r}; there are {', '.join(RECIPES)}."
+        field = "recipe.name" if request.recipe.settings else "recipe"
+        yield FieldError(field=field, message=message, nearest=nearest(name, RECIPES))
+
+
+def _said_twice(request: SelectionJobRequest) -> Iterator[FieldError]:
+    """What recipe and budget can both say, where they do not agree."""
+    for name in ("epochs", "batch_size"):
+        told, also = getattr(request.budget, name), request.recipe and getattr(request.recipe, name)
+        if told is not None and also is not None and told != also:
+            message = f"recipe.{name} says {also} and this says {told}; leave one of them out."
+            yield FieldError(field=f"budget.{name}", message=message, nearest=str(also))
+
+
+def _no_settings(request: SelectionJobRequest) -> Iterator[FieldError]:
+    """Settings that the method does not have."""
+    method = request.method
+    if method.name in DPK_METHODS:
+        return
+    own = [field.name for field in fields(KdSettings)] if method.name == "kd" else []
+    has = f"only the settings {', '.join(own)}" if own else "no settings"
+    for name in [*(["profile"] if method.profile != "probe" else []), *method.settings]:
+        if name not in own:
+            message = f"The method {method.name} has {has}; leave this out, or take dpk."
+            yield FieldError(field=f"method.{name}", message=message)
 
 
 def _classes(request: SelectionJobRequest, data: DatasetCard) -> Iterator[FieldError]:
@@ -147,7 +215,7 @@ def _budget(request: SelectionJobRequest, plan: Plan) -> Iterator[FieldError]:
     batch, pictures = plan.student_recipe.batch_size, plan.train_pictures
     if batch > pictures:
         message = f"A batch of {batch} is larger than the {pictures} training pictures of {plan.dataset}."
-        yield FieldError(field="budget.batch_size", message=message, nearest=str(pictures))
+        yield FieldError(field=_place(request, "batch_size"), message=message, nearest=str(pictures))
     else:
         yield from _least_batch(request, plan)
     yield from _rungs(plan)
@@ -163,21 +231,35 @@ def _budget(request: SelectionJobRequest, plan: Plan) -> Iterator[FieldError]:
             f"This asks for up to {passes:.1e} picture passes; at most {MOST_PICTURE_PASSES:.0e} are allowed. "
             "Take fewer epochs, seeds or teachers."
         )
-        yield FieldError(field="budget.epochs", message=message)
+        yield FieldError(field=_place(request, "epochs"), message=message)
 
 
 def _least_batch(request: SelectionJobRequest, plan: Plan) -> Iterator[FieldError]:
-    batch = plan.student_recipe.batch_size
-    least, reason = LEAST_BATCH.get(request.method, (1, ""))
-    if batch < least:
-        message = f"The method {request.method} needs at least {least} pictures in a batch: {reason}."
-        yield FieldError(field="budget.batch_size", message=message, nearest=str(least))
-    elif batch < LEAST_NORMALISED and (model := _normalised(plan)) is not None:
+    """A batch, or each part of an accumulated one, has the pictures that the method and the networks need."""
+    batch, parts = plan.student_recipe.batch_size, plan.student_recipe.accumulation
+    asked = request.recipe is not None and "accumulation" in request.recipe.settings and parts > 1
+    where = f"each of {parts} parts of a batch of {batch}" if asked else "a batch"
+
+    def refusal(message: str, least: int) -> FieldError:
+        if asked and batch >= least:
+            return FieldError(field="recipe.accumulation", message=message, nearest=str(batch // least))
+        return FieldError(field=_place(request, "batch_size"), message=message, nearest=str(least))
+
+    least, reason = LEAST_BATCH.get(request.method.name, (1, ""))
+    if batch // parts < least:
+        yield refusal(f"The method {request.method.name} needs at least {least} pictures in {where}: {reason}.", least)
+    elif batch // parts < LEAST_NORMALISED and (model := _normalised(plan)) is not None:
         message = (
-            f"{model} has batch normalisation, which takes its statistics from the pictures of a batch and needs at "
+            f"{model} has batch normalisation, which takes its statistics from the pictures of {where} and needs at "
             f"least {LEAST_NORMALISED} of them."
         )
-        yield FieldError(field="budget.batch_size", message=message, nearest=str(LEAST_NORMALISED))
+        yield refusal(message, LEAST_NORMALISED)
+
+
+def _place(request: SelectionJobRequest, name: str) -> str:
+    """Where the request says it, or would."""
+    by_recipe = request.recipe is not None and getattr(request.recipe, name) is not None
+    return f"{'recipe' if by_recipe else 'budget'}.{name}"
 
 
 def _normalised(plan: Plan) -> str | None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
 from dpk_core.protocol import NoticeLevel
-from dpk_core.spec import TaughtMethodName
 from service.schemas import Wire, WireRequest
 from service.selection_jobs.choices import PreparationKind, Student, Teacher
+from service.selection_jobs.setting_choices import Method, MethodChoice, RecipeSettings
 from service.selection_jobs.trust_schemas import Trust
 
 JobState = Literal["queued", "running", "finished", "failed", "cancelling", "cancelled"]
@@ -69,10 +69,16 @@ class SelectionJobRequest(WireRequest):
         min_length=1, max_length=32, examples=[["cifar/resnet8w8", "cifar/resnet20"]],
         description="Each as `model`, `model@weights` or an object that says more.",
     )  # fmt: skip
-    method: TaughtMethodName = "dpk"
-    profile: Literal["probe", "paper"] = Field(default="probe", description="Sizes of DPK's modules.")
+    method: Method = Field(
+        default=MethodChoice(), examples=["dpk", {"name": "dpk", "feature_weight": 3.0, "share": {"floor": 0.2}}],
+        description="How the student learns from a teacher: a name, or an object with settings of its own.",
+    )  # fmt: skip
     seeds: int = Field(default=3, ge=1, le=20, description="Replicates of every student training.")
-    recipe: str | None = Field(default=None, max_length=40, description="Recipe by name; default: the data set's own.")
+    recipe: RecipeSettings | None = Field(
+        default=None, examples=["imagenet", {"name": "imagenet", "precision": "bfloat16"}],
+        description="How networks are trained: a recipe's name, or an object with settings in place of its own; "
+        "default: the data set's own recipe.",
+    )  # fmt: skip
     budget: Budget = Budget()
     classes: int | None = Field(
         default=None, ge=2, description="Classes the student must tell apart; checked against the data set if given."
@@ -328,7 +334,18 @@ class Setup(Wire):
     """What the request came to when every default was filled in: all it takes to repeat the job."""
 
     student_weights: StartingWeights
+    method_settings: dict[str, Any] = Field(
+        description="The method with every setting, those of DPK or of KD as an object."
+    )
+    method_changes: dict[str, Any] = Field(
+        description="By dotted name, the settings of the method that differ from the recipe's defaults."
+    )
     recipe: str
+    recipe_settings: dict[str, Any] = Field(description="Every setting of a student's training.")
+    recipe_changes: dict[str, Any] = Field(
+        description="Those that the request changed, beside epochs, batch size and what follows from them."
+    )
+    recipe_notes: list[str] = Field(default=[], description="How the learning rate was fitted to the batch size.")
     learning_rate: float
     batch_size: int
     epochs: int
@@ -338,6 +355,8 @@ class Setup(Wire):
     promote: int
     seeds: list[int]
     train_pictures: int
+    channels: int
+    side: int = Field(description="Of a picture, in pixels, as the networks see it.")
     data_fingerprint: str
     data_notes: list[str] = Field(
         default=[], description="What was left out of the data set, or read in a way that is not obvious."

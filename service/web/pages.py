@@ -13,7 +13,7 @@ from importlib import resources
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from service import trust_wording, wording
+from service import setting_words, trust_wording, wording
 from service.calibration.schemas import Calibration
 from service.selection_jobs.schemas import JobList, JobState, Leaderboard, SeedResult
 from service.web.figures import learning_curves, share_curves, teacher_curves
@@ -154,7 +154,8 @@ def _environment() -> Environment:
     for function in (
         wording.percent, wording.spread, wording.points, wording.bounds, wording.point_bounds, wording.duration,
         wording.count, wording.clock, wording.short, wording.preparation, wording.chance, wording.who,
-        wording.where, wording.why,
+        wording.where, wording.why, setting_words.method_label, setting_words.method_line, setting_words.recipe_line,
+        setting_words.pictures_line,
     ):  # fmt: skip
         environment.filters[function.__name__] = function
     parts = b"".join(content for name in _STATIC if (content := (static_file(name) or (b"", ""))[0]))

@@ -17,6 +17,7 @@ from service.database.tables import Round, SelectionJob
 from service.runs.claims import Claim
 from service.selection_jobs import history
 from service.selection_jobs.choices import ModelChoice
+from service.selection_jobs.setting_choices import MethodChoice
 from tests.contract import job_driver as drive
 from tests.contract.job_driver import TEACHERS, finished
 
@@ -95,7 +96,7 @@ class TestRounds:
 
         monkeypatch.setattr(drive, "result", unsteady)
         # Another profile is other content: nothing of the first job is reused.
-        other = drive.submit(drive.request().model_copy(update={"profile": "paper"}))
+        other = drive.submit(drive.request().model_copy(update={"method": MethodChoice(profile="paper")}))
         drive.run_to_end(other)
         assert [(each.steps, each.chances) for each in drive.board(other).rounds] == told
 

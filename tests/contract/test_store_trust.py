@@ -6,10 +6,16 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm.attributes import flag_modified
 
-from service.database.session import transaction
-from service.database.tables import Run
+from dpk_core.codec import from_json
+from dpk_core.selection.knowledge import Prior
+from service.database.session import reading, transaction
+from service.database.tables import Run, SelectionJob
 from service.selection_jobs.choices import ModelChoice
+from service.selection_jobs.earlier import questions
+from service.selection_jobs.history import learned
+from service.selection_jobs.plan import Plan
 from service.selection_jobs.schemas import SelectionJobRequest
+from service.selection_jobs.setting_choices import MethodChoice, RecipeChoice
 from service.selection_jobs.trust_schemas import Rival
 from tests.contract import job_driver as drive
 from tests.contract.job_driver import TEACHERS, by_skill
@@ -76,6 +82,20 @@ class TestRivals:
         other = drive.request().model_copy(update={"student": ModelChoice(model="cifar/resnet8")})
         assert rivals(drive.submit(other))["previous_winner"].picks == []
 
+    def test_other_settings_are_another_method(self) -> None:
+        finished()
+        stronger = drive.request().model_copy(update={"method": MethodChoice(feature_weight=3.0)})
+        job_id = drive.submit(stronger)
+        assert rivals(job_id)["previous_winner"].picks == []
+        with reading() as session:
+            job = session.get_one(SelectionJob, job_id)
+            plan = from_json(Plan, job.plan)
+            assert questions(session, job, plan) == ()
+            assert learned(session, job, plan) == Prior().at(plan.fractions)
+        drive.run_to_end(job_id)
+        again = drive.submit(stronger)
+        assert rivals(again)["previous_winner"].picks == [BEST]
+
     def test_other_protocols_are_other_questions(self) -> None:
         first = finished()
         longer = finished(epochs=12)
@@ -118,8 +138,9 @@ class TestStamp:
         same = drive.submit(drive.request("cifar/resnet20", "cifar/resnet8w8", seeds=4, promote=1))
         assert drive.board(same).trust.stamp == board.trust.stamp
         for change in (
-            {"student": ModelChoice(model="cifar/resnet8")}, {"profile": "paper"}, {"method": "kd"},
-            {"recipe": "cifar100"},
+            {"student": ModelChoice(model="cifar/resnet8")}, {"method": MethodChoice(profile="paper")},
+            {"method": MethodChoice(name="kd")}, {"method": MethodChoice(feature_weight=3.0)},
+            {"recipe": RecipeChoice(name="cifar100")}, {"recipe": RecipeChoice(mixup=0.2)},
         ):  # fmt: skip
             changed = drive.submit(drive.request().model_copy(update=change))
             assert drive.board(changed).trust.stamp != board.trust.stamp, change

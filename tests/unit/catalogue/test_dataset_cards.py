@@ -15,6 +15,7 @@ import pytest
 
 from dpk_core.catalogue.datasets import dataset_card, dataset_names
 from dpk_core.errors import DataFault, InvalidRequest
+from dpk_core.recipes import RECIPES
 from tests.unit.catalogue.npz_files import write_npz
 
 
@@ -48,6 +49,13 @@ class TestNpzCard:
         assert (card.train_pictures, card.validation_pictures, card.test_pictures) == (48, 12, 12)
         assert card.default_recipe == "small"
         assert hashlib.sha256(path.read_bytes()).hexdigest() in card.fingerprint
+
+    @pytest.mark.parametrize(("side", "named"), [(63, "small"), (64, "photos")])
+    def test_larger_pictures_are_flipped_and_cropped(self, tmp_path: Path, side: int, named: str) -> None:
+        write_npz(tmp_path, x_train=np.zeros((60, side, side), np.uint8), x_test=np.zeros((12, side, side), np.uint8))
+        default = dataset_card("npz/made", tmp_path, "dataset").default_recipe
+        assert default == named
+        assert (RECIPES[default].augmentation == "resized_crop_flip") == (side >= 64)
 
     def test_colour_pictures(self, tmp_path: Path) -> None:
         write_npz(tmp_path, x_train=np.zeros((60, 8, 8, 3), np.uint8), x_test=np.zeros((12, 8, 8, 3), np.uint8))

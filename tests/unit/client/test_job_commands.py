@@ -52,6 +52,35 @@ class TestSubmit:
             {"model": "a/u", "epochs": 3},
         ]
 
+    def test_settings_of_method_and_recipe(self, server: FakeServer, dpk: Dpk, tmp_path: Path) -> None:
+        server.answer("POST /selection-jobs", sample.job(), status=202)
+        (tmp_path / "mine.json").write_text('{"name": "cifar100", "mixup": 0.2}')
+        done = dpk(
+            "submit", *ASKED, "--method", "dpk", "--profile", "paper", "--set", "method.feature_weight=3",
+            "--set", "method.share.schedule=fixed", "--set", 'method.stages=[{"name": "last", "weight": 1}]',
+            "--recipe", str(tmp_path / "mine.json"), "--set", "recipe.precision=bfloat16",
+            "--set", "recipe.clip_norm=null",
+        )  # fmt: skip
+        assert done.code == 0, done.err
+        sent = json.loads(server.asked[0].body)
+        assert sent["method"] == {
+            "name": "dpk", "profile": "paper", "feature_weight": 3.0, "share": {"schedule": "fixed"},
+            "stages": [{"name": "last", "weight": 1.0}],
+        }  # fmt: skip
+        assert sent["recipe"] == {"name": "cifar100", "mixup": 0.2, "precision": "bfloat16", "clip_norm": None}
+
+    @pytest.mark.parametrize(
+        ("options", "method"), [(["--method", "kd"], "kd"), (["--profile", "paper"], {"profile": "paper"})]
+    )
+    def test_what_is_not_set_is_not_sent(
+        self, server: FakeServer, dpk: Dpk, options: list[str], method: object
+    ) -> None:
+        server.answer("POST /selection-jobs", sample.job(), status=202)
+        assert dpk("submit", *ASKED, *options).code == 0
+        sent = json.loads(server.asked[0].body)
+        assert sent["method"] == method
+        assert "recipe" not in sent
+
     def test_takes_a_file(self, server: FakeServer, dpk: Dpk, tmp_path: Path) -> None:
         server.answer("POST /selection-jobs", sample.job(), status=202)
         request = {"student": "a/s", "dataset": "digits", "teachers": ["a/t"]}
@@ -70,6 +99,15 @@ class TestSubmit:
              "method: This must be one of 'dpk', 'dpk_no_teacher_tokens', 'dpk_features_only', 'kd', 'fitnet', 'at', "
              "'sp', 'rkd', 'crd', 'dkd', 'dist' or 'reviewkd'. Nearest valid choice: dpk.\n"),
             (["--file", "missing.json"], "missing.json cannot be read"),
+            ([*ASKED, "--method", "missing.json"], "missing.json cannot be read"),
+            ([*ASKED, "--set", "seeds=3"], "--set takes method.NAME=VALUE or recipe.NAME=VALUE, not 'seeds=3'.\n"),
+            ([*ASKED, "--set", "method.share"], "--set takes method.NAME=VALUE"),
+            ([*ASKED, "--set", "method.x=1", "--set", "method.x.y=1"], "method.x.y cannot be set: x is no object.\n"),
+            ([*ASKED, "--set", "method.feature_wieght=3"],
+             "method.feature_wieght: There is no such field. Nearest valid choice: feature_weight.\n"),
+            ([*ASKED, "--set", "recipe.precision=bf16"],
+             "recipe.precision: This must be one of 'float32', 'bfloat16' or 'float16'. Nearest valid choice: "
+             "bfloat16.\n"),
             (["--file", "missing.json", "--student", "a/s"], "Give either --file or single options"),
             (["--student", "a/s", "--dataset", "d", "--teacher", "t,haed"],
              "teachers[0].preparation: This must be one of 'auto', 'train', 'as_is', 'head' or 'fine_tune'. Nearest "

@@ -215,7 +215,7 @@ class TestVersions:
     def test_requests_still_refuse_them(self) -> None:
         with (
             _client(_never) as client,
-            pytest.raises(InputFault, match=r"^sedes: There is no such field\.$"),
+            pytest.raises(InputFault, match=r"^sedes: There is no such field\. Nearest valid choice: seeds\.$"),
         ):
             client.submit({"student": "a/b", "dataset": "digits", "teachers": ["a/c"], "sedes": 3})
 
@@ -232,7 +232,9 @@ class TestSubmit:
             assert json.loads(request.content) == fields
             return httpx.Response(202, text=sample.job().model_dump_json())
 
-        fields = {"student": "a/b", "dataset": "digits", "teachers": ["a/c"], "seeds": 2}
+        fields: dict[str, Any] = {"student": "a/b", "dataset": "digits", "teachers": ["a/c"], "seeds": 2}
+        fields["method"] = {"name": "dpk", "feature_weight": 3.0, "share": {"lag": True}}
+        fields["recipe"] = {"name": "cifar100", "clip_norm": None, "milestones": [3, 4]}
         with _client(handle) as client:
             assert (client.submit(**fields) if as_keywords else client.submit(fields)).id == sample.JOB_ID
 

@@ -105,4 +105,4 @@ class TestReports:
 def test_the_demo_asks_for_five_teachers_and_several_seeds() -> None:
     assert len(set(DEMO_JOB.teachers)) == 5
     assert DEMO_JOB.seeds >= 3
-    assert DEMO_JOB.method == "dpk"
+    assert DEMO_JOB.method.name == "dpk"

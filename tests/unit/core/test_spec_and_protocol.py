@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from dpk_core.codec import content_key, from_json, to_json
+from dpk_core.codec import WrongValue, content_key, differences, from_json, to_json
+from dpk_core.dpk_settings import CIFAR_DPK, IMAGENET_DPK
 from dpk_core.errors import InvalidRequest, ProtocolFault
 from dpk_core.protocol import (
     ArtifactReference,
@@ -22,7 +23,7 @@ from dpk_core.protocol import (
     decode_event,
     encode,
 )
-from dpk_core.recipes import AS_IS, RECIPES, fine_tuning, recipe
+from dpk_core.recipes import AS_IS, RECIPES, chosen_dpk, chosen_recipe, fine_tuning, recipe
 from dpk_core.spec import MethodSpec, RunSpec, Start, TeacherReference, TrainingSpec
 
 START = Start(source="file", name="a", identity="sha256:0")
@@ -132,6 +133,41 @@ class TestRecipes:
         assert (plain.clip_norm, plain.label_smoothing, plain.mixup) == (None, 0.0, 0.0)
         assert authors == replace(plain, name="cifar100_paper", clip_norm=1.0, label_smoothing=0.1, mixup=0.2)
 
+    def test_learning_rates_follow_the_batch_size(self) -> None:
+        base, large = recipe("digits"), recipe("digits", batch_size=256)
+        assert large.learning_rate == pytest.approx(4 * base.learning_rate)
+        assert large.module_learning_rate == pytest.approx(2 * base.module_learning_rate)
+        assert replace(large, batch_size=64, learning_rate=0.05, module_learning_rate=1e-3) == base
+
+    def test_under_adamw_by_the_square_root(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(RECIPES, "adam", replace(RECIPES["digits"], name="adam", optimiser="adamw"))
+        assert recipe("adam", batch_size=256).learning_rate == pytest.approx(2 * recipe("adam").learning_rate)
+
+    def test_a_named_learning_rate_is_taken(self) -> None:
+        chosen = chosen_recipe("digits", {"learning_rate": 0.3}, batch_size=256)
+        assert (chosen.learning_rate, chosen.batch_size) == (0.3, 256)
+        assert chosen.module_learning_rate == pytest.approx(2e-3)
+
+    def test_named_milestones_are_scaled_for_a_teacher(self) -> None:
+        settings = {"schedule": "steps", "milestones": [10, 20], "warmup_epochs": 9}
+        assert chosen_recipe("digits", settings).milestones == (10, 20)
+        teacher = chosen_recipe("digits", settings, epochs=6, milestones_of=24)
+        assert (teacher.milestones, teacher.warmup_epochs) == ((2, 5), 5)
+
+    def test_another_optimiser_needs_a_learning_rate(self) -> None:
+        with pytest.raises(WrongValue, match=r"the 0\.05 of recipe digits is for sgd; name a learning rate for adamw"):
+            chosen_recipe("digits", {"optimiser": "adamw"})
+        assert chosen_recipe("digits", {"optimiser": "adamw", "learning_rate": 1e-3}).optimiser == "adamw"
+
+    @pytest.mark.parametrize("name", RECIPES)
+    def test_each_has_the_settings_of_dpk_that_belong_to_it(self, name: str) -> None:
+        assert chosen_dpk(name, {}) == (IMAGENET_DPK if name == "imagenet" else CIFAR_DPK)
+        changed = chosen_dpk(name, {"feature_weight": 3, "share": {"lag": True}})
+        expected = replace(
+            chosen_dpk(name, {}), feature_weight=3.0, share=replace(chosen_dpk(name, {}).share, lag=True)
+        )
+        assert changed == expected
+
     @pytest.mark.parametrize(("batch_size", "parts"), [(None, 2), (64, 2), (8, 2), (7, 1), (1, 1)])
     def test_parts_of_a_batch_stay_large_enough_for_cka(self, batch_size: int | None, parts: int) -> None:
         assert recipe("imagenet", batch_size=batch_size).accumulation == parts
@@ -147,6 +183,31 @@ class TestRecipes:
 
 
 class TestCodec:
+    @pytest.mark.parametrize(
+        ("settings", "place"),
+        [
+            ({"share": {"floor": 1.5}}, "method.share.floor"),
+            ({"share": {"schedule": "fixed", "lag": True}}, "method.share.lag"),
+            ({"share": {"levels": 1}}, "method.share.levels"),
+            ({"temperature": 0}, "method.temperature"),
+            ({"class_weight": -1}, "method.class_weight"),
+            ({"stages": []}, "method.stages"),
+            ({"stages": [{"name": "last", "weight": -1}]}, "method.stages[0].weight"),
+            ({"stages": [{"name": "last", "weight": 1, "encoder": {"width": 9, "depth": 1, "heads": 2}}]},
+             "method.stages[0].encoder.width"),
+            ({"extra_losses": [{"name": "at", "weight": 1}] * 2}, "method.extra_losses"),
+        ],
+    )  # fmt: skip
+    def test_what_a_dataclass_refuses_names_the_field(self, settings: dict[str, object], place: str) -> None:
+        with pytest.raises(WrongValue) as raised:
+            chosen_dpk("digits", settings)
+        assert raised.value.place == place
+
+    def test_differences_are_named_with_dots(self) -> None:
+        other = replace(CIFAR_DPK, feature_weight=3.0, share=replace(CIFAR_DPK.share, floor=0.2))
+        assert differences(other, CIFAR_DPK) == {"feature_weight": 3.0, "share.floor": 0.2}
+        assert differences(CIFAR_DPK, CIFAR_DPK) == {}
+
     def test_there_and_back(self, training: TrainingSpec) -> None:
         spec = RunSpec(training=training, stop_epoch=2)
         assert from_json(RunSpec, json.loads(json.dumps(to_json(spec)))) == spec

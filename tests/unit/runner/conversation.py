@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -35,7 +36,7 @@ E = TypeVar("E", bound=Event)
 ROOT = Path(__file__).parents[3]
 COMMAND = (sys.executable, "-m", "dpk_core.runner", "--device", "cpu", "--threads", "1")
 PATIENCE_SECONDS = 120
-RECIPE = recipe("digits", epochs=2, batch_size=128)
+RECIPE = replace(recipe("digits", epochs=2), batch_size=128)
 
 
 class Runner:

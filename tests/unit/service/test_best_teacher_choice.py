@@ -13,6 +13,7 @@ from dpk_core.codec import to_json
 from service.best_teacher.choice import differences, in_order
 from service.best_teacher.repository import Finished
 from service.selection_jobs.plan import make_plan
+from service.selection_jobs.schemas import SelectionJobRequest
 from service.selection_jobs.stamp import plan_stamp, stored_stamp
 from tests.contract import job_driver as drive
 
@@ -41,7 +42,15 @@ def order(*jobs: Finished) -> list[str]:
     return [each.job_id for each in in_order(newest_first, is_current)]
 
 
+def with_settings(**settings: Any) -> dict[str, Any]:
+    asked = SelectionJobRequest.model_validate(drive.request().model_dump() | settings)
+    stored: dict[str, Any] = to_json(make_plan(asked, DIGITS))
+    return stored
+
+
 LONG = plan(epochs=16, rungs=(2, 16))
+STRONGER = with_settings(method={"feature_weight": 3.0, "share": {"floor": 0.2}})
+MIXED = with_settings(recipe={"mixup": 0.2})
 
 
 @pytest.mark.parametrize(
@@ -79,6 +88,8 @@ def test_a_stored_plan_has_the_stamp_of_the_plan() -> None:
         (job("b", "best", 9, 9, 1, LONG), "16 epochs instead of 8"),
         (job("b", "best", 9, 9, 1, plan(OTHER_DATA)), "other data"),
         (job("b", "best", 9, 9, 1, plan() | {"version": 99}), "another training version"),
+        (job("b", "best", 9, 9, 1, STRONGER), "other settings of the method (feature_weight, share.floor)"),
+        (job("b", "best", 9, 9, 1, MIXED), "other settings of the recipe (mixup)"),
     ],
 )
 def test_what_tells_another_job_from_the_answer(other: Finished, said: str) -> None:

@@ -73,7 +73,7 @@ def test_every_answer_in_json_has_an_example_that_fits(document: dict[str, Any])
 
 def test_examples_of_the_request_fit(document: dict[str, Any]) -> None:
     content = document["paths"]["/selection-jobs"]["post"]["requestBody"]["content"]["application/json"]
-    assert len(content["examples"]) == 3
+    assert len(content["examples"]) == 4
     for example in content["examples"].values():
         _validate(document, content["schema"], example["value"])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -21,7 +21,7 @@ from dpk_core.training.training import Training, begin, make_deterministic
 
 STUDENT, TEACHER = "cifar/resnet8w4", "cifar/resnet8w8"
 METHODS: tuple[MethodName, ...] = ("none", "kd", "dpk")
-RECIPE = recipe("digits", epochs=2, batch_size=128)
+RECIPE = replace(recipe("digits", epochs=2), batch_size=128)
 STEPS = 898 // 128
 """Steps of an epoch under RECIPE."""
 

@@ -7,6 +7,10 @@ from datetime import UTC, datetime, timedelta
 from statistics import fmean, stdev
 from typing import Literal
 
+from dpk_core.codec import to_json
+from dpk_core.dpk_settings import CIFAR_DPK
+from dpk_core.recipes import RECIPES
+from dpk_core.spec import MethodSpec
 from service import wording
 from service.selection_jobs.schemas import (
     Budget,
@@ -132,7 +136,11 @@ def leaderboard(progress: Progress = "finished", *, state: JobState | None = Non
         job=job(state, progress, verdict=sentence, seeds=seeds),
         setup=Setup(
             student_weights=StartingWeights(weights="random", identity=None),
+            method_settings=to_json(MethodSpec(name="dpk", dpk=CIFAR_DPK)),
+            method_changes={},
             recipe="digits",
+            recipe_settings=to_json(RECIPES["digits"]),
+            recipe_changes={},
             learning_rate=0.05,
             batch_size=64,
             epochs=EPOCHS,
@@ -142,6 +150,8 @@ def leaderboard(progress: Progress = "finished", *, state: JobState | None = Non
             promote=2,
             seeds=list(range(seeds)),
             train_pictures=898,
+            channels=1,
+            side=8,
             data_fingerprint="sha256:0123/split-1",
             training_version=2,
         ),

@@ -1,0 +1,44 @@
+"""Settings in words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from service.selection_jobs.setting_choices import MethodChoice
+from service.setting_words import method_label, method_line, pictures_line, recipe_line
+from tests.unit.web import sample
+
+SETUP = sample.leaderboard().setup
+
+
+@pytest.mark.parametrize(
+    ("asked", "label"),
+    [
+        ({}, "DPK"),
+        ({"name": "kd", "temperature": 1.0}, "KD (temperature 1)"),
+        (
+            {"profile": "paper", "share": {"lag": True, "floor": 0.2}},
+            "DPK (profile paper, share.floor 0.2, share.lag on)",
+        ),
+        ({"stages": [{"name": "last", "weight": 0.5}]}, "DPK (stages [last 0.5])"),
+        ({"extra_losses": []}, "DPK (extra_losses [])"),
+    ],
+)
+def test_a_method_is_named_with_what_was_asked_for(asked: dict[str, Any], label: str) -> None:
+    assert method_label(MethodChoice.model_validate(asked)) == label
+
+
+def test_a_setup_without_changes() -> None:
+    assert method_line(SETUP) == "dpk, probe profile"
+    assert recipe_line(SETUP) == "digits: SGD, learning rate 0.05, batches of 64, random shifts, float32."
+    assert pictures_line(SETUP) == "8 x 8 px, 1 channel; 898 for training"
+
+
+def test_what_was_changed_is_listed() -> None:
+    changed = SETUP.model_copy(
+        update={"method_changes": {"share.floor": 0.2}, "recipe_changes": {"clip_norm": None, "milestones": [2, 4]}}
+    )
+    assert method_line(changed).endswith("not by default: share.floor 0.2")
+    assert recipe_line(changed).endswith("Changed: clip_norm none, milestones [2, 4].")
