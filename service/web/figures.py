@@ -13,6 +13,8 @@ from service.web.palette import NO_TEACHER, Paint, paints
 from service.wording import percent
 
 ACCURACY = "validation_accuracy"
+CLASS_GRADIENT = "gradient.class"
+_TERMS = {"gradient.logits": "Logit term", "gradient.features": "Feature term"}
 _STAGES = {"share.last": "Last stage", "share.second_last": "Second-last stage"}
 _MOST_TICKS = 8
 _WIDE = 0.08
@@ -101,6 +103,33 @@ def _share_curve(board: Leaderboard, by_arm: dict[int, list[Curve]], name: str) 
         description=f"Share of the teacher's features, mean per epoch: {said}.",
         spec=_lines(lines, {"format": ".2f"}),
     )
+
+
+def gradient_curves(board: Leaderboard) -> list[Figure]:
+    """One chart per term of the loss beside the class term: the norm of its gradient on the student, as a part of the
+    class term's, by teacher, mean over the seeds."""
+    by_arm = _by_candidate(curve for curve in board.curves if curve.purpose == "student")
+    names = {name for curves in by_arm.values() for curve in curves for point in curve.points for name in point.values}
+    terms = sorted(name for name in names if name.startswith("gradient.") and name != CLASS_GRADIENT)
+    return [figure for term in terms if (figure := _gradient_curve(board, by_arm, term)) is not None]
+
+
+def _gradient_curve(board: Leaderboard, by_arm: dict[int, list[Curve]], term: str) -> Figure | None:
+    painted = paints(board.rows)
+    lines = {}
+    for row in board.rows:
+        curves = by_arm.get(row.candidate_id, [])
+        classes = dict(_mean(curves, CLASS_GRADIENT))
+        parts = [(epoch, norm / classes[epoch]) for epoch, norm in _mean(curves, term) if classes.get(epoch)]
+        if parts:
+            lines[row.label] = (parts, painted[row.candidate_id])
+    if not lines:
+        return None
+    named = "; ".join(f"{label} from {percent(s[0][1])} to {percent(s[-1][1])}" for label, (s, _) in lines.items())
+    title = _TERMS.get(term, term.removeprefix("gradient."))
+    description = f"Gradient of the {title.lower()} on the student, as a part of the class term's: {named}."
+    spec = _lines(lines, _percents([value for series, _ in lines.values() for _, value in series]))
+    return Figure(title=title, description=description, spec=spec)
 
 
 def teacher_curves(board: Leaderboard) -> list[Figure]:

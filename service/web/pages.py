@@ -16,7 +16,7 @@ from markupsafe import Markup
 from service import setting_words, trust_wording, wording
 from service.calibration.schemas import Calibration
 from service.selection_jobs.schemas import JobList, JobState, Leaderboard, SeedResult
-from service.web.figures import learning_curves, share_curves, teacher_curves
+from service.web.figures import gradient_curves, learning_curves, share_curves, teacher_curves
 from service.web.ledger import device_lines, ledger_figure
 from service.web.palette import paints
 from service.web.reliability import reliability
@@ -115,6 +115,7 @@ def _context(board: Leaderboard, root: str) -> dict[str, object]:
         "stamp": trust_wording.stamp_sentence(board.trust),
         "learning": learning_curves(board),
         "shares": shares,
+        "gradients": gradient_curves(board),
         "teachers": teachers,
         "ledger_text": wording.ledger_sentence(board.ledger),
         "ledger_chart": ledger_figure(board.ledger),

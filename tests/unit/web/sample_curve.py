@@ -17,6 +17,11 @@ def curve(
         values = {"validation_accuracy": end - 0.75 * math.exp(-epoch / 3.2) + wobble, "train_loss": 2.3 / epoch}
         if shares:
             values["share.last"] = 0.2 + 0.25 * math.exp(-epoch / 5) + 0.02 * index + wobble
+            values |= {
+                "gradient.class": 1.5 / epoch,
+                "gradient.logits": 0.6 / epoch,
+                "gradient.features": 0.02 + wobble / 50,
+            }
             values["share.second_last"] = 0.26 + 0.45 * math.exp(-epoch / 6) + 0.03 * index + wobble
         points.append(CurvePoint(epoch=epoch, values=values))
     return Curve(

@@ -14,6 +14,19 @@ from service.web.palette import HUES, paints
 from tests.unit.web import sample
 
 
+class TestGradientCurves:
+    def test_each_term_is_a_part_of_the_class_term(self) -> None:
+        found = {figure.title: figure for figure in figures.gradient_curves(sample.leaderboard("finished"))}
+        assert set(found) == {"Logit term", "Feature term"}
+        values = found["Logit term"].spec["data"]["values"]
+        assert {round(value["value"], 6) for value in values} == {0.4}
+        assert "no teacher" not in {value["arm"] for value in values}
+        assert "resnet20 from 40.0% to 40.0%" in found["Logit term"].description
+
+    def test_are_absent_where_nothing_was_measured(self) -> None:
+        assert figures.gradient_curves(sample.leaderboard("preparing")) == []
+
+
 class TestLearningCurves:
     def test_carry_every_seed_their_mean_and_the_arm_without_a_teacher(self) -> None:
         found = {figure.title: figure for figure in figures.learning_curves(sample.leaderboard("finished"))}

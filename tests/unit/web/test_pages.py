@@ -159,8 +159,8 @@ class TestJobPage:
     def test_charts_are_there_with_descriptions(self) -> None:
         page = _page(sample.leaderboard("finished"))
         charts = [attributes for tag, attributes in page.tags if tag == "svg" and attributes.get("class") == "chart"]
-        # Two scatters, six learning curves, two shares, the teachers, the ledger.
-        assert len(charts) == 12
+        # Two scatters, six learning curves, two shares, two loss terms, the teachers, the ledger.
+        assert len(charts) == 14
         assert all(chart["role"] == "img" and len(chart["aria-label"] or "") > 20 for chart in charts)
 
     @pytest.mark.parametrize("draw", [pages.job_page, pages.report_page])
