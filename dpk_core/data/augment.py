@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from dpk_core.data.rows import BatchRows, whole_batch
+from dpk_core.data.to_device import to_device
 from dpk_core.spec import Augmentation
 
 
@@ -44,14 +45,14 @@ def _crop_flip(pictures_BCHW: Tensor, generator: torch.Generator, rows: BatchRow
 def _flip(pictures_BCHW: Tensor, generator: torch.Generator, rows: BatchRows) -> Tensor:
     """Mirrors half of the pictures."""
     drawn_B = torch.rand(rows.total, generator=generator)[rows.places_B]
-    flipped_B = (drawn_B < 0.5).to(pictures_BCHW.device)
+    flipped_B = to_device(drawn_B < 0.5, pictures_BCHW.device)
     return torch.where(flipped_B[:, None, None, None], pictures_BCHW.flip(-1), pictures_BCHW)
 
 
 def _random_crop(pictures_BCHW: Tensor, border: int, generator: torch.Generator, rows: BatchRows) -> Tensor:
     count, _, height, width = pictures_BCHW.shape
     drawn_2B = torch.randint(0, 2 * border + 1, (2, rows.total), generator=generator)[:, rows.places_B]
-    offsets_2B = drawn_2B.to(pictures_BCHW.device)
+    offsets_2B = to_device(drawn_2B, pictures_BCHW.device)
     rows_BH = offsets_2B[0, :, None] + torch.arange(height, device=pictures_BCHW.device)
     columns_BW = offsets_2B[1, :, None] + torch.arange(width, device=pictures_BCHW.device)
     padded_BHWC = F.pad(pictures_BCHW, (border,) * 4).permute(0, 2, 3, 1)

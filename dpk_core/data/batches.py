@@ -13,6 +13,7 @@ from dpk_core.data.erasing import erase
 from dpk_core.data.randaugment import randaugment
 from dpk_core.data.rows import BatchRows, own_rows, whole_batch
 from dpk_core.data.split import ImageData, PictureSplit, Reading
+from dpk_core.data.to_device import to_device
 from dpk_core.errors import InvalidRequest
 from dpk_core.parallel.world import ALONE, World
 from dpk_core.randomness import derive
@@ -83,7 +84,7 @@ class TrainingBatches:
 def in_order(split: PictureSplit, batch_size: int, world: World = ALONE) -> Iterator[tuple[Tensor, Tensor]]:
     """All pictures (B x C x H x W, uint8) with their labels (B), the incomplete last batch too; one is read ahead.
 
-    In a world of several ranks, every so manieth batch.
+    Rank r of a world reads batches r, r + size, …
     """
     batches = torch.split(torch.arange(len(split)), batch_size)[world.rank :: world.size]
     if not batches:
@@ -93,7 +94,7 @@ def in_order(split: PictureSplit, batch_size: int, world: World = ALONE) -> Iter
         reading = coming
         if after_B is not None:
             coming = split.start_reading(after_B)
-        yield reading(), split.labels[positions_B.to(split.labels.device)]
+        yield reading(), split.labels[to_device(positions_B, split.labels.device)]
 
 
 def _reading(data: ImageData, positions_B: Tensor, recipe: Recipe, seed: int, step: int, rows: BatchRows) -> Reading:
@@ -113,4 +114,4 @@ def _finished(
     pictures_BCHW = data.normalise(pictures_BCHW)
     if recipe.erasing:
         pictures_BCHW = erase(pictures_BCHW, recipe.erasing, seed, step, rows)
-    return pictures_BCHW, data.train.labels[positions_B.to(data.device)]
+    return pictures_BCHW, data.train.labels[to_device(positions_B, data.device)]

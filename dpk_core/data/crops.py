@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from dpk_core.data.to_device import to_device
 from dpk_core.randomness import derive
 
 ATTEMPTS = 10
@@ -63,7 +64,7 @@ def boxes_within(
 def resized_crops(pictures_BCHW: Tensor, boxes_B4: Boxes) -> Tensor:
     """Each picture's box, enlarged to the picture's size (bilinear), uint8 as before."""
     height, width = pictures_BCHW.shape[-2:]
-    boxes = torch.from_numpy(boxes_B4).to(pictures_BCHW.device, torch.float32)
+    boxes = to_device(torch.from_numpy(boxes_B4).float(), pictures_BCHW.device)
     left_B, top_B, widths_B, heights_B = boxes.unbind(1)
     theta_B23 = torch.zeros(len(boxes), 2, 3, device=pictures_BCHW.device)
     theta_B23[:, 0, 0], theta_B23[:, 0, 2] = widths_B / width, (2 * left_B + widths_B) / width - 1

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from dpk_core.data.crops import ATTEMPTS, boxes_within
 from dpk_core.data.rows import BatchRows
+from dpk_core.data.to_device import to_device
 from dpk_core.randomness import derive
 
 AREA = (0.02, 0.33)
@@ -27,7 +28,7 @@ def erase(pictures_BCHW: Tensor, probability: float, seed: int, step: int, rows:
     height, width = pictures_BCHW.shape[-2:]
     boxes_B4, fits_B = boxes_within(draws_BA4.numpy(), height, width, AREA, RATIO)
     boxes_B4[~(fits_B & erased_B.numpy())] = 0
-    left_B, top_B, widths_B, heights_B = torch.from_numpy(boxes_B4).to(pictures_BCHW.device).unbind(1)
+    left_B, top_B, widths_B, heights_B = to_device(torch.from_numpy(boxes_B4), pictures_BCHW.device).unbind(1)
     covered_BHW = _between(top_B, heights_B, height)[:, :, None] & _between(left_B, widths_B, width)[:, None, :]
     return pictures_BCHW.masked_fill(covered_BHW[:, None], 0.0)
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from sklearn.datasets import load_digits
 
 from dpk_core.catalogue.cifar import OFFICIAL
 from dpk_core.catalogue.datasets import DIGITS_SHARES, DatasetCard, fingerprint, npz_path
@@ -36,6 +35,9 @@ def load_dataset(card: DatasetCard, data_root: Path | None, device: torch.device
 
 
 def _load_digits(card: DatasetCard, device: torch.device) -> ImageData:
+    # Here, as the other data sets are trained on without scikit-learn.
+    from sklearn.datasets import load_digits
+
     bunch = load_digits()
     pictures, labels = bunch.images.astype(np.uint8), bunch.target.astype(np.int64)
     content = hashlib.sha256(pictures.tobytes() + labels.astype(np.uint8).tobytes()).hexdigest()

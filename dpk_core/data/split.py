@@ -16,6 +16,7 @@ from torch import Tensor
 
 from dpk_core.catalogue.datasets import DatasetCard
 from dpk_core.data.crops import Draws, crop_boxes, resized_crops
+from dpk_core.data.to_device import to_device
 from dpk_core.errors import DataFault
 
 Pictures = NDArray[np.uint8]
@@ -56,7 +57,7 @@ class Split:
         """See `PictureSplit`. Random crops are cut from the pictures at their working size."""
 
         def read() -> Tensor:
-            pictures_BCHW = self.pictures[positions_B.to(self.pictures.device)]
+            pictures_BCHW = self.pictures[to_device(positions_B, self.pictures.device)]
             if crops_BA4 is None:
                 return pictures_BCHW
             return resized_crops(pictures_BCHW, crop_boxes(crops_BA4, *pictures_BCHW.shape[-2:]))

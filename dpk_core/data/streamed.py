@@ -20,6 +20,7 @@ from dpk_core.data.crops import Draws
 from dpk_core.data.decode import decode
 from dpk_core.data.encoded import Encoded
 from dpk_core.data.split import Reading, Split
+from dpk_core.data.to_device import to_device
 
 MOST_THREADS = 16
 
@@ -49,9 +50,7 @@ class StreamedSplit:
             finally:
                 for future in waiting:
                     future.cancel()
-            if self.labels.device.type == "cuda":
-                return pictures_BCHW.pin_memory().to(self.labels.device, non_blocking=True)
-            return pictures_BCHW
+            return to_device(pictures_BCHW, self.labels.device)
 
         return wait
 

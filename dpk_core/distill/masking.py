@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from dpk_core.data.to_device import to_device
 from dpk_core.randomness import derive
 
 
@@ -35,7 +36,7 @@ def draw_noise(pictures: int, tokens: int, *, seed: int, step: int, stage: str, 
     Drawn on the CPU on every device, so masks agree between a CPU and a GPU; global random state is untouched.
     """
     generator = torch.Generator().manual_seed(derive(seed, "mask", step, stage))
-    return torch.rand(pictures, tokens, generator=generator).to(device, non_blocking=True)
+    return to_device(torch.rand(pictures, tokens, generator=generator), device)
 
 
 def split_tokens(noise_BN: Tensor, given: int) -> TokenSplit:
