@@ -40,6 +40,7 @@ from dpk_core.runner.notices import (
 )
 from dpk_core.runner.scores import Scored, student_scores, teacher_scores
 from dpk_core.training.checkpoint import CheckpointWriter, resume, save_weights
+from dpk_core.training.determinism import deterministic_where_possible, not_deterministic, refused_operation
 from dpk_core.training.evaluate import Evaluation, evaluate
 from dpk_core.training.loop import train
 from dpk_core.training.training import Training, begin
@@ -116,9 +117,32 @@ def carry_out(
 ) -> Event:
     """Trains as the assignment says, sending events on the way. Returns the last event, which the caller sends.
 
-    In a `world` of several ranks each carries out the same assignment, and the one that leads writes the files.
+    In a `world` of several ranks each carries out the same assignment, and the one that leads writes the files. A run
+    that cannot be deterministic is begun again without that promise, with a notice; torch refuses it in its first step.
     Raises what can go wrong with data, artifacts, memory or the training itself; see `failures`.
     """
+    try:
+        return _attempt(assignment, channel, device, device_name, world, ())
+    except RuntimeError as error:
+        if (operation := refused_operation(error)) is None:
+            raise
+    # Outside of the handler: the error holds on to everything that the first attempt had in memory.
+    message = not_deterministic(operation, device_name)
+    if world.leads:
+        channel.send(Noticed(run_id=assignment.command.run_id, level="info", message=message))
+    with deterministic_where_possible():
+        return _attempt(assignment, channel, device, device_name, world, (message,))
+
+
+def _attempt(
+    assignment: Assignment,
+    channel: Channel,
+    device: torch.device,
+    device_name: str,
+    world: World,
+    notes: tuple[str, ...],
+) -> Event:
+    """As `carry_out`; `notes` belong to the result."""
     command = assignment.command
     root = Path(command.artifact_root)
     training = _prepare(command, root, device, world)
@@ -145,7 +169,8 @@ def carry_out(
     late = [*chance_notices(command.spec, result), *infos(scored.notes)]
     for notice in late:
         channel.send(Noticed(run_id=command.run_id, level=notice.level, message=notice.message))
-    return Finished(run_id=command.run_id, result=replace(result, notices=(*training_notices(training), *late)))
+    notices = (*infos(notes), *training_notices(training), *late)
+    return Finished(run_id=command.run_id, result=replace(result, notices=notices))
 
 
 def _prepare(command: RunCommand, root: Path, device: torch.device, world: World) -> Training:

@@ -1,4 +1,4 @@
-"""Training needs torch, torchvision, timm and numpy with what these need: what a GPU machine with a vendor image has."""
+"""Training needs torch, torchvision, timm and numpy with what these need: what GPU machines with vendor images have."""
 
 from __future__ import annotations
 
