@@ -40,6 +40,8 @@ LEAST_NORMALISED = 2
 would normalise each picture by itself, and judge by averages over many."""
 ProfileName = Literal["probe", "paper"]
 Augmentation = Literal["none", "shift", "crop_flip", "resized_crop_flip"]
+Compiled = Literal["no", "default", "reduce-overhead"]
+"""`torch.compile`'s modes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,8 +91,9 @@ class Recipe:
     """Magnitude, 0 … 30, of the two operations that each picture goes through after `augmentation`; None: none."""
     erasing: float = 0.0
     """Probability that a rectangle of a picture is covered with the mean colour."""
-    compiled: bool = False
-    """Whether the network trains through torch's compiler, which is faster on a GPU and rounds differently."""
+    compiled: Compiled = "no"
+    """Whether student and teacher run through torch's compiler, which is faster on a GPU and rounds differently.
+    `reduce-overhead` also replays them as CUDA graphs, which saves the time of launching many small operations."""
 
     def __post_init__(self) -> None:
         for name, (possible, words) in _LIMITS.items():
@@ -99,6 +102,8 @@ class Recipe:
                 raise ValueError(f"{name} must be {words}, not {value}")
         if not 1 <= self.accumulation <= self.batch_size:
             raise ValueError(f"accumulation must be in 1 … {self.batch_size}, the batch size, not {self.accumulation}")
+        if self.compiled == "reduce-overhead" and self.accumulation > 1:
+            raise ValueError("compiled 'reduce-overhead' takes no accumulation: the parts would share one memory")
         if self.epochs and not self.learning_rate:
             raise ValueError("learning_rate must be above 0 where there are epochs")
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import torch
 from torch import Tensor, nn
 
 from dpk_core.parallel.world import ALONE, World
+
+Compiler = Callable[[Callable[..., Any]], Callable[..., Any]]
+"""`torch.compile` with its choices made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +72,8 @@ class Method(nn.Module, ABC):
         self.student = student
         self.teacher = teacher if teacher is None else teacher.requires_grad_(False)
         self.extras = nn.ModuleDict()
+        self._run_teacher: Callable[..., Any] | None = None
+        """The compiled teacher."""
         self.train()
 
     @abstractmethod
@@ -89,25 +95,35 @@ class Method(nn.Module, ABC):
         """The trainable parameters beside the student's."""
         return self.extras.parameters()
 
-    def compile_student(self) -> None:
-        """From now on the student trains through torch's compiler, which fuses operations and so rounds differently.
+    def compile_networks(self, mode: Literal["default", "reduce-overhead"]) -> None:
+        """From now on steps run student and teacher through torch's compiler, which fuses operations and so rounds
+        differently. `reduce-overhead` also replays them as CUDA graphs.
 
-        It is judged as everybody will run it.
+        The student is judged, and the teacher lent to others, without.
         """
+        if mode == "reduce-overhead":
+            # Each step may overwrite what the graphs gave in the step before.
+            self.register_forward_pre_hook(lambda *_: torch.compiler.cudagraph_mark_step_begin())  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        self._compile(functools.partial(torch.compile, dynamic=False, mode=mode))
+
+    def _compile(self, compiler: Compiler) -> None:
+        """Compiles what a step runs of student and teacher."""
         eager = self.student.forward
-        compiled = torch.compile(eager, dynamic=False)
+        compiled = compiler(eager)
 
         def forward(pictures_BCHW: Tensor) -> Tensor:
             logits_BC: Tensor = (compiled if torch.is_grad_enabled() else eager)(pictures_BCHW)
             return logits_BC
 
         self.student.forward = forward
+        if self.teacher is not None:
+            self._run_teacher = compiler(self.teacher.forward)
 
     def ask_teacher(self, pictures_BCHW: Tensor) -> Tensor:
         """The teacher's logits, without gradient."""
         assert self.teacher is not None
         with torch.no_grad():
-            logits_BC: Tensor = self.teacher(pictures_BCHW)
+            logits_BC: Tensor = (self._run_teacher or self.teacher)(pictures_BCHW)
         return logits_BC
 
 

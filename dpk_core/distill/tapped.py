@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -9,9 +10,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dpk_core.catalogue.models import Tap
 from dpk_core.distill.inputs import Taps
-from dpk_core.distill.method import Method
+from dpk_core.distill.method import Compiler, Method
 from dpk_core.models.taps import FeatureTaps
+
+Sight = Callable[[Tensor], tuple[Tensor, list[Tensor]]]
+"""Runs a network on pictures: logits and the maps at its taps."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,35 +37,51 @@ class TappedMethod(Method):
     def __init__(self, student: nn.Module, teacher: nn.Module, taps: Taps) -> None:
         super().__init__(student, teacher)
         self.taps = taps
-        self._see_student: Callable[[Tensor], tuple[Tensor, list[Tensor]]] = self._see_eagerly
+        self._see_student: Sight = self._see_student_eagerly
+        self._see_teacher: Sight = self._see_teacher_eagerly
 
     def look(self, pictures_BCHW: Tensor) -> Seen:
-        """Runs teacher and student; the hooks are gone afterwards, save those of a compiled student."""
-        assert self.teacher is not None
-        with FeatureTaps(self.teacher, self.taps.teacher) as teacher_taps:
-            teacher_logits_BC = self.ask_teacher(pictures_BCHW)
+        """Runs teacher and student; the hooks are gone afterwards, save those of compiled networks."""
+        with torch.no_grad():
+            teacher_logits_BC, teacher_maps = self._see_teacher(pictures_BCHW)
         logits_BC, student_maps = self._see_student(pictures_BCHW)
         return Seen(
             logits_BC=logits_BC,
             teacher_logits_BC=teacher_logits_BC,
             student_maps=student_maps,
-            teacher_maps=teacher_taps.maps,
+            teacher_maps=teacher_maps,
         )
 
-    def compile_student(self) -> None:
-        """See `Method`. The student's hooks stay: ones that came anew in each step would be compiled anew."""
-        taps = FeatureTaps(self.student, self.taps.student)
-        taps.open()
+    def _compile(self, compiler: Compiler) -> None:
+        """See `Method`. Hooks stay: ones that came anew in each step would be compiled anew. As the teacher is lent,
+        its hooks are those of a copy."""
+        self._see_student = compiler(_seeing(self.student, self.taps.student))
+        self._see_teacher = compiler(_seeing(copy.deepcopy(self._the_teacher()), self.taps.teacher))
 
-        def see(pictures_BCHW: Tensor) -> tuple[Tensor, list[Tensor]]:
-            # Left where they are, they would make the next step another case to compile.
-            return self.student(pictures_BCHW), taps.take()
+    def _the_teacher(self) -> nn.Module:
+        assert self.teacher is not None
+        return self.teacher
 
-        self._see_student = torch.compile(see, dynamic=False)
-
-    def _see_eagerly(self, pictures_BCHW: Tensor) -> tuple[Tensor, list[Tensor]]:
+    def _see_student_eagerly(self, pictures_BCHW: Tensor) -> tuple[Tensor, list[Tensor]]:
         with FeatureTaps(self.student, self.taps.student) as taps:
             return self.student(pictures_BCHW), taps.maps
+
+    def _see_teacher_eagerly(self, pictures_BCHW: Tensor) -> tuple[Tensor, list[Tensor]]:
+        teacher = self._the_teacher()
+        with FeatureTaps(teacher, self.taps.teacher) as taps:
+            return teacher(pictures_BCHW), taps.maps
+
+
+def _seeing(model: nn.Module, wanted: tuple[Tap, ...]) -> Sight:
+    """Taps the model for good."""
+    taps = FeatureTaps(model, wanted)
+    taps.open()
+
+    def see(pictures_BCHW: Tensor) -> tuple[Tensor, list[Tensor]]:
+        # Left where they are, the maps would make the next step another case to compile.
+        return model(pictures_BCHW), taps.take()
+
+    return see
 
 
 def resize_like(student_BCHW: Tensor, teacher_BCHW: Tensor, *, align_corners: bool = False) -> Tensor:

@@ -15,7 +15,7 @@ from dpk_core.data.rows import own_rows
 from dpk_core.data.source import ImageData
 from dpk_core.distill.build import build_method
 from dpk_core.distill.method import Method
-from dpk_core.errors import ArtifactFault
+from dpk_core.errors import ArtifactFault, InvalidRequest
 from dpk_core.parallel.world import ALONE, World
 from dpk_core.randomness import derive
 from dpk_core.spec import TrainingSpec
@@ -139,10 +139,13 @@ def begin(
     )
     if spec.trains == "head":
         student.eval()  # the body is to stay what it is, its running statistics too
-    if spec.recipe.compiled:
+    if spec.recipe.compiled != "no":
+        if spec.recipe.compiled == "reduce-overhead" and world.size > 1:
+            message = "CUDA graphs cannot hold what several devices exchange in a step; take 'default' or one device."
+            raise InvalidRequest("recipe.compiled", message, "default")
         # What was compiled for trainings before counts towards a limit beyond which torch would quietly not compile.
         torch.compiler.reset()
-        method.compile_student()
+        method.compile_networks(spec.recipe.compiled)
     return Training(
         spec=spec, data=data, method=method, steps_per_epoch=steps, average=average, world=world,
         optimisers=make_optimisers(method, spec.recipe, steps), notes=started.notes,

@@ -83,7 +83,7 @@ def test_every_switch_gives_the_same_curve(ranks: Ranks, switches: dict[str, Any
 @pytest.mark.skipif(shutil.which("c++") is None and shutil.which("g++") is None, reason="no C++ compiler")
 @pytest.mark.parametrize("method", ["none", "sp"])
 def test_a_compiled_student_gives_the_same_curve(ranks: Ranks, method: MethodName) -> None:
-    both = ranks.do(curve, gentle(method, compiled=True))
+    both = ranks.do(curve, gentle(method, compiled="default"))
     assert_near(both[0], curve(ALONE, gentle(method)))
 
 
