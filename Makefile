@@ -58,6 +58,9 @@ catalogue: $(VENV)/.run ## read timm's and torchvision's models again into the c
 bench-core: $(VENV)/.run ## what a training step costs under each method (milliseconds, memory)
 	@$(BIN)/python -m benchmarks.core_steps
 
+bench-gpu: $(VENV)/.run ## everything on one GPU in nine minutes (checks, step costs, throughput, arms; needs DPK_DATA_ROOT)
+	@$(BIN)/python -m benchmarks.gpu
+
 bench-sweep: $(VENV)/.run ## one DPK step with every kind of vision model (goes on where it stopped)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.sweep_models
 
@@ -85,4 +88,4 @@ constraints: ## pin what is installed now into constraints.txt
 clean: ## remove the environment and everything the demo made
 	@rm -rf $(VENV) .dpk build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
-.PHONY: help setup demo serve test check format catalogue bench-core bench-sweep bench-ablation bench-profiles bench-tables bench-selection bench-prior bench-claim constraints clean
+.PHONY: help setup demo serve test check format catalogue bench-core bench-gpu bench-sweep bench-ablation bench-profiles bench-tables bench-selection bench-prior bench-claim constraints clean

@@ -12,88 +12,44 @@ autocast in bfloat16.
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from benchmarks import record
-from dpk_core.distill.build import build_method
-from dpk_core.distill.method import StepContext
-from dpk_core.models.build import build_model
-from dpk_core.recipes import recipe
-from dpk_core.spec import MethodName, MethodSpec, ProfileName
-from dpk_core.training.optimisers import make_optimisers
+from benchmarks.steps import PAIRS, Pair, make_step
+from dpk_core.spec import MethodSpec
 
-STEPS_PER_EPOCH = 100
 LIMITS = {"cpu": {"dpk probe": 1.5, "dpk paper": 9.0}, "cuda": {"dpk probe": 1.25, "dpk paper": 3.0}}
 """To reach, as multiples of the KD step."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """A teacher and a student on square pictures, with the batch for each kind of device."""
-
-    teacher: str
-    student: str
-    side: int
-    classes: int
-    batch: dict[str, int]
-
-    @property
-    def name(self) -> str:
-        """For people."""
-        return f"{self.teacher} → {self.student}"
-
-
-PAIRS = (
-    Pair("cifar/resnet56", "cifar/resnet20", 32, 100, {"cpu": 128, "cuda": 128}),
-    Pair("torchvision/resnet34", "torchvision/resnet18", 224, 1000, {"cpu": 16, "cuda": 128}),
-)
-METHODS: dict[str, tuple[MethodName, ProfileName]] = {
-    "student alone": ("none", "probe"),
-    "kd": ("kd", "probe"),
-    "dpk probe": ("dpk", "probe"),
-    "dpk paper": ("dpk", "paper"),
-    "fitnet": ("fitnet", "probe"),
-    "crd": ("crd", "probe"),
-    "reviewkd": ("reviewkd", "probe"),
+METHODS: dict[str, MethodSpec] = {
+    "student alone": MethodSpec(name="none"),
+    "kd": MethodSpec(name="kd"),
+    "dpk probe": MethodSpec(name="dpk"),
+    "dpk paper": MethodSpec(name="dpk", profile="paper"),
+    "fitnet": MethodSpec(name="fitnet"),
+    "crd": MethodSpec(name="crd"),
+    "reviewkd": MethodSpec(name="reviewkd"),
 }
 
 
-def make_step(pair: Pair, method: str, device: torch.device) -> Callable[[int], None]:
-    """A function that carries out step n of the method on the pair and returns when the device is done."""
-    name, profile = METHODS[method]
-    batch = pair.batch[device.type]
-    student = build_model(pair.student, classes=pair.classes, channels=3, seed=0).to(device)
-    teacher = None
-    if name != "none":
-        teacher = build_model(pair.teacher, classes=pair.classes, channels=3, seed=1).to(device)
-    taught = build_method(
-        MethodSpec(name=name, profile=profile), student=student, student_name=pair.student, teacher=teacher,
-        teacher_name=None if teacher is None else pair.teacher, picture_shape=(3, pair.side, pair.side), seed=0,
-        training_labels=torch.arange(batch * STEPS_PER_EPOCH, device=device) % pair.classes,
-    )  # fmt: skip
-    optimisers = make_optimisers(taught, recipe("cifar100_paper"), STEPS_PER_EPOCH)
-    generator = torch.Generator().manual_seed(0)
-    pictures_BCHW = torch.randn(batch, 3, pair.side, pair.side, generator=generator).to(device)
-    positions_B = torch.arange(batch, device=device)
-    labels_B = positions_B % pair.classes
+def waited_step(pair: Pair, method: str, device: torch.device) -> Callable[[int], None]:
+    """A function that carries out step n of the method and returns when the device is done."""
+    precision = torch.bfloat16 if device.type == "cuda" else torch.float32
+    queue_step = make_step(pair, METHODS[method], device, precision=precision)
 
     def step(number: int) -> None:
-        context = StepContext(seed=0, step=number, total_steps=24_000, positions_B=positions_B)
-        optimisers.prepare(number)
-        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda"):
-            loss = taught(pictures_BCHW, labels_B, context).loss
-        optimisers.add_gradients(loss)
-        optimisers.update()
+        queue_step(number)
         if device.type == "cuda":
             torch.cuda.synchronize(device)
 
@@ -102,15 +58,7 @@ def make_step(pair: Pair, method: str, device: torch.device) -> Callable[[int], 
 
 def measure(pair: Pair, device: torch.device, rounds: int) -> list[dict[str, Any]]:
     """A row for each method."""
-    steps = {method: make_step(pair, method, device) for method in METHODS}
-    taken: dict[str, list[float]] = {method: [] for method in METHODS}
-    for number in range(rounds + 1):
-        for method, step in steps.items():
-            began = time.perf_counter()
-            step(number)
-            if number:  # the first one warms up
-                taken[method].append(1000 * (time.perf_counter() - began))
-    del steps
+    taken = _milliseconds(pair, device, rounds)
     rows = []
     for method, milliseconds in taken.items():
         low, middle, high = statistics.quantiles(milliseconds, n=4)
@@ -124,16 +72,29 @@ def measure(pair: Pair, device: torch.device, rounds: int) -> list[dict[str, Any
     return rows
 
 
+def _milliseconds(pair: Pair, device: torch.device, rounds: int) -> dict[str, list[float]]:
+    """Of each method's step in each round. The networks of all methods are gone afterwards."""
+    steps = {method: waited_step(pair, method, device) for method in METHODS}
+    taken: dict[str, list[float]] = {method: [] for method in METHODS}
+    for number in range(rounds + 1):
+        for method, step in steps.items():
+            began = time.perf_counter()
+            step(number)
+            if number:  # the first one warms up
+                taken[method].append(1000 * (time.perf_counter() - began))
+    return taken
+
+
 def memory(pair: Pair, method: str, device: torch.device) -> int:
     """MiB of two steps. On the CPU in a process of its own, as memory once taken does not show twice."""
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
-        step = make_step(pair, method, device)
-        before = 0
-    else:
+    if device.type == "cpu":
         alone = [sys.executable, "-m", "benchmarks.core_steps", "--memory", str(PAIRS.index(pair)), method]
         done = subprocess.run(alone, capture_output=True, text=True, check=True)  # noqa: S603 - ourselves
         return int(json.loads(done.stdout))
+    gc.collect()
+    torch.cuda.reset_peak_memory_stats(device)
+    before = torch.cuda.memory_allocated(device)
+    step = waited_step(pair, method, device)
     step(0)
     step(1)
     return int(torch.cuda.max_memory_allocated(device) - before) // 2**20
@@ -141,7 +102,7 @@ def memory(pair: Pair, method: str, device: torch.device) -> int:
 
 def _memory_here(pair: Pair, method: str) -> int:
     before = _peak_kib()
-    step = make_step(pair, method, torch.device("cpu"))
+    step = waited_step(pair, method, torch.device("cpu"))
     step(0)
     step(1)
     return (_peak_kib() - before) // 1024

@@ -7,11 +7,11 @@ from torch import Tensor
 
 
 def to_device(values: Tensor, device: torch.device) -> Tensor:
-    """`values`, which are on the CPU, on `device`. The host does not wait for the copy.
+    """`values` on `device`; the host does not wait for the copy. What is there already is returned as it is.
 
     A copy from ordinary memory makes the host wait until all work queued on the GPU is done. One from pinned memory
-    does not, and torch keeps that memory until the copy is over. On the CPU the tensor itself is returned.
+    does not, and torch keeps that memory until the copy is over.
     """
-    if device.type == "cuda":
+    if device.type == "cuda" and not values.is_cuda:
         values = values.pin_memory()
     return values.to(device, non_blocking=True)

@@ -11,6 +11,7 @@ from typing import ClassVar
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dpk_core.data.to_device import to_device
 from dpk_core.distill.contrast import Bank, Negatives, embed
 from dpk_core.distill.inputs import MethodInputs, Taps, deepest_taps
 from dpk_core.distill.method import Method, StepContext, StepOutcome, outcome
@@ -63,7 +64,7 @@ class Crd(TappedMethod):
         if step.positions_B is None:
             raise ValueError("CRD needs the positions of a batch's pictures in the training split")
         seen = self.look(pictures_BCHW)
-        positions_B = step.positions_B.to(pictures_BCHW.device, non_blocking=True)
+        positions_B = to_device(step.positions_B, pictures_BCHW.device)
         student_BE = embed(self.extras["student_embedding"](pooled_vector(seen.student_maps[0])))
         teacher_BE = embed(self.extras["teacher_embedding"](pooled_vector(seen.teacher_maps[0])))
         count = min(self.options.negatives, self.bank.pictures)

@@ -1,0 +1,185 @@
+"""Everything that is to be known of a GPU, in one command of at most nine minutes.
+
+    [DPK_DATA_ROOT=…] python -m benchmarks.gpu [--small] [--device cuda:0] [--seconds 530] [--parts checks steps …]
+
+| part | what | minutes |
+|---|---|---|
+| checks | `tests/gpu`, without pytest | 1.5 |
+| steps | milliseconds and memory of a step: methods x precisions, layouts, CUDA graphs | 2.5 |
+| data | pictures a second of the data path at 224 pixels | 0.5 |
+| side_by_side | throughput of 1, 2, 4, 8 runs on one GPU, with MPS where it is installed | 1 |
+| arms | the ablation's main arms, 60 epochs on CIFAR-100, three seeds | what is left |
+
+Needs torch, torchvision, timm and numpy. Each part is a process of its own with a time of its own: one that fails or
+hangs costs the others nothing, and time that it leaves goes to the later ones. `benchmarks/results/gpu.json` is written
+after each part. `--small` goes through all of it on the CPU with tiny sizes, and writes to a temporary folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+# cuBLAS reads this once, when the process first uses it, and is deterministic only with it; as in the runner.
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+
+import torch
+
+from benchmarks import gpu_arms, gpu_data, gpu_side_by_side, gpu_steps, record
+
+ROOT = Path(__file__).parents[1]
+PARTS = {"checks": 90.0, "steps": 150.0, "data": 30.0, "side_by_side": 60.0, "arms": 200.0}
+"""Seconds of each; the last one has all that is left."""
+GRACE_SECONDS = 12.0
+"""How long a part may take to notice that its time is over."""
+
+
+def check_rows(device: torch.device, *, small: bool, until: float) -> Iterator[dict[str, Any]]:
+    """A row for each check of `tests/gpu`. In small, one of each kind that can be had without a GPU."""
+    checks = _load_checks()
+    chosen = {**checks.ON_A_GPU, **checks.ANYWHERE}
+    if small:
+        chosen = {
+            name: chosen[name] for name in ("same bits twice: kd", "same step as on the CPU: dpk", "CKA in bfloat16")
+        }
+    for name, check in chosen.items():
+        began = time.monotonic()
+        if began > until:
+            yield {"check": name, "skipped": "no time was left"}
+            continue
+        row: dict[str, Any] = {"check": name}
+        try:
+            checks.run(check, device)
+        except Exception as error:  # a check that fails must not cost the others
+            row["failed"] = f"{type(error).__name__}: {str(error)[:500]}"
+        yield row | {"passed": "failed" not in row, "seconds": round(time.monotonic() - began, 1)}
+
+
+def _load_checks() -> ModuleType:
+    """By its path, as other libraries too install a package `tests`."""
+    spec = importlib.util.spec_from_file_location("dpk_gpu_checks", ROOT / "tests" / "gpu" / "checks.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+SOURCES = {
+    "checks": check_rows, "steps": gpu_steps.rows, "data": gpu_data.rows, "side_by_side": gpu_side_by_side.rows,
+    "arms": gpu_arms.rows,
+}  # fmt: skip
+
+
+def serve(part: str, device: torch.device, small: bool, seconds: float, path: Path) -> None:
+    """Carries out a part in this process; a line of JSON for each row, as soon as it is there."""
+    until = time.monotonic() + seconds
+    with path.open("a") as file:
+        for row in SOURCES[part](device, small=small, until=until):
+            print(json.dumps(row, ensure_ascii=False), flush=True)
+            file.write(json.dumps(row) + "\n")
+            file.flush()
+
+
+def part_rows(part: str, options: argparse.Namespace, seconds: float) -> list[dict[str, Any]]:
+    """The rows of a part, which is carried out in a process of its own and ended when its time is over."""
+    with tempfile.TemporaryDirectory(prefix="dpk-gpu-") as folder:
+        path = Path(folder, "rows")
+        path.touch()
+        command = [sys.executable, "-m", "benchmarks.gpu", "--part", part, "--rows", str(path)]
+        command += ["--device", options.device, "--seconds", str(seconds), *(["--small"] if options.small else [])]
+        process = subprocess.Popen(command, cwd=ROOT, start_new_session=True)  # noqa: S603 - ourselves
+        problem = None
+        try:
+            code = process.wait(seconds + GRACE_SECONDS)
+            problem = f"The process of this part ended with {code}." if code else None
+        except subprocess.TimeoutExpired:
+            problem = f"The process of this part was ended after {seconds + GRACE_SECONDS:.0f} s."
+        finally:
+            _end(process)
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+    return [*rows, *([{"failed": problem}] if problem else [])]
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """With the processes that it started."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def measure(options: argparse.Namespace) -> Path:
+    """All parts, one after the other; the result is written after each."""
+    if options.small:
+        record.RESULTS = Path(tempfile.mkdtemp(prefix="dpk-gpu-results-"))
+    end = time.monotonic() + options.seconds
+    scale = min(1.0, options.seconds / sum(PARTS.values()))
+    result: dict[str, Any] = {
+        "command": "python -m benchmarks.gpu", "machine": record.machine(torch.device(options.device)),
+        "versions": record.versions(), "targets": [], "parts": {},
+    }  # fmt: skip
+    path = record.write("gpu", result)
+    for part in options.parts:
+        left = end - time.monotonic() - GRACE_SECONDS
+        wanted = left if part == options.parts[-1] else min(left, PARTS[part] * scale)
+        print(f"— {part}: {wanted:.0f} s", flush=True)
+        began = time.monotonic()
+        rows = part_rows(part, options, wanted) if wanted > 5 else [{"skipped": "no time was left"}]
+        result["parts"][part] = {"seconds": round(time.monotonic() - began, 1), "rows": rows}
+        if part == "steps":
+            result["targets"] = gpu_steps.targets(rows)
+        path = record.write("gpu", result)
+    return path
+
+
+def summary(result: dict[str, Any]) -> list[str]:
+    """Lines for people: what failed, what was left out, what was met."""
+    lines = []
+    for part, found in result["parts"].items():
+        kinds = {kind: sum(kind in row for row in found["rows"]) for kind in ("failed", "skipped")}
+        lines.append(
+            f"{part}: {len(found['rows'])} rows in {found['seconds']} s, {kinds['failed']} failed, "
+            f"{kinds['skipped']} skipped"
+        )
+        lines += [f"  failed: {row}" for row in found["rows"] if "failed" in row]
+    for each in result["targets"]:
+        verdict = "met" if each["met"] else "NOT MET"
+        lines.append(f"{verdict:8} {each['name']}: {each['value']} {each['unit']} (at most {each['target']})")
+    return lines
+
+
+def main() -> None:
+    """See the module."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", default="cuda:0" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--seconds", type=float, default=530.0)
+    parser.add_argument("--small", action="store_true", help="all of it in tiny sizes, to try it on a CPU")
+    parser.add_argument("--parts", nargs="+", choices=list(PARTS), default=list(PARTS))
+    parser.add_argument("--part", choices=list(PARTS), help=argparse.SUPPRESS)
+    parser.add_argument("--rows", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.device == "cpu" and not options.small:
+        parser.error("there is no GPU here; --small tries the command on the CPU")
+    if options.part is not None:
+        serve(options.part, torch.device(options.device), options.small, options.seconds, options.rows)
+        return
+    path = measure(options)
+    print("\n".join(summary(json.loads(path.read_text()))))
+    print(f"Written to {path}.")
+
+
+if __name__ == "__main__":
+    main()
