@@ -4,7 +4,7 @@
 
 | part | what | minutes |
 |---|---|---|
-| checks | `tests/gpu`, without pytest | 1.5 |
+| checks | `tests/gpu`, without pytest | 2 |
 | steps | milliseconds and memory of a step: methods x precisions, layouts, CUDA graphs | 2.5 |
 | data | pictures a second of the data path at 224 pixels | 0.5 |
 | side_by_side | throughput of 1, 2, 4, 8 runs on one GPU, with MPS where it is installed | 1 |
@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import importlib.util
+import importlib
 import json
 import os
 import signal
@@ -27,9 +27,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 # cuBLAS reads this once, when the process first uses it, and is deterministic only with it; as in the runner.
@@ -37,58 +35,22 @@ os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 import torch
 
-from benchmarks import gpu_arms, gpu_data, gpu_side_by_side, gpu_steps, record
+from benchmarks import record
 
 ROOT = Path(__file__).parents[1]
-PARTS = {"checks": 90.0, "steps": 150.0, "data": 30.0, "side_by_side": 60.0, "arms": 200.0}
-"""Seconds of each; the last one has all that is left."""
+PARTS = {"checks": 110.0, "steps": 140.0, "data": 30.0, "side_by_side": 60.0, "arms": 190.0}
+"""Seconds of each; the last one has all that is left. Its rows: `benchmarks/gpu_<part>.py`."""
+SMALL_SECONDS = 2000.0
+"""For slow machines; two minutes do elsewhere."""
 GRACE_SECONDS = 12.0
 """How long a part may take to notice that its time is over."""
-
-
-def check_rows(device: torch.device, *, small: bool, until: float) -> Iterator[dict[str, Any]]:
-    """A row for each check of `tests/gpu`. In small, one of each kind that can be had without a GPU."""
-    checks = _load_checks()
-    chosen = {**checks.ON_A_GPU, **checks.ANYWHERE}
-    if small:
-        chosen = {
-            name: chosen[name] for name in ("same bits twice: kd", "same step as on the CPU: dpk", "CKA in bfloat16")
-        }
-    for name, check in chosen.items():
-        began = time.monotonic()
-        if began > until:
-            yield {"check": name, "skipped": "no time was left"}
-            continue
-        row: dict[str, Any] = {"check": name}
-        try:
-            checks.run(check, device)
-        except Exception as error:  # a check that fails must not cost the others
-            row["failed"] = f"{type(error).__name__}: {str(error)[:500]}"
-        yield row | {"passed": "failed" not in row, "seconds": round(time.monotonic() - began, 1)}
-
-
-def _load_checks() -> ModuleType:
-    """By its path, as other libraries too install a package `tests`."""
-    spec = importlib.util.spec_from_file_location("dpk_gpu_checks", ROOT / "tests" / "gpu" / "checks.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-SOURCES = {
-    "checks": check_rows, "steps": gpu_steps.rows, "data": gpu_data.rows, "side_by_side": gpu_side_by_side.rows,
-    "arms": gpu_arms.rows,
-}  # fmt: skip
 
 
 def serve(part: str, device: torch.device, small: bool, seconds: float, path: Path) -> None:
     """Carries out a part in this process; a line of JSON for each row, as soon as it is there."""
     until = time.monotonic() + seconds
     with path.open("a") as file:
-        for row in SOURCES[part](device, small=small, until=until):
+        for row in importlib.import_module(f"benchmarks.gpu_{part}").rows(device, small=small, until=until):
             print(json.dumps(row, ensure_ascii=False), flush=True)
             file.write(json.dumps(row) + "\n")
             file.flush()
@@ -125,8 +87,9 @@ def measure(options: argparse.Namespace) -> Path:
     """All parts, one after the other; the result is written after each."""
     if options.small:
         record.RESULTS = Path(tempfile.mkdtemp(prefix="dpk-gpu-results-"))
-    end = time.monotonic() + options.seconds
-    scale = min(1.0, options.seconds / sum(PARTS.values()))
+    total = SMALL_SECONDS if options.small else options.seconds
+    end = time.monotonic() + total
+    scale = total / sum(PARTS.values()) if options.small else min(1.0, total / sum(PARTS.values()))
     result: dict[str, Any] = {
         "command": "python -m benchmarks.gpu", "machine": record.machine(torch.device(options.device)),
         "versions": record.versions(), "targets": [], "parts": {},
@@ -138,9 +101,8 @@ def measure(options: argparse.Namespace) -> Path:
         print(f"— {part}: {wanted:.0f} s", flush=True)
         began = time.monotonic()
         rows = part_rows(part, options, wanted) if wanted > 5 else [{"skipped": "no time was left"}]
+        result["targets"] += [each for row in rows for each in row.pop("targets", [])]
         result["parts"][part] = {"seconds": round(time.monotonic() - began, 1), "rows": rows}
-        if part == "steps":
-            result["targets"] = gpu_steps.targets(rows)
         path = record.write("gpu", result)
     return path
 

@@ -107,7 +107,7 @@ def rows(device: torch.device, *, small: bool, until: float) -> Iterator[dict[st
             kd[cell.pair.name, cell.way.name] = row["milliseconds"]
         if (base := kd.get((cell.pair.name, cell.way.name))) is not None:
             row["times_kd"] = round(row["milliseconds"] / base, 3)
-        yield row
+        yield row | {"targets": targets(row)}
 
 
 def measured(cell: Cell, device: torch.device, block: int) -> dict[str, Any]:
@@ -176,16 +176,12 @@ def _kernels(step: Callable[[int], None], number: int, device: torch.device) -> 
     }
 
 
-def targets(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows that have something to reach."""
-    result = []
-    for row in found:
-        if "milliseconds" not in row:
-            continue
-        name = f"{row['method']}, {row['pair']}, {row['way']}"
-        limit = {"dpk probe": 1.25, "dpk paper": 3.0}.get(row["method"]) if row["way"] == BF16.name else None
-        if limit is not None and "times_kd" in row:
-            result.append(record.target(name, row["times_kd"], limit, "KD steps"))
-        if row["method"] == "kd" and row["way"] == GRAPHED.name:
-            result.append(record.target(name, row["milliseconds"], 1.5, "milliseconds"))
-    return result
+def targets(row: dict[str, Any]) -> list[dict[str, Any]]:
+    """What a row is to reach."""
+    name = f"{row['method']}, {row['pair']}, {row['way']}"
+    limit = {"dpk probe": 1.25, "dpk paper": 3.0}.get(row["method"]) if row["way"] == BF16.name else None
+    if limit is not None and "times_kd" in row:
+        return [record.target(name, row["times_kd"], limit, "KD steps")]
+    if row["method"] == "kd" and row["way"] == GRAPHED.name:
+        return [record.target(name, row["milliseconds"], 1.5, "milliseconds")]
+    return []
