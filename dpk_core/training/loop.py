@@ -131,7 +131,7 @@ def _part(
         outcome = training.method(pictures_BCHW, targets_B, context)
     norms = {}
     # What torch compiled goes backward once only, so there nothing is measured.
-    if number == 0 and training.step % training.steps_per_epoch % EVERY == 0 and not recipe.compiled:
+    if number == 0 and training.step % training.steps_per_epoch % EVERY == 0 and recipe.compiled == "no":
         norms = gradient_norms(outcome.terms, training.optimisers.student_parameters, world)
     training.optimisers.add_gradients(outcome.loss * share)
     accuracy = (outcome.logits_BC.argmax(1) == labels_B).double().mean()

@@ -227,7 +227,7 @@ def compiled_learns_the_same(mode: str, *names: str) -> Check:
                 means.append(training.averages.means())
             eager, other = means
             for measure, value in eager.items():
-                if measure != "train_accuracy":
+                if measure in other and measure != "train_accuracy":  # compiled networks give no gradients of terms
                     assert abs(other[measure] - value) <= 1e-3 * abs(value) + 1e-4, (
                         name,
                         measure,

@@ -39,12 +39,17 @@ def trained(method: MethodName, *, compiled: Compiled, steps: int = 2) -> Traini
     return training
 
 
+def measured(training: Training) -> dict[str, float]:
+    """Without the gradients of single terms, which compiled networks do not give."""
+    return {name: value for name, value in training.averages.means().items() if not name.startswith("gradient.")}
+
+
 @pytest.mark.parametrize("method", ["none", "dpk"])
 def test_two_steps_are_those_without(method: MethodName) -> None:
     """With logits alone, and with maps tapped inside the compiled network."""
     eager = trained(method, compiled="no")
     compiled = trained(method, compiled="default")
-    assert compiled.averages.means() == pytest.approx(eager.averages.means(), rel=1e-4)
+    assert compiled.averages.means() == pytest.approx(measured(eager), rel=1e-4)
     for one, other in zip(compiled.model.parameters(), eager.model.parameters(), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
     assert compiled.model.state_dict().keys() == eager.model.state_dict().keys()
@@ -117,7 +122,7 @@ def test_cuda_graphs_are_asked_for_and_each_step_begins_anew(monkeypatch: pytest
     graphed = trained("dpk", compiled="reduce-overhead")
     assert asked == 2 * [{"dynamic": False, "mode": "reduce-overhead"}]
     assert len(marks) == graphed.step == 2
-    assert graphed.averages.means() == eager.averages.means()
+    assert graphed.averages.means() == measured(eager)
 
 
 def test_the_teacher_that_was_lent_has_no_hooks_afterwards() -> None:
