@@ -198,14 +198,14 @@ def test_a_process_among_others_counts_its_steps() -> None:
 
 
 def test_waits_are_counted_step_by_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where torch would warn of one, a warning of its wording stands in: one for each of DPK's two stages."""
+    """Where torch would warn of one, a warning of its wording stands in."""
     given = dpk.given_tokens
 
-    def waiting(*arguments: Any) -> int:
+    def waiting(*arguments: Any) -> torch.Tensor:
         warnings.warn("called a synchronizing CUDA operation", UserWarning, stacklevel=1)
         return given(*arguments)
 
     monkeypatch.setattr(dpk, "given_tokens", waiting)
     monkeypatch.setattr(torch.cuda, "set_sync_debug_mode", lambda _: None)
-    assert [len(found) for found in checks.waits(MethodSpec(name="dpk"), CPU)] == [2, 2, 2, 2]
+    assert [len(found) for found in checks.waits(MethodSpec(name="dpk"), CPU)] == [1, 1, 1, 1]
     assert [len(found) for found in checks.waits(MethodSpec(name="kd"), CPU)] == [0, 0, 0, 0]
