@@ -41,7 +41,7 @@ ROOT = Path(__file__).parents[1]
 PARTS = {"checks": 110.0, "steps": 140.0, "data": 30.0, "side_by_side": 60.0, "arms": 190.0}
 """Seconds of each; the last one has all that is left. Its rows: `benchmarks/gpu_<part>.py`."""
 SMALL_SECONDS = 2000.0
-"""For slow machines; two minutes do elsewhere."""
+"""For slow machines; three minutes do elsewhere."""
 GRACE_SECONDS = 12.0
 """How long a part may take to notice that its time is over."""
 

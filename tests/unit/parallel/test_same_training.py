@@ -84,7 +84,11 @@ def test_every_switch_gives_the_same_curve(ranks: Ranks, switches: dict[str, Any
 @pytest.mark.parametrize("method", ["none", "sp"])
 def test_a_compiled_student_gives_the_same_curve(ranks: Ranks, method: MethodName) -> None:
     both = ranks.do(curve, gentle(method, compiled="default"))
-    assert_near(both[0], curve(ALONE, gentle(method)))
+    eager = [
+        {name: value for name, value in epoch.items() if not name.startswith("gradient.")}
+        for epoch in curve(ALONE, gentle(method))
+    ]  # compiled networks give no gradients of single terms
+    assert_near(both[0], eager)
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
