@@ -32,7 +32,7 @@ from dpk_core.training.training import Training, begin, make_deterministic
 STUDENT, TEACHER = "cifar/resnet8w4", "cifar/resnet8"
 CPU = torch.device("cpu")
 RECIPE = replace(recipe("digits", epochs=2, batch_size=8), augmentation="crop_flip", clip_norm=1.0)
-IMAGENET_LIKE = replace(RECIPE, augmentation="resized_crop_flip", randaugment=9, erasing=0.5, mixup=0.2)
+IMAGENET_LIKE = replace(RECIPE, augmentation="resized_crop_flip", randaugment=9, erasing=0.5, mixup=0.2, cutmix=1.0)
 FIXED = DpkSettings(share=ShareSettings(schedule="fixed"))
 """A share that rounding cannot move."""
 
@@ -136,7 +136,7 @@ def never_waits_with_lag(device: torch.device) -> None:
 
 
 def never_waits_for_augmentation(device: torch.device) -> None:
-    """Random crops, RandAugment, erasing and mixup are drawn on the host and not waited for."""
+    """Random crops, RandAugment, erasing, mixup and CutMix are drawn on the host and not waited for."""
     assert not any(found := waits(MethodSpec(name="kd"), device, IMAGENET_LIKE)), found
 
 
