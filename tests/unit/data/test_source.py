@@ -12,7 +12,6 @@ import torch
 from sklearn.datasets import load_digits
 
 from dpk_core.catalogue.datasets import DIGITS, DatasetCard, dataset_card
-from dpk_core.data import source
 from dpk_core.data.source import ImageData, load_dataset
 from dpk_core.errors import DataFault
 from tests.unit.catalogue.npz_files import write_npz
@@ -61,7 +60,7 @@ class TestDigits:
     def test_another_scikit_learn_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
         bunch = load_digits()
         bunch.images[0, 0, 0] += 1
-        monkeypatch.setattr(source, "load_digits", lambda: bunch)
+        monkeypatch.setattr("sklearn.datasets.load_digits", lambda: bunch)
         with pytest.raises(DataFault, match="digits has the fingerprint"):
             load_dataset(DIGITS, None, CPU)
 
