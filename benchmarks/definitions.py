@@ -146,7 +146,7 @@ DEFINITIONS = (
         student_recipe=LONG_RECIPE, teacher_recipe=LONG_RECIPE,
     ),
     Definition(
-        name="finetuned-plain2", subset=FINETUNED_TABLE, student="cifar/plain2", teachers=SEVENTH_TEACHERS,
+        name="pretrained-plain2", subset=FINETUNED_TABLE, student="cifar/plain2", teachers=SEVENTH_TEACHERS,
         labels=TOLD_APART, student_recipe=FINETUNED_RECIPE, teacher_recipe=FINE_TUNING,
         pretrained_on=PRETRAINING, pretraining_recipe=FINETUNED_RECIPE,
     ),
