@@ -117,7 +117,7 @@ LONG_RECIPE = replace(
     channels_last=True,
 )  # fmt: skip
 """The authors' decay at 150, 180 and 210 of 240 epochs, in a sixth of them."""
-FINETUNED_RECIPE = replace(STUDENT_RECIPE, name="finetuned", epochs=16, channels_last=True)
+FINETUNED_RECIPE = replace(STUDENT_RECIPE, name="finetuned", epochs=12, channels_last=True)
 FINE_TUNING = replace(FINETUNED_RECIPE, epochs=8, learning_rate=FINE_TUNING_RATE * STUDENT_RECIPE.learning_rate)
 FEW_RECIPE = replace(
     STUDENT_RECIPE, name="few", epochs=32, batch_size=32, learning_rate=STUDENT_RECIPE.learning_rate / 2,
@@ -148,7 +148,7 @@ DEFINITIONS = (
     Definition(
         name="pretrained-plain2", subset=FINETUNED_TABLE, student="cifar/plain2", teachers=SEVENTH_TEACHERS,
         labels=TOLD_APART, student_recipe=FINETUNED_RECIPE, teacher_recipe=FINE_TUNING,
-        pretrained_on=PRETRAINING, pretraining_recipe=FINETUNED_RECIPE,
+        pretrained_on=PRETRAINING, pretraining_recipe=replace(FINETUNED_RECIPE, epochs=16),
     ),
     Definition(
         name="few-resnet8w8", subset=FEW_TABLE, student="cifar/resnet8w8", teachers=SEVENTH_TEACHERS, labels=TOLD_APART,
