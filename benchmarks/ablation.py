@@ -13,7 +13,6 @@ Differences are paired by seed; their 90% intervals are Student's. What was trai
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import statistics
@@ -146,17 +145,13 @@ def keep_new() -> None:
                     "key": spec.key(), "data": pair.subset.name, "arm": arm, "seed": seed,
                     "test_accuracy": round(trial.test_accuracy, 5), "cpu_seconds": round(sum(trial.seconds), 1),
                     "diverged": trial.diverged, "curves": curves,
-                    "teacher_weights": None if spec.teacher is None else _fingerprint(spec.teacher.training_key),
+                    "teacher_weights": None if spec.teacher is None else trials.weights_hash(spec.teacher.training_key),
                     "machine": record.machine(torch.device("cpu")),
                 }  # fmt: skip
                 lines.append(json.dumps(row))
     if lines:
         with KEPT.open("a") as file:
             file.write("\n".join(lines) + "\n")
-
-
-def _fingerprint(training_key: str) -> str:
-    return hashlib.sha256(trials.weights_path(training_key).read_bytes()).hexdigest()[:12]
 
 
 def paired(ours: Sequence[float], theirs: Sequence[float]) -> dict[str, float]:

@@ -8,13 +8,20 @@ from typing import Any
 import vl_convert
 
 WIDTH, HEIGHT = 300, 200
+METHOD_NAMES = {"dpk": "DPK", "logits": "DPK, β = 0", "kd1": "KD, T = 1", "kd": "KD, T = 4"}
 STAGE_NAMES = {"last": "last stage", "second_last": "second-last stage"}
 
 
 def share_curves(rows: list[dict[str, Any]], folder: Path) -> Path | None:
-    """The share of teacher tokens by epoch, one panel for each pair, one line for each stage; None without rows."""
+    """The share of teacher tokens by epoch, one panel for each data set and pair, one line for each stage; None without
+    rows. Rows have data, teacher, student and shares."""
     points = [
-        {"pair": f"{row['teacher']} → {row['student']}", "stage": STAGE_NAMES[stage], "epoch": epoch, "share": share}
+        {
+            "pair": f"{row['data']}: {row['teacher']} → {row['student']}",
+            "stage": STAGE_NAMES[stage],
+            "epoch": epoch,
+            "share": share,
+        }
         for row in rows
         for stage, curve in row["shares"].items()
         for epoch, share in enumerate(curve, 1)
@@ -67,15 +74,15 @@ def teacher_and_student(tables: list[list[dict[str, Any]]], folder: Path) -> Pat
 
 
 def slope_curves(rows: list[dict[str, Any]], folder: Path) -> Path:
-    """How far students follow their teachers after each epoch, a line for each table; rows have table, method and
-    slope_by_epoch."""
+    """How far students follow their teachers after each eighth of a training, a line for each table; rows have table,
+    method and slope_by_eighth."""
     points = [
-        {"table": row["table"], "data": row["table"].partition("-")[0], "method": row["method"].upper(),
-         "epoch": epoch, "slope": value}
+        {"table": row["table"], "data": row["table"].partition("-")[0], "method": METHOD_NAMES[row["method"]],
+         "part": part / len(row["slope_by_eighth"]), "slope": value}
         for row in rows
-        for epoch, value in enumerate(row["slope_by_epoch"], 1)
+        for part, value in enumerate(row["slope_by_eighth"], 1)
     ]  # fmt: skip
-    x = {"field": "epoch", "type": "quantitative", "axis": {"tickMinStep": 1}, "title": "epoch"}
+    x = {"field": "part", "type": "quantitative", "axis": {"format": "%"}, "title": "part of the training"}
     y = {"type": "quantitative", "title": "student's points per teacher's"}
     color = {"field": "method", "type": "nominal", "title": None, "legend": {"orient": "top"}}
     lines = {

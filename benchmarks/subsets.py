@@ -54,6 +54,10 @@ MIDDLE_TABLE = Subset(name="cifar100_middle50_16px", source="cifar100_20k", trai
 SLIM_TABLE = Subset(name="fashion_14px_3000", source="fashion_mnist", train=3_000, halved=1)
 SHIFTED_TABLE = Subset(name="cifar100_shifted50_16px", source="cifar100_20k", train=5_000, halved=1, kept=(12, 62))
 FOUR_TABLE = Subset(name="fashion_14px_4k", source="fashion_mnist", train=4_000, halved=1)
+LONG_TABLE = Subset(name="fashion_14px_1200", source="fashion_mnist", train=1_200, halved=1)
+PRETRAINING = Subset(name="cifar100_first60_16px", source="cifar100_20k", train=6_000, halved=1, kept=(0, 60))
+FINETUNED_TABLE = Subset(name="cifar100_last40_16px", source="cifar100_20k", train=2_000, halved=1, kept=(60, 100))
+FEW_TABLE = Subset(name="cifar100_coarse_16px_600", source="cifar100_20k", train=600, halved=1, coarse=True)
 COARSE_TABLE = Subset(name="cifar100_coarse_16px_4k", source="cifar100_20k", train=4_000, halved=1, coarse=True)
 
 

@@ -1,6 +1,7 @@
 """A table of teachers and students: every teacher fully taught on every seed, with every curve and picture kept.
 
-One `.npz` file a table and method under `benchmarks/tables/`, plain arrays only (`np.load` needs no `allow_pickle`):
+One `.npz` file a table and method under `benchmarks/tables/` (in `growing/` until all its seeds are trained), plain
+arrays only (`np.load` needs no `allow_pickle`):
 
 | array | shape | what |
 |---|---|---|
@@ -16,6 +17,7 @@ Legend: A arms, S seeds, E epochs, V validation and N test pictures. The first a
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 TABLES = Path(__file__).parent / "tables"
+DEFINED_BY = (
+    "name", "fingerprint", "student", "method", "settings", "recipe", "teacher_recipe", "pretraining", "version",
+    "validation_pictures", "test_pictures",
+)  # fmt: skip
+"""What seeds of one table have in common."""
+OWN_ACCURACIES = ("validation_accuracy", "test_accuracy")
 DRAWS = 20_000
 
 
@@ -72,17 +80,84 @@ class Table:
         return np.bincount(draws_DA.argmax(1), minlength=len(arms)) / DRAWS
 
 
-def write(table: Table) -> Path:
-    """Puts the table among the project's data."""
-    TABLES.mkdir(exist_ok=True)
-    path = TABLES / f"{table.name}.npz"
-    np.savez_compressed(
-        path, told=np.array(json.dumps(table.told)),
-        validation_right=np.packbits(table.validation_right_ASEV, axis=-1),
-        test_right=np.packbits(table.test_right_ASN, axis=-1),
-        seconds=table.seconds_ASE, train_loss=table.train_loss_ASE,
+def grow(found: Table, seeds: Sequence[int], folder: Path = TABLES) -> Path:
+    """Adds the seeds of `found` to the table of its name. With all `seeds` the table is whole and moves to `folder`.
+
+    Raises ValueError where the seeds so far are of another definition.
+    """
+    growing, whole = _paths(found.name, folder)
+    if growing.exists():
+        found = joined(read(growing), found)
+    growing.parent.mkdir(parents=True, exist_ok=True)
+    _write(found, growing)
+    if not set(seeds) <= set(found.told["seeds"]):
+        return growing
+    return growing.replace(whole)
+
+
+def kept(name: str, folder: Path = TABLES) -> Table | None:
+    """The table of this name, whole or with the seeds so far; None without any."""
+    growing, whole = _paths(name, folder)
+    return next((read(path) for path in (whole, growing) if path.exists()), None)
+
+
+def joined(one: Table, other: Table) -> Table:
+    """The table of both tables' seeds, in order.
+
+    A teacher's accuracies are means over seeds: where it was trained anew for later seeds, it may differ in rounding.
+    Its size, cost, key and scores are those of `one`. Raises ValueError where the tables are of different definitions.
+    """
+    differing = [name for name in DEFINED_BY if one.told[name] != other.told[name]]
+    differing += [] if one.teachers == other.teachers else ["teachers"]
+    if differing:
+        raise ValueError(
+            f"{one.name}: the seeds trained so far differ in {', '.join(differing)}. Give the new definition another "
+            "name, or delete the growing table to train all its seeds anew."
+        )
+    of_both = [*one.told["seeds"], *other.told["seeds"]]
+    if len(set(of_both)) < len(of_both):
+        raise ValueError(f"{one.name}: seeds {of_both} are not distinct.")
+    order = np.argsort(of_both)
+
+    def by_seed(name: str) -> list[Any]:
+        values = [*one.told[name], *other.told[name]]
+        return [values[index] for index in order]
+
+    def array(name: str) -> NDArray[Any]:
+        return np.concatenate([getattr(one, name), getattr(other, name)], axis=1)[:, order]
+
+    counts = [len(each.told["seeds"]) for each in (one, other)]
+    arms = [
+        {**arm, **{name: round(float(np.average([arm[name], later[name]], weights=counts)), 5)
+                   for name in OWN_ACCURACIES if name in arm}}
+        for arm, later in zip(one.told["arms"], other.told["arms"], strict=True)
+    ]  # fmt: skip
+    diverged = [[*a, *b] for a, b in zip(one.told["diverged"], other.told["diverged"], strict=True)]
+    told = {
+        **one.told, "seeds": by_seed("seeds"), "trained": by_seed("trained"), "arms": arms,
+        "diverged": [[row[index] for index in order] for row in diverged],
+    }  # fmt: skip
+    return Table(
+        told=told, validation_right_ASEV=array("validation_right_ASEV"), test_right_ASN=array("test_right_ASN"),
+        seconds_ASE=array("seconds_ASE"), train_loss_ASE=array("train_loss_ASE"),
     )  # fmt: skip
-    return path
+
+
+def _write(table: Table, path: Path) -> None:
+    partial = path.with_suffix(".partial")
+    with partial.open("wb") as file:
+        np.savez_compressed(
+            file, told=np.array(json.dumps(table.told)),
+            validation_right=np.packbits(table.validation_right_ASEV, axis=-1),
+            test_right=np.packbits(table.test_right_ASN, axis=-1),
+            seconds=table.seconds_ASE, train_loss=table.train_loss_ASE,
+        )  # fmt: skip
+    partial.replace(path)
+
+
+def _paths(name: str, folder: Path) -> tuple[Path, Path]:
+    """Of a table that grows, and of the whole one."""
+    return folder / "growing" / f"{name}.npz", folder / f"{name}.npz"
 
 
 def read(path: Path) -> Table:
@@ -97,9 +172,10 @@ def read(path: Path) -> Table:
         )  # fmt: skip
 
 
-def read_all() -> list[Table]:
-    """Every table there is, by name."""
-    return [read(path) for path in sorted(TABLES.glob("*.npz"))]
+def read_all(labels: Sequence[str] = ("dpk", "kd")) -> list[Table]:
+    """Every whole table of these methods, by name."""
+    paths = [path for path in sorted(TABLES.glob("*.npz")) if path.stem.rpartition("-")[2] in labels]
+    return [read(path) for path in paths]
 
 
 def _unpack(packed: NDArray[np.uint8], pictures: int) -> NDArray[np.bool_]:

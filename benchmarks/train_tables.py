@@ -2,143 +2,88 @@
 
     DPK_DATA_ROOT=… python -m benchmarks.train_tables [--processes N] [TABLE …]
 
-Goes on where it stopped. A table is written when it is whole.
+A table grows by whole seeds: those finished so far are in `benchmarks/tables/growing/`, so it can be trained in several
+sessions. With all five seeds its file moves to `benchmarks/tables/`, and nothing of it is trained again.
 """
 
 from __future__ import annotations
 
 import argparse
 import functools
-from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
 from benchmarks import record, table, trials
-from benchmarks.subsets import (
-    CIFAR_TABLE,
-    COARSE_TABLE,
-    FASHION_TABLE,
-    FINE_TABLE,
-    FOUR_TABLE,
-    GREY_TABLE,
-    MIDDLE_TABLE,
-    REST_TABLE,
-    SHIFTED_TABLE,
-    SLIM_TABLE,
-    SPARSE_TABLE,
-    Subset,
-)
+from benchmarks.definitions import DEFINITIONS, METHODS, SEEDS, Definition
 from benchmarks.table import Table
 from benchmarks.trials import Trial
 from dpk_core.codec import to_json
 from dpk_core.distill.survey import cka_gap, survey
 from dpk_core.models.build import build_model
 from dpk_core.randomness import derive
-from dpk_core.recipes import SMALL
 from dpk_core.selection.rivals import h_score, leep, logme
-from dpk_core.spec import MethodName, MethodSpec, TrainingSpec
-
-SEEDS = (0, 1, 2, 3, 4)
-STUDENT_RECIPE = replace(SMALL, name="benchmark", epochs=8, batch_size=64, augmentation="crop_flip")
-TEACHER_RECIPE = replace(STUDENT_RECIPE, epochs=16)
-METHODS: tuple[MethodName, ...] = ("dpk", "kd")
-COMMAND = "python -m benchmarks.train_tables"
+from dpk_core.spec import TRAINING_VERSION, TrainingSpec
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Definition:
-    """A student, its candidate teachers of different families, and the data."""
+def train(definition: Definition, processes: int, command: str, folder: Path = table.TABLES) -> None:
+    """Trains the missing seeds of a definition's tables, one after the other, and adds each to its table.
 
-    name: str
-    subset: Subset
-    student: str
-    teachers: tuple[str, ...]
-
-    def teacher(self, model: str) -> TrainingSpec:
-        """A teacher's own training."""
-        return trials.teacher_spec(self.subset, model, TEACHER_RECIPE)
-
-    def spec(self, method: MethodName, teacher: str | None, seed: int) -> TrainingSpec:
-        """One training of the student; without a teacher the method is `none`."""
-        taught = MethodSpec(name="none" if teacher is None else method)
-        own = None if teacher is None else self.teacher(teacher)
-        return trials.student_spec(self.subset, self.student, STUDENT_RECIPE, seed, taught, own)
-
-
-TEACHERS = (
-    "cifar/resnet20", "cifar/resnet56", "cifar/wrn_16_2", "cifar/vgg8", "cifar/shufflenetv2", "cifar/plain6",
-)  # fmt: skip
-OTHER_TEACHERS = (
-    "cifar/resnet32", "cifar/resnet8x4", "cifar/wrn_40_1", "cifar/shufflenetv2", "cifar/vgg13", "cifar/plain8",
-)  # fmt: skip
-THIRD_TEACHERS = (
-    "cifar/resnet44", "cifar/resnet8x4", "cifar/wrn_40_2", "cifar/vgg8", "cifar/shufflenetv1", "cifar/plain10",
-)  # fmt: skip
-FOURTH_TEACHERS = (
-    "cifar/resnet32", "cifar/wrn_16_2", "cifar/vgg8", "cifar/shufflenetv2", "cifar/shufflenetv1", "cifar/plain8",
-)  # fmt: skip
-FIFTH_TEACHERS = (
-    "cifar/resnet20", "cifar/resnet8x4", "cifar/wrn_40_1", "cifar/vgg8", "cifar/shufflenetv2", "cifar/plain10",
-)  # fmt: skip
-SIXTH_TEACHERS = (
-    "cifar/resnet56", "cifar/resnet8x4", "cifar/wrn_16_2", "cifar/vgg13", "cifar/shufflenetv1", "cifar/plain6",
-)  # fmt: skip
-DEFINITIONS = (
-    Definition(name="fashion-resnet8w8", subset=FASHION_TABLE, student="cifar/resnet8w8", teachers=TEACHERS),
-    Definition(name="cifar-resnet8", subset=CIFAR_TABLE, student="cifar/resnet8", teachers=TEACHERS),
-    Definition(name="fashion-plain2", subset=FASHION_TABLE, student="cifar/plain2", teachers=TEACHERS),
-    Definition(name="cifar-plain4", subset=CIFAR_TABLE, student="cifar/plain4", teachers=TEACHERS),
-    Definition(name="fine-resnet14w8", subset=FINE_TABLE, student="cifar/resnet14w8", teachers=OTHER_TEACHERS),
-    Definition(name="fine-plain2", subset=FINE_TABLE, student="cifar/plain2", teachers=OTHER_TEACHERS),
-    Definition(name="sparse-plain4", subset=SPARSE_TABLE, student="cifar/plain4", teachers=THIRD_TEACHERS),
-    Definition(name="sparse-resnet14w8", subset=SPARSE_TABLE, student="cifar/resnet14w8", teachers=THIRD_TEACHERS),
-    Definition(name="rest-resnet8", subset=REST_TABLE, student="cifar/resnet8", teachers=THIRD_TEACHERS),
-    Definition(name="rest-plain4", subset=REST_TABLE, student="cifar/plain4", teachers=THIRD_TEACHERS),
-    Definition(name="grey-resnet8", subset=GREY_TABLE, student="cifar/resnet8", teachers=FOURTH_TEACHERS),
-    Definition(name="middle-resnet8w8", subset=MIDDLE_TABLE, student="cifar/resnet8w8", teachers=FOURTH_TEACHERS),
-    Definition(name="slim-resnet8w4", subset=SLIM_TABLE, student="cifar/resnet8w4", teachers=FIFTH_TEACHERS),
-    Definition(name="shifted-plain4", subset=SHIFTED_TABLE, student="cifar/plain4", teachers=FIFTH_TEACHERS),
-    Definition(name="four-plain4", subset=FOUR_TABLE, student="cifar/plain4", teachers=SIXTH_TEACHERS),
-    Definition(name="four-resnet14w8", subset=FOUR_TABLE, student="cifar/resnet14w8", teachers=SIXTH_TEACHERS),
-    Definition(name="coarse-plain2", subset=COARSE_TABLE, student="cifar/plain2", teachers=SIXTH_TEACHERS),
-)
-
-
-def wanted(definition: Definition) -> list[tuple[Subset, TrainingSpec]]:
-    """Every training of a table, teachers first."""
-    specs = [definition.teacher(model) for model in definition.teachers]
+    `command`: what a table says that it was trained by; `folder`: where tables are kept.
+    """
     for seed in SEEDS:
-        specs.append(definition.spec("kd", None, seed))
-        specs += [definition.spec(method, model, seed) for method in METHODS for model in definition.teachers]
-    return [(definition.subset, spec) for spec in specs]
+        labels = tuple(label for label in definition.labels if seed not in _finished(definition, label, folder))
+        if not labels:
+            continue
+        trials.carry_out_all(definition.pretrainings(), processes)
+        trials.carry_out_all(definition.wanted(labels, seed), processes)
+        for label in labels:
+            path = table.grow(gather(definition, label, seed, command), SEEDS, folder)
+            print(f"Written: {path.relative_to(folder)}, {path.stat().st_size / 1024:.0f} KiB")
 
 
-def gather(definition: Definition, method: MethodName) -> Table:
-    """The table of finished trainings. Raises LookupError where one is missing."""
+def _finished(definition: Definition, label: str, folder: Path) -> list[int]:
+    found = table.kept(f"{definition.name}-{label}", folder)
+    return [] if found is None else list(found.told["seeds"])
+
+
+def gather(definition: Definition, label: str, seed: int, command: str) -> Table:
+    """The table of one seed. Raises LookupError where a training is missing."""
     teachers = (None, *definition.teachers)
-    rows = [[_trial(definition.spec(method, teacher, seed)) for seed in SEEDS] for teacher in teachers]
-    first, epochs = rows[0][0], STUDENT_RECIPE.epochs
-    found = trials.card(definition.subset)
+    rows = [_trial(definition.spec(label, teacher, seed)) for teacher in teachers]
+    epochs, found = definition.student_recipe.epochs, trials.card(definition.subset)
     told: dict[str, Any] = {
-        "name": f"{definition.name}-{method}", "dataset": definition.subset.name, "fingerprint": found.fingerprint,
-        "student": definition.student, "method": method, "seeds": list(SEEDS), "recipe": to_json(STUDENT_RECIPE),
-        "teacher_recipe": to_json(TEACHER_RECIPE), "command": COMMAND,
-        "machine": record.machine(torch.device("cpu")), "versions": record.versions(),
-        "validation_pictures": first.validation_right_EV.shape[1], "test_pictures": len(first.test_right_N),
-        "arms": [_arm(definition, teacher) for teacher in teachers],
-        "diverged": [[trial.diverged is not None for trial in row] for row in rows],
+        "name": f"{definition.name}-{label}", "dataset": definition.subset.name, "fingerprint": found.fingerprint,
+        "student": definition.student, "method": label, "settings": to_json(METHODS[label]),
+        "recipe": to_json(definition.student_recipe), "teacher_recipe": to_json(definition.teacher_recipe),
+        "pretraining": _pretraining(definition), "version": TRAINING_VERSION, "command": command,
+        "validation_pictures": rows[0].validation_right_EV.shape[1], "test_pictures": len(rows[0].test_right_N),
+        "arms": [_arm(definition, teacher) for teacher in teachers], "seeds": [seed],
+        "diverged": [[trial.diverged is not None] for trial in rows],
+        "trained": [{
+            "machine": record.machine(torch.device("cpu")), "versions": record.versions(),
+            "teacher_weights": {
+                model: trials.weights_hash(definition.teacher(model).key()) for model in definition.teachers
+            },
+        }],
     }  # fmt: skip
     return Table(
         told=told,
-        validation_right_ASEV=np.array([[trial.validation_right_EV for trial in row] for row in rows]),
-        test_right_ASN=np.array([[trial.test_right_N for trial in row] for row in rows]),
-        seconds_ASE=np.array([[_padded(trial.seconds, epochs) for trial in row] for row in rows], np.float32),
+        validation_right_ASEV=np.array([[trial.validation_right_EV] for trial in rows]),
+        test_right_ASN=np.array([[trial.test_right_N] for trial in rows]),
+        seconds_ASE=np.array([[_padded(trial.seconds, epochs)] for trial in rows], np.float32),
         train_loss_ASE=np.array(
-            [[_padded([v["train_loss"] for v in trial.values], epochs) for trial in row] for row in rows], np.float32
+            [[_padded([v["train_loss"] for v in trial.values], epochs)] for trial in rows], np.float32
         ),
     )
+
+
+def _pretraining(definition: Definition) -> dict[str, Any] | None:
+    if definition.pretrained_on is None:
+        return None
+    return {"dataset": definition.pretrained_on.name, "recipe": to_json(definition.pretraining_recipe)}
 
 
 def _trial(spec: TrainingSpec) -> Trial:
@@ -184,18 +129,17 @@ def _padded(values: tuple[float, ...] | list[float], epochs: int) -> list[float]
 
 
 def main() -> None:
-    """Trains what is missing and writes each table that is whole."""
+    """Trains what is missing of the tables that are named, or of all."""
+    names = [each.name for each in DEFINITIONS]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("tables", nargs="*", metavar="TABLE", help=", ".join(each.name for each in DEFINITIONS))
+    parser.add_argument("tables", nargs="*", metavar="TABLE", help=", ".join(names))
     options = parser.parse_args()
+    if unknown := set(options.tables) - set(names):
+        parser.error(f"There is no table {', '.join(sorted(unknown))}. There are {', '.join(names)}.")
     for definition in DEFINITIONS:
-        if options.tables and definition.name not in options.tables:
-            continue
-        trials.carry_out_all(wanted(definition), options.processes)
-        for method in METHODS:
-            path = table.write(gather(definition, method))
-            print(f"Written: {path.name}, {path.stat().st_size / 1024:.0f} KiB")
+        if not options.tables or definition.name in options.tables:
+            train(definition, options.processes, "python -m benchmarks.train_tables")
 
 
 if __name__ == "__main__":

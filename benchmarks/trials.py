@@ -8,6 +8,7 @@ other load on the machine changes little; where a teacher looks at a batch for s
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import multiprocessing
 import os
@@ -28,11 +29,12 @@ from benchmarks import subsets
 from benchmarks.shared_teacher import SharedTeacher
 from benchmarks.subsets import Subset
 from dpk_core.catalogue.datasets import DatasetCard, dataset_card
+from dpk_core.catalogue.weights import file_identity
 from dpk_core.codec import content_key, to_json
 from dpk_core.data.source import ImageData, load_dataset
 from dpk_core.errors import TrainingDiverged
 from dpk_core.models.build import build_model, parameter_count
-from dpk_core.spec import MethodSpec, Recipe, TeacherReference, TrainingSpec
+from dpk_core.spec import MethodSpec, Recipe, Start, TeacherReference, TrainingSpec
 from dpk_core.training.evaluate import Evaluation, evaluate
 from dpk_core.training.loop import train
 from dpk_core.training.training import Training, begin, make_deterministic
@@ -67,13 +69,21 @@ def card(subset: Subset) -> DatasetCard:
     return dataset_card(f"npz/{subset.name}", subsets.make(subset), "dataset")
 
 
-def teacher_spec(subset: Subset, model: str, recipe: Recipe, seed: int = 0) -> TrainingSpec:
-    """A teacher's own training."""
+def teacher_spec(subset: Subset, model: str, recipe: Recipe, seed: int = 0, start: Start | None = None) -> TrainingSpec:
+    """A teacher's own training. `start`: trained weights that it starts from; None: random ones."""
     found = card(subset)
     return TrainingSpec(
         role="teacher", model=model, dataset=found.name, data_fingerprint=found.fingerprint,
-        method=MethodSpec(name="none"), teacher=None, recipe=recipe, seed=seed,
+        method=MethodSpec(name="none"), teacher=None, recipe=recipe, seed=seed, start=start,
     )  # fmt: skip
+
+
+def start_from(pretraining: TrainingSpec) -> Start:
+    """The weights of a finished teacher as another training's start. Raises LookupError where it is not finished."""
+    path = weights_path(pretraining.key())
+    if not path.exists():
+        raise LookupError(f"{pretraining.model} on {pretraining.dataset} is not finished")
+    return Start(source="file", name=path.name, identity=file_identity(path, path.name, "weights"))
 
 
 def student_spec(
@@ -145,7 +155,7 @@ def carry_out(subset: Subset, specs: list[TrainingSpec]) -> list[str]:
     data = load_dataset(dataset_card(specs[0].dataset, root, "dataset"), root, torch.device("cpu"))
     reference = specs[0].teacher
     teacher = None if reference is None else SharedTeacher(_teacher(reference, data), reference.model)
-    under_way = [_UnderWay(begin(spec, data, teacher), teacher) for spec in specs]
+    under_way = [_UnderWay(begin(spec, data, teacher, weights_root=_weights_root()), teacher) for spec in specs]
     for epoch in range(1, specs[0].recipe.epochs + 1):
         if teacher is not None:
             teacher.forget()
@@ -245,7 +255,16 @@ def _path(key: str) -> Path:
 
 def weights_path(key: str) -> Path:
     """Where the weights of a finished teacher are."""
-    return subsets.WORK / "weights" / f"{key}.safetensors"
+    return _weights_root() / f"{key}.safetensors"
+
+
+def weights_hash(key: str) -> str:
+    """The first 12 hex digits of the SHA-256 of a finished teacher's weights."""
+    return hashlib.sha256(weights_path(key).read_bytes()).hexdigest()[:12]
+
+
+def _weights_root() -> Path:
+    return subsets.WORK / "weights"
 
 
 def _write_weights(model: nn.Module, key: str) -> None:

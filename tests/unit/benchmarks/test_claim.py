@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -38,11 +39,14 @@ def test_a_student_that_follows_its_teacher_is_seen_to(dpk: list[Table]) -> None
     assert told["gain"]["value"] == pytest.approx(15, abs=2)
 
 
-def test_when_the_slope_shows_is_told_by_epoch(dpk: list[Table]) -> None:
+def test_when_the_slope_shows_is_told_by_eighths_of_a_training(dpk: list[Table]) -> None:
     told = claim.row("one", "dpk", dpk[:1])
-    epochs = dpk[0].validation_right_ASEV.shape[2]
-    assert len(told["slope_by_epoch"]) == epochs
-    assert told["slope_by_epoch"][-1] == pytest.approx(told["slope"], abs=0.2)
+    assert len(told["slope_by_eighth"]) == 8
+    assert told["slope_by_eighth"][-1] == pytest.approx(told["slope"], abs=0.2)
+    one = dpk[0]
+    twice = replace(one, validation_right_ASEV=one.validation_right_ASEV.repeat(2, axis=2))
+    assert claim.slopes(twice) == claim.slopes(one)
+    assert len(claim.row("all", "dpk", [one, twice])["slope_by_eighth"]) == 8
 
 
 def test_levels_of_tables_do_not_count(dpk: list[Table]) -> None:
@@ -66,11 +70,44 @@ def test_a_difference_is_as_unsure_as_both() -> None:
     assert same.low < 0 == same.value < same.high
 
 
+def test_features_and_loss_weights_are_told_apart(dpk: list[Table], kd: list[Table]) -> None:
+    logits, kd1 = (
+        [made_up(f"{data}-{label}", seed, truth, TEACHERS) for seed, data in enumerate(("one", "two"), first)]
+        for label, truth, first in (("logits", FOLLOWS, 20), ("kd1", DOES_NOT, 30))
+    )
+    tables = [*dpk, *kd, *logits, *kd1[:1]]
+    features, weights, temperature = (
+        claim.comparison(*pair, tables) for pair in (("dpk", "logits"), ("logits", "kd1"), ("kd1", "kd"))
+    )
+    assert features is not None
+    assert weights is not None
+    assert temperature is not None
+    assert [each["tables"] for each in (features, weights, temperature)] == [2, 1, 1]
+    assert [each["what"] for each in (features, weights)] == ["feature term", "loss weights"]
+    # DPK's students follow as those without its feature term do; those of other loss weights do not.
+    assert features["pearson"]["low"] < 0 < features["pearson"]["high"]
+    assert features["slope"]["value"] == pytest.approx(0, abs=0.15)
+    assert weights["pearson"]["value"] > 0.3
+    assert weights["slope"]["low"] > 0.3
+    # Both sides of a seed's difference have the same teachers, so it is the difference of their slopes.
+    assert weights["slope"]["value"] == pytest.approx(
+        claim.slope([claim.points(logits[0])]) - claim.slope([claim.points(kd1[0])]), abs=1e-3
+    )
+
+
+def test_old_tables_are_compared_as_far_as_they_go(dpk: list[Table], kd: list[Table]) -> None:
+    found = {pair: claim.comparison(*pair, [*dpk, *kd]) for pair in claim.COMPARED}
+    assert [pair for pair, each in found.items() if each is not None] == [("dpk", "kd")]
+
+
 def test_targets_ask_for_more_than_zero(dpk: list[Table], kd: list[Table]) -> None:
     pooled = {"dpk": claim.row("all", "dpk", dpk), "kd": claim.row("all", "kd", kd)}
-    sure, unsure = (Estimate(value=0.5, low=low, high=0.9) for low in (0.1, -0.1))
-    assert [each["met"] for each in claim.targets(pooled, sure)] == [True, True]
-    assert [each["met"] for each in claim.targets(pooled, unsure)] == [True, False]
+    sure, unsure = (
+        {"method": "dpk", "other": "logits", "pearson": {"value": 0.5, "low": low, "high": 0.9}} for low in (0.1, -0.1)
+    )
+    assert [each["met"] for each in claim.targets(pooled, [sure])] == [True, True]
+    assert [each["met"] for each in claim.targets(pooled, [unsure])] == [True, False]
+    assert claim.targets(pooled, [unsure])[1]["name"].endswith("less that under DPK, β = 0")
 
 
 def test_it_is_drawn(dpk: list[Table], kd: list[Table], tmp_path: Path) -> None:
@@ -82,4 +119,4 @@ def test_it_is_drawn(dpk: list[Table], kd: list[Table], tmp_path: Path) -> None:
 def test_so_is_when_the_slope_shows(dpk: list[Table], kd: list[Table], tmp_path: Path) -> None:
     rows = [claim.row(each.name, each.told["method"], [each]) for each in (*dpk, *kd)]
     text = charts.slope_curves(rows, tmp_path).read_text()
-    assert all(word in text for word in ("one", "two", "DPK", "KD", "epoch"))
+    assert all(word in text for word in ("one", "two", "DPK", "KD", "part of the training"))
