@@ -17,7 +17,7 @@ from dpk_core.parallel.world import World
 from dpk_core.training.training import make_deterministic
 
 SIZE = 2
-PATIENCE_SECONDS = 240
+PATIENCE_SECONDS = 900
 
 
 class Ranks:
