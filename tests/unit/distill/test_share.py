@@ -125,13 +125,13 @@ def test_carries_no_gradient() -> None:
     [(0.9, 10, 9), (0.15, 64, 9), (0.5, 5, 2), (0.0, 9, 0), (1.0, 9, 9), (0.15, 4, 2), (0.15, 9, 2), (0.15, 2, 1)],
 )
 def test_given_tokens_are_rounded_down_to_two_at_least(share: float, tokens: int, given: int) -> None:
-    assert given_tokens(CIFAR_SHARE, torch.tensor([share]).double(), [tokens]).tolist() == [given]
+    assert given_tokens(CIFAR_SHARE, torch.tensor([share], dtype=torch.float64), [tokens]).tolist() == [given]
 
 
 def test_on_imagenet_four_at_least() -> None:
-    assert given_tokens(IMAGENET_SHARE, torch.tensor([0.1, 0.1]).double(), [9, 4]).tolist() == [4, 2]
+    assert given_tokens(IMAGENET_SHARE, torch.tensor([0.1, 0.1], dtype=torch.float64), [9, 4]).tolist() == [4, 2]
 
 
 def test_fallback_of_nine_tenths_gives_nine_of_ten_tokens() -> None:
     share = find(CIFAR_SHARE, math.nan)[0]
-    assert given_tokens(CIFAR_SHARE, torch.tensor([share]).double(), [10]).tolist() == [9]
+    assert given_tokens(CIFAR_SHARE, torch.tensor([share], dtype=torch.float64), [10]).tolist() == [9]
