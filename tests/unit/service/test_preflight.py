@@ -130,7 +130,7 @@ def test_pictures_too_small_for_the_maps_of_a_method(tmp_path: Path) -> None:
     for method in ("dpk", "fitnet", "dpk_features_only"):
         first, *_ = refused(tmp_path, dataset="npz/tiny", method=method)
         assert first.field == "student"
-        assert "On 2x2 pictures cifar/resnet8w4 has one; on 8x8 it has two; method kd needs none." in first.message
+        assert "On 2x2 pictures cifar/resnet8w4 has one; on 8x8 it has three; method kd needs none." in first.message
 
 
 def test_a_teacher_without_taps_is_named_by_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
