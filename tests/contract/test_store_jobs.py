@@ -348,6 +348,13 @@ class TestReading:
         assert board.setup.rungs == [2, 4, 8]
         assert board.setup.policy == "posterior"
 
+    def test_the_maps_that_are_compared_are_in_the_job(self) -> None:
+        job = drive.board(drive.submit()).job
+        assert set(job.taps) == set(drive.TEACHERS)
+        sides = {stage.stage: (stage.student.side, stage.teacher.side) for stage in job.taps["cifar/resnet20"]}
+        assert sides == {"last": (2, 2), "second_last": (4, 4)}
+        assert job.taps["cifar/resnet20"][0].teacher.channels == 64
+
     def test_pages_go_back_in_time(self) -> None:
         ids = [drive.submit() for _ in range(5)]
         with reading() as session:
