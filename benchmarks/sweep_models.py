@@ -25,7 +25,8 @@ import timm
 import torch
 import torchvision
 
-from dpk_core.catalogue.models import common_taps, model_card
+from dpk_core.catalogue.models import model_card
+from dpk_core.catalogue.tapping import tapped_stages
 from dpk_core.distill.build import build_method
 from dpk_core.distill.method import Method, StepContext
 from dpk_core.errors import InvalidRequest
@@ -34,6 +35,7 @@ from dpk_core.spec import MethodSpec
 
 RESULT = Path(__file__).parent / "results" / "sweep.json"
 PARTNER = "cifar/resnet8"
+METHOD = MethodSpec(name="dpk", profile="probe")
 CLASSES = 10
 PICTURES = 8
 SIDES = (32, 64, 96, 112, 128, 144, 160, 192, 224, 240, 256, 288, 299, 320, 384, 448, 512)
@@ -64,11 +66,11 @@ def smallest_side(name: str) -> int:
     sides = SIDES if card.sides.only is None else (card.sides.only,)
     for side in sides[:-1]:
         try:
-            common_taps(partner, card, side, "model")
+            tapped_stages(METHOD, partner, card, side, "model")
         except InvalidRequest:
             continue
         return side
-    common_taps(partner, card, sides[-1], "model")
+    tapped_stages(METHOD, partner, card, sides[-1], "model")
     return sides[-1]
 
 
@@ -97,7 +99,7 @@ def _step(name: str, role: Role, side: int) -> str | None:
         for seed, part in enumerate(ROLES)
     }
     method = build_method(
-        MethodSpec(name="dpk", profile="probe"), student=models["student"], student_name=names["student"],
+        METHOD, student=models["student"], student_name=names["student"],
         teacher=models["teacher"], teacher_name=names["teacher"], picture_shape=(3, side, side), seed=0,
     )  # fmt: skip
     generator = torch.Generator().manual_seed(0)

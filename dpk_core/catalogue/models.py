@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import json
-import math
 from dataclasses import dataclass
 from importlib import resources
 
@@ -19,13 +18,10 @@ from dpk_core.nearest import nearest
 PLAIN_CHOICE = "cifar/resnet20"
 """Offered where a model cannot take the pictures or gives no feature maps: it works on most data."""
 
-LEAST_TOKENS = 4
-"""A feature map with fewer positions leaves nothing to share between teacher and student."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tap:
-    """A feature map. `module`: dotted name of the module that gives it; `stride`: picture size / map size.
+    """A feature map. `module`: dotted name of the module that gives it; `stride` and `offset`: see `side`.
 
     `layout`: how the module gives it: `nchw` (channels first), `nhwc` (channels last), or `tokens:<n>`, a sequence of
     n tokens that stand for no place (class, registers) and then the map row by row.
@@ -34,11 +30,16 @@ class Tap:
     module: str
     channels: int
     stride: int
+    offset: int
     layout: str = "nchw"
 
     def side(self, picture_side: int) -> int:
-        """Side of the map for a square picture of `picture_side`."""
-        return math.ceil(picture_side / self.stride)
+        """Side of the map for a square picture of `picture_side`.
+
+        Every chain of strided convolutions and pooling has this form: an offset of 0 rounds down, one of stride − 1
+        rounds up, and convolutions without padding have a negative one.
+        """
+        return (picture_side + self.offset) // self.stride
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,34 +103,16 @@ def model_card(name: str, field: str) -> ModelCard:
 def takes_pictures(card: ModelCard, picture_side: int, field: str) -> None:
     """Raises InvalidRequest on `field` where the model cannot classify square pictures of this side at all."""
     if not card.classifies:
-        raise InvalidRequest(
-            field, f"{card.name} is no classifier: {card.obstacle}.", _plain_choice(card, picture_side)
-        )
+        raise InvalidRequest(field, f"{card.name} is no classifier: {card.obstacle}.", plain_choice(card, picture_side))
     refusal = card.sides.refusal(picture_side)
     if refusal is not None:
-        raise InvalidRequest(field, f"{card.name} {refusal}.", _plain_choice(card, picture_side))
+        raise InvalidRequest(field, f"{card.name} {refusal}.", plain_choice(card, picture_side))
 
 
-def common_taps(student: ModelCard, teacher: ModelCard, picture_side: int, field: str) -> None:
-    """Checks that both take pictures of this size and have two maps of at least 2x2 positions: the ones DPK stitches.
-
-    Raises InvalidRequest on `field` (the teacher's) or on `student`, whichever lacks them.
-    """
-    for card, place in ((student, "student"), (teacher, field)):
-        takes_pictures(card, picture_side, place)
-        plain = _plain_choice(card, picture_side)
-        if card.obstacle is not None:
-            raise InvalidRequest(place, f"{card.name} has no feature maps to tap: {card.obstacle}.", plain)
-        if len(card.taps) < 2:
-            raise InvalidRequest(place, f"{card.name} has fewer than two feature maps to tap.", plain)
-        side = card.taps[-1].side(picture_side)
-        if side * side < LEAST_TOKENS:
-            raise InvalidRequest(
-                place,
-                f"No common tap: on {picture_side}x{picture_side} pictures the last feature map of {card.name} is "
-                f"{side}x{side}, and DPK needs at least 2x2.",
-                plain,
-            )
+def plain_choice(card: ModelCard, picture_side: int) -> str | None:
+    """A model that works on most data, where it has two maps of 2x2 or more and is not the one that was refused."""
+    works = sum(tap.side(picture_side) >= 2 for tap in _cards()[PLAIN_CHOICE].taps) >= 2
+    return PLAIN_CHOICE if works and card.name != PLAIN_CHOICE else None
 
 
 def _nearest(name: str) -> str | None:
@@ -138,13 +121,6 @@ def _nearest(name: str) -> str | None:
     of_family = [known for known in model_names() if known.startswith(f"{family}/")]
     same = [] if of_family else [known for known in model_names() if known.rpartition("/")[2] == member]
     return same[0] if same else nearest(name, of_family or model_names())
-
-
-def _plain_choice(card: ModelCard, side: int) -> str | None:
-    """A model that works on most data, where it works on these pictures and is not the one that was refused."""
-    plain = _cards()[PLAIN_CHOICE]
-    works = plain.taps[-1].side(side) ** 2 >= LEAST_TOKENS
-    return PLAIN_CHOICE if works and card.name != PLAIN_CHOICE else None
 
 
 @functools.cache
@@ -162,8 +138,12 @@ def _cards() -> dict[str, ModelCard]:
     return cards
 
 
-def _tap(module: str, channels: int, stride: int, layout: str = "nchw") -> Tap:
-    return Tap(module=module, channels=channels, stride=stride, layout=layout)
+def _tap(module: str, channels: int, stride: int, layout: str = "nchw", offset: int | None = None) -> Tap:
+    """`offset`: None where the map's side is rounded up."""
+    rounded_up = stride - 1
+    return Tap(
+        module=module, channels=channels, stride=stride, offset=rounded_up if offset is None else offset, layout=layout
+    )
 
 
 def _cifar_card(family_member: str) -> ModelCard:

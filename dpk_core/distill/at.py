@@ -15,9 +15,6 @@ from dpk_core.distill.pooling import average_pool
 from dpk_core.distill.precision import full_precision
 from dpk_core.distill.tapped import Seen, TappedMethod
 
-MOST_STAGES = 4
-"""All stages of the literature's networks: three on CIFAR, four on ImageNet."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AtOptions:
@@ -72,4 +69,4 @@ def attention(map_BCHW: Tensor) -> Tensor:
 def build(inputs: MethodInputs) -> Method:
     """Attention transfer with the literature's weights."""
     teacher, _ = inputs.the_teacher()
-    return At(inputs.student, teacher, deepest_taps(inputs, MOST_STAGES), AtOptions())
+    return At(inputs.student, teacher, deepest_taps(inputs), AtOptions())

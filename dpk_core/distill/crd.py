@@ -88,6 +88,6 @@ def build(inputs: MethodInputs) -> Method:
     if (inputs.training_labels == inputs.training_labels[0]).all():
         raise InvalidRequest("dataset", "CRD contrasts pictures of different classes, and the data set has only one.")
     with own_randomness(derive(inputs.seed, "crd")):
-        method = Crd(inputs.student, teacher, deepest_taps(inputs, 2), inputs.training_labels, CrdOptions())
+        method = Crd(inputs.student, teacher, deepest_taps(inputs), inputs.training_labels, CrdOptions())
     method.extras.to(inputs.device)
     return method

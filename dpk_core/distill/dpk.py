@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dpk_core.catalogue.tapping import STAGES
 from dpk_core.distill.cka import unbiased_cka
 from dpk_core.distill.extra_losses import EXTRA_LOSSES
 from dpk_core.distill.inputs import Taps
@@ -16,7 +17,6 @@ from dpk_core.distill.lag import LaggedCka
 from dpk_core.distill.losses import logit_loss
 from dpk_core.distill.masking import draw_noise
 from dpk_core.distill.method import StepContext, StepOutcome, outcome
-from dpk_core.distill.profiles import STAGES
 from dpk_core.distill.share import find_shares, given_tokens
 from dpk_core.distill.stage import PriorStage
 from dpk_core.distill.tapped import Seen, TappedMethod, resize_like

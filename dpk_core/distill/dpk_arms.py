@@ -17,10 +17,11 @@ from typing import ClassVar
 
 import torch
 
+from dpk_core.catalogue.tapping import STAGES
 from dpk_core.distill.dpk import Dpk
 from dpk_core.distill.inputs import MethodInputs, deepest_taps
 from dpk_core.distill.method import Method
-from dpk_core.distill.profiles import STAGES, StageShape, stage_sizes
+from dpk_core.distill.profiles import StageShape, stage_sizes
 from dpk_core.distill.stage import PriorStage
 from dpk_core.dpk_settings import CIFAR_DPK, DpkSettings, StageSettings
 from dpk_core.errors import InvalidRequest
@@ -58,29 +59,20 @@ def build_features_only(inputs: MethodInputs) -> Method:
 
 
 def _build(kind: type[Dpk], inputs: MethodInputs, settings: DpkSettings) -> Dpk:
-    teacher, teacher_name = inputs.the_teacher()
-    deepest = max(STAGES.index(stage.name) for stage in settings.stages) + 1
-    taps = deepest_taps(inputs, deepest)
-    if len(taps.teacher) < deepest:
-        problem = f"{inputs.student_name} and {teacher_name} have {len(taps.teacher)} feature maps each"
-        raise InvalidRequest("method.dpk.stages", f"There is no stage {STAGES[deepest - 1]}: {problem}.")
+    teacher, _ = inputs.the_teacher()
+    taps = deepest_taps(inputs)
     modules: dict[str, PriorStage] = {}
     for stage in settings.stages:
         index = STAGES.index(stage.name)
-        modules[stage.name] = _stage(
-            inputs, stage, taps.teacher[index].module, taps.student_shapes[index], taps.teacher_shapes[index]
-        )
+        modules[stage.name] = _stage(inputs, stage, taps.student_shapes[index], taps.teacher_shapes[index])
     return kind(inputs.student, teacher, taps, modules, settings)
 
 
 def _stage(
-    inputs: MethodInputs, settings: StageSettings, tap: str, student_shape: torch.Size, teacher_shape: torch.Size
+    inputs: MethodInputs, settings: StageSettings, student_shape: torch.Size, teacher_shape: torch.Size
 ) -> PriorStage:
     _, teacher_name = inputs.the_teacher()
     side = (teacher_shape[2], teacher_shape[3])
-    if min(side) < 2:
-        problem = f"{teacher_name} gives a map of {side[0]}x{side[1]} at {tap!r}, under 2x2."
-        raise InvalidRequest("teacher", problem)
     shape = StageShape(
         stage=settings.name, student=inputs.student_name, teacher=teacher_name,
         teacher_channels=teacher_shape[1], side=side,

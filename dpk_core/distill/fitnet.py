@@ -63,7 +63,7 @@ def hint_loss(hinted_BCHW: Tensor, teacher_BCHW: Tensor) -> Tensor:
 def build(inputs: MethodInputs) -> Method:
     """FitNet with the literature's weights."""
     teacher, _ = inputs.the_teacher()
-    taps = deepest_taps(inputs, 2)
+    taps = deepest_taps(inputs)
     with own_randomness(derive(inputs.seed, "fitnet")):
         channels = taps.teacher_shapes[-1][1]
         regressor = nn.Sequential(

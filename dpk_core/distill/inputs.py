@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from dpk_core.catalogue.models import Tap, model_card
-from dpk_core.models.taps import FeatureTaps, two_taps
+from dpk_core.catalogue.tapping import MapDemand, map_demand, too_few_maps, usable
+from dpk_core.models.taps import FeatureTaps
 from dpk_core.spec import MethodSpec
 
 
@@ -41,7 +42,7 @@ class MethodInputs:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taps:
     """What to tap in student and teacher, from the deepest upwards, and the shapes of the maps there for two blank
-    pictures: true sizes, which a stride need not tell for odd pictures."""
+    pictures."""
 
     student: tuple[Tap, ...]
     teacher: tuple[Tap, ...]
@@ -49,26 +50,36 @@ class Taps:
     teacher_shapes: tuple[torch.Size, ...]
 
 
-def deepest_taps(inputs: MethodInputs, most: int) -> Taps:
-    """The deepest taps that both models have, `most` of them at most.
+def deepest_taps(inputs: MethodInputs) -> Taps:
+    """The deepest maps of both models that are large enough for the method, as many as it looks at.
 
-    Raises InvalidRequest for an unknown model name and for a model with fewer than two.
+    By the rule of `dpk_core.catalogue.tapping`, from the maps that are really seen. Raises InvalidRequest for an
+    unknown model name and for a model with too few maps; ValueError for a method that looks at none.
     """
+    demand = map_demand(inputs.spec)
+    if demand is None:
+        raise ValueError(f"method {inputs.spec.name!r} taps nothing")
     teacher, teacher_name = inputs.the_teacher()
-    student_taps, teacher_taps = _taps(inputs.student_name), _taps(teacher_name)
-    count = min(most, len(student_taps), len(teacher_taps))
-    student_taps, teacher_taps = student_taps[:count], teacher_taps[:count]
+    students = _usable(inputs, demand, inputs.student, inputs.student_name, "student")
+    teachers = _usable(inputs, demand, teacher, teacher_name, "teacher")
+    count = min(demand.most, len(students), len(teachers))
     return Taps(
-        student=student_taps,
-        teacher=teacher_taps,
-        student_shapes=_shapes(inputs.student, student_taps, inputs.picture_shape),
-        teacher_shapes=_shapes(teacher, teacher_taps, inputs.picture_shape),
+        student=tuple(tap for tap, _ in students[:count]),
+        teacher=tuple(tap for tap, _ in teachers[:count]),
+        student_shapes=tuple(shape for _, shape in students[:count]),
+        teacher_shapes=tuple(shape for _, shape in teachers[:count]),
     )
 
 
-def _taps(name: str) -> tuple[Tap, ...]:
-    two_taps(name)  # raises for a model that has fewer
-    return tuple(reversed(model_card(name, "model").taps))
+def _usable(
+    inputs: MethodInputs, demand: MapDemand, model: nn.Module, name: str, field: str
+) -> list[tuple[Tap, torch.Size]]:
+    card = model_card(name, "model")
+    shapes = _shapes(model, card.taps, inputs.picture_shape)
+    found = usable([min(shape[2:]) for shape in shapes], demand.side)
+    if len(found) < demand.least:
+        raise too_few_maps(inputs.spec, demand, card, min(inputs.picture_shape[1:]), len(found), field)
+    return [(card.taps[index], shapes[index]) for index in found]
 
 
 def _shapes(model: nn.Module, taps: tuple[Tap, ...], picture_shape: tuple[int, int, int]) -> tuple[torch.Size, ...]:

@@ -8,14 +8,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import get_args
 
+from dpk_core.catalogue.tapping import STAGES
 from dpk_core.distill.stage import StageSizes
 from dpk_core.dpk_settings import StageName, StageSettings
 from dpk_core.spec import ProfileName
-
-STAGES: tuple[StageName, ...] = get_args(StageName)
-"""The stages in the order of the authors' tables: from the deeper to the shallower."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

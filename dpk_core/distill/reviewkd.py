@@ -19,9 +19,6 @@ from dpk_core.distill.warm_up import warm_up
 from dpk_core.models.build import own_randomness
 from dpk_core.randomness import derive
 
-MOST_STAGES = 4
-"""All stages of the literature's networks: three on CIFAR, four on ImageNet."""
-
 MOST_CHANNELS = 512
 """Widest fused map."""
 
@@ -129,7 +126,7 @@ def hierarchical_loss(reviewed_BCHW: Tensor, teacher_BCHW: Tensor) -> Tensor:
 def build(inputs: MethodInputs) -> Method:
     """Knowledge review with the literature's sizes and weights."""
     teacher, _ = inputs.the_teacher()
-    taps = deepest_taps(inputs, MOST_STAGES)
+    taps = deepest_taps(inputs)
     student_channels, teacher_channels = (
         [shape[1] for shape in (shapes[0], *shapes)] for shapes in (taps.student_shapes, taps.teacher_shapes)
     )

@@ -88,4 +88,4 @@ def _cosines(differences_BBC: Tensor) -> Tensor:
 def build(inputs: MethodInputs) -> Method:
     """Relational knowledge distillation with the literature's weights."""
     teacher, _ = inputs.the_teacher()
-    return Rkd(inputs.student, teacher, deepest_taps(inputs, 2), RkdOptions())
+    return Rkd(inputs.student, teacher, deepest_taps(inputs), RkdOptions())

@@ -57,4 +57,4 @@ def _similarity(map_BCHW: Tensor) -> Tensor:
 def build(inputs: MethodInputs) -> Method:
     """Similarity-preserving distillation with the literature's weights."""
     teacher, _ = inputs.the_teacher()
-    return Sp(inputs.student, teacher, deepest_taps(inputs, 2), SpOptions())
+    return Sp(inputs.student, teacher, deepest_taps(inputs), SpOptions())

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from dpk_core.data.split import ImageData
 from dpk_core.distill.cka import unbiased_cka
-from dpk_core.models.taps import FeatureTaps, two_taps
+from dpk_core.models.taps import FeatureTaps, last_tap
 from dpk_core.randomness import derive
 
 PICTURES = 2000
@@ -34,8 +34,7 @@ class Survey:
 def survey(teacher: nn.Module, name: str, data: ImageData) -> Survey:
     """Looks at the training pictures through the teacher, unaugmented. Raises InvalidRequest where it has no taps."""
     features, logits, labels = [], [], []
-    _, last = two_taps(name)
-    with FeatureTaps(teacher, [last]) as taps, torch.no_grad():
+    with FeatureTaps(teacher, [last_tap(name)]) as taps, torch.no_grad():
         for positions_B in torch.split(chosen(data), BATCH):
             pictures_BCHW = data.train.start_reading(positions_B)()
             logits.append(teacher(data.normalise(pictures_BCHW)).float().cpu())
@@ -52,7 +51,7 @@ def cka_gap(student: nn.Module, student_name: str, teacher: nn.Module, teacher_n
         mode = model.training
         model.eval()
         try:
-            with FeatureTaps(model, [two_taps(name)[1]]) as taps, torch.no_grad():
+            with FeatureTaps(model, [last_tap(name)]) as taps, torch.no_grad():
                 model(pictures_BCHW)
         finally:
             model.train(mode)

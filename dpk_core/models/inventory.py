@@ -14,7 +14,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import timm
 import torch
@@ -24,13 +24,26 @@ from torch.overrides import TorchFunctionMode
 
 from dpk_core.catalogue.parameters import LISTED_CHANNELS, LISTED_CLASSES
 from dpk_core.models.build import FAMILIES
-from dpk_core.models.trace import Entry, NoTaps, TapEntry, declared_taps, found_taps, gives_scores, picture_sides
+from dpk_core.models.picture_sides import SidesEntry, picture_sides
+from dpk_core.models.trace import NoTaps, TapEntry, declared_taps, found_taps, gives_scores
 
 TARGET = Path(__file__).parent.parent / "catalogue" / "library_models.json"
 NO_SCORES = "its output is not one score for each class"
 
 OWN_SIDE = 224
 """The picture side that torchvision's models are made for."""
+
+
+class Entry(TypedDict):
+    """One model in the file. `sides`: where not every picture is taken; `obstacle`: why there are no taps.
+
+    `classifies`: False where the model gives no class scores at all.
+    """
+
+    taps: list[TapEntry]
+    sides: NotRequired[SidesEntry]
+    obstacle: NotRequired[str]
+    classifies: NotRequired[bool]
 
 
 def library_names() -> list[str]:
@@ -49,7 +62,7 @@ def describe(name: str) -> Entry:
             taps = _taps(model, size)
             if not gives_scores(model, size, LISTED_CLASSES):
                 return {"taps": [], "obstacle": NO_SCORES, "classifies": False}
-            sides = picture_sides(model, max(size), taps, lambda side: build_on_meta(family, member, side))
+            sides, taps = picture_sides(model, max(size), taps, lambda side: build_on_meta(family, member, side))
     except NoTaps as reason:
         return {"taps": [], "obstacle": str(reason)}
     except Exception as error:  # whatever a library's model raises, the sweep goes on and the file says so

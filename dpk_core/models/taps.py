@@ -68,16 +68,12 @@ class FeatureTaps:
         return keep
 
 
-def two_taps(name: str) -> tuple[Tap, Tap]:
-    """The second-last and the last tap of the model `name`: the maps that DPK stitches.
-
-    Raises InvalidRequest for an unknown name and for a model with fewer taps.
-    """
+def last_tap(name: str) -> Tap:
+    """The deepest tap of the model `name`. Raises InvalidRequest for an unknown name and for a model without taps."""
     card = model_card(name, "model")
-    if len(card.taps) < 2:
-        reason = card.obstacle or "it has fewer than two feature maps"
-        raise InvalidRequest("model", f"{name} cannot be tapped: {reason}.")
-    return card.taps[-2], card.taps[-1]
+    if not card.taps:
+        raise InvalidRequest("model", f"{name} cannot be tapped: {card.obstacle}.")
+    return card.taps[-1]
 
 
 def _module(tap: Tap | str) -> str:

@@ -4,46 +4,23 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NotRequired, TypedDict
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from dpk_core.models.layout import MOST_PREFIX_TOKENS, MapShape, first_tensor, map_shape, stride_of
 
-TapEntry = tuple[str, int, int] | tuple[str, int, int, str]
-"""Module, channels, stride; and the layout where it is not `nchw`."""
+TapEntry = tuple[str, int, int] | tuple[str, int, int, str] | tuple[str, int, int, str, int]
+"""Module, channels, stride; the layout where it is not `nchw`; and the offset where the map's side is not rounded up
+(`dpk_core.catalogue.models.Tap`)."""
 
 NO_FEATURES = (nn.Conv2d, nn.Dropout, nn.Dropout2d, nn.Identity)
 """A bare convolution (a patch embedding, say) is not yet a feature; dropout would make a student's map noisy."""
 
 SEQUENCES = (nn.Sequential, nn.ModuleList)
-
-LEAST_SIDE = 2
-"""Smaller maps leave nothing to stitch, so pictures that lead to them need not be taken."""
-
-
-class SidesEntry(TypedDict, total=False):
-    """Which square pictures a model takes, as in `catalogue.models.PictureSides`."""
-
-    least: int
-    step: int
-    only: int
-    told: bool
-
-
-class Entry(TypedDict):
-    """One model in the file. `sides`: where not every picture is taken; `obstacle`: why there are no taps.
-
-    `classifies`: False where the model gives no class scores at all.
-    """
-
-    taps: list[TapEntry]
-    sides: NotRequired[SidesEntry]
-    obstacle: NotRequired[str]
-    classifies: NotRequired[bool]
 
 
 class NoTaps(Exception):
@@ -66,7 +43,7 @@ def declared_taps(model: nn.Module, size: tuple[int, int], declared: Sequence[tu
     if not declared:
         raise NoTaps("the library declares no feature maps for it")
     modules = dict(model.named_modules())
-    outputs = _run(model, size, [name for name, _ in declared if name in modules])
+    outputs = run(model, size, [name for name, _ in declared if name in modules])
     if not outputs:
         raise NoTaps("the modules that the library declares are no part of its forward pass")
     prefixes = _prefixes(model)
@@ -81,7 +58,7 @@ def found_taps(model: nn.Module, size: tuple[int, int], classes: int) -> list[Ta
     left.
     """
     candidates = dict(_candidates(model))
-    outputs = _run(model, size, list(candidates))
+    outputs = run(model, size, list(candidates))
     prefixes = _prefixes(model)
     maps = []
     for name, output in outputs.items():
@@ -99,54 +76,7 @@ def gives_scores(model: nn.Module, size: tuple[int, int], classes: int) -> bool:
     return isinstance(output, Tensor) and output.shape == (_pictures(*size)[0], classes)
 
 
-def picture_sides(
-    model: nn.Module, own: int, taps: Sequence[TapEntry], rebuilt: Callable[[int], nn.Module] | None
-) -> SidesEntry:
-    """Which pictures `model`, built for pictures of side `own`, takes; empty where it takes them all.
-
-    Tried on the smallest pictures whose deepest map can be 2x2, and on some larger ones. `rebuilt` builds the model for
-    another side, None where it cannot be told one.
-    """
-    deepest = max(stride for _, _, stride, *_ in taps)
-    if _gives(model, deepest + 1, taps):
-        return {}
-    sides = [factor * deepest for factor in (LEAST_SIDE, 3, 4, 6, 7, 8) if factor * deepest < own]
-    least = next((side for side in sides if _gives(model, side, taps)), None)
-    if least is not None:
-        if _gives(model, least + 1, taps):
-            return {"least": least}
-        return {"least": least, "step": deepest if _gives(model, least + deepest, taps) else least}
-    if rebuilt is not None:
-        least = next((side for side in sides if _gives_told(rebuilt, side, taps)), None)
-        if least is not None and _gives_told(rebuilt, 2 * least, taps):
-            return {"least": least, "step": deepest, "told": True}
-    return {"only": own}
-
-
-def _gives(model: nn.Module, side: int, taps: Sequence[TapEntry]) -> bool:
-    """Whether pictures of `side` give maps of at least 2x2 at the last two taps, of the same layout and channels."""
-    try:
-        outputs = _run(model, (side, side), [name for name, *_ in taps])
-    except Exception:  # whatever a library's model raises on pictures it was not made for: it does not take them
-        return False
-    for name, channels, _, *layout in taps[-2:]:
-        expected = layout[0] if layout else "nchw"
-        prefixes = [int(expected.removeprefix("tokens:"))] if expected.startswith("tokens:") else []
-        shape = map_shape(outputs.get(name), _pictures(side, side), channels, prefixes)
-        if shape is None or shape.layout != expected or shape.height < LEAST_SIDE:
-            return False
-    return True
-
-
-def _gives_told(rebuilt: Callable[[int], nn.Module], side: int, taps: Sequence[TapEntry]) -> bool:
-    try:
-        model = rebuilt(side)
-    except Exception:  # it knows no such argument, or not this side
-        return False
-    return _gives(model, side, taps)
-
-
-def _run(model: nn.Module, size: tuple[int, int], names: Sequence[str]) -> dict[str, Any]:
+def run(model: nn.Module, size: tuple[int, int], names: Sequence[str]) -> dict[str, Any]:
     """Outputs of the named modules in the order in which they ended, without those changed in place later on."""
     outputs: dict[str, Any] = {}
     versions: dict[str, int] = {}

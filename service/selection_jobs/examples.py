@@ -86,6 +86,17 @@ JOB: dict[str, Any] = {
     "verdict": "Undecided: resnet20 leads, best with a chance of 71%; resnet8w8 may still be better.",
     "headline": "Undecided: resnet20 leads, best with a chance of 71%; resnet8w8 may still be better.",
     "notices": [],
+    "taps": {
+        teacher: [
+            {
+                "stage": stage,
+                "student": {"module": module, "channels": channels, "side": side},
+                "teacher": {"module": module, "channels": times * channels, "side": side},
+            }
+            for stage, module, channels, side in (("last", "stages.2", 16, 2), ("second_last", "stages.1", 8, 4))
+        ]
+        for teacher, times in (("cifar/resnet8w8", 2), ("cifar/resnet20", 4))
+    },
     "links": {
         "self": f"/selection-jobs/{JOB_ID}",
         "leaderboard": f"/selection-jobs/{JOB_ID}/leaderboard",

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from dpk_core.catalogue.datasets import DatasetCard
+from dpk_core.catalogue.tapping import TappedStage
 from dpk_core.catalogue.weights import FoundWeights
 from dpk_core.recipes import AS_IS, RECIPES, batch_factor, chosen_dpk, chosen_kd, chosen_recipe, fine_tuning
 from dpk_core.selection.knowledge import EIGHTHS
@@ -90,6 +91,8 @@ class Plan:
     """What people must know of how the data set was read, files left out above all."""
     recipe_notes: tuple[str, ...] = ()
     """What people must know of how the recipe was filled in."""
+    taps: dict[str, tuple[TappedStage, ...]] = field(default_factory=dict)
+    """The feature maps that are compared under each teacher, by its label; nothing under methods of logits alone."""
     version: int
     """The training version that all of its runs are of: the code's when the plan was made."""
 

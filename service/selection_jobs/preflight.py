@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import fields
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import TypeVar, get_args
+from typing import TypeVar
 
 from dpk_core.catalogue.datasets import DatasetCard, dataset_card
 from dpk_core.catalogue.fitting import check_pictures
-from dpk_core.catalogue.models import ModelCard, common_taps, model_card, takes_pictures
+from dpk_core.catalogue.models import ModelCard, model_card
 from dpk_core.catalogue.parameters import weights_card
+from dpk_core.catalogue.tapping import TappedStage, tapped_stages
 from dpk_core.catalogue.weights import RANDOM, FoundWeights, find_weights
 from dpk_core.codec import WrongValue
-from dpk_core.dpk_settings import DpkSettings, KdSettings, StageName
+from dpk_core.dpk_settings import DpkSettings, KdSettings
 from dpk_core.errors import DataFault, InvalidRequest
 from dpk_core.nearest import nearest
 from dpk_core.recipes import RECIPES
-from dpk_core.spec import DPK_METHODS, LEAST_BATCH, LEAST_NORMALISED, LOGIT_METHODS
+from dpk_core.spec import DPK_METHODS, LEAST_BATCH, LEAST_NORMALISED, MethodSpec
 from service.problems import Rejected, field_error
 from service.schemas import FieldError
 from service.selection_jobs.choices import ModelChoice, TeacherChoice
@@ -29,11 +30,6 @@ MOST_PICTURE_PASSES = 10**10
 
 LEAST_RUNS = 2
 """Trainings begun that can say anything: two arms up to the first rung."""
-
-STAGES: tuple[StageName, ...] = get_args(StageName)
-"""From the deepest map upwards."""
-LEAST_SIDE = 2
-"""Of a map that can be stitched."""
 
 T = TypeVar("T")
 
@@ -63,10 +59,16 @@ def check(request: SelectionJobRequest, data_root: Path | None, weights_root: Pa
 
     The student may be among the teachers: what it learns from its own kind is a fair question.
     """
-    findings, found = _Findings(), dict[str, FoundWeights]()
+    findings, found, taps = _Findings(), dict[str, FoundWeights](), dict[str, tuple[TappedStage, ...]]()
     errors = findings.errors
 
     data = findings.ask(lambda: dataset_card(request.dataset, data_root, "dataset"))
+    known = request.recipe is None or request.recipe.name is None or request.recipe.name in RECIPES
+    mismatched = list(_no_settings(request))
+    method = None
+    if data is not None and known and not mismatched:
+        card = data
+        method = findings.ask(lambda: method_of(request, card))
 
     def look_up(choice: ModelChoice, field: str) -> ModelCard | None:
         """The model's card; what its weights are goes into `found`."""
@@ -83,65 +85,45 @@ def check(request: SelectionJobRequest, data_root: Path | None, weights_root: Pa
         return card
 
     student = look_up(request.student, "student")
-    teachers: list[ModelCard] = []
     for index, choice in enumerate(request.teachers):
         field = f"teachers[{index}]"
         teacher = look_up(choice, field)
-        if teacher is not None:
-            teachers.append(teacher)
         if student is not None and teacher is not None and data is not None:
-            findings.ask(lambda: _taps(request, student, teacher, data, field))  # noqa: B023 - called at once
+            asked = method or MethodSpec(name=request.method.name)
+            stages = findings.ask(lambda: tapped_stages(asked, student, teacher, data.side, field))  # noqa: B023 - called at once
+            taps[choice.label] = stages or ()
         if data is not None:
             errors.extend(_preparation(choice, found.get(choice.label), data, field))
     errors.extend(_duplicates(request))
     errors.extend(_unknown_recipe(request))
     errors.extend(_said_twice(request))
-    errors.extend(mismatched := list(_no_settings(request)))
+    errors.extend(mismatched)
+    if method is not None and method.dpk is not None:
+        errors.extend(_patches(method.dpk, taps))
     if data is not None:
         errors.extend(_classes(request, data))
         card = data
-        if request.recipe is None or request.recipe.name is None or request.recipe.name in RECIPES:
-            method = None if mismatched else findings.ask(lambda: method_of(request, card))
-            recipe = findings.ask(lambda: student_recipe_of(request, card))
-            if method is not None and method.dpk is not None and student is not None:
-                errors.extend(_stages(method.dpk, student, teachers, data))
-            if method is not None and recipe is not None:
-                errors.extend(_budget(request, make_plan(request, data, found)))
+        recipe = findings.ask(lambda: student_recipe_of(request, card)) if known else None
+        if method is not None and recipe is not None:
+            errors.extend(_budget(request, make_plan(request, data, found)))
     if errors:
         raise Rejected.because(errors)
     assert data is not None
-    return make_plan(request, data, found)
+    return replace(make_plan(request, data, found), taps=taps)
 
 
-def _taps(request: SelectionJobRequest, student: ModelCard, teacher: ModelCard, data: DatasetCard, field: str) -> None:
-    if request.method.name in LOGIT_METHODS:
-        takes_pictures(student, data.side, "student")
-        takes_pictures(teacher, data.side, field)
-    else:
-        common_taps(student, teacher, data.side, field)
-
-
-def _stages(
-    settings: DpkSettings, student: ModelCard, teachers: Sequence[ModelCard], data: DatasetCard
-) -> Iterator[FieldError]:
-    """Stages beyond the two of every model that some pair does not have, and patches that do not tile a map."""
+def _patches(settings: DpkSettings, taps: Mapping[str, tuple[TappedStage, ...]]) -> Iterator[FieldError]:
+    """Patches that do not tile some teacher's map."""
     for index, stage in enumerate(settings.stages):
-        depth, place = STAGES.index(stage.name), f"method.stages[{index}]"
-        for card in (student, *teachers):
-            maps = [tap.side(data.side) for tap in card.taps if tap.side(data.side) >= LEAST_SIDE]
-            if depth >= max(len(maps), 2):
-                message = f"There is no stage {stage.name}: {card.name} has {len(maps)} feature maps to tap."
-                yield FieldError(field=f"{place}.name", message=message, nearest=STAGES[max(len(maps) - 1, 0)])
-                break
-            side = maps[-1 - depth] if card is not student and depth < len(maps) else 0
-            if stage.patch is not None and side % stage.patch:
-                message = (
-                    f"Patches of {stage.patch}x{stage.patch} do not tile the {side}x{side} map of {card.name} at stage "
-                    f"{stage.name}."
-                )
-                fits = max(patch for patch in range(1, side + 1) if side % patch == 0 and patch <= stage.patch)
-                yield FieldError(field=f"{place}.patch", message=message, nearest=str(fits))
-                break
+        patch = stage.patch or 1
+        sides = {
+            label: each.teacher.side for label, found in taps.items() for each in found if each.stage == stage.name
+        }
+        label, side = next(((label, side) for label, side in sides.items() if side % patch), ("", 0))
+        if side:
+            message = f"Patches of {patch}x{patch} do not tile the {side}x{side} map of {label} at stage {stage.name}."
+            fits = max(size for size in range(1, side + 1) if side % size == 0 and size <= patch)
+            yield FieldError(field=f"method.stages[{index}].patch", message=message, nearest=str(fits))
 
 
 def _preparation(

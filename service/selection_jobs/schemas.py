@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from dpk_core.dpk_settings import StageName
 from dpk_core.protocol import NoticeLevel
 from service.schemas import Wire, WireRequest
 from service.selection_jobs.choices import PreparationKind, Student, Teacher
@@ -117,6 +118,22 @@ class StageProgress(Wire):
     state: StageState
 
 
+class TappedMap(Wire):
+    """A feature map that is read from a network: `module` gives it, with `channels` and `side` x `side` positions."""
+
+    module: str
+    channels: int
+    side: int
+
+
+class TappedStage(Wire):
+    """The maps of student and teacher that are compared at one stage, counted from the deepest."""
+
+    stage: StageName
+    student: TappedMap
+    teacher: TappedMap
+
+
 class Job(Wire):
     """A job as lists and pollers see it."""
 
@@ -139,6 +156,10 @@ class Job(Wire):
         description="What there is to say first: the failure, the cancellation, the verdict or what is going on."
     )
     notices: list[Notice] = Field(description="What limits left out, and what holds for every row.")
+    taps: dict[str, list[TappedStage]] = Field(
+        default={},
+        description="The feature maps that the method compares, by teacher; none under methods of logits alone.",
+    )
     links: Links
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dpk_core.codec import to_json
 from service.database.tables import Verdict
 from service.health import service as health
 from service.selection_jobs import schemas
@@ -56,5 +57,10 @@ def job_view(snapshot: Snapshot, verdict: Verdict | None, slots: int, missing_wo
         verdict=words,
         headline=headline(job.state, job.stage, job.finished_at, job.failure, words),
         notices=job_notices(snapshot),
+        taps={
+            teacher: [schemas.TappedStage.model_validate(to_json(stage)) for stage in stages]
+            for teacher, stages in snapshot.plan.taps.items()
+            if stages
+        },
         links=links(job.id),
     )

@@ -348,6 +348,12 @@ class TestReading:
         assert board.setup.rungs == [2, 4, 8]
         assert board.setup.policy == "posterior"
 
+    def test_the_maps_that_are_compared_are_in_the_job(self) -> None:
+        taps = drive.board(drive.submit()).job.taps
+        assert set(taps) == set(drive.TEACHERS)
+        sides = {stage.stage: (stage.student.side, stage.teacher.side) for stage in taps["cifar/resnet20"]}
+        assert sides == {"last": (2, 2), "second_last": (4, 4)}
+
     def test_pages_go_back_in_time(self) -> None:
         ids = [drive.submit() for _ in range(5)]
         with reading() as session:

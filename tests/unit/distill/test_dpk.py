@@ -175,9 +175,16 @@ def test_too_few_pictures_are_refused() -> None:
         make()(*batch(pictures=3), STEP)
 
 
-def test_a_last_map_under_two_by_two_is_refused() -> None:
-    with pytest.raises(InvalidRequest, match=r"cifar/resnet8 gives a map of 1x1 at 'stages\.2', under 2x2"):
-        make(side=4)
+def test_maps_under_two_by_two_are_left_out() -> None:
+    method = make("cifar/resnet8w4", "cifar/resnet8", side=4)
+    assert [tap.module for tap in method.taps.student] == ["stages.1", "stages.0"]
+    assert [method.stages[name].grid for name in ("last", "second_last")] == [(2, 2), (4, 4)]
+
+
+def test_a_teacher_with_too_few_maps_is_refused() -> None:
+    with pytest.raises(InvalidRequest, match="On 2x2 pictures cifar/resnet8w4 has one; on 8x8 it has") as refused:
+        make(side=2)
+    assert refused.value.field == "student"
 
 
 def test_building_leaves_models_as_they_were() -> None:
@@ -222,7 +229,7 @@ class TestSettings:
 
     def test_a_stage_that_the_networks_do_not_have_is_refused(self) -> None:
         settings = DpkSettings(stages=(StageSettings(name="fourth_last", weight=1.0),))
-        with pytest.raises(InvalidRequest, match="There is no stage fourth_last"):
+        with pytest.raises(InvalidRequest, match="with stage fourth_last needs four feature maps"):
             make(settings=settings)
 
     def test_sizes_and_patch_of_a_stage(self) -> None:

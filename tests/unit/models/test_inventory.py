@@ -13,13 +13,13 @@ from torch import nn
 from dpk_core.catalogue.models import model_card, model_names
 from dpk_core.models.inventory import describe, library_names, write
 from dpk_core.models.layout import stride_of
+from dpk_core.models.picture_sides import picture_sides
 from dpk_core.models.trace import (
     NoTaps,
     TapEntry,
     declared_taps,
     found_taps,
     gives_scores,
-    picture_sides,
     two_thirds_down,
 )
 
@@ -162,20 +162,35 @@ def test_scores_are_one_for_each_class() -> None:
     assert not model_card("timm/gemma4_vit_167m_enc", "student").classifies
 
 
+BLOCKS: list[TapEntry] = [("encoder.layers.3", 6, 4), ("encoder.layers.5", 6, 4)]
+ROUNDED_DOWN: list[TapEntry] = [("encoder.layers.3", 6, 4, "nchw", 0), ("encoder.layers.5", 6, 4, "nchw", 0)]
+
+
 def test_the_pictures_a_model_takes_are_tried() -> None:
-    taps: list[TapEntry] = [("encoder.layers.3", 6, 4), ("encoder.layers.5", 6, 4)]
-    assert picture_sides(blocks(6), 32, taps, None) == {"least": 8}
-    assert picture_sides(blocks(6, 32), 32, taps, None) == {"only": 32}
-    told = picture_sides(blocks(6, 32), 32, taps, lambda side: blocks(6, side))
-    assert told == {"least": 8, "step": 4, "told": True}
-    assert picture_sides(blocks(6, 32), 32, taps, lambda _: blocks(6, 32)) == {"only": 32}
+    assert picture_sides(blocks(6), 32, BLOCKS, None) == ({}, ROUNDED_DOWN)
+    assert picture_sides(blocks(6, 32), 32, BLOCKS, None) == ({"only": 32}, BLOCKS)
+    told = picture_sides(blocks(6, 32), 32, BLOCKS, lambda side: blocks(6, side))
+    assert told == ({"least": 4, "step": 4, "told": True}, BLOCKS)
+    assert picture_sides(blocks(6, 32), 32, BLOCKS, lambda _: blocks(6, 32)) == ({"only": 32}, BLOCKS)
 
 
-def test_maps_that_round_down_or_need_whole_patches_are_noticed() -> None:
-    taps: list[TapEntry] = [("encoder.layers.3", 6, 4), ("encoder.layers.5", 6, 4)]
+def test_the_smallest_side_is_found_exactly() -> None:
+    model = blocks(6)
+    model.get_submodule("patches").register_forward_pre_hook(lambda _, x: x[0][:, :, 11:, 11:])
+    taps: list[TapEntry] = [(name, channels, stride, "nchw", -11) for name, channels, stride, *_ in BLOCKS]
+    assert picture_sides(model, 64, BLOCKS, None) == ({"least": 15}, taps)
+
+
+def test_maps_that_round_up_or_need_whole_patches_are_noticed() -> None:
     model = blocks(6)
     model.get_submodule("patches").register_forward_pre_hook(lambda _, x: F.pad(x[0], (0, -x[0].shape[3] % 4) * 2))
-    assert picture_sides(model, 32, taps, None) == {}
+    assert picture_sides(model, 32, BLOCKS, None) == ({}, BLOCKS)
     whole = blocks(6)
     whole.register_forward_pre_hook(lambda _, x: x[0].unflatten(2, (-1, 4)).flatten(2, 3))
-    assert picture_sides(whole, 32, taps, None) == {"least": 8, "step": 4}
+    assert picture_sides(whole, 32, BLOCKS, None) == ({"least": 4, "step": 4}, BLOCKS)
+
+
+def test_a_module_whose_output_looked_like_a_map_by_accident_is_no_tap() -> None:
+    model = blocks(6)
+    model.get_submodule("norm").register_forward_hook(lambda _, __, out: F.adaptive_avg_pool2d(out, (8, out.shape[3])))
+    assert picture_sides(model, 32, [("norm", 6, 4), *BLOCKS], None) == ({}, ROUNDED_DOWN)

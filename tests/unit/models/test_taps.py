@@ -6,7 +6,7 @@ import torch
 from dpk_core.catalogue.models import model_card
 from dpk_core.errors import InvalidRequest
 from dpk_core.models.build import build_model
-from dpk_core.models.taps import FeatureTaps, two_taps
+from dpk_core.models.taps import FeatureTaps, last_tap
 
 
 def model() -> torch.nn.Module:
@@ -61,15 +61,14 @@ def test_outputs_that_are_no_maps_are_refused() -> None:
         _ = taps.maps
 
 
-def test_two_taps_are_the_second_last_and_the_last() -> None:
-    second_last, last = two_taps("cifar/resnet20")
-    assert (second_last.module, second_last.channels, second_last.stride) == ("stages.1", 32, 2)
+def test_the_last_tap_is_the_deepest() -> None:
+    last = last_tap("cifar/resnet20")
     assert (last.module, last.channels, last.stride) == ("stages.2", 64, 4)
 
 
 def test_a_model_without_maps_is_refused_with_its_reason() -> None:
     with pytest.raises(InvalidRequest, match="single feature map"):
-        two_taps("timm/tnt_s_patch16_224")
+        last_tap("timm/tnt_s_patch16_224")
 
 
 TRANSFORMERS = {

@@ -104,6 +104,7 @@ def command(
     role: Role = "student",
     method: MethodName = "none",
     teacher: ArtifactReference | None = None,
+    teacher_model: str = "cifar/resnet8w8",
     resume: Checkpoint | None = None,
     earlier_seconds: float = 0.0,
     recipe: Recipe = RECIPE,
@@ -116,7 +117,7 @@ def command(
     weights_root: Path | None = None,
 ) -> RunCommand:
     """A small run."""
-    reference = None if method == "none" else TeacherReference(model="cifar/resnet8w8", training_key="key")
+    reference = None if method == "none" else TeacherReference(model=teacher_model, training_key="key")
     training = TrainingSpec(
         role=role, model=model, dataset=dataset, data_fingerprint=fingerprint,
         method=MethodSpec(name=method), teacher=reference, recipe=recipe, seed=0, start=start,

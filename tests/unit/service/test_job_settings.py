@@ -160,7 +160,7 @@ class TestRefused:
             ({"method": {"name": "crd", "temperature": 2}}, "method.temperature", "crd has no settings", None),
             ({"method": {"name": "kd", "temperature": 0}}, "method.temperature", "above 0, not 0.0", None),
             ({"method": {"stages": [{"name": "fourth_last", "weight": 1}]}}, "method.stages[0].name",
-             "no stage fourth_last: cifar/resnet8w4 has 3 feature maps", "third_last"),
+             "four feature maps of at least 2x2. On 8x8 pictures cifar/resnet8w4 has three; method kd", "third_last"),
             ({"method": {"stages": [{"name": "second_last", "weight": 1, "patch": 3}]}}, "method.stages[0].patch",
              "do not tile the 4x4 map of cifar/resnet20", "2"),
             ({"recipe": {"mixup": -1}}, "recipe.mixup", "at least 0, not -1", None),

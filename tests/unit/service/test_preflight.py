@@ -10,6 +10,8 @@ import pytest
 from safetensors.torch import save_file
 
 from dpk_core.catalogue import models
+from dpk_core.catalogue.tapping import TappedMap
+from dpk_core.codec import from_json, to_json
 from dpk_core.models.build import build_model
 from dpk_core.spec import LEAST_BATCH, LEAST_NORMALISED, TaughtMethodName
 from service.problems import Rejected
@@ -107,15 +109,28 @@ def test_a_batch_of_one_is_for_networks_without_batch_normalisation(tmp_path: Pa
     assert check(request, tmp_path, tmp_path).student_recipe.batch_size == 1
 
 
-def test_pictures_too_small_for_a_common_tap(tmp_path: Path) -> None:
-    write_data(tmp_path, "tiny", pictures=400, side=4)
-    (error,) = refused(tmp_path, dataset="npz/tiny")
-    assert error.field == "student"
-    assert "No common tap" in error.message
-    for method in ("kd", "dkd", "dist"):
+def test_what_is_tapped_is_in_the_plan(tmp_path: Path) -> None:
+    write_data(tmp_path, "colour", pictures=400, side=32, channels=3)
+    teachers = ["timm/resnet18", "cifar/resnet20"]
+    plan = asked(tmp_path, dataset="npz/colour", student="cifar/resnet8", teachers=teachers)
+    assert list(plan.taps) == teachers
+    assert [stage.stage for stage in plan.taps["timm/resnet18"]] == ["last", "second_last"]
+    last = plan.taps["timm/resnet18"][0]
+    assert last.student == TappedMap(module="stages.2", channels=64, side=8)
+    assert last.teacher == TappedMap(module="layer3", channels=256, side=2)
+    assert from_json(Plan, to_json(plan)) == plan
+    logits = asked(tmp_path, dataset="npz/colour", student="cifar/resnet8", teachers=teachers, method="kd")
+    assert not any(logits.taps.values())
+
+
+def test_pictures_too_small_for_the_maps_of_a_method(tmp_path: Path) -> None:
+    write_data(tmp_path, "tiny", pictures=400, side=2)
+    for method in ("kd", "dkd", "dist", "sp", "rkd", "crd", "at"):
         assert asked(tmp_path, dataset="npz/tiny", method=method).dataset == "npz/tiny"
-    for method in ("fitnet", "crd", "dpk_features_only"):
-        assert refused(tmp_path, dataset="npz/tiny", method=method) == (error,)
+    for method in ("dpk", "fitnet", "dpk_features_only"):
+        first, *_ = refused(tmp_path, dataset="npz/tiny", method=method)
+        assert first.field == "student"
+        assert "On 2x2 pictures cifar/resnet8w4 has one; on 8x8 it has three; method kd needs none." in first.message
 
 
 def test_a_teacher_without_taps_is_named_by_its_place(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from typing import Literal
 
 import pytest
 
-from service.selection_jobs.schemas import JobList, JobState, Leaderboard, Verdict
+from service.selection_jobs.schemas import JobList, JobState, Leaderboard, TappedStage, Verdict
 from service.trust_wording import stamp_sentence
 from service.web import pages
 from tests.unit.web import sample
@@ -155,6 +155,20 @@ class TestJobPage:
         assert "resnet20@file:mine/t.safetensors 272k parameters taken as it is, 0.4 s" in text
         assert "cifar/resnet20@file:mine/t.safetensors (sha256:12ab), taken as it is, 0.4 s" in text
         assert "cifar/resnet8w4 (resnet18.a1_in1k, timm 1.0.31)" in text
+
+    @pytest.mark.parametrize("draw", [pages.job_page, pages.report_page])
+    def test_the_maps_that_are_compared_are_named(self, draw: Callable[[Leaderboard], str]) -> None:
+        board = sample.leaderboard("finished")
+        assert "Feature maps that are compared" not in draw(board)
+        maps = {
+            "stage": "second_last",
+            "student": {"module": "stages.1", "channels": 32, "side": 16},
+            "teacher": {"module": "layer2", "channels": 128, "side": 4},
+        }
+        taps = {"timm/resnet18": [TappedStage.model_validate(maps)]}
+        board = board.model_copy(update={"job": board.job.model_copy(update={"taps": taps})})
+        text = _Tags(draw(board)).text
+        assert "resnet18second laststages.1, 32 channels, 16×16layer2, 128 channels, 4×4" in text
 
     def test_charts_are_there_with_descriptions(self) -> None:
         page = _page(sample.leaderboard("finished"))
