@@ -55,7 +55,8 @@ def test_a_model_that_fails_says_how(monkeypatch: pytest.MonkeyPatch, fault: str
 
 def test_pictures_are_as_small_as_the_model_allows() -> None:
     assert smallest_side("cifar/resnet20") == 32
-    assert smallest_side("timm/resnet18") == 64
+    assert smallest_side("timm/resnet18") == 32
+    assert smallest_side("torchvision/alexnet") == 64
     assert smallest_side("torchvision/maxvit_t") == 224
 
 
