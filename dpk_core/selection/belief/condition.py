@@ -1,6 +1,7 @@
-"""Ridge regression: the posterior of independent normal effects e_k ~ N(0, sd_k²), given results X e + N(0, Σ).
+"""Normal distributions: conditioning (ridge regression), averaging over models, draws.
 
-Legend: K effects, G models, A arms. Rasmussen & Williams, "Gaussian Processes for Machine Learning", section 2.1.
+Effects e_k ~ N(0, sd_k²) are independent, results are X e + N(0, Σ) (Rasmussen & Williams 2006, section 2.1).
+Legend: K effects, G models, A arms, D draws, N results.
 """
 
 from __future__ import annotations
@@ -12,6 +13,9 @@ from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 
 Matrix = NDArray[np.float64]
+Indices = NDArray[np.int64]
+CONFIDENCE = 0.9
+SEED = 2206_06067  # of a generator that every call makes anew: the same question always has the same answer
 
 
 def condition(information_KK: Matrix, weighted_K: Matrix, sd_K: Matrix) -> tuple[Matrix, Matrix, float]:
@@ -25,10 +29,23 @@ def condition(information_KK: Matrix, weighted_K: Matrix, sd_K: Matrix) -> tuple
     return root_KK.T @ told_K, root_KK.T @ root_KK, float(told_K @ told_K / 2 - np.log(factor_KK.diagonal()).sum())
 
 
-def average(logs: Sequence[float], means: Sequence[Matrix], covariances: Sequence[Matrix]) -> tuple[Matrix, ...]:
-    """Weights (G) of models from their log posteriors, and mean (A) and covariance (A×A) of the mixture."""
-    weight_G = np.exp(np.array(logs) - max(logs))
-    weight_G /= weight_G.sum()
-    mean_A = weight_G @ np.array(means)
-    apart_GA = np.array(means) - mean_A
-    return weight_G, mean_A, np.tensordot(weight_G, np.array(covariances), 1) + (apart_GA.T * weight_G) @ apart_GA
+def average(fits: Sequence[tuple[float, Matrix, Matrix]]) -> tuple[Matrix, Matrix]:
+    """Mean (A) and covariance (A×A) of a mixture of models: their log posterior, mean and covariance each."""
+    log_G, mean_GA, covariance_GAA = (np.array(part) for part in zip(*fits, strict=True))
+    weight_G = np.exp(log_G - log_G.max()) / np.exp(log_G - log_G.max()).sum()
+    apart_GA = mean_GA - weight_G @ mean_GA
+    return weight_G @ mean_GA, np.tensordot(weight_G, covariance_GAA, 1) + (apart_GA.T * weight_G) @ apart_GA
+
+
+def errors(covariance_AA: Matrix, freedom: float, draws: int) -> Matrix:
+    """Draws (D×A) of a centred multivariate Student-t distribution; infinite `freedom`: normal."""
+    generator = np.random.Generator(np.random.PCG64(SEED))
+    values, vectors = np.linalg.eigh(covariance_AA)
+    half_DA = generator.standard_normal((draws // 2, len(values))) @ (vectors * np.sqrt(values.clip(min=0)) @ vectors.T)
+    scale_D = np.sqrt(generator.chisquare(freedom, draws) / freedom) if np.isfinite(freedom) else np.ones(draws)
+    return np.asarray(np.concatenate((half_DA, -half_DA)) / scale_D[:, None])
+
+
+def indicators(index_N: Indices, count: int) -> Matrix:
+    """One column for each of `count` values of an index: 1 where it has that value."""
+    return np.asarray(index_N[:, None] == np.arange(count), dtype=np.float64)

@@ -1,9 +1,8 @@
 """Final scores from full trainings, and what they show about gains: a crossed analysis of seeds × pictures.
 
-Pictures act alike on all seeds of an arm, a seed's training acts on all pictures. The variance of a mean over S seeds
-and V pictures is (MS_seeds + MS_pictures − MS_both) / (S V), as when radiology compares devices by several readers
-(Dorfman, Berbaum & Metz 1992; Hillis 2007); here it is a matrix over arms. Pictures are many: their part is measured.
-Seeds are few: their variance is pooled over arms with a prior and robust weights.
+The variance of a mean over S seeds and V pictures is (MS_seeds + MS_pictures − MS_both) / (S V), as when radiology
+compares devices by several readers (Dorfman, Berbaum & Metz 1992; Hillis 2007); here it is a matrix over arms. Pictures
+are many: their part is measured. Seeds are few: their variance is pooled over arms with a prior and robust weights.
 
 Evidence is a number per arm, seed and picture with the score as its mean over pictures: right or wrong for accuracy,
 jackknife pseudo-values for other metrics; NaN where there is no training. Arms are teachers first, no teacher last.
@@ -18,14 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from dpk_core.selection.belief.best_arm import CONFIDENCE, errors
-from dpk_core.selection.belief.condition import Matrix, average, condition
+from dpk_core.selection.belief.condition import CONFIDENCE, Matrix, average, condition, errors, indicators
 from dpk_core.selection.belief.effects import SLOPE, SLOPE_SD, TEACHER_SD, TRAINING_SHARE, bounded
 
-ROBUST_BIAS = 1.15
-"""Factor that undoes how much the robust weights shrink the variance of normal residuals (by simulation)."""
-LINE_WIDTHS = ((0.25, 0.2), (0.5, 0.25), (1.0, 0.25), (2.0, 0.2), (4.0, 0.1))
-"""Factors on `TEACHER_SD`, the spread of final scores about their line, and their prior probability."""
+LINE_WIDTHS = ((0.25, 0.2), (0.5, 0.25), (1.0, 0.25), (2.0, 0.2), (4.0, 0.1))  # factors on `TEACHER_SD`, prior chance
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,45 +58,32 @@ class HelpTest:
 
 
 def final_scores(
-    evidence_ASV: NDArray[np.generic],
-    *,
-    sd: float = 0.005,
-    worth: float = 8.0,
-    tails: float = 4.0,
-    common: float = 0.02,
+    evidence_ASV: NDArray[np.generic], *, sd: float = 0.005, worth: float = 8, tails: float = 4, common: float = 0.02
 ) -> Scores:
-    """Scores from full trainings; each arm needs at least one.
-
-    Prior of a seed's effect: `sd` on one arm beside the pictures' noise, known with `worth` degrees of freedom,
-    Student-t with `tails` (inf: normal); sd `common` on all arms, so wide that arms are compared seed by seed.
-    """
+    """Scores from full trainings, at least one per arm. Prior of a seed's effect: `sd` on one arm beside the pictures'
+    noise, known with `worth` degrees of freedom, Student-t with `tails`; sd `common` on all arms alike, wide."""
     arms, seeds, pictures = evidence_ASV.shape
     arm_N, seed_N = np.nonzero(~np.isnan(evidence_ASV).any(2))
     if missing := sorted({*range(arms)} - {*arm_N.tolist()}):
         raise ValueError(f"Arms {missing} have no full training: leave them out of the evidence.")
-    evidence_NV = evidence_ASV[arm_N, seed_N].astype(np.float32)
-    arm_NA, seed_NS, same_seed_NN = _is(arm_N, arms), _is(seed_N, seeds), seed_N[:, None] == seed_N
+    evidence_NV = np.asarray(evidence_ASV[arm_N, seed_N], dtype=np.float32)
+    arm_NA, seed_NS, same_seed_NN = indicators(arm_N, arms), indicators(seed_N, seeds), seed_N[:, None] == seed_N
     both_AA, own_A = _interaction(evidence_NV, arm_NA, same_seed_NN)
     score_N, before_N = evidence_NV.mean(1, dtype=np.float64), sd**2 + own_A[arm_N] / pictures
     rows_NK, sd_K = np.hstack((arm_NA, seed_NS)), np.repeat((10.0, common), (arms, seeds))
-    middle, robust, weight_N = score_N.mean(), np.isfinite(tails), 1 / before_N
-    for _ in range(30 if robust else 1):  # EM of the Student-t: trainings far from their arm and seed count for less
+    middle, weight_N = score_N.mean(), 1 / before_N
+    for _ in range(30):  # EM of the Student-t: trainings far from their arm and seed count for less
         weighted_KN = rows_NK.T * weight_N
         mean_K, covariance_KK, _ = condition(weighted_KN @ rows_NK, weighted_KN @ (score_N - middle), sd_K)
         square_N = (score_N - middle - rows_NK @ mean_K) ** 2
         free = max(0.0, len(score_N) - float((covariance_KK * (weighted_KN @ rows_NK)).sum()))
-        scale = (worth + (ROBUST_BIAS if robust else 1) * float(weight_N @ square_N)) / max(worth + free, 1e-9)
-        if robust:
-            weight_N = np.minimum(1, (tails + 1) / (tails + square_N / (before_N * scale))) / before_N
+        scale = (worth + float(weight_N @ square_N)) / max(worth + free, 1e-9)
+        weight_N = np.minimum(1, (tails + 1) / (tails + square_N / (before_N * scale))) / before_N
     weight_AN, seeds_AA = (covariance_KK @ weighted_KN)[:arms], scale * covariance_KK[:arms, :arms]
     whole_AA = np.cov(weight_AN.astype(np.float32) @ evidence_NV).reshape(arms, arms)
     values, vectors = np.linalg.eigh(whole_AA - weight_AN @ (same_seed_NN * both_AA[arm_N][:, arm_N]) @ weight_AN.T)
     pictures_AA = (vectors * values.clip(min=0)) @ vectors.T / pictures
     return Scores(middle + mean_K[:arms], seeds_AA + pictures_AA, seeds_AA, worth + free)
-
-
-def _is(index_N: NDArray[np.int64], count: int) -> Matrix:
-    return (index_N[:, None] == np.arange(count)).astype(np.float64)
 
 
 def _interaction(evidence_NV: NDArray[np.float32], arm_NA: Matrix, same_seed_NN: Matrix) -> tuple[Matrix, Matrix]:
@@ -130,17 +112,13 @@ def difference(scores: Scores, arm: int, over: int = -1) -> Gain:
 
 
 def helping(scores: Scores, candidates: int, *, margin: float = 0.0, level: float = 0.05) -> HelpTest:
-    """Which teachers exceed no teacher by more than `margin`, although chosen among so many `candidates`.
-
-    Dunnett's one-sided test with the measured correlations; a candidate without a full training counts as one more
-    gain that is correlated 1/2 with the others. If no teacher helps, one is named in at most `level` of jobs.
-    """
+    """Which teachers exceed no teacher by more than `margin`, although chosen among `candidates` (Dunnett's test at
+    `level`, with the measured correlations). A candidate without a full training counts as a gain correlated 1/2."""
     teachers = len(scores.mean_A) - 1
     gains = [difference(scores, arm) for arm in range(teachers)]
-    over_TA, error_T = np.eye(teachers, teachers + 1), np.array([gain.standard_error for gain in gains])
-    over_TA[:, -1] = -1
-    size = max(candidates, teachers)
-    correlation_CC = 0.5 + 0.5 * np.eye(size)
+    error_T = np.array([gain.standard_error for gain in gains])
+    over_TA = np.hstack((np.eye(teachers), -np.ones((teachers, 1))))
+    correlation_CC = 0.5 + 0.5 * np.eye(max(candidates, teachers))
     correlation_CC[:teachers, :teachers] = over_TA @ scores.covariance_AA @ over_TA.T / np.outer(error_T, error_T)
     largest_D = errors(correlation_CC, min(gain.freedom for gain in gains), 16384).max(1)
     threshold = float(np.quantile(largest_D, 1 - level))
@@ -161,15 +139,13 @@ def towards_line(scores: Scores, teacher_score_T: Matrix) -> tuple[Matrix, Matri
     rows_TK = np.column_stack((np.ones(teachers), slope_T, np.eye(teachers)))
     apart_T = scores.mean_A[:-1] - 0.5 - SLOPE * slope_T
     weighted_KT = rows_TK.T @ np.linalg.inv(scores.covariance_AA[:-1, :-1])
-    logs, means, covariances = [], [], []
+    fits = []
     for width, chance in LINE_WIDTHS:
         sd_K = np.array([1.0, SLOPE_SD, *[width * TEACHER_SD] * teachers])
         mean_K, covariance_KK, log = condition(weighted_KT @ rows_TK, weighted_KT @ apart_T, sd_K)
-        logs.append(np.log(chance) + log)
-        means.append(0.5 + SLOPE * slope_T + rows_TK @ mean_K)
-        covariances.append(rows_TK @ covariance_KK @ rows_TK.T)
-    freedom = scores.freedom_of(np.pad(np.eye(teachers) - 1 / teachers, (0, 1)))
-    return *average(logs, means, covariances)[1:], freedom
+        mean_T, covariance_TT = 0.5 + SLOPE * slope_T + rows_TK @ mean_K, rows_TK @ covariance_KK @ rows_TK.T
+        fits.append((float(np.log(chance)) + log, mean_T, covariance_TT))
+    return *average(fits), scores.freedom_of(np.pad(np.eye(teachers) - 1 / teachers, (0, 1)))
 
 
 def near_chance(teacher_score: float, chance_score: float, pictures: int) -> bool:

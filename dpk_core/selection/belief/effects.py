@@ -11,13 +11,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from dpk_core.selection.belief.condition import Matrix
+from dpk_core.selection.belief.condition import Indices, Matrix, indicators
 
-Indices = NDArray[np.int64]
-TRUE_LEVEL = -1
-"""As a seed: the expected score over seeds and pictures instead of the score of one training."""
+TRUE_LEVEL = -1  # as a seed: the expected score over seeds and pictures instead of the score of one training
 
 
 class Effect(NamedTuple):
@@ -41,19 +38,15 @@ EFFECTS = (
     Effect("slope at a rung", "t_r", 0.07, "deviation at the rung × teacher's score", "likelihood on the tables"),
     Effect("seed", "c_s", 0.004, "1 for each seed", "tables: what all arms of a seed share"),
 )
-SLOPE = 0.2
-"""Expected points of student per point of teacher (`make bench-prior`); the paper's claim enters with `slope` only."""
-SCORE_RANGE = 0.15
-"""Teachers' scores count as far as this from their median: the tables have none beyond."""
-TRAINING_SHARE = 0.18
-"""Share of a picture's variance that is one training's own: .08 to .33 on the tables (`make bench-prior`)."""
-PRIORS = {
+SLOPE = 0.2  # expected points of student per point of teacher (`make bench-prior`); the paper's claim enters here only
+SCORE_RANGE = 0.15  # teachers' scores count as far as this from their median: the tables have none beyond
+TRAINING_SHARE = 0.18  # of a picture's variance that is one training's own: .08 to .33 (`make bench-prior`)
+PRIORS = {  # at 1/8, 1/4, 1/2 and all of a training, linear in the logarithm between them; and their source
     "shown": ((0.0, 0.0, 0.45, 1.0), "likelihood on the tables: the slope shows late in a training"),
     "deviation": ((1.0, 1.0, 0.71, 0.0), "likelihood on the tables"),
     "misleading": ((0.003, 0.0025, 0.002, 0.0), "sd; likelihood on the tables, widened"),
     "training": ((0.012, 0.010, 0.006, 0.005), "sd; residuals over seeds on the tables, without pictures' noise"),
 }
-"""Values at 1/8, 1/4, 1/2 and all of a training, linear in the logarithm between them, and their source."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,17 +80,13 @@ def bounded(teacher_score_A: Matrix) -> Matrix:
 
 def columns(job: Setting, at: Places) -> list[Matrix]:
     """The columns of each of `EFFECTS`, in its order."""
-    counts = len(job.teacher_score_A), len(job.fractions), job.seeds
-    arm_NA, rung_NR, seed_NS = (
-        (index[:, None] == np.arange(count)).astype(np.float64)
-        for index, count in zip((at.arm_N, at.rung_N, at.seed_N), counts, strict=True)
-    )
+    arm_NA, rung_NR = indicators(at.arm_N, len(job.teacher_score_A)), indicators(at.rung_N, len(job.fractions))
     taught_N = ~np.isnan(job.teacher_score_A[at.arm_N, None])
     score_N, sampled_N = bounded(job.teacher_score_A)[at.arm_N, None], (at.seed_N != TRUE_LEVEL)[:, None]
     return [
         taught_N, ~taught_N, job.prior_R("shown")[at.rung_N, None] * score_N, arm_NA * taught_N,
         arm_NA * job.sampling_variance**0.5 * sampled_N, rung_NR[:, :-1], rung_NR * job.prior_R("deviation") * score_N,
-        seed_NS,
+        indicators(at.seed_N, job.seeds),
     ]  # fmt: skip
 
 
