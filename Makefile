@@ -6,9 +6,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8000
 PROCESSES ?= 2
+JOBS ?= 400
 
 help: ## show this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  First time here: make demo. Settings are environment variables, listed in .env.example."
 
@@ -79,6 +80,9 @@ bench-selection: $(VENV)/.dev ## replay every policy and its rivals on the table
 bench-prior: $(VENV)/.dev ## what belief about curves the tables ask for: the default prior by maximum likelihood
 	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.prior
 
+bench-calibration: $(VENV)/.dev ## are the verdict's intervals, sets and "take X" true? (known truth and the tables; goes on where it stopped; JOBS=400)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.calibration --jobs $(JOBS)
+
 bench-claim: $(VENV)/.dev ## does the student follow its teacher? correlations from the tables
 	@$(BIN)/python -m benchmarks.claim
 
@@ -88,4 +92,4 @@ constraints: ## pin what is installed now into constraints.txt
 clean: ## remove the environment and everything the demo made
 	@rm -rf $(VENV) .dpk build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
-.PHONY: help setup demo serve test check format catalogue bench-core bench-gpu bench-sweep bench-ablation bench-profiles bench-tables bench-selection bench-prior bench-claim constraints clean
+.PHONY: help setup demo serve test check format catalogue bench-core bench-gpu bench-sweep bench-ablation bench-profiles bench-tables bench-selection bench-prior bench-calibration bench-claim constraints clean

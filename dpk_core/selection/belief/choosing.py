@@ -1,0 +1,93 @@
+"""Posterior of every arm's final score from unfinished and finished trainings: ridge regression on `EFFECTS`.
+
+How far teachers lie apart and how noisy unfinished trainings are differs between jobs: the posterior is averaged over a
+grid of both (`WIDTHS`), weighted by the likelihood of the results. Legend: as in `effects`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dpk_core.selection.belief import effects
+from dpk_core.selection.belief.condition import CONFIDENCE, Matrix, average, condition, errors
+from dpk_core.selection.belief.effects import EFFECTS, TRUE_LEVEL, Places, Setting, columns
+
+WIDTHS = tuple(  # factors on the sd of `teacher` and on that of unfinished trainings, and their prior probability
+    (teacher, training, chance * share)
+    for teacher, chance in ((0.35, 0.35), (0.7, 0.4), (1.4, 0.25))
+    for training, share in ((0.5, 0.3), (1.0, 0.35), (2.0, 0.2), (4.0, 0.15))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Belief:
+    """Mean (A) and covariance (A×A) of the arms' final scores. The other fields are those of the likeliest widths."""
+
+    setting: Setting
+    mean_A: Matrix
+    covariance_AA: Matrix
+    information_KK: Matrix
+    sd_K: Matrix
+    noise_R: Matrix
+
+    def reduction(self, planned: Places) -> Matrix:
+        """By how much results at `planned` would lower the covariance of the final scores (A×A)."""
+        rows_PK = np.hstack(columns(self.setting, planned)) / np.sqrt(self.noise_R[planned.rung_N])[:, None]
+        after_KK = condition(self.information_KK + rows_PK.T @ rows_PK, 0 * self.sd_K, self.sd_K)[1]
+        now_KK = condition(self.information_KK, 0 * self.sd_K, self.sd_K)[1]
+        final_AK = np.hstack(columns(self.setting, _final(self.setting)))
+        return np.asarray(final_AK @ (now_KK - after_KK) @ final_AK.T)
+
+
+def believe(job: Setting, at: Places, score_N: Matrix) -> Belief:
+    """The belief after results `score_N` at the places `at`; without results, the prior."""
+    blocks, residual_N = columns(job, at), score_N - effects.expected(job, at)
+    rows_NK, final_AK = np.hstack(blocks), np.hstack(columns(job, _final(job)))
+    # Noise depends on the rung alone: sums over each rung's results serve all widths.
+    of_rung = [at.rung_N == rung for rung in range(len(job.fractions))]
+    gram_RKK = np.array([rows_NK[one].T @ rows_NK[one] for one in of_rung])
+    weighted_RK = np.array([rows_NK[one].T @ residual_N[one] for one in of_rung])
+    square_R, count_R = np.array([(residual_N[one] @ residual_N[one], one.sum()) for one in of_rung]).T
+    fits, made_with = [], []
+    for teacher, training, chance in WIDTHS:
+        sds = [effect.sd * (teacher if effect.name == "teacher" else 1.0) for effect in EFFECTS]
+        sd_K, noise_R = np.repeat(sds, [block.shape[1] for block in blocks]), effects.noise_variance(job, training)
+        information_KK = np.tensordot(1 / noise_R, gram_RKK, 1)
+        mean_K, covariance_KK, log = condition(information_KK, (1 / noise_R) @ weighted_RK, sd_K)
+        log += float(np.log(chance) - (square_R / noise_R + count_R * np.log(noise_R)).sum() / 2)
+        fits.append((log, final_AK @ mean_K, final_AK @ covariance_KK @ final_AK.T))
+        made_with.append((information_KK, sd_K, noise_R))
+    mean_A, covariance_AA = average(fits)
+    likeliest = made_with[int(np.argmax([fit[0] for fit in fits]))]
+    return Belief(job, effects.expected(job, _final(job)) + mean_A, covariance_AA, *likeliest)
+
+
+def _final(job: Setting) -> Places:
+    arms = np.arange(len(job.teacher_score_A))
+    return Places(arms, np.full_like(arms, TRUE_LEVEL), np.full_like(arms, len(job.fractions) - 1))
+
+
+@dataclass(frozen=True, slots=True)
+class BestArm:
+    """`lead`: arm of the highest mean; `chance_A`: of being best; `best_set`: the fewest arms that hold the best one
+    with `CONFIDENCE`, likeliest first; `regret`: score that taking the lead is expected to lose; `near`: chance that
+    no arm is above the lead by more than the margin."""
+
+    lead: int
+    chance_A: Matrix
+    best_set: tuple[int, ...]
+    regret: float
+    near: float
+
+
+def best_arm(mean_A: Matrix, covariance_AA: Matrix, freedom: float = np.inf, *, margin: float = 0.0) -> BestArm:
+    """Which arm is best, from the mean and covariance of scores; `freedom` as in `errors`."""
+    score_DA = mean_A + errors(covariance_AA, freedom, 4096)
+    lead = int(np.argmax(np.round(mean_A, 9)))
+    chance_A = np.bincount(score_DA.argmax(1), minlength=len(mean_A)) / len(score_DA)
+    order = sorted(range(len(mean_A)), key=lambda arm: (-chance_A[arm], arm != lead, arm))
+    size = int(np.searchsorted(chance_A[order].cumsum(), CONFIDENCE - 1e-12)) + 1
+    behind_D = score_DA.max(1) - score_DA[:, lead]
+    return BestArm(lead, chance_A, tuple(order[:size]), float(behind_D.mean()), float((behind_D <= margin).mean()))
