@@ -285,7 +285,7 @@ class TestReport:
         assert not re.search(r"url\((?!#)", html)
         assert "@import" not in html
         assert page.count("style") == 1
-        assert page.count("svg", class_="chart") == 12
+        assert page.count("svg", class_="chart") == 14
 
     def test_names_inside_the_charts_are_unique(self) -> None:
         names = re.findall(r' id="([^"]+)"', pages.report_page(sample.leaderboard("finished")))
