@@ -1,4 +1,4 @@
-"""The first tables: jobs and what is known of them, runs and what they measured, the outbox and the workers."""
+"""Every table: jobs and what was decided about them, runs and what they measured, the outbox and the workers."""
 
 from __future__ import annotations
 
@@ -12,30 +12,38 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
+LIVE_OR_FINISHED = sa.text("state NOT IN ('failed', 'cancelled') AND NOT withdrawn")
+"""Of runs: those whose content no other run may have."""
+
+TABLES = (
+    "selection_jobs",
+    "candidates",
+    "idempotency_keys",
+    "runs",
+    "job_runs",
+    "measurements",
+    "run_refusals",
+    "rounds",
+    "verdicts",
+    "events",
+    "outbox",
+    "workers",
+)
+"""Those that others refer to first."""
+
 
 def upgrade() -> None:
     """Makes every table."""
     _create_jobs()
-    _create_events_and_keys()
     _create_runs()
-    _create_what_refers_to_runs()
+    _create_what_runs_left()
+    _create_decisions()
     _create_queue()
 
 
 def downgrade() -> None:
-    """Drops every table, those that refer to others first."""
-    for table in (
-        "workers",
-        "outbox",
-        "measurements",
-        "job_runs",
-        "idempotency_keys",
-        "events",
-        "verdicts",
-        "runs",
-        "candidates",
-        "selection_jobs",
-    ):
+    """Drops every table."""
+    for table in reversed(TABLES):
         op.drop_table(table)
 
 
@@ -47,9 +55,11 @@ def _create_jobs() -> None:
         sa.Column("stage", sa.String(length=24), nullable=True),
         sa.Column("request", sa.JSON(none_as_null=True), nullable=False),
         sa.Column("plan", sa.JSON(none_as_null=True), nullable=False),
+        sa.Column("prior", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("revision", sa.Integer(), nullable=False),
         sa.Column("created_at", UtcDateTime(), nullable=False),
         sa.Column("started_at", UtcDateTime(), nullable=True),
+        sa.Column("started_epoch", sa.Double(), nullable=True),
         sa.Column("finished_at", UtcDateTime(), nullable=True),
         sa.Column("failure", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_selection_jobs")),
@@ -67,32 +77,6 @@ def _create_jobs() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_candidates")),
     )
     op.create_index("uq_candidates_job_id_position", "candidates", ["job_id", "position"], unique=True)
-    op.create_table(
-        "verdicts",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("job_id", sa.String(length=32), nullable=False),
-        sa.Column("number", sa.Integer(), nullable=False),
-        sa.Column("final", sa.Boolean(), nullable=False),
-        sa.Column("document", sa.JSON(none_as_null=True), nullable=False),
-        sa.Column("created_at", UtcDateTime(), nullable=False),
-        sa.ForeignKeyConstraint(["job_id"], ["selection_jobs.id"], name=op.f("fk_verdicts_job_id_selection_jobs")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_verdicts")),
-    )
-    op.create_index("uq_verdicts_job_id_number", "verdicts", ["job_id", "number"], unique=True)
-
-
-def _create_events_and_keys() -> None:
-    op.create_table(
-        "events",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("job_id", sa.String(length=32), nullable=False),
-        sa.Column("kind", sa.String(length=40), nullable=False),
-        sa.Column("data", sa.JSON(none_as_null=True), nullable=False),
-        sa.Column("created_at", UtcDateTime(), nullable=False),
-        sa.ForeignKeyConstraint(["job_id"], ["selection_jobs.id"], name=op.f("fk_events_job_id_selection_jobs")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_events")),
-    )
-    op.create_index(op.f("ix_events_job_id"), "events", ["job_id"])
     op.create_table(
         "idempotency_keys",
         sa.Column("key", sa.String(length=255), nullable=False),
@@ -127,6 +111,10 @@ def _create_runs() -> None:
         sa.Column("lease_owner", sa.String(length=100), nullable=True),
         sa.Column("lease_expires", sa.Double(), nullable=True),
         sa.Column("sent_epoch", sa.Double(), nullable=True),
+        sa.Column("not_before", sa.Double(), nullable=True),
+        sa.Column("disk_full_epoch", sa.Double(), nullable=True),
+        sa.Column("stranded_epoch", sa.Double(), nullable=True),
+        sa.Column("last_error", sa.Text(), nullable=True),
         sa.Column("created_at", UtcDateTime(), nullable=False),
         sa.Column("started_at", UtcDateTime(), nullable=True),
         sa.Column("finished_at", UtcDateTime(), nullable=True),
@@ -135,6 +123,7 @@ def _create_runs() -> None:
         sa.Column("seconds", sa.Double(), nullable=False),
         sa.Column("wasted_seconds", sa.Double(), nullable=False),
         sa.Column("checkpoint", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("inherited", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("result", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("failure_kind", sa.String(length=16), nullable=True),
         sa.Column("failure", sa.Text(), nullable=True),
@@ -148,12 +137,12 @@ def _create_runs() -> None:
         "runs",
         ["content_key"],
         unique=True,
-        sqlite_where=sa.text("state NOT IN ('failed', 'cancelled') AND NOT withdrawn"),
-        postgresql_where=sa.text("state NOT IN ('failed', 'cancelled') AND NOT withdrawn"),
+        sqlite_where=LIVE_OR_FINISHED,
+        postgresql_where=LIVE_OR_FINISHED,
     )
 
 
-def _create_what_refers_to_runs() -> None:
+def _create_what_runs_left() -> None:
     op.create_table(
         "job_runs",
         sa.Column("job_id", sa.String(length=32), nullable=False),
@@ -178,6 +167,50 @@ def _create_what_refers_to_runs() -> None:
         sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_measurements_run_id_runs")),
         sa.PrimaryKeyConstraint("run_id", "epoch", "name", name=op.f("pk_measurements")),
     )
+    op.create_table(
+        "run_refusals",
+        sa.Column("run_id", sa.String(length=32), nullable=False),
+        sa.Column("worker_id", sa.String(length=100), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_run_refusals_run_id_runs")),
+        sa.PrimaryKeyConstraint("run_id", "worker_id", name=op.f("pk_run_refusals")),
+    )
+
+
+def _create_decisions() -> None:
+    op.create_table(
+        "rounds",
+        sa.Column("job_id", sa.String(length=32), nullable=False),
+        sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("document", sa.JSON(none_as_null=True), nullable=False),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(["job_id"], ["selection_jobs.id"], name=op.f("fk_rounds_job_id_selection_jobs")),
+        sa.PrimaryKeyConstraint("job_id", "number", name=op.f("pk_rounds")),
+    )
+    op.create_table(
+        "verdicts",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("job_id", sa.String(length=32), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("final", sa.Boolean(), nullable=False),
+        sa.Column("document", sa.JSON(none_as_null=True), nullable=False),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(["job_id"], ["selection_jobs.id"], name=op.f("fk_verdicts_job_id_selection_jobs")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_verdicts")),
+    )
+    op.create_index("uq_verdicts_job_id_number", "verdicts", ["job_id", "number"], unique=True)
+    op.create_table(
+        "events",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("job_id", sa.String(length=32), nullable=False),
+        sa.Column("kind", sa.String(length=40), nullable=False),
+        sa.Column("data", sa.JSON(none_as_null=True), nullable=False),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(["job_id"], ["selection_jobs.id"], name=op.f("fk_events_job_id_selection_jobs")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_events")),
+    )
+    op.create_index(op.f("ix_events_job_id"), "events", ["job_id"])
 
 
 def _create_queue() -> None:
@@ -199,5 +232,6 @@ def _create_queue() -> None:
         sa.Column("device", sa.String(length=100), nullable=True),
         sa.Column("started_at", UtcDateTime(), nullable=False),
         sa.Column("seen_epoch", sa.Double(), nullable=False),
+        sa.Column("trouble", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_workers")),
     )

@@ -17,7 +17,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from service.database.types import UtcDateTime
 
-SCHEMA_REVISION = "0006"
+SCHEMA_REVISION = "0001"
 """The migration this code was written for; readiness compares it with the database's."""
 
 Json = dict[str, Any]

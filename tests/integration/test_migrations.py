@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -15,23 +14,12 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import JSON, Engine, column, exc, insert, inspect, select, table, text
-from sqlalchemy.orm import Session
+from sqlalchemy import JSON, Engine, column, exc, insert, inspect, table, text
 
-from dpk_core.catalogue.datasets import DIGITS
-from dpk_core.codec import from_json, to_json
-from dpk_core.selection.knowledge import Prior
 from migrations import commands
 from migrations.__main__ import main
 from service.database.session import open_engine
-from service.database.tables import SCHEMA_REVISION, Base, Candidate, Run, SelectionJob
-from service.selection_jobs import repository
-from service.selection_jobs.plan import Plan, make_plan
-from service.selection_jobs.schemas import SelectionJobRequest
-
-REQUEST = SelectionJobRequest(student="cifar/resnet8w4", dataset="digits", teachers=["cifar/resnet20"])
-CANDIDATES = {"j": 1, "old": 2, "new": 3}
-"""The candidate of each job."""
+from service.database.tables import SCHEMA_REVISION, Base
 
 
 @pytest.fixture
@@ -81,73 +69,6 @@ class TestMigrations:
         with pytest.raises(exc.IntegrityError):
             insert_run(engine, "d", "queued")
 
-    def test_jobs_of_one_probe_are_told_as_jobs_of_rungs_and_back(self, engine: Engine) -> None:
-        commands.upgrade("0001", engine=engine)
-        request = REQUEST
-        plan = to_json(make_plan(request, DIGITS))
-        epochs = plan["student_recipe"]["epochs"]
-        old = {name: value for name, value in plan.items() if name not in ("rungs", "spending")} | {"probe_epochs": 6}
-        asked = {**request.model_dump(mode="json"), "budget": {"epochs": None, "probe_epochs": 6, "promote": 2}}
-        insert_job(engine, "j", old, asked)
-        commands.upgrade(engine=engine)
-        with Session(engine) as session:
-            job = session.get_one(SelectionJob, "j")
-            assert from_json(Plan, job.plan).rungs == (6, epochs)
-            assert SelectionJobRequest.model_validate(job.request).budget.rungs == [6, epochs]
-            assert job.stage == "confirming"
-            assert [each.status for each in session.scalars(select(Candidate))] == ["exploring"]
-            assert repository.snapshot(session, job).rounds == []
-        commands.downgrade("0001", engine=engine)
-        with engine.connect() as connection:
-            row = connection.execute(text("SELECT stage, plan FROM selection_jobs")).one()
-            assert row.stage == "training"
-            assert (json.loads(row.plan) if isinstance(row.plan, str) else row.plan) == old
-
-    def test_what_runs_took_over_is_told_from_their_times(self, engine: Engine) -> None:
-        commands.upgrade("0002", engine=engine)
-        insert_run(engine, "left", "cancelled", **life("00", "01", stop_epoch=8, epoch=3))
-        insert_run(engine, "probe", "finished", **life("01", "02", stop_epoch=2, epoch=2), withdrawn=True)
-        insert_run(engine, "late", "finished", **life("02", "09", stop_epoch=6, epoch=6))
-        insert_run(engine, "going", "running", **life("03", None, stop_epoch=8, epoch=7))
-        commands.upgrade(engine=engine)
-        with Session(engine) as session:
-            found = {run.id: run.inherited for run in session.scalars(select(Run))}
-        assert {name: told and told["epoch"] for name, told in found.items()} == {
-            "left": None, "probe": None, "late": 3, "going": 3,
-        }  # fmt: skip
-
-    def test_a_job_of_an_older_training_version_says_so(self, engine: Engine) -> None:
-        commands.upgrade("0002", engine=engine)
-        plan = to_json(make_plan(REQUEST, DIGITS))
-        for job_id, version in (("old", 1), ("new", 2)):
-            insert_job(engine, job_id, plan, REQUEST.model_dump(mode="json"))
-            insert_run(engine, job_id, "finished", content_key=job_id, spec={"training": {"version": version}})
-            link(engine, job_id)
-        commands.upgrade(engine=engine)
-        with Session(engine) as session:
-            assert {job.id: from_json(Plan, job.plan).version for job in session.scalars(select(SelectionJob))} == {
-                "old": 1, "new": 2,
-            }  # fmt: skip
-        commands.downgrade("0002", engine=engine)
-        with Session(engine) as session:
-            assert [each == plan for each in session.scalars(select(SelectionJob.plan))] == [True, True]
-
-    def test_a_job_keeps_believing_what_it_believed(self, engine: Engine) -> None:
-        commands.upgrade("0003", engine=engine)
-        believed = Prior(follows=(1.0,) * 4, tilt=(0.0,) * 4, mismatch=(0.012, 0.009, 0.005, 0.0))
-        later = ("follows", "tilt", "picture_part")
-        stored = {name: value for name, value in to_json(believed).items() if name not in later}
-        stored["picture_spread"] = 0.002
-        for job_id, prior in (("old", {"prior": stored}), ("new", {})):
-            insert_job(engine, job_id, to_json(make_plan(REQUEST, DIGITS)), REQUEST.model_dump(mode="json"), **prior)
-        commands.upgrade(engine=engine)
-        with Session(engine) as session:
-            assert from_json(Prior, session.get_one(SelectionJob, "old").prior) == believed
-            assert session.get_one(SelectionJob, "new").prior is None
-        commands.downgrade("0003", engine=engine)
-        with Session(engine) as session:
-            assert session.get_one(SelectionJob, "old").prior == stored
-
     def test_two_at_once_are_one_after_the_other(self, engine: Engine) -> None:
         threads = [threading.Thread(target=commands.upgrade, kwargs={"engine": engine}) for _ in range(3)]
         for thread in threads:
@@ -185,52 +106,11 @@ class TestCommand:
             ).stdout.strip()
             for action in ("current", "upgrade", "current", "downgrade")
         ]  # fmt: skip
-        assert said == ["empty", SCHEMA_REVISION, SCHEMA_REVISION, "0005"]
+        assert said == ["empty", SCHEMA_REVISION, SCHEMA_REVISION, "empty"]
 
     def test_an_unknown_action_is_refused(self) -> None:
         with pytest.raises(SystemExit):
             main(["sideways"])
-
-
-def insert_job(
-    engine: Engine, job_id: str, plan: dict[str, Any], request: dict[str, Any], **more: dict[str, Any]
-) -> None:
-    job = {"id": job_id, "state": "running", "stage": "training", "revision": 1, "created_at": "2026-01-01 00:00:00"}
-    documents = {"plan": plan, "request": request, **more}
-    columns = [*map(column, job), *(column(name, JSON) for name in documents)]
-    candidate = {
-        "id": CANDIDATES[job_id],
-        "job_id": job_id,
-        "position": 0,
-        "teacher": "cifar/resnet20",
-        "status": "probed",
-    }
-    with engine.begin() as connection:
-        connection.execute(insert(table("selection_jobs", *columns)), {**job, **documents})
-        connection.execute(insert(table("candidates", *map(column, candidate))), candidate)
-
-
-def link(engine: Engine, name: str) -> None:
-    """A job and a run of the same name."""
-    row = {
-        "job_id": name,
-        "candidate_id": CANDIDATES[name],
-        "run_id": name,
-        "purpose": "explore",
-        "seed": 0,
-        "reused": False,
-    }
-    with engine.begin() as connection:
-        connection.execute(insert(table("job_runs", *map(column, row))), row)
-
-
-def life(began: str, ended: str | None, *, stop_epoch: int, epoch: int) -> dict[str, Any]:
-    """When a run of a training began and ended, by the hour, and how far it came."""
-    checkpoint = {"file": {}, "step": 14 * epoch, "epoch": epoch, "seconds": float(epoch)}
-    return {
-        "content_key": f"to {stop_epoch}", "spec": {"stop_epoch": stop_epoch}, "checkpoint": checkpoint,
-        "started_at": f"2026-01-01 {began}:00:00", "finished_at": ended and f"2026-01-01 {ended}:00:00",
-    }  # fmt: skip
 
 
 def insert_run(engine: Engine, run_id: str, state: str, *, withdrawn: bool = False, **more: Any) -> None:
