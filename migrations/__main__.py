@@ -38,6 +38,12 @@ def _carry_out(chosen: argparse.Namespace) -> str | None:
             raise
         raise CannotStart(f"The database of DPK_DATABASE_URL cannot be migrated: {words(error)}") from error
     except CommandError as error:
+        found = commands.current()
+        if found is not None and found not in commands.known():
+            raise CannotStart(
+                f"The database is of another version of DPK Select: its revision {found} is not known here. Run that "
+                "version, or set DPK_DATABASE_URL, or DPK_HOME where there is no server, to a place without a database."
+            ) from error
         raise CannotStart(f"The database cannot be migrated: {error}") from error
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, text
 
 from service.database.session import open_engine
@@ -44,6 +45,12 @@ def current(*, engine: Engine | None = None) -> str | None:
     """The database's revision; None before the first."""
     with _exclusive(engine) as connection:
         return MigrationContext.configure(connection).get_current_revision()
+
+
+def known() -> frozenset[str]:
+    """Every revision there is a migration to."""
+    script = ScriptDirectory(str(Path(__file__).parent))
+    return frozenset(found.revision for found in script.walk_revisions())
 
 
 @contextmanager

@@ -108,6 +108,18 @@ class TestCommand:
         ]  # fmt: skip
         assert said == ["empty", SCHEMA_REVISION, SCHEMA_REVISION, "empty"]
 
+    def test_a_database_of_another_version_is_named(
+        self, engine: Engine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        commands.upgrade(engine=engine)
+        with engine.begin() as connection:
+            connection.execute(text("UPDATE alembic_version SET version_num = '0042'"))
+        monkeypatch.setattr(commands, "open_engine", lambda _: open_engine(str(engine.url.render_as_string(False))))
+        with pytest.raises(SystemExit) as ended:
+            main(["upgrade"])
+        assert ended.value.code != 0
+        assert "its revision 0042 is not known here" in capsys.readouterr().err
+
     def test_an_unknown_action_is_refused(self) -> None:
         with pytest.raises(SystemExit):
             main(["sideways"])
