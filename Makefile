@@ -71,8 +71,8 @@ bench-ablation: $(VENV)/.dev ## what each part of DPK is worth (needs DPK_DATA_R
 bench-profiles: $(VENV)/.dev ## does the light profile rank teachers as the paper's sizes do (as above)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.profiles
 
-bench-tables: $(VENV)/.dev ## train every teacher's student of every table (as above; a table is about an hour of two cores)
-	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.train_tables
+bench-tables: $(VENV)/.dev ## train every teacher's student of every table (as above; TABLES=… some of them)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.train_tables $(TABLES)
 
 bench-selection: $(VENV)/.dev ## replay every policy and its rivals on the tables
 	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.selection
