@@ -2,7 +2,7 @@
 
     DPK_DATA_ROOT=… python -m benchmarks.ablation [--processes N] [--report]
 
-Every arm trains the same student under the same teacher on the same seeds. Three levers are told apart: the weights of
+Every arm trains the same student under the same teacher on the same seeds. Three levers are separated: the weights of
 the logit term (KD as in the literature against DPK's weights without a feature term, β = 0), the feature term itself
 (β = .3 as the authors', 3, 30), and the prior knowledge in it (a share that follows CKA, a fixed one, none). How much
 the feature term can matter at all is measured: the norm of its gradient on the student beside the other terms'.

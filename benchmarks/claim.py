@@ -6,12 +6,12 @@ Each point is a teacher: its own test accuracy, and the mean test accuracy over 
 table's levels say nothing about teachers, so coefficients over several tables count what varies within them
 (`dpk_core.selection.association`). Students of one data set were taught by the same teachers, which are no new
 evidence: over several tables a data set is one group, and a teacher's point the mean of what its students have beyond
-their tables' levels. When in a training the slope comes to show is told by eighths of it, from validation accuracies.
+their tables' levels. The slope is also computed after each eighth of a training, from validation accuracies.
 
 Two methods are compared on the tables that have both. The difference of their coefficients has the interval of Zou
 2007 without its term for what both share; that is wide, as the same teachers taught under both. The difference of their
 slopes is paired by seed. From DPK to KD the methods differ in one thing at a time (`benchmarks.definitions.METHODS`):
-the feature term, the loss weights and the temperature are told apart. Trains nothing.
+the effects of the feature term, the loss weights and the temperature are separated. Trains nothing.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from benchmarks import record, table
 from benchmarks.charts import METHOD_NAMES, slope_curves, teacher_and_student
-from benchmarks.definitions import TOLD_APART
+from benchmarks.definitions import CLAIM_ARMS
 from benchmarks.table import Table
 from dpk_core.selection.association import LEAST_PAIRS, Points, Statistic, associate
 from dpk_core.selection.statistics import CONFIDENCE, Estimate, mean_interval
@@ -162,7 +162,7 @@ def _told(found: Estimate | None) -> dict[str, float] | None:
 def targets(pooled: dict[str, dict[str, Any]], comparisons: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """The paper's claim as low ends of intervals that are to be above zero.
 
-    That DPK's coefficient is above KD's, and that its feature term makes it so, wherever that can be told.
+    That DPK's coefficient is above KD's, and that its feature term makes it so, on the tables that have both.
     """
     claims = {"Pearson coefficient under DPK": pooled["dpk"]["pearson"]}
     for each in comparisons:
@@ -179,9 +179,9 @@ def targets(pooled: dict[str, dict[str, Any]], comparisons: Sequence[dict[str, A
 
 def main() -> None:
     """Prints the coefficients, writes `results/claim.json` and the charts."""
-    tables = table.read_all(TOLD_APART)
+    tables = table.read_all(CLAIM_ARMS)
     by_method = {
-        method: found for method in TOLD_APART if (found := [each for each in tables if each.told["method"] == method])
+        method: found for method in CLAIM_ARMS if (found := [each for each in tables if each.told["method"] == method])
     }
     if not {"dpk", "kd"} <= by_method.keys():
         raise SystemExit("benchmarks/tables has no whole tables of DPK and KD. Train some with `make bench-tables`.")

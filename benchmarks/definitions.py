@@ -40,7 +40,7 @@ METHODS: dict[str, MethodSpec] = {
     "paper": MethodSpec(name="dpk", profile="paper"),
 }
 """Ways of teaching by the label that ends a table's name. `logits`: DPK's weights without its feature term (β = 0)."""
-TOLD_APART = ("dpk", "logits", "kd1", "kd")
+CLAIM_ARMS = ("dpk", "logits", "kd1", "kd")
 """From DPK to KD as in the literature, one change at a time: the feature term, the loss weights, the temperature."""
 
 
@@ -142,16 +142,16 @@ DEFINITIONS = (
     Definition(name="four-resnet14w8", subset=FOUR_TABLE, student="cifar/resnet14w8", teachers=SIXTH_TEACHERS),
     Definition(name="coarse-plain2", subset=COARSE_TABLE, student="cifar/plain2", teachers=SIXTH_TEACHERS),
     Definition(
-        name="long-plain2", subset=LONG_TABLE, student="cifar/plain2", teachers=SEVENTH_TEACHERS, labels=TOLD_APART,
+        name="long-plain2", subset=LONG_TABLE, student="cifar/plain2", teachers=SEVENTH_TEACHERS, labels=CLAIM_ARMS,
         student_recipe=LONG_RECIPE, teacher_recipe=LONG_RECIPE,
     ),
     Definition(
         name="pretrained-plain2", subset=FINETUNED_TABLE, student="cifar/plain2", teachers=SEVENTH_TEACHERS,
-        labels=TOLD_APART, student_recipe=FINETUNED_RECIPE, teacher_recipe=FINE_TUNING,
+        labels=CLAIM_ARMS, student_recipe=FINETUNED_RECIPE, teacher_recipe=FINE_TUNING,
         pretrained_on=PRETRAINING, pretraining_recipe=replace(FINETUNED_RECIPE, epochs=16),
     ),
     Definition(
-        name="few-resnet8w8", subset=FEW_TABLE, student="cifar/resnet8w8", teachers=SEVENTH_TEACHERS, labels=TOLD_APART,
+        name="few-resnet8w8", subset=FEW_TABLE, student="cifar/resnet8w8", teachers=SEVENTH_TEACHERS, labels=CLAIM_ARMS,
         student_recipe=FEW_RECIPE, teacher_recipe=replace(FEW_RECIPE, epochs=64),
     ),
 )  # fmt: skip

@@ -63,7 +63,7 @@ def part_rows(part: str, options: argparse.Namespace, seconds: float) -> list[di
         path.touch()
         command = [sys.executable, "-m", "benchmarks.gpu", "--part", part, "--rows", str(path)]
         command += ["--device", options.device, "--seconds", str(seconds), *(["--small"] if options.small else [])]
-        process = subprocess.Popen(command, cwd=ROOT, start_new_session=True)  # noqa: S603 - ourselves
+        process = subprocess.Popen(command, cwd=ROOT, start_new_session=True)  # noqa: S603 - this very module
         problem = None
         try:
             code = process.wait(seconds + GRACE_SECONDS)

@@ -92,7 +92,7 @@ def _serve(pipe: Connection, device_name: str, small: bool) -> None:
     pipe.send(0.0)
     while (asked := _question(pipe)) is not None:
         begin, seconds = asked
-        time.sleep(max(0.0, begin - time.monotonic()))
+        time.sleep(max(0.0, begin - time.monotonic()))  # all runs begin at one moment
         began, first = time.monotonic(), number
         while time.monotonic() - began < seconds:
             step(number)
@@ -125,10 +125,10 @@ def _service() -> Iterator[None]:
             os.mkdir(place)
         os.environ.update(ours)
         command = shutil.which(MPS) or MPS
-        subprocess.run([command, "-d"], check=True, timeout=20, stdin=subprocess.DEVNULL)  # noqa: S603 - NVIDIA's own
+        subprocess.run([command, "-d"], check=True, timeout=20, stdin=subprocess.DEVNULL)  # noqa: S603 - NVIDIA's daemon
         try:
             yield
         finally:
-            subprocess.run([command], input=b"quit\n", check=False, timeout=30)  # noqa: S603 - as above
+            subprocess.run([command], input=b"quit\n", check=False, timeout=30)  # noqa: S603 - the same daemon
             for name in ours:
                 del os.environ[name]

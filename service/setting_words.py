@@ -1,4 +1,4 @@
-"""How the settings of a job are said to people. Knows the wire schemas only."""
+"""Sentences and labels for the settings of a job. Knows the wire schemas only."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def picture_sides(
     with the strides and offsets that give the sides of the maps there.
 
     Taps that give a map on pictures of some sides only are left out: they looked like maps by accident.
-    `rebuilt` builds the model for another side, None where it cannot be told one.
+    `rebuilt` builds the model for another side, None where its side is fixed.
     """
     maps = MapSides(lambda _: model, taps)
     deepest = maps.deepest
@@ -91,9 +91,9 @@ def picture_sides(
         step = deepest if maps.takes(multiple + deepest) else multiple
         return {"least": multiple, "step": step}, _fitted(taps, maps)
     if rebuilt is not None:
-        told = MapSides(rebuilt, taps)
-        if (least := next(filter(told.takes, multiples), 0)) > 0 and told.takes(2 * least):
-            maps.seen |= told.seen
+        rebuilding = MapSides(rebuilt, taps)
+        if (least := next(filter(rebuilding.takes, multiples), 0)) > 0 and rebuilding.takes(2 * least):
+            maps.seen |= rebuilding.seen
             return {"least": least, "step": deepest, "told": True}, _fitted(taps, maps)
     return {"only": own}, _fitted(taps, maps)
 

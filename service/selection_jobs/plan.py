@@ -221,9 +221,9 @@ def _settings(request: SelectionJobRequest) -> dict[str, Any]:
 
 def _asked(request: SelectionJobRequest, name: Literal["epochs", "batch_size"]) -> int | None:
     """What budget or recipe say of it; pre-flight has seen to it that they agree."""
-    told: int | None = getattr(request.budget, name)
+    budgeted: int | None = getattr(request.budget, name)
     own: int | None = None if request.recipe is None else getattr(request.recipe, name)
-    return own if told is None else told
+    return own if budgeted is None else budgeted
 
 
 def _recipe_notes(request: SelectionJobRequest, chosen: Recipe) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
@@ -90,7 +91,7 @@ def check(request: SelectionJobRequest, data_root: Path | None, weights_root: Pa
         teacher = look_up(choice, field)
         if student is not None and teacher is not None and data is not None:
             asked = method or MethodSpec(name=request.method.name)
-            stages = findings.ask(lambda: tapped_stages(asked, student, teacher, data.side, field))  # noqa: B023 - called at once
+            stages = findings.ask(functools.partial(tapped_stages, asked, student, teacher, data.side, field))
             taps[choice.label] = stages or ()
         if data is not None:
             errors.extend(_preparation(choice, found.get(choice.label), data, field))
@@ -168,10 +169,10 @@ def _unknown_recipe(request: SelectionJobRequest) -> Iterator[FieldError]:
 def _said_twice(request: SelectionJobRequest) -> Iterator[FieldError]:
     """What recipe and budget can both say, where they do not agree."""
     for name in ("epochs", "batch_size"):
-        told, also = getattr(request.budget, name), request.recipe and getattr(request.recipe, name)
-        if told is not None and also is not None and told != also:
-            message = f"recipe.{name} says {also} and this says {told}; leave one of them out."
-            yield FieldError(field=f"budget.{name}", message=message, nearest=str(also))
+        budgeted, named = getattr(request.budget, name), request.recipe and getattr(request.recipe, name)
+        if budgeted is not None and named is not None and budgeted != named:
+            message = f"recipe.{name} says {named} and this says {budgeted}; leave one of them out."
+            yield FieldError(field=f"budget.{name}", message=message, nearest=str(named))
 
 
 def _no_settings(request: SelectionJobRequest) -> Iterator[FieldError]:

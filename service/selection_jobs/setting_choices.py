@@ -60,7 +60,8 @@ def _wire(kind: Any, *, partial: bool) -> Any:
     if origin in (Union, types.UnionType):
         return functools.reduce(operator.or_, (_wire(each, partial=False) for each in arguments))
     if origin is tuple:
-        return Annotated[list[_wire(arguments[0], partial=False)], Field(max_length=MOST_ENTRIES)]  # type: ignore[misc]
+        entries: Any = types.GenericAlias(list, (_wire(arguments[0], partial=False),))
+        return Annotated[entries, Field(max_length=MOST_ENTRIES)]
     return _Whole if kind is int else kind
 
 

@@ -23,7 +23,7 @@ from dpk_core.dpk_settings import DpkSettings, ShareSettings
 from dpk_core.models.build import build_model
 from dpk_core.recipes import recipe
 from dpk_core.runner.failures import classify
-from dpk_core.spec import MethodSpec, Recipe, TeacherReference, TrainingSpec
+from dpk_core.spec import Compiled, MethodName, MethodSpec, Recipe, TeacherReference, TrainingSpec
 from dpk_core.training.determinism import deterministic_where_possible, refused_operation
 from dpk_core.training.evaluate import Evaluation
 from dpk_core.training.loop import train
@@ -117,12 +117,12 @@ def waits(method: MethodSpec, device: torch.device, recipe: Recipe = RECIPE) -> 
     return observer.of_steps[2:]
 
 
-def waits_once_if_the_share_follows_cka(name: str) -> Check:
+def waits_once_if_the_share_follows_cka(name: MethodName) -> Check:
     """A step under `name` makes the host wait once where its share follows CKA, else never."""
 
     def check(device: torch.device) -> None:
         expected = 1 if name in ("dpk", "dpk_features_only") else 0
-        for found in waits(MethodSpec(name=name), device):  # type: ignore[arg-type]
+        for found in waits(MethodSpec(name=name), device):
             assert len(found) == expected, found
 
     return check
@@ -156,11 +156,11 @@ def same_bits_twice(method: MethodSpec, recipe: Recipe = RECIPE) -> Check:
     return check
 
 
-def same_step_as_on_the_cpu(name: str) -> Check:
+def same_step_as_on_the_cpu(name: MethodName) -> Check:
     """In double precision, which no device rounds to fewer digits on its own."""
 
     def check(device: torch.device) -> None:
-        spec = MethodSpec(name=name, dpk=FIXED if name.startswith("dpk") else None)  # type: ignore[arg-type]
+        spec = MethodSpec(name=name, dpk=FIXED if name.startswith("dpk") else None)
         here = _method(spec).double()
         there = copy.deepcopy(here).to(device)
         losses = [_loss(here, CPU), _loss(there, device)]
@@ -213,16 +213,16 @@ def cka_is_full_precision(precision: torch.dtype) -> Check:
     return check
 
 
-def compiled_learns_the_same(mode: str, *names: str) -> Check:
+def compiled_learns_the_same(mode: Compiled, *names: MethodName) -> Check:
     """Compiled networks, as CUDA graphs too, give the numbers of eager ones, to rounding."""
 
     def check(device: torch.device) -> None:
         gentle = replace(RECIPE, learning_rate=0.002)
         for name in names:
-            method = MethodSpec(name=name, dpk=FIXED if name == "dpk" else None)  # type: ignore[arg-type]
+            method = MethodSpec(name=name, dpk=FIXED if name == "dpk" else None)
             means = []
             for compiled in ("no", mode):
-                training = started(method, device, replace(gentle, compiled=compiled))  # type: ignore[arg-type]
+                training = started(method, device, replace(gentle, compiled=compiled))
                 train(training, 1, Steps(4))
                 means.append(training.averages.means())
             eager, other = means
@@ -279,7 +279,7 @@ ANYWHERE: dict[str, Check] = {
     **{
         f"same bits twice: dpk, {precision}": same_bits_twice(
             MethodSpec(name="dpk"),
-            replace(RECIPE, precision=precision),  # type: ignore[arg-type]
+            replace(RECIPE, precision=precision),
         )
         for precision in ("bfloat16", "float16")
     },

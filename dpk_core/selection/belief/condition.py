@@ -25,8 +25,12 @@ def condition(information_KK: Matrix, weighted_K: Matrix, sd_K: Matrix) -> tuple
     """
     factor_KK = np.linalg.cholesky(np.eye(len(sd_K)) + sd_K[:, None] * information_KK * sd_K)
     root_KK = solve_triangular(factor_KK, np.diag(sd_K), lower=True, check_finite=False)
-    told_K = root_KK @ weighted_K
-    return root_KK.T @ told_K, root_KK.T @ root_KK, float(told_K @ told_K / 2 - np.log(factor_KK.diagonal()).sum())
+    white_K = root_KK @ weighted_K
+    return (
+        root_KK.T @ white_K,
+        root_KK.T @ root_KK,
+        float(white_K @ white_K / 2 - np.log(factor_KK.diagonal()).sum()),
+    )
 
 
 def average(fits: Sequence[tuple[float, Matrix, Matrix]]) -> tuple[Matrix, Matrix]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from benchmarks import subsets
 
@@ -15,7 +16,7 @@ def write_source(path: Path, classes: Sequence[str], shades: Sequence[int]) -> N
     """A source of 8x8 pictures whose classes differ in brightness."""
     chance = np.random.Generator(np.random.PCG64(0))
 
-    def pictures(labels: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+    def pictures(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         noise = chance.integers(0, 100, (len(labels), 8, 8))
         return (noise + np.array(shades)[labels][:, None, None]).astype(np.uint8)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -40,8 +41,8 @@ def refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every student goes through a `put_` that changes nothing."""
     start = training.starting_model
 
-    def started(*arguments: object) -> WeightedModel:
-        built = start(*arguments)  # type: ignore[arg-type]
+    def started(*arguments: Any) -> WeightedModel:
+        built = start(*arguments)
         built.model.register_forward_hook(lambda *_: put())
         return built
 
