@@ -25,12 +25,8 @@ def condition(information_KK: Matrix, weighted_K: Matrix, sd_K: Matrix) -> tuple
     """
     factor_KK = np.linalg.cholesky(np.eye(len(sd_K)) + sd_K[:, None] * information_KK * sd_K)
     root_KK = solve_triangular(factor_KK, np.diag(sd_K), lower=True, check_finite=False)
-    white_K = root_KK @ weighted_K
-    return (
-        root_KK.T @ white_K,
-        root_KK.T @ root_KK,
-        float(white_K @ white_K / 2 - np.log(factor_KK.diagonal()).sum()),
-    )
+    half_K = root_KK @ weighted_K
+    return root_KK.T @ half_K, root_KK.T @ root_KK, float(half_K @ half_K / 2 - np.log(factor_KK.diagonal()).sum())
 
 
 def average(fits: Sequence[tuple[float, Matrix, Matrix]]) -> tuple[Matrix, Matrix]:
