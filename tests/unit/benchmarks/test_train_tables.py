@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks import table, train_tables, trials
-from benchmarks.definitions import DEFINITIONS, METHODS, TOLD_APART, Definition
+from benchmarks.definitions import DEFINITIONS, METHODS, CLAIM_ARMS, Definition
 from benchmarks.subsets import Subset
 from benchmarks.table import Table
 from dpk_core.recipes import recipe
@@ -47,11 +47,11 @@ def test_a_table_is_whole_with_its_last_seed(tmp_path: Path, monkeypatch: pytest
     growing = tmp_path / "growing" / "one-logits.npz"
     for seed in (2, 0):
         assert table.grow(of_seed(seed), (0, 1, 2), tmp_path) == growing
-        assert table.read_all(TOLD_APART) == []
+        assert table.read_all(CLAIM_ARMS) == []
     assert table.grow(of_seed(1), (0, 1, 2), tmp_path) == tmp_path / "one-logits.npz"
     assert not growing.exists()
     assert table.read_all() == []  # DPK and KD alone
-    (found,) = table.read_all(TOLD_APART)
+    (found,) = table.read_all(CLAIM_ARMS)
     assert found.told["seeds"] == [0, 1, 2]
     assert [each["machine"] for each in found.told["trained"]] == ["machine 0", "machine 1", "machine 2"]
     assert found.told["diverged"][0] == [False, True, False]
