@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks import table, train_tables, trials
-from benchmarks.definitions import DEFINITIONS, METHODS, CLAIM_ARMS, Definition
+from benchmarks.definitions import CLAIM_ARMS, DEFINITIONS, METHODS, Definition
 from benchmarks.subsets import Subset
 from benchmarks.table import Table
 from dpk_core.recipes import recipe
