@@ -4,7 +4,7 @@
 
 Each point is a teacher: its own test accuracy, and the mean test accuracy over seeds of the student that it taught. A
 table's levels say nothing about teachers, so coefficients over several tables count what varies within them
-(`dpk_core.selection.association`). Students of one data set were taught by the same teachers, which are no new
+(`dpk_core.selection.evaluate.association`). Students of one data set were taught by the same teachers, which are no new
 evidence: over several tables a data set is one group, and a teacher's point the mean of what its students have beyond
 their tables' levels. The slope is also computed after each eighth of a training, from validation accuracies.
 
@@ -27,7 +27,7 @@ from benchmarks import record, table
 from benchmarks.charts import METHOD_NAMES, slope_curves, teacher_and_student
 from benchmarks.definitions import CLAIM_ARMS
 from benchmarks.table import Table
-from dpk_core.selection.association import LEAST_PAIRS, Points, Statistic, associate
+from dpk_core.selection.evaluate.association import LEAST_PAIRS, Points, Statistic, associate
 from dpk_core.selection.statistics import CONFIDENCE, Estimate, mean_interval
 
 Vector = NDArray[np.float64]

@@ -28,8 +28,8 @@ from benchmarks.replay import rung_epochs, taught
 from benchmarks.selection import TUNED_ON
 from benchmarks.table import Table
 from benchmarks.table_spreads import shared, spreads
+from dpk_core.selection.decide.job_results import STANDARD_RUNGS, Arm, Knowledge, Prior
 from dpk_core.selection.fitting import log_likelihood
-from dpk_core.selection.knowledge import STANDARD_RUNGS, Arm, Knowledge, Prior
 
 Assumption = Literal["all of the slope", "all of it, tilted", "a part of it"]
 ASSUMPTIONS: tuple[Assumption, ...] = ("all of the slope", "all of it, tilted", "a part of it")

@@ -22,16 +22,16 @@ import optuna
 from numpy.typing import NDArray
 
 from benchmarks.table import Table
+from dpk_core.selection.decide.job_results import EIGHTHS, TIMED, UNTIMED, Arm, Knowledge, Prior
+from dpk_core.selection.decide.policies.policy import Limits, Policy
+from dpk_core.selection.decide.policies.registry import POLICIES
+from dpk_core.selection.decide.promotion import promotions
+from dpk_core.selection.decide.summary import Outlook, outlook
+from dpk_core.selection.decide.verdict import Verdict, decide
 from dpk_core.selection.fitting import fitted
-from dpk_core.selection.knowledge import EIGHTHS, TIMED, UNTIMED, Arm, Knowledge, Prior
-from dpk_core.selection.outlook import Outlook, outlook
-from dpk_core.selection.policies.policy import Limits, Policy
-from dpk_core.selection.policies.registry import POLICIES
 from dpk_core.selection.posterior import Model
-from dpk_core.selection.promotion import promotions
 from dpk_core.selection.spreads import picture_part
 from dpk_core.selection.statistics import CONFIDENCE
-from dpk_core.selection.verdict import Verdict, decide
 
 SEEDS = 3
 RUNGS = EIGHTHS

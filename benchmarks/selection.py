@@ -43,9 +43,9 @@ from benchmarks.replay import (
 )
 from benchmarks.table import Table
 from dpk_core.randomness import derive
+from dpk_core.selection.decide.job_results import Prior
+from dpk_core.selection.decide.policies.registry import POLICIES
 from dpk_core.selection.experience import learn
-from dpk_core.selection.knowledge import Prior
-from dpk_core.selection.policies.registry import POLICIES
 from dpk_core.selection.statistics import CONFIDENCE
 
 BUDGETS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4)

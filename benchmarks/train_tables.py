@@ -24,7 +24,7 @@ from dpk_core.codec import to_json
 from dpk_core.distill.survey import cka_gap, survey
 from dpk_core.models.build import build_model
 from dpk_core.randomness import derive
-from dpk_core.selection.rivals import h_score, leep, logme
+from dpk_core.selection.evaluate.transfer_scores import h_score, leep, logme
 from dpk_core.spec import TRAINING_VERSION, TrainingSpec
 
 

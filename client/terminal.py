@@ -10,7 +10,7 @@ from rich.text import Text
 
 from service.selection_jobs.schemas import Leaderboard, Row, Summary
 from service.setting_words import method_label
-from service.trust_wording import duel_sentences, filled_cells, is_judged, rival_lines, stamp_sentence
+from service.trust_wording import filled_cells, is_judged, paired_sentences, rival_lines, stamp_sentence
 from service.wording import (
     NOTHING,
     board_headline,
@@ -64,7 +64,7 @@ def print_leaderboard(console: Console, board: Leaderboard) -> None:
         console.print()
     if is_judged(board.trust):
         console.print(rivals_table(board, wide=console.width >= WIDE))
-        say(console, " ".join(duel_sentences(board.trust)))
+        say(console, " ".join(paired_sentences(board.trust)))
         say(console, board.trust.note)
     say(console, stamp_sentence(board.trust))
 
@@ -128,8 +128,9 @@ def rivals_table(board: Leaderboard, *, wide: bool) -> Table:
     lines = rival_lines(board.trust)
     filled = filled_cells(lines) | {"rule"}
     names = {
-        "rule": "rule", "picks": "picks", "winner": "winner", "regret": "regret", "duel": "to probe", "record": "right",
-        **({"duels": "to probe, all jobs"} if wide else {}),
+        "rule": "rule", "picks": "picks", "winner": "winner", "regret": "regret", "paired": "to probe",
+        "record": "right",
+        **({"paired_all": "to probe, all jobs"} if wide else {}),
     }  # fmt: skip
     shown = {cell: name for cell, name in names.items() if cell in filled}
     _add_columns(table, list(shown.values()))

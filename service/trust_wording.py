@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from service.selection_jobs.schemas import Correlation
-from service.selection_jobs.trust_schemas import Measured, Rival, RivalDuel, Trust
+from service.selection_jobs.trust_schemas import Measured, Rival, RivalComparison, Trust
 from service.wording import NOTHING, coefficient, listed, points, short
 
 PROBE = "probe"
@@ -18,7 +18,7 @@ ROUNDING = 1e-9
 class RivalLine:
     """A rule as people read it; `…_under` is small print. `is_probe`: the rule that the others are rivals of.
 
-    `duel`, `duels`: what it lost beyond the probe, in this job and over all jobs.
+    `paired`, `paired_all`: what it lost beyond the probe, in this job and over all jobs.
     """
 
     rule: str
@@ -31,10 +31,10 @@ class RivalLine:
     regret_two: str
     record: str
     record_under: str
-    duel: str
-    duel_under: str
-    duels: str
-    duels_under: str
+    paired: str
+    paired_under: str
+    paired_all: str
+    paired_all_under: str
     is_probe: bool
 
 
@@ -76,24 +76,24 @@ def is_judged(trust: Trust) -> bool:
 
 def filled_cells(lines: Sequence[RivalLine]) -> frozenset[str]:
     """The columns of the rivals' table in which some line has a value; the others are left out."""
-    names = ("picks", "winner", "regret", "regret_two", "duel", "record", "duels")
+    names = ("picks", "winner", "regret", "regret_two", "paired", "record", "paired_all")
     return frozenset(name for name in names if any(getattr(line, name) != NOTHING for line in lines))
 
 
-def duel_sentences(trust: Trust) -> list[str]:
+def paired_sentences(trust: Trust) -> list[str]:
     """Whether the probe was shown to beat the rules: in this job, over all jobs, and what that leaves out."""
     rules = [rival for rival in trust.rivals if rival.name != PROBE]
-    duels = {rival.title: duel for rival in rules if (duel := rival.record.duel) is not None}
+    paired_all = {rival.title: paired for rival in rules if (paired := rival.record.paired) is not None}
     here = _shown({rival.title: rival.over_probe for rival in rules})
-    over_all = _shown({title: duel.difference for title, duel in duels.items()})
+    over_all = _shown({title: paired.difference for title, paired in paired_all.items()})
     if here is None and over_all is None:
         return ["Whether the probe beats these rules cannot be measured yet."]
     among = "" if trust.trained == trust.teachers else ", among the fully trained,"
     said = [f"In this job{among} {here or 'it cannot be measured whether the probe beats these rules'}."]
     if over_all is None:
         return [*said, "Over all jobs it cannot be measured yet: that takes two questions."]
-    widest = max(duels.values(), key=lambda duel: duel.questions)
-    same = all(duel.questions in (0, widest.questions) for duel in duels.values())
+    widest = max(paired_all.values(), key=lambda paired: paired.questions)
+    same = all(paired.questions in (0, widest.questions) for paired in paired_all.values())
     said.append(f"Over all jobs, {'' if same else 'up to '}{widest.questions} questions, {over_all}.")
     if widest.complete == 0:
         said.append("In none of these questions was every teacher trained fully: a dropped one may have been the best.")
@@ -133,7 +133,7 @@ def _line(rival: Rival, probe: Sequence[str]) -> RivalLine:
     same = rival.trained_picks == rival.picks
     elsewhere = "" if same or not rival.trained_picks else f"of the fully trained: {_names(rival.trained_picks)}"
     record = rival.record
-    fought = record.duel
+    fought = record.paired
     lone = record.questions < 2  # this job alone, of which the other cells tell
     return RivalLine(
         rule=f"{rival.title[:1].upper()}{rival.title[1:]}",
@@ -146,10 +146,10 @@ def _line(rival: Rival, probe: Sequence[str]) -> RivalLine:
         regret_two=regret(rival.regret_two),
         record=NOTHING if record.hits is None or lone else f"{100 * record.hits.value:.0f}% of {record.questions}",
         record_under="" if lone else _record(rival),
-        duel=NOTHING if rival.over_probe is None else points(rival.over_probe.value),
-        duel_under=_duel(rival, probe),
-        duels=NOTHING if fought is None or fought.difference is None else points(fought.difference.value),
-        duels_under=_duels(fought),
+        paired=NOTHING if rival.over_probe is None else points(rival.over_probe.value),
+        paired_under=_paired(rival, probe),
+        paired_all=NOTHING if fought is None or fought.difference is None else points(fought.difference.value),
+        paired_all_under=_paired_all(fought),
         is_probe=rival.name == PROBE,
     )
 
@@ -184,14 +184,14 @@ def _record(rival: Rival) -> str:
     return "; ".join(parts)
 
 
-def _duel(rival: Rival, probe: Sequence[str]) -> str:
+def _paired(rival: Rival, probe: Sequence[str]) -> str:
     """`probe`: its own pick among the fully trained."""
     if rival.over_probe is None:
         return "" if rival.name == PROBE else "not measurable"
     return "the same pick" if rival.trained_picks == probe else _signed(rival.over_probe) or "one seed, no interval"
 
 
-def _duels(fought: RivalDuel | None) -> str:
+def _paired_all(fought: RivalComparison | None) -> str:
     if fought is None or fought.difference is None:
         return ""
     return (

@@ -1,6 +1,7 @@
 """What a teacher shows before it teaches: features and answers on training pictures, and its distance to a student.
 
-Rival scores are computed from it (`dpk_core.selection.rivals`). Legend: N pictures, D features, C classes.
+Transfer scores are computed from it (`dpk_core.selection.evaluate.transfer_scores`).
+Legend: N pictures, D features, C classes.
 """
 
 from __future__ import annotations

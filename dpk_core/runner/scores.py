@@ -12,7 +12,7 @@ from torch import nn
 from dpk_core.data.source import ImageData
 from dpk_core.distill.survey import cka_gap, survey
 from dpk_core.errors import DpkError
-from dpk_core.selection.rivals import h_score, leep, logme
+from dpk_core.selection.evaluate.transfer_scores import h_score, leep, logme
 from dpk_core.spec import TrainingSpec
 from dpk_core.training.start import starting_model
 

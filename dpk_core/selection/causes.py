@@ -17,7 +17,7 @@ import numpy as np
 from scipy import linalg
 
 from dpk_core.selection.ahead import Ahead, Matrix, Prospects, Training, new_results
-from dpk_core.selection.knowledge import Knowledge, Step
+from dpk_core.selection.decide.job_results import Knowledge, Step
 from dpk_core.selection.results import FLAT, JITTER, expected, luck_covariance, own_spread
 
 MOST_PLANNED = 512

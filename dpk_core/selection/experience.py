@@ -9,8 +9,8 @@ from dataclasses import replace
 import numpy as np
 
 from dpk_core.selection.causes import slope_evidence
+from dpk_core.selection.decide.job_results import Knowledge, Prior
 from dpk_core.selection.fitting import fitted
-from dpk_core.selection.knowledge import Knowledge, Prior
 from dpk_core.selection.known_teachers import Residuals, recognised
 from dpk_core.selection.spreads import measured, taught
 

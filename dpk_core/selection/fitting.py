@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from dpk_core.selection.knowledge import Knowledge
+from dpk_core.selection.decide.job_results import Knowledge
 from dpk_core.selection.posterior import Model
 from dpk_core.selection.spreads import WEIGHT, measured
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dpk_core.selection.knowledge import KnownTeacher, Prior
+from dpk_core.selection.decide.job_results import KnownTeacher, Prior
 
 WEIGHT = 8.0
 """Degrees of freedom that the base share is worth."""

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from dpk_core.selection.causes import ByCauses
-from dpk_core.selection.knowledge import Arm, Knowledge, Step
+from dpk_core.selection.decide.job_results import Arm, Knowledge, Step
 from dpk_core.selection.results import ByResults
 from dpk_core.selection.statistics import CONFIDENCE, Estimate
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import linalg
 
 from dpk_core.selection.ahead import Ahead, Matrix, Prospects, Training, new_results
-from dpk_core.selection.knowledge import Arm, Knowledge, Prior, Step
+from dpk_core.selection.decide.job_results import Arm, Knowledge, Prior, Step
 
 FLAT = 1.0
 """Sd of an unknown that accuracies, being in 0 … 1, cannot contradict."""

@@ -13,7 +13,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from dpk_core.selection.knowledge import Arm, Knowledge, Prior
+from dpk_core.selection.decide.job_results import Arm, Knowledge, Prior
 from dpk_core.selection.results import centred
 
 WEIGHT = 8.0

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from dpk_core.selection.knowledge import Arm, Knowledge
-from dpk_core.selection.outlook import Outlook, outlook
+from dpk_core.selection.decide.job_results import Arm, Knowledge
+from dpk_core.selection.decide.summary import Outlook, outlook
 from dpk_core.selection.posterior import Posterior
 from dpk_core.selection.statistics import Estimate
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dpk_core.selection.knowledge import Arm
+from dpk_core.selection.decide.job_results import Arm
 from dpk_core.selection.statistics import CONFIDENCE, Estimate, in_words
 from dpk_core.selection.verdict_view import LEAST_SEEDS, View, is_tried
 

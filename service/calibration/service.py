@@ -6,8 +6,8 @@ from sqlalchemy.orm import Session
 
 from dpk_core.catalogue.datasets import check_dataset_name
 from dpk_core.codec import to_json
-from dpk_core.selection.calibration import LEAST_CLAIMS, Calibration, Claim, calibrate
-from dpk_core.selection.trials import FULL, Question, Trial
+from dpk_core.selection.evaluate.calibration import LEAST_CLAIMS, Calibration, Claim, calibrate
+from dpk_core.selection.evaluate.records import FULL, ComparisonGroup, TeacherRecord
 from service.calibration import repository, schemas
 from service.selection_jobs import repository as jobs
 from service.selection_jobs.snapshot import Snapshot
@@ -47,8 +47,8 @@ def _trained(snapshot: Snapshot) -> dict[str, float]:
         ends = {seed: runs[plan.epochs].result for seed, runs in arm.students.items() if plan.epochs in runs}
         full = {seed: float(result["validation_accuracy"]) for seed, result in ends.items() if result is not None}
         if arm.candidate.teacher is not None and arm.candidate.status != "failed":
-            trials.append(Trial(teacher=arm.candidate.teacher, reached={FULL: full}))
-    return Question(trials=tuple(trials), seeds=plan.seeds).levels(FULL)
+            trials.append(TeacherRecord(teacher=arm.candidate.teacher, reached={FULL: full}))
+    return ComparisonGroup(records=tuple(trials), seeds=plan.seeds).levels(FULL)
 
 
 def _sentence(found: Calibration) -> str:

@@ -58,7 +58,7 @@ class SelectionJob(Base):
     plan: Mapped[Json]
     """`service.selection_jobs.plan.Plan`: what the request means, resolved once at submission."""
     prior: Mapped[Json | None]
-    """`dpk_core.selection.knowledge.Prior`: what earlier jobs teach this one, settled when it starts."""
+    """`dpk_core.selection.decide.job_results.Prior`: what earlier jobs teach this one, settled when it starts."""
     revision: Mapped[int] = mapped_column(default=0)
     """Grows with every change a page should show."""
     created_at: Mapped[datetime]
@@ -225,7 +225,7 @@ class Verdict(Base):
     number: Mapped[int]
     final: Mapped[bool] = mapped_column(Boolean)
     document: Mapped[Json]
-    """`dpk_core.selection.verdict.Verdict`."""
+    """`dpk_core.selection.decide.verdict.Verdict`."""
     created_at: Mapped[datetime]
 
 

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from sqlalchemy.orm import Session
 
 from dpk_core.codec import to_json
-from dpk_core.selection.promotion import promotions
-from dpk_core.selection.verdict import decide
+from dpk_core.selection.decide.promotion import promotions
+from dpk_core.selection.decide.verdict import decide
 from dpk_core.spec import TRAINING_VERSION, RunSpec
 from service.database.tables import JobRun
 from service.database.types import epoch_now, utc_now

@@ -17,12 +17,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from dpk_core.codec import to_json
-from dpk_core.selection.trials import Question, Trial
+from dpk_core.selection.evaluate.records import ComparisonGroup, TeacherRecord
 from service.database.tables import Run, SelectionJob, Verdict
 from service.selection_jobs import repository
 from service.selection_jobs.plan import Plan, rung_epoch
+from service.selection_jobs.records import Result, gaps, teacher_scores
 from service.selection_jobs.stamp import plan_stamp, training_stamp
-from service.selection_jobs.trials import Result, gaps, teacher_scores
 
 NEWEST = 2000
 """Student runs looked back at; more would make a page slow and change an estimate little."""
@@ -50,7 +50,7 @@ def _by_job(session: Session, job: SelectionJob, plan: Plan) -> str:  # noqa: AR
 
 
 @cached(LRUCache(JOBS_KEPT), key=_by_job, lock=Lock())
-def questions(session: Session, job: SelectionJob, plan: Plan) -> tuple[Question, ...]:
+def questions(session: Session, job: SelectionJob, plan: Plan) -> tuple[ComparisonGroup, ...]:
     """One for each protocol, at this plan's rungs, in an order that does not depend on the rows'.
 
     Read once for a job and process: the answer never changes, and pages ask for it again and again.
@@ -59,19 +59,19 @@ def questions(session: Session, job: SelectionJob, plan: Plan) -> tuple[Question
     for each in _finished(session, job, plan):
         found[each.protocol, each.teacher].append(each)
     teachers = _teachers(session, {teacher for _, teacher in found})
-    trials: dict[str, list[Trial]] = defaultdict(list)
+    trials: dict[str, list[TeacherRecord]] = defaultdict(list)
     for (protocol, teacher), runs in sorted(found.items()):
         trials[protocol].append(_trial(teacher, teachers.get(teacher), runs, plan))
-    return tuple(Question(trials=tuple(every)) for _, every in sorted(trials.items()))
+    return tuple(ComparisonGroup(records=tuple(every)) for _, every in sorted(trials.items()))
 
 
-def _trial(name: str, teacher: Result | None, runs: Sequence[_Taught], plan: Plan) -> Trial:
+def _trial(name: str, teacher: Result | None, runs: Sequence[_Taught], plan: Plan) -> TeacherRecord:
     reached: dict[float, dict[int, float]] = defaultdict(dict)
     for each in runs:
         for fraction in plan.fractions:
             if (accuracy := each.accuracies.get(rung_epoch(fraction, each.epochs))) is not None:
                 reached[fraction][each.seed] = accuracy
-    return Trial(
+    return TeacherRecord(
         teacher=name,
         teacher_accuracy=None if teacher is None else teacher["validation_accuracy"],
         reached=dict(reached),

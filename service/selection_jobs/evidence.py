@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpk_core.codec import from_json
+from dpk_core.selection.decide.job_results import TIMED, UNTIMED, Arm, Knowledge, Prior
 from dpk_core.selection.fitting import fitted
-from dpk_core.selection.knowledge import TIMED, UNTIMED, Arm, Knowledge, Prior
 from dpk_core.selection.spreads import picture_part
 from service.selection_jobs.plan import Plan
 from service.selection_jobs.snapshot import ArmRuns, Snapshot

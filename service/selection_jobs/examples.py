@@ -244,7 +244,7 @@ LEADERBOARD: dict[str, Any] = {
                     "questions": 3,
                     "hits": {"value": 0.333, "low": 0.089, "high": 0.718, "confidence": 0.9},
                     "regret": {"value": 0.004, "low": -0.001, "high": 0.009, "confidence": 0.9},
-                    "duel": {
+                    "paired": {
                         "questions": 3,
                         "complete": 1,
                         "ahead": 1,

@@ -17,8 +17,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from dpk_core.codec import content_key, to_json
+from dpk_core.selection.decide.job_results import Arm, Knowledge, Prior
 from dpk_core.selection.experience import learn
-from dpk_core.selection.knowledge import Arm, Knowledge, Prior
 from dpk_core.spec import MethodSpec
 from service.database.tables import Run, SelectionJob
 from service.selection_jobs import repository

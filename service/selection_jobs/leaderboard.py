@@ -11,12 +11,12 @@ from dpk_core.catalogue.weights import word_for
 from dpk_core.codec import differences, to_json
 from dpk_core.dpk_settings import KdSettings
 from dpk_core.recipes import DPK_DEFAULTS, RECIPES, recipe
-from dpk_core.selection.knowledge import Arm, Knowledge
-from dpk_core.selection.outlook import outlook
+from dpk_core.selection.decide.job_results import Arm, Knowledge
+from dpk_core.selection.decide.summary import outlook
+from dpk_core.selection.decide.verdict import gains
+from dpk_core.selection.evaluate.records import ComparisonGroup
 from dpk_core.selection.posterior import Model, Posterior
 from dpk_core.selection.statistics import Estimate
-from dpk_core.selection.trials import Question
-from dpk_core.selection.verdict import gains
 from dpk_core.spec import Recipe, Start
 from service.database.tables import Run
 from service.selection_jobs import schemas
@@ -25,8 +25,8 @@ from service.selection_jobs.evidence import Evidence, knowledge
 from service.selection_jobs.ledger import ledger, row_seconds
 from service.selection_jobs.notices import row_notices
 from service.selection_jobs.plan import Plan
+from service.selection_jobs.records import job_question, row_scores
 from service.selection_jobs.snapshot import ArmRuns, Snapshot
-from service.selection_jobs.trials import job_question, row_scores
 from service.selection_jobs.trust import fidelity, job_stamp, row_stamp, trust
 
 
@@ -47,7 +47,7 @@ def leaderboard(
     verdict: schemas.Verdict | None,
     measurements: Measurements,
     evidence: Evidence,
-    earlier: Sequence[Question],
+    earlier: Sequence[ComparisonGroup],
     previous: str | None,
 ) -> schemas.Leaderboard:
     """Ranked candidates first, best first; then those without a rank in the request's order.

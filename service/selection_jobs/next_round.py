@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from dpk_core.randomness import derive
-from dpk_core.selection.knowledge import Knowledge, Step, is_free
-from dpk_core.selection.outlook import Outlook, outlook
-from dpk_core.selection.policies.policy import Limits, affordable, within
-from dpk_core.selection.policies.policy import Plan as Decision
-from dpk_core.selection.policies.registry import POLICIES
+from dpk_core.selection.decide.job_results import Knowledge, Step, is_free
+from dpk_core.selection.decide.policies.policy import Limits, affordable, within
+from dpk_core.selection.decide.policies.policy import Plan as Decision
+from dpk_core.selection.decide.policies.registry import POLICIES
+from dpk_core.selection.decide.promotion import promotions
+from dpk_core.selection.decide.summary import Outlook, outlook
 from dpk_core.selection.posterior import Model
-from dpk_core.selection.promotion import promotions
 from dpk_core.selection.verdict_view import LEAST_SEEDS
 from service.selection_jobs.plan import Plan
 from service.selection_jobs.rounds import Round, RoundStage, RoundStep

@@ -11,7 +11,7 @@ from statistics import fmean
 from typing import Any
 
 from dpk_core.selection.chance import chance_sentence, is_chance
-from dpk_core.selection.policies.policy import STOP_COST, STOP_RUNS
+from dpk_core.selection.decide.policies.policy import STOP_COST, STOP_RUNS
 from service.selection_jobs.next_round import LATE
 from service.selection_jobs.plan import Spending
 from service.selection_jobs.schemas import Notice

@@ -11,8 +11,8 @@ from dpk_core.catalogue.datasets import DatasetCard
 from dpk_core.catalogue.tapping import TappedStage
 from dpk_core.catalogue.weights import FoundWeights
 from dpk_core.recipes import AS_IS, RECIPES, batch_factor, chosen_dpk, chosen_kd, chosen_recipe, fine_tuning
-from dpk_core.selection.knowledge import EIGHTHS
-from dpk_core.selection.outlook import PRACTICAL_MARGIN
+from dpk_core.selection.decide.job_results import EIGHTHS
+from dpk_core.selection.decide.summary import PRACTICAL_MARGIN
 from dpk_core.spec import (
     DPK_METHODS,
     TRAINING_VERSION,

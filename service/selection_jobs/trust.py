@@ -5,27 +5,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dpk_core.codec import to_json
-from dpk_core.selection.fidelity import correlations
-from dpk_core.selection.hindsight import Judgement, Record, look_back, records
-from dpk_core.selection.predictors import predictors
-from dpk_core.selection.trials import Question
+from dpk_core.selection.evaluate.correlation import correlations
+from dpk_core.selection.evaluate.records import ComparisonGroup
+from dpk_core.selection.evaluate.rule_evaluation import Judgement, Record, evaluate_rules, records
+from dpk_core.selection.evaluate.rules import rules_of
 from service.selection_jobs import schemas, trust_schemas
 from service.selection_jobs.snapshot import ArmRuns, Snapshot
 from service.selection_jobs.stamp import HOLDS, plan_stamp, training_stamp
 
 
-def fidelity(question: Question, earlier: Sequence[Question]) -> list[schemas.Correlation]:
+def fidelity(question: ComparisonGroup, earlier: Sequence[ComparisonGroup]) -> list[schemas.Correlation]:
     """Every correlation of the job and of the store."""
     found = correlations(question, earlier)
     return [schemas.Correlation.model_validate(to_json(each)) for each in found]
 
 
 def trust(
-    snapshot: Snapshot, question: Question, earlier: Sequence[Question], previous: str | None
+    snapshot: Snapshot, question: ComparisonGroup, earlier: Sequence[ComparisonGroup], previous: str | None
 ) -> trust_schemas.Trust:
     """Stamp and rivals. `previous`: the teacher that won this student's newest earlier job."""
-    now = look_back(question, predictors(question, previous))
-    before = [look_back(each, predictors(each, None)) for each in earlier]
+    now = evaluate_rules(question, rules_of(question, previous))
+    before = [evaluate_rules(each, rules_of(each, None)) for each in earlier]
     over_all = {record.name: record for record in records([now, *before])}
     return trust_schemas.Trust(
         stamp=job_stamp(snapshot),

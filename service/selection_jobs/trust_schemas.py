@@ -22,7 +22,7 @@ class Measured(Wire):
     confidence: float
 
 
-class RivalDuel(Wire):
+class RivalComparison(Wire):
     """The probe against a rule over `questions` in which both could be judged.
 
     `ahead`, `equal`, `behind`: in how many the rule's pick lost more than the probe's, as much, less.
@@ -48,7 +48,7 @@ class RivalRecord(Wire):
     questions: int
     hits: Measured | None = Field(description="How often its pick among the fully trained was the winner.")
     regret: Measured | None = Field(description="Accuracy that its pick lost on average, as a fraction.")
-    duel: RivalDuel | None = Field(description="None for the probe itself.")
+    paired: RivalComparison | None = Field(description="None for the probe itself.")
 
 
 class Rival(Wire):

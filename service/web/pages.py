@@ -111,7 +111,7 @@ def _context(board: Leaderboard, root: str) -> dict[str, object]:
         "coefficients": trust_wording.coefficient_lines(board.correlations),
         "rivals": rivals,
         "rival_cells": trust_wording.filled_cells(rivals),
-        "duels": trust_wording.duel_sentences(board.trust),
+        "paired_all": trust_wording.paired_sentences(board.trust),
         "stamp": trust_wording.stamp_sentence(board.trust),
         "learning": learning_curves(board),
         "shares": shares,

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from dpk_core.selection.knowledge import EIGHTHS, Knowledge, Step
-from dpk_core.selection.outlook import outlook
-from dpk_core.selection.policies import posterior
-from dpk_core.selection.policies.policy import STOP_COST, STOP_RUNS, Limits, Plan, Policy, within
-from dpk_core.selection.policies.registry import POLICIES
+from dpk_core.selection.decide.job_results import EIGHTHS, Knowledge, Step
+from dpk_core.selection.decide.policies import posterior
+from dpk_core.selection.decide.policies.policy import STOP_COST, STOP_RUNS, Limits, Plan, Policy, within
+from dpk_core.selection.decide.policies.registry import POLICIES
+from dpk_core.selection.decide.summary import outlook
 from dpk_core.selection.posterior import Model
 from tests.unit.selection.made_up import PRIOR, RUNGS, SEEDS, arm, job, name, play, reveal, world
 

@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from dpk_core.codec import from_json
 from dpk_core.protocol import RunResult
-from dpk_core.selection.knowledge import Knowledge, Prior
+from dpk_core.selection.decide.job_results import Knowledge, Prior
 from dpk_core.spec import RunSpec
 from service.database.session import reading
 from service.database.tables import Round, SelectionJob

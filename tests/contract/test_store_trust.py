@@ -7,7 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm.attributes import flag_modified
 
 from dpk_core.codec import from_json
-from dpk_core.selection.knowledge import Prior
+from dpk_core.selection.decide.job_results import Prior
 from service.database.session import reading, transaction
 from service.database.tables import Run, SelectionJob
 from service.selection_jobs.choices import ModelChoice

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks import prior, table
 from dpk_core.selection import fitting
-from dpk_core.selection.knowledge import Knowledge
+from dpk_core.selection.decide.job_results import Knowledge
 from tests.unit.benchmarks.made_up_table import made_up
 from tests.unit.selection.made_up import PRIOR, RUNGS, SEEDS, reveal, world
 

@@ -25,9 +25,9 @@ from benchmarks.replay import (
     rung_epochs,
     whole_job,
 )
-from dpk_core.selection.knowledge import TIMED, UNTIMED, Prior, Step
-from dpk_core.selection.policies.policy import Limits, affordable
-from dpk_core.selection.policies.registry import POLICIES
+from dpk_core.selection.decide.job_results import TIMED, UNTIMED, Prior, Step
+from dpk_core.selection.decide.policies.policy import Limits, affordable
+from dpk_core.selection.decide.policies.registry import POLICIES
 from tests.unit.benchmarks.made_up_table import EPOCHS, TRUTH, made_up
 
 PRIOR = Prior().at(RUNGS)

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from dpk_core.selection.knowledge import Arm, Knowledge, Prior, step_cost
-from dpk_core.selection.policies.policy import Limits, Plan, Policy
+from dpk_core.selection.decide.job_results import Arm, Knowledge, Prior, step_cost
+from dpk_core.selection.decide.policies.policy import Limits, Plan, Policy
 
 RUNGS = (0.125, 0.25, 0.5, 1.0)
 MISSING = (0.3, 0.2, 0.1, 0.0)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dpk_core.selection import causes
 from dpk_core.selection.causes import ByCauses
-from dpk_core.selection.knowledge import EIGHTHS, Arm, Knowledge, KnownTeacher, Step
+from dpk_core.selection.decide.job_results import EIGHTHS, Arm, Knowledge, KnownTeacher, Step
 from dpk_core.selection.posterior import Model
 from dpk_core.selection.results import ByResults, luck_covariance
 from tests.unit.selection.made_up import PRIOR, RUNGS, name, reveal, world

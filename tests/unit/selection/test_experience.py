@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from dpk_core.selection.decide.job_results import Knowledge, KnownTeacher, Prior
+from dpk_core.selection.decide.summary import outlook
 from dpk_core.selection.experience import learn
 from dpk_core.selection.fitting import fitted
-from dpk_core.selection.knowledge import Knowledge, KnownTeacher, Prior
-from dpk_core.selection.outlook import outlook
 from dpk_core.selection.posterior import Model
 from dpk_core.selection.spreads import picture_part
 from tests.unit.selection.made_up import PRIOR, RUNGS, SEEDS, arm, job, name, reveal, world

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from dpk_core.selection.knowledge import Arm, Step, is_free, step_cost
+from dpk_core.selection.decide.job_results import Arm, Step, is_free, step_cost
 from tests.unit.selection.made_up import arm, job, name
 
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from dpk_core.selection.decide.summary import outlook
 from dpk_core.selection.experience import learn
 from dpk_core.selection.fitting import fitted
 from dpk_core.selection.known_teachers import Residuals, recognised
-from dpk_core.selection.outlook import outlook
 from dpk_core.selection.posterior import Model
 from tests.unit.selection.made_up import PRIOR, RUNGS, SEEDS, arm, job, name, reveal, world
 

@@ -10,8 +10,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from dpk_core.selection.knowledge import TOLD_APART, Arm, Step
-from dpk_core.selection.outlook import chance_of_change, chance_within, outlook, worth
+from dpk_core.selection.decide.job_results import TOLD_APART, Arm, Step
+from dpk_core.selection.decide.summary import chance_of_change, chance_within, outlook, worth
 from dpk_core.selection.posterior import Model
 from tests.unit.selection.made_up import PRIOR, arm, job, name, reveal, world
 

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
+from dpk_core.selection.decide.job_results import STANDARD_RUNGS, Arm, Knowledge, Prior
+from dpk_core.selection.decide.promotion import promotions
+from dpk_core.selection.decide.summary import alike, outlook
+from dpk_core.selection.decide.verdict import Verdict, decide, gains
 from dpk_core.selection.fitting import fitted
-from dpk_core.selection.knowledge import STANDARD_RUNGS, Arm, Knowledge, Prior
-from dpk_core.selection.outlook import alike, outlook
 from dpk_core.selection.posterior import Model
-from dpk_core.selection.promotion import promotions
-from dpk_core.selection.verdict import Verdict, decide, gains
 from tests.unit.selection.made_up import MISSING, RUNGS, SEEDS
 
 RISE = np.array(MISSING)

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from dpk_core.selection.knowledge import Arm, Knowledge, Prior
-from dpk_core.selection.outlook import outlook
+from dpk_core.selection.decide.job_results import Arm, Knowledge, Prior
+from dpk_core.selection.decide.summary import outlook
+from dpk_core.selection.decide.verdict import Verdict, decide, gains
 from dpk_core.selection.posterior import Model
 from dpk_core.selection.statistics import Estimate
-from dpk_core.selection.verdict import Verdict, decide, gains
 from dpk_core.selection.verdict_view import LEAST_SEEDS, is_tried
 from tests.unit.selection.made_up import MISSING, RUNGS, SEEDS
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from dpk_core.codec import to_json
-from dpk_core.selection.knowledge import TIMED, UNTIMED, Prior
+from dpk_core.selection.decide.job_results import TIMED, UNTIMED, Prior
 from dpk_core.selection.spreads import picture_part
 from service.database.tables import Candidate, JobRun, Run, SelectionJob
 from service.database.types import utc_now

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dpk_core.selection.policies.policy import STOP_RUNS
+from dpk_core.selection.decide.policies.policy import STOP_RUNS
 from service.database.tables import Candidate, JobRun, Run, SelectionJob
 from service.database.types import utc_now
 from service.selection_jobs.notices import cautions, job_notices, row_notices

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from service.selection_jobs.stamp import HOLDS
-from service.selection_jobs.trust_schemas import Measured, Rival, RivalDuel, RivalName, RivalRecord, Trust
+from service.selection_jobs.trust_schemas import Measured, Rival, RivalComparison, RivalName, RivalRecord, Trust
 
 STAMP = "5c0a9e21"
 RULES: tuple[tuple[RivalName, str, list[str]], ...] = (
@@ -41,7 +41,7 @@ def _rival(name: RivalName, title: str, picks: list[str], known: bool) -> Rival:
     regret = Measured(value=lost, low=0.0, high=lost + 0.004, confidence=0.9) if trained else None
     hits = Measured(value=0.8 if name == "probe" else 0.5, low=0.3, high=0.9, confidence=0.9) if trained else None
     over = regret and regret.model_copy(update={"low": lost - 0.004})
-    duel = RivalDuel(
+    paired = RivalComparison(
         questions=7 if trained else 0, complete=2 if trained else 0, ahead=3 if trained else 0,
         equal=3 if trained else 0, behind=1 if trained else 0,
         difference=Measured(value=lost, low=lost - 0.002, high=lost + 0.002, confidence=0.9) if trained else None,
@@ -52,6 +52,6 @@ def _rival(name: RivalName, title: str, picks: list[str], known: bool) -> Rival:
         over_probe=None if name == "probe" else over,
         note=None if picks else "Not measured.",
         record=RivalRecord(
-            questions=10 if trained else 0, hits=hits, regret=regret, duel=None if name == "probe" else duel
+            questions=10 if trained else 0, hits=hits, regret=regret, paired=None if name == "probe" else paired
         ),
     )  # fmt: skip

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Protocol
 
-from dpk_core.selection.knowledge import Arm, Knowledge, Step, is_free, step_cost
-from dpk_core.selection.outlook import PRACTICAL_MARGIN
+from dpk_core.selection.decide.job_results import Arm, Knowledge, Step, is_free, step_cost
+from dpk_core.selection.decide.summary import PRACTICAL_MARGIN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

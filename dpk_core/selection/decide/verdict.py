@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from dpk_core.selection import verdict_words as words
-from dpk_core.selection.knowledge import Arm, Knowledge, Step
-from dpk_core.selection.outlook import PRACTICAL_MARGIN, chance_of_change, chance_within, expected_regret
+from dpk_core.selection.decide.job_results import Arm, Knowledge, Step
+from dpk_core.selection.decide.summary import PRACTICAL_MARGIN, chance_of_change, chance_within, expected_regret
 from dpk_core.selection.posterior import Model
 from dpk_core.selection.statistics import Estimate
 from dpk_core.selection.verdict_view import View, is_tried

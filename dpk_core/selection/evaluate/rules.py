@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal
 
-from dpk_core.selection.trials import Question, Trial
+from dpk_core.selection.evaluate.records import ComparisonGroup, TeacherRecord
 
-PredictorName = Literal[
+RuleName = Literal[
     "probe", "teacher_accuracy", "size", "cka_gap", "logme", "leep", "h_score", "previous_winner", "random"
 ]
-SCORES: dict[PredictorName, tuple[str, float]] = {
+SCORES: dict[RuleName, tuple[str, float]] = {
     "size": ("the largest", 1.0),
     "cka_gap": ("the nearest to the student (CKA)", -1.0),
     "logme": ("LogME", 1.0),
@@ -23,34 +23,34 @@ SCORES: dict[PredictorName, tuple[str, float]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Predictor:
+class Rule:
     """A rule and its scores by teacher, the highest being its pick; equal scores are equally likely picks.
 
     `note`: why some teacher, or every one, has no score.
     """
 
-    name: PredictorName
+    name: RuleName
     title: str
     scores: Mapping[str, float]
     note: str | None = None
 
 
-def predictors(question: Question, previous: str | None) -> tuple[Predictor, ...]:
+def rules_of(group: ComparisonGroup, previous: str | None) -> tuple[Rule, ...]:
     """The probe at its latest common rung first, then its rivals. `previous`: the teacher that won last time."""
-    rungs, trials = question.common_rungs, question.trials
-    accuracies = {each.teacher: each.teacher_accuracy for each in trials if each.teacher_accuracy is not None}
-    known = {each.teacher for each in trials}
+    rungs, records = group.common_rungs, group.records
+    accuracies = {each.teacher: each.teacher_accuracy for each in records if each.teacher_accuracy is not None}
+    known = {each.teacher for each in records}
     found = [
-        _predictor("probe", "the probe", question.levels(rungs[-1]) if rungs else {}, known),
+        _predictor("probe", "the probe", group.levels(rungs[-1]) if rungs else {}, known),
         _predictor("teacher_accuracy", "the most accurate", accuracies, known),
     ]
     for name, (title, sign) in SCORES.items():
-        scores = question.gaps() if name == "cka_gap" else _scores(trials, name)
+        scores = group.gaps() if name == "cka_gap" else _scores(records, name)
         found.append(_predictor(name, title, {teacher: sign * score for teacher, score in scores.items()}, known))
     won = {} if previous is None or previous not in known else {previous: 1.0}
     note = None if won else "No earlier job with this student and method has one of these teachers as its winner."
-    found.append(Predictor(name="previous_winner", title="the previous winner", scores=won, note=note))
-    found.append(Predictor(name="random", title="one at random", scores=dict.fromkeys(sorted(known), 0.0)))
+    found.append(Rule(name="previous_winner", title="the previous winner", scores=won, note=note))
+    found.append(Rule(name="random", title="one at random", scores=dict.fromkeys(sorted(known), 0.0)))
     return tuple(found)
 
 
@@ -67,16 +67,16 @@ def picks(scores: Mapping[str, float], count: int = 1) -> tuple[tuple[str, ...],
     return (tuple(chosen),)
 
 
-def _scores(trials: tuple[Trial, ...], name: str) -> dict[str, float]:
-    return {each.teacher: each.scores[name] for each in trials if name in each.scores}
+def _scores(records: tuple[TeacherRecord, ...], name: str) -> dict[str, float]:
+    return {each.teacher: each.scores[name] for each in records if name in each.scores}
 
 
-def _predictor(name: PredictorName, title: str, scores: Mapping[str, float], known: set[str]) -> Predictor:
+def _predictor(name: RuleName, title: str, scores: Mapping[str, float], known: set[str]) -> Rule:
     missing = sorted(known - set(scores))
     note = None
     if missing:
         note = "Not measured." if not scores else f"Not measured of {', '.join(map(_short, missing))}."
-    return Predictor(name=name, title=title, scores=scores, note=note)
+    return Rule(name=name, title=title, scores=scores, note=note)
 
 
 def _short(teacher: str) -> str:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from dpk_core.selection.fidelity import Correlation, correlations
-from dpk_core.selection.trials import Question, Trial
+from dpk_core.selection.evaluate.correlation import Correlation, correlations
+from dpk_core.selection.evaluate.records import ComparisonGroup, TeacherRecord
 
 
-def trial(number: int, *, full: bool = False, rungs: tuple[float, ...] = (0.25,), bend: float = 1.0) -> Trial:
+def trial(number: int, *, full: bool = False, rungs: tuple[float, ...] = (0.25,), bend: float = 1.0) -> TeacherRecord:
     level = 0.5 + 0.03 * number**bend
     reached = {rung: {0: level * rung, 1: level * rung + 0.01} for rung in (*rungs, *([1.0] if full else []))}
-    return Trial(teacher=f"cifar/{number}", teacher_accuracy=0.8 + 0.01 * number, reached=reached)
+    return TeacherRecord(teacher=f"cifar/{number}", teacher_accuracy=0.8 + 0.01 * number, reached=reached)
 
 
 def measured(
-    *trials: Trial, earlier: tuple[Question, ...] = ()
+    *trials: TeacherRecord, earlier: tuple[ComparisonGroup, ...] = ()
 ) -> dict[tuple[str, str, str, float | None], Correlation]:
-    found = correlations(Question(trials=trials), earlier)
+    found = correlations(ComparisonGroup(records=trials), earlier)
     by_key = {(each.name, each.scope, each.statistic, each.rung): each for each in found}
     assert len(by_key) == len(found)
     return by_key
@@ -53,20 +53,21 @@ def test_a_probe_is_at_most_half_a_training() -> None:
 
 
 def test_without_probes_everything_is_there_and_not_measurable() -> None:
-    found = measured(Trial(teacher="a", teacher_accuracy=0.9))
+    found = measured(TeacherRecord(teacher="a", teacher_accuracy=0.9))
     assert len(found) == 5 * 3
     assert all(each.value is None and each.note for each in found.values())
 
 
 def test_the_store_counts_earlier_questions_by_their_own_levels() -> None:
     earlier = tuple(
-        Question(trials=tuple(trial(number, full=True, bend=bend) for number in range(3))) for bend in (1.0, 2.0)
+        ComparisonGroup(records=tuple(trial(number, full=True, bend=bend) for number in range(3)))
+        for bend in (1.0, 2.0)
     )
     found = measured(trial(0), earlier=earlier)
     store = found["teacher_full", "store", "pearson", None]
     assert store.pairs == 6
     assert store.value == pytest.approx(0.95, abs=0.05)
-    few = measured(trial(0), earlier=(*earlier[:1], Question(trials=(trial(1, full=True),))))
+    few = measured(trial(0), earlier=(*earlier[:1], ComparisonGroup(records=(trial(1, full=True),))))
     assert few["teacher_full", "store", "pearson", None].pairs == 3
     assert few["teacher_full", "store", "pearson", None].note == (
         "Not measurable with 3 teachers (it takes at least 4)."
@@ -74,5 +75,5 @@ def test_the_store_counts_earlier_questions_by_their_own_levels() -> None:
 
 
 def test_equal_values_are_not_measurable() -> None:
-    trials = [Trial(teacher=str(i), teacher_accuracy=0.9, reached={0.5: {0: 0.1 * i}}) for i in range(5)]
+    trials = [TeacherRecord(teacher=str(i), teacher_accuracy=0.9, reached={0.5: {0: 0.1 * i}}) for i in range(5)]
     assert measured(*trials)["teacher_probe", "job", "pearson", 0.5].note == "Not measurable: all values are equal."

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from dpk_core.selection.knowledge import Knowledge, Step
-from dpk_core.selection.policies.policy import Limits, Plan, by_name, within
+from dpk_core.selection.decide.job_results import Knowledge, Step
+from dpk_core.selection.decide.policies.policy import Limits, Plan, by_name, within
 
 
 class TeacherAccuracy:

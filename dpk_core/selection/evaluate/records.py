@@ -15,11 +15,11 @@ LONGEST_PROBE = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
+class TeacherRecord:
     """A teacher by its label, and its student's accuracy by rung and seed; one that failed is left out.
 
-    `scores`: what rivals say of it by their names (`dpk_core.selection.predictors`), as measured; `gaps`: the CKA gap
-    to the student, which depends on the seed. `audited`: trained fully although the probes had dropped it.
+    `scores`: transfer scores by name (`dpk_core.selection.evaluate.rules`); `gaps`: the CKA gap to the student, which
+    depends on the seed. `audited`: trained fully although the probes had dropped it.
     """
 
     teacher: str
@@ -31,19 +31,19 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class ComparisonGroup:
     """The teachers of one student under one protocol: everything in it may be compared.
 
     `seeds`: those a teacher must have to count as fully trained; empty: any.
     """
 
-    trials: tuple[Trial, ...]
+    records: tuple[TeacherRecord, ...]
     seeds: tuple[int, ...] = ()
 
     @property
-    def trained(self) -> tuple[Trial, ...]:
+    def trained(self) -> tuple[TeacherRecord, ...]:
         """The fully trained teachers, by name, so that the order they came in does not matter."""
-        able = (each for each in self.trials if each.reached.get(FULL) and set(self.seeds) <= set(each.reached[FULL]))
+        able = (each for each in self.records if each.reached.get(FULL) and set(self.seeds) <= set(each.reached[FULL]))
         return tuple(sorted(able, key=lambda each: each.teacher))
 
     @property
@@ -52,18 +52,18 @@ class Question:
 
         What is longer than half of the training is a probe only where trainings stop nowhere before.
         """
-        probed = [each for each in self.trials if each.reached]
+        probed = [each for each in self.records if each.reached]
         rungs = sorted({rung for each in probed for rung in each.reached if rung < FULL})
         short = [rung for rung in rungs if rung <= LONGEST_PROBE]
         return tuple(rung for rung in short or rungs if shared_seeds(probed, rung))
 
     def gaps(self) -> dict[str, float]:
         """Mean CKA gap by teacher over the seeds that all who have one share; where they share none, over its own."""
-        able = [each.gaps for each in self.trials if each.gaps]
+        able = [each.gaps for each in self.records if each.gaps]
         shared = set.intersection(*map(set, able)) if able else set()
         return {
             each.teacher: mean({seed: gap for seed, gap in each.gaps.items() if not shared or seed in shared})
-            for each in self.trials
+            for each in self.records
             if each.gaps
         }
 
@@ -72,7 +72,7 @@ class Question:
 
         Where they share none, each over its own. At FULL, of the fully trained teachers.
         """
-        able = self.trained if rung == FULL else [each for each in self.trials if each.reached.get(rung)]
+        able = self.trained if rung == FULL else [each for each in self.records if each.reached.get(rung)]
         shared = shared_seeds(able, rung)
         means = {}
         for each in able:
@@ -81,8 +81,8 @@ class Question:
         return means
 
 
-def shared_seeds(trials: Sequence[Trial], rung: float) -> tuple[int, ...]:
+def shared_seeds(records: Sequence[TeacherRecord], rung: float) -> tuple[int, ...]:
     """The seeds on which all of them reached the rung."""
-    if not trials:
+    if not records:
         return ()
-    return tuple(sorted(set.intersection(*(set(each.reached.get(rung, ())) for each in trials))))
+    return tuple(sorted(set.intersection(*(set(each.reached.get(rung, ())) for each in records))))

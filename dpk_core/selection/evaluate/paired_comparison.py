@@ -12,7 +12,7 @@ ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Duel:
+class PairedComparison:
     """The probe against a rule over `questions`, in each of which both could be judged.
 
     `ahead`, `equal`, `behind`: in how many the rule lost more than the probe, as much, less. `complete`: in how many of
@@ -28,12 +28,12 @@ class Duel:
     difference: Estimate | None
 
 
-def duel(fought: Sequence[tuple[float, bool]]) -> Duel:
+def compare_paired(fought: Sequence[tuple[float, bool]]) -> PairedComparison:
     """From each question's difference of losses, rule less probe, and whether every teacher was trained fully in it."""
     differences = [difference for difference, _ in fought]
     ahead = sum(each > ROUNDING for each in differences)
     behind = sum(each < -ROUNDING for each in differences)
-    return Duel(
+    return PairedComparison(
         questions=len(fought),
         complete=sum(complete for _, complete in fought),
         ahead=ahead,

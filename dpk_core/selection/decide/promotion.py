@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dpk_core.selection.knowledge import Arm, Knowledge
-from dpk_core.selection.outlook import Outlook, alike, outlook
+from dpk_core.selection.decide.job_results import Arm, Knowledge
+from dpk_core.selection.decide.summary import Outlook, alike, outlook
 from dpk_core.selection.posterior import Model
 from dpk_core.selection.statistics import in_words, mean
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dpk_core.selection.calibration import LEAST_CLAIMS, Claim, calibrate
+from dpk_core.selection.evaluate.calibration import LEAST_CLAIMS, Claim, calibrate
 from dpk_core.selection.statistics import wilson
 
 

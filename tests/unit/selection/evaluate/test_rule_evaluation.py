@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from dpk_core.selection.hindsight import Hindsight, Judgement, look_back, records
-from dpk_core.selection.predictors import picks, predictors
+from dpk_core.selection.evaluate.records import ComparisonGroup, TeacherRecord
+from dpk_core.selection.evaluate.rule_evaluation import Judgement, RuleEvaluation, evaluate_rules, records
+from dpk_core.selection.evaluate.rules import picks, rules_of
 from dpk_core.selection.statistics import wilson
-from dpk_core.selection.trials import Question, Trial
 
 
 def trial(
@@ -19,16 +19,16 @@ def trial(
     audited: bool = False,
     seeds: int = 3,
     **scores: float,
-) -> Trial:
+) -> TeacherRecord:
     """Seeds differ by a common step and a thousandth of their own."""
     own = [0.001 * ((ord(name[0]) + seed) % 3) for seed in range(seeds)]
     reached = {0.25: {seed: probe + 0.01 * seed + own[seed] for seed in range(seeds)}}
     if full is not None:
         reached[1.0] = {seed: full + 0.01 * seed + own[seed] for seed in range(seeds)}
-    return Trial(teacher=name, teacher_accuracy=accuracy, reached=reached, scores=scores, audited=audited)
+    return TeacherRecord(teacher=name, teacher_accuracy=accuracy, reached=reached, scores=scores, audited=audited)
 
 
-QUESTION = Question(
+QUESTION = ComparisonGroup(
     trials=(
         trial("a", 0.90, 0.50, 0.80, size=3.0, logme=1.0), trial("b", 0.95, 0.70, 0.90, size=1.0, logme=1.0),
         trial("c", 0.99, 0.60, 0.85, size=2.0), trial("d", 0.80, 0.40, None, size=9.0),
@@ -36,8 +36,10 @@ QUESTION = Question(
 )  # fmt: skip
 
 
-def judged(question: Question = QUESTION, previous: str | None = None) -> tuple[Hindsight, dict[str, Judgement]]:
-    found = look_back(question, predictors(question, previous))
+def judged(
+    question: ComparisonGroup = QUESTION, previous: str | None = None
+) -> tuple[RuleEvaluation, dict[str, Judgement]]:
+    found = evaluate_rules(question, rules_of(question, previous))
     return found, {each.name: each for each in found.judgements}
 
 
@@ -100,14 +102,16 @@ def test_dropped_teachers_flatter_the_probe_unless_audited() -> None:
     assert found.note.startswith("Over the 3 of 4 teachers that were trained fully; the others were dropped")
     audit = trial("d", 0.8, 0.4, 0.7, audited=True)
     more = trial("e", 0.8, 0.4, None)
-    found, _ = judged(Question(trials=(*QUESTION.trials[:3], audit, more)))
+    found, _ = judged(ComparisonGroup(records=(*QUESTION.records[:3], audit, more)))
     assert found.audited == 1
     assert "1 of them dropped before" in found.note
-    assert judged(Question(trials=QUESTION.trials[:3]))[0].note == "Over all 3 teachers, every one trained fully."
+    assert (
+        judged(ComparisonGroup(records=QUESTION.records[:3]))[0].note == "Over all 3 teachers, every one trained fully."
+    )
 
 
 def test_one_trained_teacher_tells_nothing() -> None:
-    found, by_name = judged(Question(trials=(QUESTION.trials[0], QUESTION.trials[3])))
+    found, by_name = judged(ComparisonGroup(records=(QUESTION.records[0], QUESTION.records[3])))
     assert found.winner is None
     assert found.note == "Not measurable with 1 of 2 teachers trained fully (it takes at least 2)."
     assert by_name["probe"].picks == ("a",)
@@ -116,7 +120,7 @@ def test_one_trained_teacher_tells_nothing() -> None:
 
 def test_one_seed_gives_a_regret_without_an_interval() -> None:
     trials = (trial("a", 0.9, 0.5, 0.8, seeds=1), trial("b", 0.8, 0.6, 0.9, seeds=1))
-    _, by_name = judged(Question(trials=trials))
+    _, by_name = judged(ComparisonGroup(records=trials))
     regret = by_name["teacher_accuracy"].regret
     assert regret is not None
     assert (regret.low, regret.high) == (None, None)
@@ -124,35 +128,35 @@ def test_one_seed_gives_a_regret_without_an_interval() -> None:
 
 
 def test_permuting_teachers_changes_nothing() -> None:
-    assert judged(Question(trials=QUESTION.trials[::-1]))[0] == judged()[0]
+    assert judged(ComparisonGroup(records=QUESTION.records[::-1]))[0] == judged()[0]
 
 
 def test_a_teacher_without_all_seeds_is_not_fully_trained() -> None:
     short = trial("a", 0.9, 0.5, 0.8, seeds=1)
-    question = Question(trials=(short, *QUESTION.trials[1:]), seeds=(0, 1, 2))
+    question = ComparisonGroup(records=(short, *QUESTION.records[1:]), seeds=(0, 1, 2))
     assert [each.teacher for each in question.trained] == ["b", "c"]
 
 
 def test_gaps_are_compared_on_the_seeds_that_all_share() -> None:
-    near = Trial(teacher="a", gaps={0: 0.5, 1: 0.9})
-    question = Question(trials=(near, Trial(teacher="b", gaps={0: 0.6}), Trial(teacher="c")))
+    near = TeacherRecord(teacher="a", gaps={0: 0.5, 1: 0.9})
+    question = ComparisonGroup(records=(near, TeacherRecord(teacher="b", gaps={0: 0.6}), TeacherRecord(teacher="c")))
     assert question.gaps() == {"a": 0.5, "b": 0.6}
-    assert Question(trials=(near, Trial(teacher="b", gaps={2: 0.6}))).gaps() == {"a": 0.7, "b": 0.6}
-    rule = next(each for each in predictors(question, None) if each.name == "cka_gap")
+    assert ComparisonGroup(records=(near, TeacherRecord(teacher="b", gaps={2: 0.6}))).gaps() == {"a": 0.7, "b": 0.6}
+    rule = next(each for each in rules_of(question, None) if each.name == "cka_gap")
     assert picks(rule.scores) == (("a",),)
     assert rule.note == "Not measured of c."
 
 
 def test_levels_are_means_over_shared_seeds() -> None:
-    one = Trial(teacher="a", reached={0.5: {0: 0.1, 1: 0.5}, 0.25: {0: 0.2}})
-    other = Trial(teacher="b", reached={0.5: {1: 0.3, 2: 0.9}})
-    question = Question(trials=(one, other))
+    one = TeacherRecord(teacher="a", reached={0.5: {0: 0.1, 1: 0.5}, 0.25: {0: 0.2}})
+    other = TeacherRecord(teacher="b", reached={0.5: {1: 0.3, 2: 0.9}})
+    question = ComparisonGroup(records=(one, other))
     assert question.levels(0.5) == {"a": 0.5, "b": 0.3}
     assert question.common_rungs == (0.5,)
 
 
 def test_over_questions() -> None:
-    found = records([judged()[0], judged()[0], judged(Question(trials=QUESTION.trials[:1]))[0]])
+    found = records([judged()[0], judged()[0], judged(ComparisonGroup(records=QUESTION.records[:1]))[0]])
     by_name = {each.name: each for each in found}
     counts = {name: each.questions for name, each in by_name.items()}
     assert counts == {

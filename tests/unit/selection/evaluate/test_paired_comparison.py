@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import pytest
+from tests.unit.selection.evaluate.test_rule_evaluation import QUESTION, trial
 
-from dpk_core.selection.duel import duel
-from dpk_core.selection.hindsight import Judgement, Record, look_back, records
-from dpk_core.selection.losses import Regret
-from dpk_core.selection.predictors import predictors
+from dpk_core.selection.evaluate.paired_comparison import compare_paired
+from dpk_core.selection.evaluate.records import ComparisonGroup
+from dpk_core.selection.evaluate.regret import Regret
+from dpk_core.selection.evaluate.rule_evaluation import Judgement, Record, evaluate_rules, records
+from dpk_core.selection.evaluate.rules import rules_of
 from dpk_core.selection.statistics import mean_interval
-from dpk_core.selection.trials import Question
-from tests.unit.selection.test_hindsight import QUESTION, trial
 
-MISTAKEN = Question(
+MISTAKEN = ComparisonGroup(
     trials=(
         trial("a", 0.90, 0.70, 0.80), trial("b", 0.95, 0.50, 0.90), trial("c", 0.80, 0.60, 0.85)
     )
@@ -20,12 +20,12 @@ MISTAKEN = Question(
 """The probe takes a, the worst; the most accurate is b, the best; and all are trained fully."""
 
 
-def judged(question: Question) -> dict[str, Judgement]:
-    return {each.name: each for each in look_back(question, predictors(question, None)).judgements}
+def judged(question: ComparisonGroup) -> dict[str, Judgement]:
+    return {each.name: each for each in evaluate_rules(question, rules_of(question, None)).judgements}
 
 
-def over(*questions: Question) -> dict[str, Record]:
-    return {each.name: each for each in records([look_back(each, predictors(each, None)) for each in questions])}
+def over(*questions: ComparisonGroup) -> dict[str, Record]:
+    return {each.name: each for each in records([evaluate_rules(each, rules_of(each, None)) for each in questions])}
 
 
 def interval(found: Regret | None) -> tuple[float, float, float]:
@@ -49,7 +49,7 @@ class TestOneQuestion:
 
     def test_the_same_pick_is_no_difference_however_unsure_both_regrets_are(self) -> None:
         close = (trial("a", 0.9, 0.7, 0.9002), trial("b", 0.8, 0.6, 0.9), trial("c", 0.7, 0.5, 0.9001))
-        by_name = judged(Question(trials=close))
+        by_name = judged(ComparisonGroup(trials=close))
         low, _, high = interval(by_name["teacher_accuracy"].regret)
         assert high - low > 0.0005
         assert interval(by_name["teacher_accuracy"].over_probe) == (0, 0, 0)
@@ -62,39 +62,39 @@ class TestOneQuestion:
         assert value == pytest.approx(0.05)
 
     def test_one_seed_gives_no_interval_and_one_trained_teacher_nothing(self) -> None:
-        single = Question(trials=(trial("a", 0.9, 0.5, 0.8, seeds=1), trial("b", 0.8, 0.6, 0.9, seeds=1)))
+        single = ComparisonGroup(trials=(trial("a", 0.9, 0.5, 0.8, seeds=1), trial("b", 0.8, 0.6, 0.9, seeds=1)))
         found = judged(single)["teacher_accuracy"].over_probe
         assert found is not None
         assert (found.value, found.low, found.high) == (pytest.approx(0.101), None, None)
-        alone = judged(Question(trials=(QUESTION.trials[0], QUESTION.trials[3])))
+        alone = judged(ComparisonGroup(trials=(QUESTION.trials[0], QUESTION.trials[3])))
         assert alone["teacher_accuracy"].over_probe is None
 
     def test_a_rule_without_a_pick_has_no_difference(self) -> None:
         assert judged(QUESTION)["leep"].over_probe is None
 
     def test_permuting_teachers_changes_nothing(self) -> None:
-        assert judged(Question(trials=QUESTION.trials[::-1])) == judged(QUESTION)
+        assert judged(ComparisonGroup(trials=QUESTION.trials[::-1])) == judged(QUESTION)
 
 
 class TestOverQuestions:
     def test_ahead_equal_behind_and_the_mean_difference(self) -> None:
         differences = [0.02, 0.0, -0.01, 1e-12, 0.03]
-        found = duel([(each, place < 2) for place, each in enumerate(differences)])
+        found = compare_paired([(each, place < 2) for place, each in enumerate(differences)])
         assert (found.questions, found.complete) == (5, 2)
         assert (found.ahead, found.equal, found.behind) == (2, 2, 1)
         assert found.difference == mean_interval(differences)
 
     def test_one_question_has_no_interval_and_none_no_count(self) -> None:
-        assert duel([(0.1, True)]).difference is None
-        assert duel([]).questions == 0
+        assert compare_paired([(0.1, True)]).difference is None
+        assert compare_paired([]).questions == 0
 
     def test_only_questions_where_both_are_judged_count_and_all_trained_ones_are_told_apart(self) -> None:
-        found = over(QUESTION, MISTAKEN, Question(trials=QUESTION.trials[:1]))
-        accurate, size = found["teacher_accuracy"].duel, found["size"].duel
+        found = over(QUESTION, MISTAKEN, ComparisonGroup(trials=QUESTION.trials[:1]))
+        accurate, size = found["teacher_accuracy"].paired, found["size"].paired
         assert accurate is not None
         assert (accurate.questions, accurate.complete, accurate.ahead, accurate.behind) == (2, 1, 1, 1)
         assert accurate.difference is not None
         assert accurate.difference.value == pytest.approx(-0.025)
         assert size is not None
         assert (size.questions, size.complete) == (1, 0)
-        assert found["probe"].duel is None
+        assert found["probe"].paired is None

@@ -1,7 +1,7 @@
 """Would a cheaper rule have done? Every rule's pick against the fully trained teachers, with what chance left open.
 
 Regret is the accuracy lost by a rule's pick against the best; regret@2 by the better one of its two best. Where their
-intervals come from: `dpk_core.selection.losses`.
+intervals come from: `dpk_core.selection.evaluate.regret`.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dpk_core.selection.duel import Duel, duel
-from dpk_core.selection.losses import Loss, Matrix, Regret, level_draws, loss
-from dpk_core.selection.predictors import Predictor, PredictorName, picks
+from dpk_core.selection.evaluate.paired_comparison import PairedComparison, compare_paired
+from dpk_core.selection.evaluate.records import FULL, ComparisonGroup
+from dpk_core.selection.evaluate.regret import Loss, Matrix, Regret, level_draws, loss
+from dpk_core.selection.evaluate.rules import Rule, RuleName, picks
 from dpk_core.selection.statistics import Estimate, mean_interval, wilson
-from dpk_core.selection.trials import FULL, Question
 
-PROBE: PredictorName = "probe"
+PROBE: RuleName = "probe"
 TWO = 2
 
 
@@ -32,7 +32,7 @@ class Judgement:
     regret less the probe's, paired; None for the probe itself and where one of the two has no pick among the trained.
     """
 
-    name: PredictorName
+    name: RuleName
     title: str
     picks: tuple[str, ...]
     trained_picks: tuple[str, ...]
@@ -45,7 +45,7 @@ class Judgement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hindsight:
+class RuleEvaluation:
     """Over how many of the teachers, the best of them, and every rule. `note`: what that leaves out."""
 
     teachers: int
@@ -60,46 +60,46 @@ class Hindsight:
 class Record:
     """A rule over many questions: how often its pick among the trained was the winner, and what it lost on average.
 
-    `duel`: the probe against it; None for the probe itself.
+    `paired`: the probe against it; None for the probe itself.
     """
 
-    name: PredictorName
+    name: RuleName
     title: str
     questions: int
     hits: Estimate | None
     regret: Estimate | None
-    duel: Duel | None
+    paired: PairedComparison | None
 
 
-def look_back(question: Question, rules: Sequence[Predictor]) -> Hindsight:
+def evaluate_rules(group: ComparisonGroup, rules: Sequence[Rule]) -> RuleEvaluation:
     """Every rule's judgement. Without two fully trained teachers there is no winner and no regret."""
-    trained = question.trained
-    levels = question.levels(FULL)
+    trained = group.trained
+    levels = group.levels(FULL)
     known = len(trained) >= TWO
     winner = max(sorted(levels), key=lambda teacher: levels[teacher]) if known else None
-    draws = level_draws(question) if known else None
+    draws = level_draws(group) if known else None
     judged = levels if known else {}
     probe = next((_loss(rule, judged, draws) for rule in rules if rule.name == PROBE), None)
-    return Hindsight(
-        teachers=len(question.trials),
+    return RuleEvaluation(
+        teachers=len(group.records),
         trained=len(trained),
         audited=sum(each.audited for each in trained),
         winner=winner,
-        note=_censoring(question),
+        note=_censoring(group),
         judgements=tuple(_judge(rule, judged, winner, draws, probe) for rule in rules),
     )
 
 
-def records(found: Sequence[Hindsight]) -> tuple[Record, ...]:
+def records(found: Sequence[RuleEvaluation]) -> tuple[Record, ...]:
     """Each rule over all questions in which it could be judged, in the order of the rules."""
-    judged: dict[PredictorName, list[tuple[Hindsight, Judgement]]] = {}
+    judged: dict[RuleName, list[tuple[RuleEvaluation, Judgement]]] = {}
     for each in found:
         for judgement in each.judgements:
             judged.setdefault(judgement.name, []).append((each, judgement))
     return tuple(_record(name, pairs) for name, pairs in judged.items())
 
 
-def _record(name: PredictorName, judged: Sequence[tuple[Hindsight, Judgement]]) -> Record:
+def _record(name: RuleName, judged: Sequence[tuple[RuleEvaluation, Judgement]]) -> Record:
     regrets = [judgement.regret.value for _, judgement in judged if judgement.regret is not None]
     hits = [
         judgement.trained_picks.count(each.winner or "") / len(judgement.trained_picks)
@@ -117,12 +117,12 @@ def _record(name: PredictorName, judged: Sequence[tuple[Hindsight, Judgement]]) 
         questions=len(hits),
         hits=wilson(math.fsum(hits), len(hits)) if hits else None,
         regret=mean_interval(regrets),
-        duel=None if name == PROBE else duel(fought),
+        paired=None if name == PROBE else compare_paired(fought),
     )
 
 
 def _judge(
-    rule: Predictor, levels: Mapping[str, float], winner: str | None, draws: Matrix | None, probe: Loss | None
+    rule: Rule, levels: Mapping[str, float], winner: str | None, draws: Matrix | None, probe: Loss | None
 ) -> Judgement:
     chosen = [one for (one,) in picks(rule.scores)]
     able = picks({teacher: score for teacher, score in rule.scores.items() if teacher in levels})
@@ -147,14 +147,14 @@ def _judge(
     )
 
 
-def _loss(rule: Predictor, levels: Mapping[str, float], draws: Matrix | None, count: int = 1) -> Loss | None:
+def _loss(rule: Rule, levels: Mapping[str, float], draws: Matrix | None, count: int = 1) -> Loss | None:
     """Of its `count` best among the teachers in `levels`."""
     scores = {teacher: score for teacher, score in rule.scores.items() if teacher in levels}
     return loss(levels, picks(scores, count), draws)
 
 
-def _censoring(question: Question) -> str:
-    count, trained = len(question.trials), question.trained
+def _censoring(group: ComparisonGroup) -> str:
+    count, trained = len(group.records), group.trained
     if len(trained) < TWO:
         return f"Not measurable with {len(trained)} of {count} teachers trained fully (it takes at least 2)."
     if len(trained) == count:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from dpk_core.selection.association import Statistic, associate, free_pairs
+from dpk_core.selection.evaluate.association import Statistic, associate, free_pairs
 
 X = [0.1, 0.4, 0.5, 0.8, 0.9, 0.95]
 Y = [0.2, 0.6, 0.3, 0.5, 0.9, 0.5]

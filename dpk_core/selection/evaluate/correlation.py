@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from dpk_core.selection.association import LEAST_PAIRS, Points, Statistic, associate, free_pairs
+from dpk_core.selection.evaluate.association import LEAST_PAIRS, Points, Statistic, associate, free_pairs
+from dpk_core.selection.evaluate.records import FULL, ComparisonGroup
 from dpk_core.selection.statistics import CONFIDENCE
-from dpk_core.selection.trials import FULL, Question
 
 STATISTICS: tuple[Statistic, ...] = ("pearson", "spearman", "kendall")
 
@@ -21,7 +21,7 @@ class Correlation:
     """A coefficient across teachers with its interval; `note` says why it is missing where it is.
 
     `rung`: at which fraction of the training the probe was read; None where there is none or where it is each
-    question's own.
+    group's own.
     """
 
     name: Name
@@ -37,21 +37,21 @@ class Correlation:
     note: str | None
 
 
-def correlations(question: Question, earlier: Sequence[Question] = ()) -> tuple[Correlation, ...]:
-    """Within the question at its earliest and its latest common rung, then over it and the `earlier` ones together.
+def correlations(group: ComparisonGroup, earlier: Sequence[ComparisonGroup] = ()) -> tuple[Correlation, ...]:
+    """Within the group at its earliest and its latest common rung, then over it and the `earlier` ones together.
 
     Everything with full accuracy is over the fully trained teachers only, which the probes have chosen: see
     `docs/selection.md` on what that does.
     """
-    rungs = question.common_rungs
+    rungs = group.common_rungs
     ends = list(dict.fromkeys([rungs[0], rungs[-1]])) if rungs else [None]
     found: list[Correlation] = []
     for rung in ends:
-        found += _all("teacher_probe", f"teacher accuracy and {_probe(rung, ends)}", "job", rung, [question])
-    found += _all("teacher_full", "teacher accuracy and full student accuracy", "job", None, [question])
+        found += _all("teacher_probe", f"teacher accuracy and {_probe(rung, ends)}", "job", rung, [group])
+    found += _all("teacher_full", "teacher accuracy and full student accuracy", "job", None, [group])
     for rung in ends:
-        found += _all("probe_full", f"{_probe(rung, ends)} and full student accuracy", "job", rung, [question])
-    every = [*earlier, question]
+        found += _all("probe_full", f"{_probe(rung, ends)} and full student accuracy", "job", rung, [group])
+    every = [*earlier, group]
     found += _all("teacher_full", "teacher accuracy and full student accuracy, all jobs", "store", None, every)
     found += _all("probe_full", "last probe and full student accuracy, all jobs", "store", None, every)
     return tuple(found)
@@ -63,20 +63,22 @@ def _probe(rung: float | None, ends: Sequence[float | None]) -> str:
     return f"student probe at {100 * rung:.3g}% of the training"
 
 
-def _all(name: Name, title: str, scope: Scope, rung: float | None, questions: Sequence[Question]) -> list[Correlation]:
-    groups = [_points(name, question, rung) for question in questions]
+def _all(
+    name: Name, title: str, scope: Scope, rung: float | None, questions: Sequence[ComparisonGroup]
+) -> list[Correlation]:
+    groups = [_points(name, group, rung) for group in questions]
     return [_correlation(name, title, scope, rung, groups, statistic) for statistic in STATISTICS]
 
 
-def _points(name: Name, question: Question, rung: float | None) -> Points:
-    teachers = {each.teacher: each.teacher_accuracy for each in question.trials if each.teacher_accuracy is not None}
-    if rung is None and question.common_rungs:
-        rung = question.common_rungs[-1]
-    probes = {} if rung is None else question.levels(rung)
+def _points(name: Name, group: ComparisonGroup, rung: float | None) -> Points:
+    teachers = {each.teacher: each.teacher_accuracy for each in group.records if each.teacher_accuracy is not None}
+    if rung is None and group.common_rungs:
+        rung = group.common_rungs[-1]
+    probes = {} if rung is None else group.levels(rung)
     ends: dict[Name, tuple[Mapping[str, float], Mapping[str, float]]] = {
         "teacher_probe": (teachers, probes),
-        "teacher_full": (teachers, question.levels(FULL)),
-        "probe_full": (probes, question.levels(FULL)),
+        "teacher_full": (teachers, group.levels(FULL)),
+        "probe_full": (probes, group.levels(FULL)),
     }
     x, y = ends[name]
     both = sorted(set(x) & set(y))

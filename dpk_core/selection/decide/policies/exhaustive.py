@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from dpk_core.selection.knowledge import Knowledge, Step, free_steps
-from dpk_core.selection.policies.policy import FREE, Limits, Plan, within
+from dpk_core.selection.decide.job_results import Knowledge, Step, free_steps
+from dpk_core.selection.decide.policies.policy import FREE, Limits, Plan, within
 
 
 class Exhaustive:

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dpk_core.selection.paired import paired_noise
+from dpk_core.selection.evaluate.paired_noise import paired_noise
+from dpk_core.selection.evaluate.records import FULL, ComparisonGroup, shared_seeds
 from dpk_core.selection.statistics import CONFIDENCE
-from dpk_core.selection.trials import FULL, Question, shared_seeds
 
 DRAWS = 4096
 DRAW_SEED = 2206_06067
@@ -71,13 +71,13 @@ def loss(levels: Mapping[str, float], sets: Sequence[Sequence[str]], draws_DA: M
     return Loss(value=value, drawn_D=draws_DA.max(1) - taken_D)
 
 
-def level_draws(question: Question) -> Matrix | None:
+def level_draws(group: ComparisonGroup) -> Matrix | None:
     """Of the fully trained teachers' levels, draws × teachers by name; None where one seed tells no spread."""
-    trained = question.trained
+    trained = group.trained
     noise = paired_noise([each.reached[FULL] for each in trained])
     if noise is None:
         return None
-    levels = question.levels(FULL)
+    levels = group.levels(FULL)
     means_A = np.array([levels[each.teacher] for each in trained])
     random = np.random.Generator(np.random.PCG64(DRAW_SEED))
     tail_D = np.sqrt(noise.freedom / random.chisquare(noise.freedom, DRAWS))

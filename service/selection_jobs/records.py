@@ -6,19 +6,19 @@ from collections.abc import Iterable, Mapping
 from statistics import fmean
 from typing import Any
 
-from dpk_core.selection.knowledge import Knowledge
-from dpk_core.selection.trials import Question, Trial
+from dpk_core.selection.decide.job_results import Knowledge
+from dpk_core.selection.evaluate.records import ComparisonGroup, TeacherRecord
 from service.selection_jobs.snapshot import ArmRuns, Snapshot
 
 Result = Mapping[str, Any]
 """`RunResult` as it is stored."""
 
 
-def job_question(snapshot: Snapshot, known: Knowledge) -> Question:
+def job_question(snapshot: Snapshot, known: Knowledge) -> ComparisonGroup:
     """The job's teachers that did not fail, with what is known of them by now."""
     arms = {arm.candidate.teacher: arm for arm in snapshot.arms}
     trials = tuple(
-        Trial(
+        TeacherRecord(
             teacher=each.teacher,
             teacher_accuracy=each.teacher_accuracy,
             reached={rung: at for place, rung in enumerate(known.rungs) if (at := each.at(place))},
@@ -29,7 +29,7 @@ def job_question(snapshot: Snapshot, known: Knowledge) -> Question:
         for each in known.arms
         if each.teacher is not None and not each.failed
     )
-    return Question(trials=trials, seeds=snapshot.plan.seeds)
+    return ComparisonGroup(records=trials, seeds=snapshot.plan.seeds)
 
 
 def row_scores(arm: ArmRuns) -> dict[str, float]:

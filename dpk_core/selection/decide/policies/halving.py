@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import ClassVar
 
-from dpk_core.selection.knowledge import Arm, Knowledge, Step
-from dpk_core.selection.policies.policy import Limits, Plan, by_name, within
+from dpk_core.selection.decide.job_results import Arm, Knowledge, Step
+from dpk_core.selection.decide.policies.policy import Limits, Plan, by_name, within
 from dpk_core.selection.statistics import mean
 
 

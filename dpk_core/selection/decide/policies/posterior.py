@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import ClassVar
 
-from dpk_core.selection.knowledge import Knowledge, Step, free_steps, step_cost
-from dpk_core.selection.outlook import Outlook, outlook, worth
-from dpk_core.selection.policies.policy import FREE, STOP_DONE, Limits, Plan, affordable, within
+from dpk_core.selection.decide.job_results import Knowledge, Step, free_steps, step_cost
+from dpk_core.selection.decide.policies.policy import FREE, STOP_DONE, Limits, Plan, affordable, within
+from dpk_core.selection.decide.summary import Outlook, outlook, worth
 from dpk_core.selection.posterior import Model
 from dpk_core.selection.statistics import in_words
 

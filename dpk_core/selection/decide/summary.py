@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dpk_core.selection.knowledge import Step
+from dpk_core.selection.decide.job_results import Step
 from dpk_core.selection.posterior import Matrix, Model, Posterior, taught
 from dpk_core.selection.statistics import CONFIDENCE
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import optimize, special
 
-from dpk_core.selection.rivals import h_score, leep, logme
+from dpk_core.selection.evaluate.transfer_scores import h_score, leep, logme
 
 CHANCE = np.random.Generator(np.random.PCG64(0))
 LABELS = np.arange(60) % 3
