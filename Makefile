@@ -22,11 +22,11 @@ $(BIN)/uv:
 # Stamps: an environment is made anew only when what it is made from changes.
 $(VENV)/.run: $(BIN)/uv pyproject.toml constraints.txt
 	@echo "Installing (PyTorch is large; this takes a while the first time) …"
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[runner]'
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt --editable '.[runner]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[runner,dev]'
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt --editable '.[runner,dev]'
 	@touch $@
 
 setup: $(VENV)/.dev ## make the environment for development
