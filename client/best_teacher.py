@@ -12,7 +12,7 @@ from client.options import SERVER_DEFAULT, AsJson, Server, complaints, console, 
 from client.sdk import Client
 from client.terminal import say
 from service.best_teacher.schemas import BestTeacher, VerdictKind
-from service.best_teacher.wording import sentences
+from service.presentation.best_teacher_words import sentences
 
 _BY_VERDICT: dict[VerdictKind, ExitCode] = {
     "best": ExitCode.FINE,

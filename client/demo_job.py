@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from service.selection_jobs.schemas import Budget, SelectionJobRequest
+from service.wire.jobs import Budget, SelectionJobRequest
 
 DEMO_JOB = SelectionJobRequest(
     student="cifar/resnet8w4",

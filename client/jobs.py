@@ -9,7 +9,7 @@ from client.options import SERVER_DEFAULT, AsJson, JobId, Server, TimeOut, compl
 from client.progress import follow
 from client.sdk import Client
 from client.terminal import print_leaderboard, say
-from service.selection_jobs.schemas import Job
+from service.wire.jobs import Job
 
 
 def watch(job_id: JobId, timeout: TimeOut = None, server: Server = SERVER_DEFAULT, as_json: AsJson = False) -> None:

@@ -12,8 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from client.terminal import say
-from service.selection_jobs.schemas import Job, JobState, StageProgress, StageState
-from service.wording import duration
+from service.presentation.numbers import duration
+from service.scheduling.states import JobState
+from service.wire.jobs import Job, StageProgress, StageState
 
 LEAST_SECONDS = 5.0
 """Between two plain lines about the same stage."""

@@ -9,9 +9,9 @@ from pydantic import BaseModel
 
 from dpk_core.recipes import RECIPES
 from dpk_core.spec import TaughtMethodName
-from service.selection_jobs.choices import TeacherChoice
-from service.selection_jobs.schemas import Budget, SelectionJobRequest
-from service.selection_jobs.setting_choices import MethodChoice
+from service.wire.choices import TeacherChoice
+from service.wire.jobs import Budget, SelectionJobRequest
+from service.wire.setting_choices import MethodChoice
 
 
 def budget(name: str) -> str:

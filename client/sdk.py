@@ -17,8 +17,8 @@ from client.watching import PATIENCE, Watch, watch
 from service.best_teacher.schemas import BestTeacher
 from service.calibration.schemas import Calibration
 from service.schemas import Wire
-from service.selection_jobs.schemas import Job, JobList, Leaderboard, SelectionJobRequest
 from service.validation import field_errors
+from service.wire.jobs import Job, JobList, Leaderboard, SelectionJobRequest
 
 W = TypeVar("W", bound=Wire)
 

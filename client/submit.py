@@ -16,8 +16,8 @@ from client.jobs import follow_to_the_end
 from client.options import SERVER_DEFAULT, AsJson, Server, TimeOut, print_document, write
 from client.sdk import Client
 from dpk_core.catalogue.weights import split_weights
-from service.selection_jobs.schemas import SelectionJobRequest
 from service.validation import field_errors
+from service.wire.jobs import SelectionJobRequest
 
 EPOCHS = "Epochs of a student's full training. Default: the recipe's."
 RUNG = "An epoch after which trainings are compared and may stop; once per rung, the last is all of them."

@@ -8,26 +8,20 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from service.selection_jobs.schemas import Leaderboard, Row, Summary
-from service.setting_words import method_label
-from service.trust_wording import filled_cells, is_judged, paired_sentences, rival_lines, stamp_sentence
-from service.wording import (
-    NOTHING,
+from service.presentation.decision_words import decision_sentences
+from service.presentation.numbers import NOTHING, chance, count, duration, listed, percent, points
+from service.presentation.setting_words import method_label
+from service.presentation.trust_words import filled_cells, is_judged, paired_sentences, rival_lines, stamp_sentence
+from service.presentation.words import (
     board_headline,
-    chance,
-    count,
-    duration,
     filled_columns,
     known_correlations,
     ledger_sentence,
-    listed,
     odds,
-    percent,
     point_bounds,
-    points,
     preparation_sentence,
-    round_sentences,
 )
+from service.wire.jobs import Leaderboard, Row, Summary
 
 WIDE = 120
 """Columns from which the table also shows parameters, expectation and intervals."""
@@ -57,9 +51,9 @@ def print_leaderboard(console: Console, board: Leaderboard) -> None:
     if spent := ledger_sentence(board.ledger):
         say(console, spent)
     console.print()
-    if board.rounds:
+    if board.decisions:
         console.print(Text("Who trained, and why", style="italic"))
-        for sentence in round_sentences(board.rounds):
+        for sentence in decision_sentences(board.decisions):
             say(console, sentence)
         console.print()
     if is_judged(board.trust):

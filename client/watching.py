@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from client.errors import ClientError, ForeignAnswer, ServerProblem, ServerUnreachable, TimeIsOver
-from service.selection_jobs.schemas import Job, JobState
-from service.wording import duration
+from service.presentation.numbers import duration
+from service.scheduling.states import JobState
+from service.wire.jobs import Job
 
 FINAL_STATES: frozenset[JobState] = frozenset({"finished", "failed", "cancelled"})
 PATIENCE = 120.0

@@ -15,6 +15,7 @@ from service.head_requests import HeadRequests
 from service.health.endpoints import router as health
 from service.health.probe import Probe
 from service.health.service import readiness
+from service.leaderboards.endpoints import router as leaderboards
 from service.selection_jobs.endpoints import router as selection_jobs
 from service.sub_path import ForwardedPrefix
 from service.web.endpoints import router as web
@@ -35,7 +36,7 @@ def create_app() -> FastAPI:
     )  # fmt: skip
     app.state.closing = threading.Event()
     app.state.readiness = Probe(readiness)
-    for router in (selection_jobs, events.router, best_teacher, calibration, health, web):
+    for router in (selection_jobs, leaderboards, events.router, best_teacher, calibration, health, web):
         app.include_router(router)
     app.add_middleware(Doors)
     app.add_middleware(HeadRequests)

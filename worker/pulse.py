@@ -11,7 +11,7 @@ from service.database.session import transaction
 from service.outbox.service import dispatch
 from service.runs import refusals, repository
 from service.runs.sweep import sweep
-from service.selection_jobs.advance import advance_job
+from service.scheduling.advance import advance_job
 from service.settings import Settings
 from worker.spool import deliver_all
 

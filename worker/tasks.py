@@ -6,7 +6,7 @@ from celery import Celery
 
 from service.database.session import transaction
 from service.outbox.service import dispatch
-from service.selection_jobs.advance import advance_job
+from service.scheduling.advance import advance_job
 from worker.slots import Slots
 
 

@@ -23,9 +23,10 @@ class Estimate:
     confidence: float = CONFIDENCE
 
 
-def in_words(chance: float) -> str:
-    """A chance in whole percents, its ends never quite reached: `less than 1%`, `62%`, `over 99%`."""
-    return "less than 1%" if chance < 0.005 else "over 99%" if chance > 0.995 else f"{chance:.0%}"
+def is_same_chance(chance: float, other: float, draws: int = 4096) -> bool:
+    """Whether two arms' chances of being the best differ by no more than twice the standard error of that difference,
+    counted over draws of which each has but one best."""
+    return abs(chance - other) <= 2 * math.sqrt((chance + other - (chance - other) ** 2) / draws)
 
 
 def mean(values: Mapping[int, float]) -> float:

@@ -23,7 +23,7 @@ TABLES = (
     "job_runs",
     "measurements",
     "run_refusals",
-    "rounds",
+    "decisions",
     "verdicts",
     "events",
     "outbox",
@@ -55,13 +55,13 @@ def _create_jobs() -> None:
         sa.Column("stage", sa.String(length=24), nullable=True),
         sa.Column("request", sa.JSON(none_as_null=True), nullable=False),
         sa.Column("plan", sa.JSON(none_as_null=True), nullable=False),
-        sa.Column("prior", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("slots", sa.Integer(), nullable=True),
         sa.Column("revision", sa.Integer(), nullable=False),
         sa.Column("created_at", UtcDateTime(), nullable=False),
         sa.Column("started_at", UtcDateTime(), nullable=True),
         sa.Column("started_epoch", sa.Double(), nullable=True),
         sa.Column("finished_at", UtcDateTime(), nullable=True),
-        sa.Column("failure", sa.Text(), nullable=True),
+        sa.Column("failure", sa.JSON(none_as_null=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_selection_jobs")),
     )
     op.create_index(op.f("ix_selection_jobs_state"), "selection_jobs", ["state"])
@@ -72,7 +72,7 @@ def _create_jobs() -> None:
         sa.Column("position", sa.Integer(), nullable=False),
         sa.Column("teacher", sa.String(length=200), nullable=True),
         sa.Column("status", sa.String(length=16), nullable=False),
-        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("reason", sa.JSON(none_as_null=True), nullable=True),
         sa.ForeignKeyConstraint(["job_id"], ["selection_jobs.id"], name=op.f("fk_candidates_job_id_selection_jobs")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_candidates")),
     )
@@ -180,13 +180,13 @@ def _create_what_runs_left() -> None:
 
 def _create_decisions() -> None:
     op.create_table(
-        "rounds",
+        "decisions",
         sa.Column("job_id", sa.String(length=32), nullable=False),
         sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("document", sa.JSON(none_as_null=True), nullable=False),
         sa.Column("created_at", UtcDateTime(), nullable=False),
-        sa.ForeignKeyConstraint(["job_id"], ["selection_jobs.id"], name=op.f("fk_rounds_job_id_selection_jobs")),
-        sa.PrimaryKeyConstraint("job_id", "number", name=op.f("pk_rounds")),
+        sa.ForeignKeyConstraint(["job_id"], ["selection_jobs.id"], name=op.f("fk_decisions_job_id_selection_jobs")),
+        sa.PrimaryKeyConstraint("job_id", "number", name=op.f("pk_decisions")),
     )
     op.create_table(
         "verdicts",

@@ -9,7 +9,7 @@ from dpk_core.codec import differences as differences_of
 from dpk_core.codec import from_json
 from dpk_core.spec import MethodSpec, Recipe
 from service.best_teacher.repository import Finished
-from service.selection_jobs.stamp import stored_stamp
+from service.scheduling.protocol_id import stored_stamp
 
 
 def in_order(finished: Sequence[Finished], is_current: Callable[[Mapping[str, Any]], bool]) -> list[Finished]:

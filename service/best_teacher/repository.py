@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, case, distinct, func, select
 from sqlalchemy.orm import Session
 
 from service.database.tables import Candidate, JobRun, Run, SelectionJob, Verdict
-from service.selection_jobs.repository import LIVE
+from service.scheduling.repository import LIVE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from service.schemas import Wire
-from service.selection_jobs.schemas import Interval
+from service.wire.jobs import Interval
 
 VerdictKind = Literal["best", "tie", "no_teacher", "undecided"]
 

@@ -16,16 +16,16 @@ from service.best_teacher import repository
 from service.best_teacher.choice import differences, in_order
 from service.best_teacher.repository import Finished, Question
 from service.best_teacher.schemas import BestTeacher, DataThenAndNow, OtherAnswer, RunningJob
-from service.best_teacher.wording import stale_sentence
 from service.database.types import utc_now
+from service.leaderboards.service import leaderboard
+from service.presentation.best_teacher_words import stale_sentence
+from service.presentation.verdict_words import cautioned
 from service.problems import NotFound, StillRunning
+from service.scheduling.plan import Plan
+from service.scheduling.protocol_id import stored_stamp
 from service.selection_jobs.changes import DataNow, changes, data_now
-from service.selection_jobs.plan import Plan
-from service.selection_jobs.service import leaderboard
-from service.selection_jobs.stamp import stored_stamp
 from service.selection_jobs.views import links
 from service.settings import settings
-from service.wording import verdict_sentences
 
 MOST_OTHERS = 50
 
@@ -64,7 +64,7 @@ def _answer(
     board, plan = leaderboard(session, job.job_id), from_json(Plan, job.plan)
     assert board.verdict is not None
     verdict = board.verdict
-    sentence = verdict_sentences(verdict)
+    sentence = cautioned(verdict.sentence, verdict.cautions)
     named = [
         arm for arm in plan.arms if arm is not None and (verdict.best is None or arm in (verdict.best, *verdict.tied))
     ]

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from service.database.tables import Round, SelectionJob
+from service.database.tables import Decision, SelectionJob
 
 NEWEST = 200
 """Jobs looked back at; more would make the answer slow."""
@@ -26,9 +26,9 @@ def finished_jobs(session: Session, dataset: str | None, method: str | None) -> 
 
 def stated_chances(session: Session, job_ids: Sequence[str]) -> Mapping[str, dict[str, float]]:
     """By job, each teacher's chance of being best as last stated before any teacher's full training was known."""
-    rounds = select(Round.job_id, Round.document).where(Round.job_id.in_(job_ids)).order_by(Round.number)
+    made = select(Decision.job_id, Decision.document).where(Decision.job_id.in_(job_ids)).order_by(Decision.number)
     found: dict[str, dict[str, float]] = {}
-    for job_id, document in session.execute(rounds):
-        if document.get("blind") and document["chances"]:
-            found[job_id] = document["chances"]
+    for job_id, document in session.execute(made):
+        if document["blind"] and document["summary"] is not None:
+            found[job_id] = document["summary"]["chances"]
     return found

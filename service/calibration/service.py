@@ -9,9 +9,9 @@ from dpk_core.codec import to_json
 from dpk_core.selection.evaluate.calibration import LEAST_CLAIMS, Calibration, Claim, calibrate
 from dpk_core.selection.evaluate.records import FULL, ComparisonGroup, TeacherRecord
 from service.calibration import repository, schemas
-from service.selection_jobs import repository as jobs
-from service.selection_jobs.snapshot import Snapshot
-from service.selection_jobs.trust import job_stamp
+from service.leaderboards.trust import job_stamp
+from service.scheduling import repository as jobs
+from service.scheduling.snapshot import Snapshot
 from service.settings import settings
 
 

@@ -2,7 +2,7 @@
 
     selection_jobs 1─n candidates 1─n job_runs n─1 runs 1─n measurements
     runs 1─n run_refusals
-    selection_jobs 1─n rounds, verdicts, events · outbox, idempotency_keys, workers stand alone
+    selection_jobs 1─n decisions, verdicts, events · outbox, idempotency_keys, workers stand alone
 
 A run belongs to its content, not to a job: jobs that ask for the same training share the row (`job_runs`).
 """
@@ -56,9 +56,9 @@ class SelectionJob(Base):
     request: Mapped[Json]
     """The request as it came, after validation."""
     plan: Mapped[Json]
-    """`service.selection_jobs.plan.Plan`: what the request means, resolved once at submission."""
-    prior: Mapped[Json | None]
-    """`dpk_core.selection.decide.job_results.Prior`: what earlier jobs teach this one, settled when it starts."""
+    """`service.scheduling.plan.Plan`: what the request means, resolved once at submission."""
+    slots: Mapped[int | None]
+    """Trainings that are decided side by side, settled when it starts."""
     revision: Mapped[int] = mapped_column(default=0)
     """Grows with every change a page should show."""
     created_at: Mapped[datetime]
@@ -66,7 +66,8 @@ class SelectionJob(Base):
     started_epoch: Mapped[float | None] = mapped_column(Double)
     """The start by the database's clock (`epoch_now`): what a limit of wall-clock time is held against."""
     finished_at: Mapped[datetime | None]
-    failure: Mapped[str | None] = mapped_column(Text)
+    failure: Mapped[Json | None]
+    """`service.scheduling.states.JobFailure`."""
 
 
 class Candidate(Base):
@@ -84,8 +85,8 @@ class Candidate(Base):
     position: Mapped[int]
     teacher: Mapped[str | None] = mapped_column(String(200))
     status: Mapped[str] = mapped_column(String(16))
-    reason: Mapped[str | None] = mapped_column(Text)
-    """Why the candidate has this status, in words."""
+    reason: Mapped[Json | None]
+    """`service.scheduling.candidate_status.Reason`: why the candidate has this status."""
 
 
 class Run(Base):
@@ -201,16 +202,16 @@ class Measurement(Base):
     value: Mapped[float]
 
 
-class Round(Base):
-    """A decision about who trains next; only ever added, the next one when all runs of the last one are over."""
+class Decision(Base):
+    """A decision about who trains next; only ever added."""
 
-    __tablename__ = "rounds"
+    __tablename__ = "decisions"
 
     job_id: Mapped[str] = mapped_column(ForeignKey("selection_jobs.id"), primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     """From 1."""
     document: Mapped[Json]
-    """`service.selection_jobs.rounds.Round`."""
+    """`dpk_core.selection.decide.schedule.Decision`."""
     created_at: Mapped[datetime]
 
 
@@ -225,7 +226,7 @@ class Verdict(Base):
     number: Mapped[int]
     final: Mapped[bool] = mapped_column(Boolean)
     document: Mapped[Json]
-    """`dpk_core.selection.decide.verdict.Verdict`."""
+    """`dpk_core.selection.decide.verdict.Verdict`: facts with a version."""
     created_at: Mapped[datetime]
 
 

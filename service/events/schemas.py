@@ -8,7 +8,7 @@ from typing import Any, Literal
 from service.schemas import Wire
 
 EventKind = Literal[
-    "created", "stage_changed", "candidate_changed", "round_decided", "run_finished", "notice", "verdict",
+    "created", "stage_changed", "candidate_changed", "decision", "run_finished", "notice", "verdict",
     "cancelling", "finished", "failed", "cancelled",
 ]  # fmt: skip
 

@@ -13,7 +13,7 @@ from service.database.session import reading
 from service.events import repository
 from service.events.schemas import LAST_KINDS, JobEvent
 from service.problems import NotFound
-from service.selection_jobs import repository as jobs
+from service.scheduling import repository as jobs
 
 BATCH = 200
 POLL_SECONDS = 0.5

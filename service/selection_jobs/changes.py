@@ -14,7 +14,7 @@ from dpk_core.catalogue.models import model_card
 from dpk_core.catalogue.weights import RANDOM, find_weights, join_weights, word_for
 from dpk_core.errors import DataFault, InvalidRequest
 from dpk_core.spec import TRAINING_VERSION, Start
-from service.selection_jobs.plan import Plan
+from service.scheduling.plan import Plan
 from service.settings import settings
 
 _UNREADABLE = (InvalidRequest, DataFault, OSError)

@@ -12,8 +12,8 @@ from service.outbox.service import dispatch
 from service.parameters import NO_PARAMETERS, Parameters
 from service.problems import responses
 from service.selection_jobs import examples, service
-from service.selection_jobs.schemas import Job, JobList, Leaderboard, SelectionJobRequest
 from service.sub_path import Root
+from service.wire.jobs import Job, JobList, SelectionJobRequest
 
 router = APIRouter(prefix="/selection-jobs", tags=["selection jobs"])
 
@@ -75,15 +75,6 @@ def list_jobs(session: Reading, asked: Annotated[ListParameters, Query()]) -> Jo
 def get(session: Reading, job_id: JobId) -> Job:
     """State, progress, an estimate of the rest, and the newest verdict."""
     return service.get(session, job_id)
-
-
-@router.get(
-    "/{job_id}/leaderboard", operation_id="get_leaderboard", summary="A job's leaderboard",
-    dependencies=NO_PARAMETERS, responses=responses(404),
-)  # fmt: skip
-def leaderboard(session: Reading, job_id: JobId) -> Leaderboard:
-    """Candidates in their places, verdict, correlations, cost and learning curves; useful while the job runs, too."""
-    return service.leaderboard(session, job_id)
 
 
 @router.post(

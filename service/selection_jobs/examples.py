@@ -10,7 +10,7 @@ from dpk_core.codec import to_json
 from dpk_core.dpk_settings import CIFAR_DPK
 from dpk_core.recipes import RECIPES
 from dpk_core.spec import MethodSpec
-from service.selection_jobs.stamp import HOLDS
+from service.scheduling.protocol_id import HOLDS
 
 JOB_ID = "9f1c7a52b8e94f0da3c15be0a7c4d218"
 
@@ -24,7 +24,7 @@ _REQUEST: dict[str, Any] = {
     "budget": {
         "epochs": 24,
         "rungs": [3, 6, 12, 24],
-        "policy": "posterior",
+        "policy": "adaptive",
         "promote": 1,
         "chance": 0.9,
         "seconds": 600,
@@ -131,7 +131,7 @@ LEADERBOARD: dict[str, Any] = {
         "epochs": 24,
         "rungs": [3, 6, 12, 24],
         "teacher_epochs": 24,
-        "policy": "posterior",
+        "policy": "adaptive",
         "promote": 1,
         "seeds": [0, 1, 2],
         "train_pictures": 898,
@@ -190,19 +190,14 @@ LEADERBOARD: dict[str, Any] = {
         "change": 0.33,
         "cautions": [],
     },
-    "rounds": [
+    "decisions": [
         {
             "number": 1,
             "stage": "exploring",
-            "policy": "posterior",
-            "steps": [
-                {"teacher": "cifar/resnet20", "seed": 0, "epochs": 3, "purpose": "explore"},
-                {"teacher": "cifar/resnet8w8", "seed": 0, "epochs": 3, "purpose": "explore"},
-            ],
-            "reason": "Training 2 arms on seed 0 to rung 1 lowers the expected regret most.",
-            "chances": {"cifar/resnet20": 0.5, "cifar/resnet8w8": 0.5},
+            "steps": [{"teacher": "cifar/resnet20", "seed": 0, "epochs": 3, "purpose": "explore"}],
+            "reason": "A first look at every teacher.",
+            "chances": {"cifar/resnet20": 0.6, "cifar/resnet8w8": 0.4},
             "regret": 0.0056,
-            "spent": 0.0,
         }
     ],
     "correlations": [

@@ -6,20 +6,16 @@ and who does no better than chance is read off the rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from statistics import fmean
-from typing import Any
 
 from dpk_core.selection.chance import chance_sentence, is_chance
-from dpk_core.selection.decide.policies.policy import STOP_COST, STOP_RUNS
-from service.selection_jobs.next_round import LATE
-from service.selection_jobs.plan import Spending
-from service.selection_jobs.schemas import Notice
-from service.selection_jobs.snapshot import ArmRuns, Snapshot
-from service.wording import duration, listed, percent
-
-Result = Mapping[str, Any]
-"""`RunResult` as it is stored."""
+from service.presentation.decision_words import LIMIT_KINDS, decision_reason
+from service.presentation.numbers import duration, listed, percent
+from service.scheduling.evidence import Result, preparation_result
+from service.scheduling.plan import Spending
+from service.scheduling.snapshot import ArmRuns, Snapshot
+from service.wire.jobs import Notice
 
 TRAIN_LONGER = "Train longer, or check the recipe, the picture scaling and the labels."
 
@@ -76,10 +72,6 @@ def _full(arm: ArmRuns, epochs: int) -> list[Result]:
     return [result for result in _finished(arm) if result["epochs"] == epochs]
 
 
-def _preparation(arm: ArmRuns) -> Result | None:
-    return None if arm.teacher is None else arm.teacher.result
-
-
 def _is_blind(results: Sequence[Result]) -> bool:
     """Whether the mean accuracy is within noise of always naming the most frequent class."""
     if not results or results[0].get("majority_share") is None:
@@ -95,14 +87,14 @@ def _said(who: str, results: Sequence[Result]) -> str:
 
 def _chance(arm: ArmRuns) -> list[Notice]:
     """The same sentence as the runner's, also of results that came without it."""
-    prepared = _preparation(arm)
+    prepared = preparation_result(arm)
     if prepared is None or not _is_blind([prepared]):
         return []
     return [Notice(level="warning", message=_said("The teacher", [prepared]))]
 
 
 def _blind_teachers(snapshot: Snapshot) -> list[str]:
-    known = {arm.label: prepared for arm in snapshot.arms if (prepared := _preparation(arm)) is not None}
+    known = {arm.label: prepared for arm in snapshot.arms if (prepared := preparation_result(arm)) is not None}
     blind = {label: prepared for label, prepared in known.items() if _is_blind([prepared])}
     if not blind:
         return []
@@ -148,14 +140,14 @@ def _limits(snapshot: Snapshot) -> list[Notice]:
     if snapshot.job.state != "finished" or not spending.is_limited:
         return []
     messages = []
-    confirming = next((each for each in snapshot.rounds if each.stage == "confirming"), None)
+    confirming = next((each for each in snapshot.decisions if each.stage == "confirming"), None)
     if cut := [arm for arm in snapshot.arms if arm.candidate.status == "stopped"]:
         messages.append(
             f"{_reached(snapshot, spending)} cut the job short: {_under(cut)} the student was not trained fully on "
             "every seed."
         )
-    elif confirming is not None and confirming.reason.startswith((STOP_COST, STOP_RUNS, LATE)):
-        messages.append(f"A limit ended exploring. {confirming.reason}")
+    elif confirming is not None and confirming.reason.kind in LIMIT_KINDS:
+        messages.append(f"A limit ended exploring. {decision_reason(confirming.reason)}")
     untried = [arm for arm in snapshot.arms if arm.candidate.status == "not_promoted" and not _finished(arm)]
     if untried and messages:
         messages.append(f"Under {listed([arm.label for arm in untried])} the student was not trained at all.")

@@ -21,10 +21,11 @@ from dpk_core.nearest import nearest
 from dpk_core.recipes import RECIPES
 from dpk_core.spec import DPK_METHODS, LEAST_BATCH, LEAST_NORMALISED, MethodSpec
 from service.problems import Rejected, field_error
+from service.scheduling.plan import Plan
 from service.schemas import FieldError
-from service.selection_jobs.choices import ModelChoice, TeacherChoice
-from service.selection_jobs.plan import Plan, make_plan, method_of, student_recipe_of
-from service.selection_jobs.schemas import SelectionJobRequest
+from service.selection_jobs.planning import make_plan, method_of, student_recipe_of
+from service.wire.choices import ModelChoice, TeacherChoice
+from service.wire.jobs import SelectionJobRequest
 
 MOST_PICTURE_PASSES = 10**10
 """Pictures times epochs over all trainings of a job: beyond it a budget is a slip of the pen."""

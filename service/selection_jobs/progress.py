@@ -9,9 +9,10 @@ from statistics import fmean
 from typing import Literal
 
 from service.database.tables import Run
-from service.selection_jobs.schemas import Stage, StageProgress, StageState
-from service.selection_jobs.snapshot import Snapshot
-from service.selection_jobs.standing import STAGES
+from service.scheduling.candidate_status import promoted
+from service.scheduling.snapshot import Snapshot
+from service.scheduling.states import STAGES, Stage
+from service.wire.jobs import StageProgress, StageState
 
 Kind = Literal["teacher", "judged", "taught", "alone"]
 """`judged`: a teacher that is taken as it is."""
@@ -56,21 +57,26 @@ class Task:
 
 
 def tasks(snapshot: Snapshot) -> list[Task]:
-    """Every run the job counts on now: those of the rounds so far, and until there is one that confirms, the full
-    trainings of as many teachers as will be promoted. Failed arms drop out."""
+    """Every run the job counts on now: those decided so far, and until a decision confirms, the full trainings of as
+    many teachers as may be promoted. Failed arms drop out."""
     places = [place for place, arm in enumerate(snapshot.arms) if arm.first_failed is None]
     found = [task for place in places for task in _preparation(snapshot, place)]
     reached: dict[tuple[int, int], int] = {}
-    for each in snapshot.rounds:
-        stage: Stage = each.stage
-        for step in each.steps:
-            place = next(at for at, arm in enumerate(snapshot.arms) if arm.candidate.teacher == step.teacher)
-            if place in places:
-                run = snapshot.arms[place].student(step)
-                found.append(_student(snapshot, stage, (place, step.seed), reached, step.epochs, run))
-    if snapshot.confirming is None:
+    for begun in snapshot.begun:
+        step, epochs = begun.step, snapshot.plan.rungs[begun.step.rung]
+        place = next(at for at, arm in enumerate(snapshot.arms) if arm.candidate.teacher == step.teacher)
+        if place in places:
+            run = snapshot.run_of(begun)
+            found.append(_student(snapshot, _OF_PURPOSE[begun.purpose], (place, step.seed), reached, epochs, run))
+    spending = snapshot.plan.spending
+    by_slots = spending.policy == "adaptive" and not spending.is_limited
+    if snapshot.confirming is None or (by_slots and snapshot.job.state == "running"):
         teachers = [place for place in places if snapshot.arms[place].candidate.teacher is not None]
-        wanted = [*teachers[: snapshot.plan.promote], *(set(places) - set(teachers))]
+        if snapshot.confirming is not None:
+            chosen = promoted(snapshot)
+            teachers = [place for place in teachers if snapshot.arms[place].candidate.teacher in chosen]
+        alone = [place for place in places if snapshot.arms[place].candidate.teacher is None]
+        wanted = [*teachers[: snapshot.plan.promote], *alone]
         epochs = snapshot.plan.epochs
         trainings = [(place, seed) for place in wanted for seed in snapshot.plan.seeds]
         missing = [each for each in trainings if reached.get(each, 0) < epochs]
@@ -115,7 +121,7 @@ def stages(snapshot: Snapshot) -> list[StageProgress]:
 
 
 def _most_exploring(snapshot: Snapshot) -> int:
-    """Steps that exploring can come to: how many rounds there will be is not known, and a bar must not go back."""
+    """Steps that exploring can come to: how many decisions there will be is not known, and a bar must not go back."""
     plan = snapshot.plan
     teachers = sum(arm.candidate.teacher is not None and arm.first_failed is None for arm in snapshot.arms)
     return teachers * len(plan.seeds) * plan.epochs * plan.steps_per_epoch

@@ -16,10 +16,10 @@ from service.database.session import reading
 from service.database.tables import IdempotencyKey, SelectionJob
 from service.events import repository as events
 from service.problems import Rejected
+from service.scheduling import repository
+from service.scheduling.plan import Plan
 from service.schemas import FieldError
-from service.selection_jobs import repository
 from service.selection_jobs.changes import changes, data_now
-from service.selection_jobs.plan import Plan
 
 
 class Overtaken(Exception):

@@ -15,14 +15,15 @@ from service.health import service as health
 from service.outbox import service as outbox
 from service.problems import Conflict, NotFound, Rejected
 from service.runs import service as runs
+from service.scheduling import repository
+from service.scheduling.advance import advance_job
+from service.scheduling.plan import Plan
 from service.schemas import FieldError
-from service.selection_jobs import earlier, replays, repository, schemas
-from service.selection_jobs.advance import advance_job
-from service.selection_jobs.leaderboard import leaderboard as build_leaderboard
-from service.selection_jobs.plan import Plan
+from service.selection_jobs import replays
 from service.selection_jobs.preflight import check
-from service.selection_jobs.views import current_verdict, job_view
+from service.selection_jobs.views import job_view
 from service.settings import settings
+from service.wire import jobs as schemas
 
 
 def submit(request: schemas.SelectionJobRequest, key: str | None) -> schemas.Job:
@@ -77,7 +78,7 @@ def _create(session: Session, request: schemas.SelectionJobRequest, plan: Plan) 
 
 def get(session: Session, job_id: str) -> schemas.Job:
     """One job. Raises NotFound."""
-    return _views(session, [_found(session, job_id)])[0]
+    return _views(session, [found(session, job_id)])[0]
 
 
 def list_jobs(session: Session, *, limit: int = 50, before: str | None = None) -> schemas.JobList:
@@ -108,21 +109,6 @@ def cancel(session: Session, job_id: str) -> schemas.Job:
     return get(session, job_id)
 
 
-def leaderboard(session: Session, job_id: str) -> schemas.Leaderboard:
-    """Everything a page or a report shows about a job. Raises NotFound."""
-    snapshot = repository.snapshot(session, _found(session, job_id))
-    verdict = repository.newest_verdicts(session, [job_id]).get(job_id)
-    return build_leaderboard(
-        snapshot,
-        job_view(snapshot, verdict, health.slots(session), health.missing_worker(session)),
-        current_verdict(snapshot, verdict),
-        repository.measurements(session, snapshot),
-        repository.evidence(session, snapshot),
-        earlier.questions(session, snapshot.job, snapshot.plan),
-        earlier.previous_winner(session, snapshot.job, snapshot.plan),
-    )
-
-
 def _views(session: Session, jobs: list[SelectionJob]) -> list[schemas.Job]:
     verdicts = repository.newest_verdicts(session, [job.id for job in jobs])
     slots, missing = health.slots(session), health.missing_worker(session)
@@ -130,7 +116,7 @@ def _views(session: Session, jobs: list[SelectionJob]) -> list[schemas.Job]:
     return [job_view(each, verdicts.get(each.job.id), slots, missing) for each in found]
 
 
-def _found(session: Session, job_id: str) -> SelectionJob:
+def found(session: Session, job_id: str) -> SelectionJob:
     job = repository.find(session, job_id)
     if job is None:
         raise _missing(job_id)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from dpk_core.codec import to_json
+from dpk_core.codec import from_json, to_json
+from dpk_core.selection.decide.verdict import Verdict as Facts
 from service.database.tables import Verdict
 from service.health import service as health
-from service.selection_jobs import schemas
+from service.presentation.decision_words import failure_sentence
+from service.presentation.verdict_words import cautioned, verdict_sentence
+from service.presentation.words import headline
+from service.scheduling.snapshot import Snapshot
+from service.scheduling.states import JobFailure
 from service.selection_jobs.notices import cautions, job_notices
 from service.selection_jobs.progress import remaining_seconds, stages
-from service.selection_jobs.snapshot import Snapshot
-from service.wording import headline, verdict_sentences
+from service.wire import jobs as schemas
 
 
 def links(job_id: str) -> schemas.Links:
@@ -28,7 +32,12 @@ def current_verdict(snapshot: Snapshot, verdict: Verdict | None) -> schemas.Verd
         return None
     if not verdict.final and verdict.document["chance"] is None:
         return None
-    return schemas.Verdict.model_validate({**verdict.document, "cautions": cautions(snapshot)})
+    facts = from_json(Facts, verdict.document)
+    return schemas.Verdict(
+        kind=facts.kind, sentence=verdict_sentence(facts), best=facts.best, tied=list(facts.tied), final=facts.final,
+        margin=facts.margin, chance=facts.chance, near=facts.near, regret=facts.regret, change=facts.change,
+        cautions=cautions(snapshot),
+    )  # fmt: skip
 
 
 def job_view(snapshot: Snapshot, verdict: Verdict | None, slots: int, missing_worker: str | None) -> schemas.Job:
@@ -38,7 +47,8 @@ def job_view(snapshot: Snapshot, verdict: Verdict | None, slots: int, missing_wo
     """
     job = snapshot.job
     said = current_verdict(snapshot, verdict)
-    words = None if said is None else verdict_sentences(said)
+    words = None if said is None else cautioned(said.sentence, said.cautions)
+    failure = _failure(snapshot)
     return schemas.Job(
         id=job.id,
         state=job.state,
@@ -48,14 +58,14 @@ def job_view(snapshot: Snapshot, verdict: Verdict | None, slots: int, missing_wo
         created_at=job.created_at,
         started_at=job.started_at,
         finished_at=job.finished_at,
-        failure=job.failure,
+        failure=failure,
         progress=stages(snapshot),
         remaining_seconds=remaining_seconds(snapshot, slots),
         waiting_for=missing_worker
         if job.state in ("queued", "running") and not health.is_new(job.created_at)
         else None,
         verdict=words,
-        headline=headline(job.state, job.stage, job.finished_at, job.failure, words),
+        headline=headline(job.state, job.stage, job.finished_at, failure, words),
         notices=job_notices(snapshot),
         taps={
             teacher: [schemas.TappedStage.model_validate(to_json(stage)) for stage in stages]
@@ -64,3 +74,10 @@ def job_view(snapshot: Snapshot, verdict: Verdict | None, slots: int, missing_wo
         },
         links=links(job.id),
     )
+
+
+def _failure(snapshot: Snapshot) -> str | None:
+    if snapshot.job.failure is None:
+        return None
+    failed = [(arm.label, arm.first_failed.failure) for arm in snapshot.arms if arm.first_failed is not None]
+    return failure_sentence(from_json(JobFailure, snapshot.job.failure), failed)

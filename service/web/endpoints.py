@@ -7,6 +7,7 @@ from fastapi.responses import HTMLResponse, Response
 
 from service.calibration.service import calibration
 from service.database.dependencies import Reading
+from service.leaderboards import service as leaderboards
 from service.problems import NotFound
 from service.selection_jobs import service
 from service.sub_path import Root
@@ -31,7 +32,7 @@ def record(session: Reading, root: Root) -> Response:
 def job(session: Reading, root: Root, job_id: str) -> Response:
     """The leaderboard page of a job."""
     try:
-        return _page(pages.job_page(service.leaderboard(session, job_id), root))
+        return _page(pages.job_page(leaderboards.leaderboard(session, job_id), root))
     except NotFound as error:
         return _page(pages.missing_page(str(error), root), status=404)
 
@@ -39,13 +40,13 @@ def job(session: Reading, root: Root, job_id: str) -> Response:
 @router.get("/jobs/{job_id}/live")
 def live(session: Reading, root: Root, job_id: str) -> Response:
     """What the page swaps in while the job runs."""
-    return _page(pages.live_fragment(service.leaderboard(session, job_id), root))
+    return _page(pages.live_fragment(leaderboards.leaderboard(session, job_id), root))
 
 
 @router.get("/selection-jobs/{job_id}/report")
 def report(session: Reading, job_id: str) -> Response:
     """The leaderboard page as one file that needs nothing else."""
-    return _page(pages.report_page(service.leaderboard(session, job_id)), policy=pages.report_policy())
+    return _page(pages.report_page(leaderboards.leaderboard(session, job_id)), policy=pages.report_policy())
 
 
 @router.get("/static/{name}")

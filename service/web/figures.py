@@ -7,10 +7,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from statistics import fmean
 
-from service.selection_jobs.schemas import Curve, Leaderboard, Row
+from service.presentation.numbers import percent
 from service.web.charts import Figure, Spec, chart
 from service.web.palette import NO_TEACHER, Paint, paints
-from service.wording import percent
+from service.wire.jobs import Curve, Leaderboard, Row
 
 ACCURACY = "validation_accuracy"
 CLASS_GRADIENT = "gradient.class"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from service.selection_jobs.schemas import Ledger, Purposes
+from service.presentation.numbers import duration
 from service.web.charts import Figure, Spec, chart
-from service.wording import duration
+from service.wire.jobs import Ledger, Purposes
 
 _PURPOSES = {
     "teachers prepared": "var(--ledger-0)",

@@ -13,14 +13,15 @@ from importlib import resources
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from service import setting_words, trust_wording, wording
 from service.calibration.schemas import Calibration
-from service.selection_jobs.schemas import JobList, JobState, Leaderboard, SeedResult
+from service.presentation import decision_words, numbers, setting_words, trust_words, words
+from service.scheduling.states import JobState
 from service.web.figures import gradient_curves, learning_curves, share_curves, teacher_curves
 from service.web.ledger import device_lines, ledger_figure
 from service.web.palette import paints
 from service.web.reliability import reliability
 from service.web.scatter import scatters
+from service.wire.jobs import JobList, Leaderboard, SeedResult
 
 _LIVE_STATES: frozenset[JobState] = frozenset({"queued", "running", "cancelling"})
 _STATIC = {"style.css": "text/css", "live.js": "text/javascript"}
@@ -91,7 +92,7 @@ def missing_page(sentence: str, root: str = "") -> str:
 def _context(board: Leaderboard, root: str) -> dict[str, object]:
     rows = board.rows
     shares, teachers = share_curves(board), teacher_curves(board)
-    rivals = trust_wording.rival_lines(board.trust) if trust_wording.is_judged(board.trust) else []
+    rivals = trust_words.rival_lines(board.trust) if trust_words.is_judged(board.trust) else []
     return {
         "board": board,
         "root": root,
@@ -99,25 +100,25 @@ def _context(board: Leaderboard, root: str) -> dict[str, object]:
         "paints": paints(rows),
         "taken": _taken(board),
         "taught": [row for row in rows if row.teacher is not None],
-        "headline": wording.board_headline(board),
-        "odds": wording.odds(board.verdict),
+        "headline": words.board_headline(board),
+        "odds": words.odds(board.verdict),
         "cautions": [] if board.verdict is None else board.verdict.cautions,
-        "filled": wording.filled_columns(rows),
+        "filled": words.filled_columns(rows),
         "seeds": _seed_lines(board),
         "reached": max((len(seed.rungs) for row in rows for seed in row.seeds), default=0),
         "live": board.job.state in _LIVE_STATES,
         "scatters": scatters(board),
-        "correlations": wording.known_correlations(board),
-        "coefficients": trust_wording.coefficient_lines(board.correlations),
+        "correlations": words.known_correlations(board),
+        "coefficients": trust_words.coefficient_lines(board.correlations),
         "rivals": rivals,
-        "rival_cells": trust_wording.filled_cells(rivals),
-        "paired_all": trust_wording.paired_sentences(board.trust),
-        "stamp": trust_wording.stamp_sentence(board.trust),
+        "rival_cells": trust_words.filled_cells(rivals),
+        "paired_all": trust_words.paired_sentences(board.trust),
+        "stamp": trust_words.stamp_sentence(board.trust),
         "learning": learning_curves(board),
         "shares": shares,
         "gradients": gradient_curves(board),
         "teachers": teachers,
-        "ledger_text": wording.ledger_sentence(board.ledger),
+        "ledger_text": words.ledger_sentence(board.ledger),
         "ledger_chart": ledger_figure(board.ledger),
         "ledger_devices": device_lines(board.ledger),
         "standalone": False,
@@ -153,9 +154,10 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     for function in (
-        wording.percent, wording.spread, wording.points, wording.bounds, wording.point_bounds, wording.duration,
-        wording.count, wording.clock, wording.short, wording.preparation, wording.chance, wording.who,
-        wording.where, wording.why, setting_words.method_label, setting_words.method_line, setting_words.recipe_line,
+        numbers.percent, words.spread, numbers.points, words.bounds, words.point_bounds, numbers.duration,
+        numbers.count, numbers.clock, numbers.short, words.preparation, numbers.chance, decision_words.who,
+        decision_words.where, decision_words.why, setting_words.method_label, setting_words.method_line,
+        setting_words.recipe_line,
         setting_words.pictures_line,
     ):  # fmt: skip
         environment.filters[function.__name__] = function

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from service.selection_jobs.schemas import Leaderboard, Row, Summary
+from service.presentation.numbers import percent
 from service.web.charts import WIDTH, Figure, Spec, chart
 from service.web.labels import Box, Mark, along, place
 from service.web.palette import NO_TEACHER, Paint, paints
-from service.wording import percent
+from service.wire.jobs import Leaderboard, Row, Summary
 
 Domain = tuple[float, float]
 

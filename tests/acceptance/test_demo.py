@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from client.demo_job import DEMO_JOB
-from service.selection_jobs.schemas import Leaderboard
+from service.wire.jobs import Leaderboard
 from tests.acceptance.system import ROOT
 
 
@@ -43,7 +43,7 @@ def test_the_demo_answers_with_everything_it_promises(tmp_path: Path) -> None:
         assert all((seed.test_accuracy is None) == (seed.full_accuracy is None) for seed in row.seeds)
     # Exploring may have trained others fully too.
     assert sum(row.status == "finished" for row in board.rows) >= DEMO_JOB.budget.promote + 1
-    assert [each.stage for each in board.rounds][-1] == "confirming"
+    assert [each.stage for each in board.decisions][-1] == "confirming"
     assert sum(row.chance or 0 for row in board.rows) == pytest.approx(1)
     assert len({row.teacher_accuracy for row in board.rows if row.teacher is not None}) > 3, "the teachers look alike"
     for curve in board.curves:

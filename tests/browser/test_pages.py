@@ -39,7 +39,7 @@ class TestFinishedJob:
         expect(page.locator("#leaderboard").get_by_role("row")).to_have_count(1 + len(drive.TEACHERS) + 1)
         best = page.locator("#leaderboard").get_by_role("row", name=re.compile("resnet20 "))
         expect(best).to_contain_text("98.0%")
-        expect(page.locator("#rounds").get_by_role("row")).to_have_count(1 + len(drive.board(finished).rounds))
+        expect(page.locator("#decisions").get_by_role("row")).to_have_count(1 + len(drive.board(finished).decisions))
         expect(page.locator("svg.chart").first).to_be_visible()
         for section in ("correlation", "learning", "shares", "ledger"):
             assert page.locator(f"#{section} svg.chart").count() > 0

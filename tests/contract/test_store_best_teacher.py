@@ -15,8 +15,8 @@ from service.best_teacher.service import best_teacher
 from service.database.session import reading, transaction
 from service.database.tables import SelectionJob
 from service.problems import NotFound, StillRunning
-from service.selection_jobs.schemas import SelectionJobRequest
 from service.settings import Settings
+from service.wire.jobs import SelectionJobRequest
 from tests.contract import job_driver as drive
 
 STUDENT = "cifar/resnet8w4"

@@ -10,7 +10,7 @@ from service.calibration.repository import stated_chances
 from service.calibration.schemas import Calibration
 from service.calibration.service import calibration
 from service.database.session import reading, transaction
-from service.database.tables import Round
+from service.database.tables import Decision
 from tests.contract import job_driver as drive
 from tests.contract.job_driver import TEACHERS
 
@@ -35,7 +35,7 @@ def stated(chances: dict[str, float], *, epochs: int = 8, promote: int = 3) -> s
 def say(job_id: str, chances: dict[str, float]) -> None:
     """Puts other chances in the place of those that the job stated."""
     with transaction() as session:
-        for each in session.scalars(select(Round).where(Round.job_id == job_id)):
+        for each in session.scalars(select(Decision).where(Decision.job_id == job_id)):
             each.document = {**each.document, "chances": chances}
 
 
@@ -52,7 +52,7 @@ def test_jobs_that_stated_nothing_are_no_record() -> None:
 def test_what_is_said_of_full_trainings_that_are_known_is_no_claim() -> None:
     job_id = drive.submit(drive.request(policy="exhaustive"))
     drive.run_to_end(job_id)
-    assert all(each.chances for each in drive.board(job_id).rounds)
+    assert all(each.chances for each in drive.board(job_id).decisions)
     assert (ask().jobs, ask().claims) == (1, 0), "before any result it held all teachers possible"
 
 
@@ -60,7 +60,7 @@ def test_chances_are_those_from_before_the_first_full_training() -> None:
     job_id = drive.submit(drive.request(promote=3))
     drive.run_to_end(job_id)
     assert (ask().jobs, ask().claims) == (1, 1)
-    first, looked, trained, *_ = drive.board(job_id).rounds
+    first, looked, trained, *_ = drive.board(job_id).decisions
     most = [max(step.epochs for step in each.steps) for each in (first, looked, trained)]
     assert most == [4, 2, 8]
     with reading() as session:

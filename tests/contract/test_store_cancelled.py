@@ -7,11 +7,12 @@ import pytest
 from dpk_core.protocol import ArtifactReference, Checkpoint, Measured
 from service.database.session import reading, transaction
 from service.database.tables import Run, SelectionJob
+from service.leaderboards import earlier
 from service.runs import service as runs
 from service.runs.claims import Report
-from service.selection_jobs import earlier, repository
-from service.selection_jobs.choices import ModelChoice
-from service.selection_jobs.schemas import Row
+from service.scheduling import repository
+from service.wire.choices import ModelChoice
+from service.wire.jobs import Row
 from tests.contract import job_driver as drive
 
 pytestmark = pytest.mark.usefixtures("store")
@@ -90,8 +91,8 @@ def test_later_jobs_and_curves_know_what_it_had_measured() -> None:
     other = drive.submit(drive.request().model_copy(update={"student": ModelChoice(model="cifar/resnet8")}))
     with reading() as session:
         snapshot = repository.snapshot(session, session.get_one(SelectionJob, other))
-        (question,) = earlier.questions(session, snapshot.job, snapshot.plan)
-    assert [{fraction: sorted(at) for fraction, at in trial.reached.items()} for trial in question.trials] == [
+        (question,) = earlier.comparison_groups(session, snapshot.job, snapshot.plan)
+    assert [{fraction: sorted(at) for fraction, at in trial.reached.items()} for trial in question.records] == [
         {0.25: [0, 1], 0.5: [0, 1], 1.0: [0, 1]}
     ] * 3
 
@@ -109,5 +110,5 @@ def test_what_the_store_knew_stays_what_it_was_when_a_job_was_submitted() -> Non
     other = drive.submit(drive.request().model_copy(update={"student": ModelChoice(model="cifar/resnet8")}))
     before = drive.board(other).correlations
     drive.run_to_end(drive.submit(drive.request(policy="exhaustive")))
-    earlier.questions.cache_clear()
+    earlier.comparison_groups.cache_clear()
     assert drive.board(other).correlations == before

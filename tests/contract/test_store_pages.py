@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from service.selection_jobs import earlier
-from service.selection_jobs.schemas import PolicyName
+from service.leaderboards import earlier
 from service.web import pages
+from service.wire.jobs import PolicyName
 from tests.contract import job_driver as drive
 from tests.contract.job_driver import Failure, by_skill
 
 pytestmark = pytest.mark.usefixtures("store")
 
 
-@pytest.mark.parametrize("policy", ["posterior", "halving", "teacher_accuracy"])
+@pytest.mark.parametrize("policy", ["adaptive", "halving", "teacher_accuracy"])
 def test_the_page_can_be_drawn_at_every_moment(policy: PolicyName) -> None:
     job_id = drive.submit(drive.request(policy=policy))
     drive.advance(job_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from service.selection_jobs.history import learned
 from sqlalchemy import select
 from sqlalchemy.orm.attributes import flag_modified
 
@@ -10,13 +11,12 @@ from dpk_core.codec import from_json
 from dpk_core.selection.decide.job_results import Prior
 from service.database.session import reading, transaction
 from service.database.tables import Run, SelectionJob
-from service.selection_jobs.choices import ModelChoice
-from service.selection_jobs.earlier import questions
-from service.selection_jobs.history import learned
-from service.selection_jobs.plan import Plan
-from service.selection_jobs.schemas import SelectionJobRequest
-from service.selection_jobs.setting_choices import MethodChoice, RecipeChoice
-from service.selection_jobs.trust_schemas import Rival
+from service.leaderboards.earlier import comparison_groups
+from service.scheduling.plan import Plan
+from service.wire.choices import ModelChoice
+from service.wire.jobs import SelectionJobRequest
+from service.wire.setting_choices import MethodChoice, RecipeChoice
+from service.wire.trust import Rival
 from tests.contract import job_driver as drive
 from tests.contract.job_driver import TEACHERS, by_skill
 
@@ -90,7 +90,7 @@ class TestRivals:
         with reading() as session:
             job = session.get_one(SelectionJob, job_id)
             plan = from_json(Plan, job.plan)
-            assert questions(session, job, plan) == ()
+            assert comparison_groups(session, job, plan) == ()
             assert learned(session, job, plan) == Prior().at(plan.fractions)
         drive.run_to_end(job_id)
         again = drive.submit(stronger)

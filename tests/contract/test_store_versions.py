@@ -6,7 +6,7 @@ import pytest
 
 from dpk_core.spec import TRAINING_VERSION
 from service.runs import repository as runs
-from service.selection_jobs import advance, plan
+from service.scheduling import advance, plan
 from tests.contract import job_driver as drive
 from tests.contract.run_driver import next_claim
 

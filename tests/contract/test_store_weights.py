@@ -14,10 +14,12 @@ from dpk_core.spec import RunSpec
 from migrations.commands import upgrade
 from service.best_teacher.service import best_teacher
 from service.database.session import reading
+from service.leaderboards import earlier
 from service.problems import NotFound, Rejected
-from service.selection_jobs import earlier, repository, service
-from service.selection_jobs.schemas import SelectionJobRequest
+from service.scheduling import repository
+from service.selection_jobs import service
 from service.settings import Settings
+from service.wire.jobs import SelectionJobRequest
 from tests.contract import job_driver as drive
 
 MODEL = "cifar/resnet8w8"
@@ -115,7 +117,7 @@ def test_earlier_jobs_of_a_student_with_a_start_are_a_group_of_their_own() -> No
         found = repository.find(session, third)
         assert found is not None
         snapshot = repository.snapshot(session, found)
-        assert len(earlier.questions(session, snapshot.job, snapshot.plan)) == 2
+        assert len(earlier.comparison_groups(session, snapshot.job, snapshot.plan)) == 2
 
 
 def test_what_is_wrong_with_weights_leaves_no_job() -> None:

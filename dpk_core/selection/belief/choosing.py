@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg import solve_triangular
 
 from dpk_core.selection.belief import effects
 from dpk_core.selection.belief.condition import CONFIDENCE, Matrix, average, condition, errors
@@ -23,22 +24,21 @@ WIDTHS = tuple(  # factors on the sd of `teacher` and on that of unfinished trai
 
 @dataclass(frozen=True, slots=True)
 class Belief:
-    """Mean (A) and covariance (A×A) of the arms' final scores. The other fields are those of the likeliest widths."""
+    """Mean (A) and covariance (A×A) of the arms' final scores. `effects_KK`, the effects' covariance, and the noise at
+    each rung (R) are those of the likeliest widths."""
 
     setting: Setting
     mean_A: Matrix
     covariance_AA: Matrix
-    information_KK: Matrix
-    sd_K: Matrix
+    effects_KK: Matrix
     noise_R: Matrix
 
-    def reduction(self, planned: Places) -> Matrix:
-        """By how much results at `planned` would lower the covariance of the final scores (A×A)."""
-        rows_PK = np.hstack(columns(self.setting, planned)) / np.sqrt(self.noise_R[planned.rung_N])[:, None]
-        after_KK = condition(self.information_KK + rows_PK.T @ rows_PK, 0 * self.sd_K, self.sd_K)[1]
-        now_KK = condition(self.information_KK, 0 * self.sd_K, self.sd_K)[1]
-        final_AK = np.hstack(columns(self.setting, _final(self.setting)))
-        return np.asarray(final_AK @ (now_KK - after_KK) @ final_AK.T)
+    def change(self, planned: Places) -> Matrix:
+        """How results at `planned` would move the mean: by this matrix (A×P) times P standard normals."""
+        rows_PK, final_AK = (np.hstack(columns(self.setting, at)) for at in (planned, _final(self.setting)))
+        shared_PK = rows_PK @ self.effects_KK
+        factor_PP = np.linalg.cholesky(shared_PK @ rows_PK.T + np.diag(self.noise_R[planned.rung_N]))
+        return np.asarray(solve_triangular(factor_PP, shared_PK @ final_AK.T, lower=True, check_finite=False).T)
 
 
 def believe(job: Setting, at: Places, score_N: Matrix) -> Belief:
@@ -58,7 +58,7 @@ def believe(job: Setting, at: Places, score_N: Matrix) -> Belief:
         mean_K, covariance_KK, log = condition(information_KK, (1 / noise_R) @ weighted_RK, sd_K)
         log += float(np.log(chance) - (square_R / noise_R + count_R * np.log(noise_R)).sum() / 2)
         fits.append((log, final_AK @ mean_K, final_AK @ covariance_KK @ final_AK.T))
-        made_with.append((information_KK, sd_K, noise_R))
+        made_with.append((covariance_KK, noise_R))
     mean_A, covariance_AA = average(fits)
     likeliest = made_with[int(np.argmax([fit[0] for fit in fits]))]
     return Belief(job, effects.expected(job, _final(job)) + mean_A, covariance_AA, *likeliest)
@@ -72,14 +72,19 @@ def _final(job: Setting) -> Places:
 @dataclass(frozen=True, slots=True)
 class BestArm:
     """`lead`: arm of the highest mean; `chance_A`: of being best; `best_set`: the fewest arms that hold the best one
-    with `CONFIDENCE`, likeliest first; `regret`: score that taking the lead is expected to lose; `near`: chance that
-    no arm is above the lead by more than the margin."""
+    with `CONFIDENCE`, likeliest first; `regret_A`: score that taking an arm is expected to lose; `near_A`: chance that
+    no other is above it by more than the margin."""
 
     lead: int
     chance_A: Matrix
     best_set: tuple[int, ...]
-    regret: float
-    near: float
+    regret_A: Matrix
+    near_A: Matrix
+
+    @property
+    def regret(self) -> float:
+        """Score that taking the lead is expected to lose."""
+        return float(self.regret_A[self.lead])
 
 
 def best_arm(mean_A: Matrix, covariance_AA: Matrix, freedom: float = np.inf, *, margin: float = 0.0) -> BestArm:
@@ -89,5 +94,5 @@ def best_arm(mean_A: Matrix, covariance_AA: Matrix, freedom: float = np.inf, *, 
     chance_A = np.bincount(score_DA.argmax(1), minlength=len(mean_A)) / len(score_DA)
     order = sorted(range(len(mean_A)), key=lambda arm: (-chance_A[arm], arm != lead, arm))
     size = int(np.searchsorted(chance_A[order].cumsum(), CONFIDENCE - 1e-12)) + 1
-    behind_D = score_DA.max(1) - score_DA[:, lead]
-    return BestArm(lead, chance_A, tuple(order[:size]), float(behind_D.mean()), float((behind_D <= margin).mean()))
+    behind_DA = score_DA.max(1)[:, None] - score_DA
+    return BestArm(lead, chance_A, tuple(order[:size]), behind_DA.mean(0), (behind_DA <= margin).mean(0))

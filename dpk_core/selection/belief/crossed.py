@@ -133,22 +133,17 @@ def tied(scores: Scores, lead: int, margin: float) -> tuple[int, ...]:
 
 
 def towards_line(scores: Scores, teacher_score_T: Matrix) -> tuple[Matrix, Matrix, float]:
-    """Mean, covariance and degrees of freedom of teachers' scores, drawn towards their line over teacher accuracy as
-    far as they are noise: for `best_arm`, not for gains. No teacher is not on the line."""
+    """Mean, covariance and degrees of freedom of the first T arms' scores, drawn towards their line over teacher
+    accuracy as far as they are noise: for `best_arm`, not for gains. No teacher is not on the line."""
     teachers, slope_T = len(teacher_score_T), bounded(teacher_score_T)
     rows_TK = np.column_stack((np.ones(teachers), slope_T, np.eye(teachers)))
-    apart_T = scores.mean_A[:-1] - 0.5 - SLOPE * slope_T
-    weighted_KT = rows_TK.T @ np.linalg.inv(scores.covariance_AA[:-1, :-1])
+    apart_T = scores.mean_A[:teachers] - 0.5 - SLOPE * slope_T
+    weighted_KT = rows_TK.T @ np.linalg.inv(scores.covariance_AA[:teachers, :teachers])
     fits = []
     for width, chance in LINE_WIDTHS:
         sd_K = np.array([1.0, SLOPE_SD, *[width * TEACHER_SD] * teachers])
         mean_K, covariance_KK, log = condition(weighted_KT @ rows_TK, weighted_KT @ apart_T, sd_K)
         mean_T, covariance_TT = 0.5 + SLOPE * slope_T + rows_TK @ mean_K, rows_TK @ covariance_KK @ rows_TK.T
         fits.append((float(np.log(chance)) + log, mean_T, covariance_TT))
-    return *average(fits), scores.freedom_of(np.pad(np.eye(teachers) - 1 / teachers, (0, 1)))
-
-
-def near_chance(teacher_score: float, chance_score: float, pictures: int) -> bool:
-    """Whether an accuracy on so many pictures is within the noise of chance (one-sided binomial test at 1 %).
-    `chance_score`: accuracy of naming the most frequent class always."""
-    return bool(stats.binom.sf(round(teacher_score * pictures) - 1, pictures, chance_score) > 0.01)
+    apart_TT = np.eye(teachers) - 1 / teachers
+    return *average(fits), scores.freedom_of(np.pad(apart_TT, (0, len(scores.mean_A) - teachers)))

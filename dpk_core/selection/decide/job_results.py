@@ -1,48 +1,51 @@
-"""What a policy may look at: each arm's validation curve by seed, what it costs, and what is believed beforehand.
+"""What a job knows when it decides: validation scores by arm, seed and rung, evidence by picture, and costs.
 
-Accuracies are fractions in 0 … 1 and come from the validation split only; the test split never gets here. Costs are
-seconds of training. A rung is a fraction of the full training; the last one is 1, the whole of it.
+Scores are fractions of 1 and come from the validation split; the test split never gets here. Costs are device seconds
+of training. A rung is a fraction of the full training; the last one is 1, the whole of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from statistics import fmean
 
 import numpy as np
+from numpy.typing import NDArray
 
-STANDARD_RUNGS = (0.125, 0.25, 0.5, 1.0)
-"""What the entries of the default `Prior` stand for."""
 EIGHTHS = tuple(part / 8 for part in range(1, 9))
-"""Where a job looks at its trainings unless it says otherwise: what lies between two decisions is read as well."""
+"""Rungs of a job unless it says otherwise."""
+COST_SD_UNTIMED = 0.6
+"""Sd of an arm's cost as a part of the mean over arms: .1 to .7 on the tables. It counts until an arm was timed."""
+COST_SD_TIMED = 0.06
+"""The same for another seed of an arm that was timed: .02 to .11 on the tables."""
+LEAST_SEEDS = 2
+"""Full trainings that it takes to tell a better teacher from noise."""
 
-TOLD_APART = 0.18
-"""Part of the variance of a picture's being told right that is one training's own, and neither the picture's nor the
-arm's nor the seed's on it: .08 to .33 on tables of accuracies from 18 to 79% (`make bench-prior`)."""
-UNTIMED = 0.6
-"""Sd of what training under one teacher costs about the mean over teachers, as a part of it: .1 to .7 on the tables.
-Nearly the most of these, as a limit is a promise; it counts until a teacher's first training was timed."""
-TIMED = 0.06
-"""Sd of what another seed costs under a teacher whose pace was measured, as a part of it: .02 to .11 there."""
-EVEN = 0.5
-"""Accuracy at which pictures make the most of luck."""
+Evidence = NDArray[np.generic]
+"""A number per validation picture whose mean is the score: right or wrong for accuracy."""
+Reached = Mapping[tuple[str | None, int], int]
+"""How many rungs a training, by teacher and seed, has come through."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arm:
-    """A teacher, or (`teacher` None) no teacher, with its student's validation accuracy at each rung reached, by seed.
+    """A teacher, or (`teacher` None) no teacher, with its student's score at each rung reached, by seed.
 
-    `cost`: seconds that one full training under it is expected to take, `cost_spread`: sd of what it takes then, as a
-    part of that. `failed`: nothing more will come, and it is not ranked. `begun`: the seeds whose training was paid
-    for, whatever came of it; None: those that have a curve. `stored`: by seed and rung, how much of the training up to
-    there exists already, as a part of the full one.
+    `near_chance`: the teacher's score is within noise of chance. `paces`: by seed, device seconds that a full training
+    takes at the pace of that seed's first run. `evidence`: of full trainings, by seed. `failed`: nothing more will
+    come, and it is not ranked. `begun`: seeds whose training was paid for, whatever came of it; None: with a curve.
+    `stored`: by seed and rung, how much of the training up to there exists already, as a part of the full one.
     """
 
     teacher: str | None
-    teacher_accuracy: float | None = None
-    cost: float = 1.0
-    cost_spread: float = 0.0
+    teacher_score: float | None = None
+    near_chance: bool = False
+    paces: Mapping[int, float] = field(default_factory=dict)
     curves: Mapping[int, tuple[float, ...]] = field(default_factory=dict)
+    evidence: Mapping[int, Evidence] = field(default_factory=dict)
     failed: bool = False
     begun: frozenset[int] | None = None
     stored: Mapping[int, tuple[float, ...]] = field(default_factory=dict)
@@ -50,14 +53,19 @@ class Arm:
     def __post_init__(self) -> None:
         # One value that is not a number would make every chance one; a training that diverged is a failed arm.
         known = [value for curve in self.curves.values() for value in curve]
-        if not np.isfinite([*known, self.cost, self.teacher_accuracy or 0.0]).all():
-            raise ValueError(f"{self.label}: accuracies and costs must be finite; a training that diverged has failed")
-        if self.cost <= 0:
-            raise ValueError(f"{self.label}: a full training must cost something, not {self.cost}")
+        if not np.isfinite([*known, *self.paces.values(), self.teacher_score or 0.0]).all():
+            raise ValueError(f"{self.label}: scores and costs must be finite; a training that diverged has failed")
+        if any(pace <= 0 for pace in self.paces.values()):
+            raise ValueError(f"{self.label}: a full training must cost something")
 
     def reached(self, seed: int) -> int:
         """How many rungs the seed's training has reached."""
         return len(self.curves.get(seed, ()))
+
+    @property
+    def is_tried(self) -> bool:
+        """Whether a student came to some rung under it."""
+        return any(self.curves.values())
 
     @property
     def begun_seeds(self) -> frozenset[int]:
@@ -70,121 +78,106 @@ class Arm:
         return "no teacher" if self.teacher is None else self.teacher.partition("/")[2] or self.teacher
 
     def at(self, rung: int) -> dict[int, float]:
-        """The accuracies at a rung (0-based) by seed, of the seeds that reached it."""
+        """The scores at a rung (0-based) by seed, of the seeds that reached it."""
         return {seed: curve[rung] for seed, curve in sorted(self.curves.items()) if len(curve) > rung}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KnownTeacher:
-    """What earlier jobs showed a teacher to add beyond the line, and the sd of what it may add for another student."""
-
-    teacher: str
-    offset: float
-    spread: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prior:
-    """What is believed before a job's first result; standard deviations as fractions.
-
-    The paper's claim, a student that follows its teacher, is `slope` (points of student per point of teacher) and how
-    well it is known, `slope_spread`; it enters nowhere else. The numbers are those that tables of Fashion-MNIST and
-    CIFAR-100 students ask for (`make bench-prior`), widened. `follows`, `tilt`, `mismatch` and `seed_spread` have an
-    entry for each rung.
-    """
-
-    slope: float = 0.2
-    slope_spread: float = 0.2
-    teacher_spread: float = 0.01
-    """Of what a teacher adds beyond the line."""
-    shared: float = 0.5
-    """Part of that variance which a teacher adds for every student alike."""
-    known: tuple[KnownTeacher, ...] = ()
-    """The teachers that earlier jobs tried on the same data with the same method."""
-    baseline_spread: float = 0.03
-    """Of the arm without a teacher around the teachers' level."""
-    follows: tuple[float, ...] = (0.0, 0.0, 0.45, 1.0)
-    """Part of the slope that shows at a rung: students of good teachers pull ahead late."""
-    tilt: tuple[float, ...] = (0.07, 0.07, 0.05, 0.0)
-    """Of how far the slope at a rung is from that part."""
-    mismatch: tuple[float, ...] = (0.003, 0.0025, 0.002, 0.0)
-    """Of how far an arm's rung misleads about its full training, after its slope and what it misses of all alike."""
-    seed_spread: tuple[float, ...] = (0.012, 0.01, 0.006, 0.005)
-    """Of one result over seeds, after what the seed does to all arms alike and beside the luck of pictures."""
-    persistence: float = 0.02
-    """Correlation of a seed's luck between a rung and the one at half of its training."""
-    common_spread: float = 0.004
-    """Of what a seed does to all arms alike: initialisation, batch order and augmentation are the same."""
-    picture_part: float = 0.05
-    """Part of the variance of a picture's being told right that is one arm's own, the same on all seeds."""
-
-    def of(self, teacher: str | None) -> KnownTeacher | None:
-        """What is known of a teacher; None: nothing."""
-        return next((each for each in self.known if each.teacher == teacher), None)
-
-    def at(self, rungs: Sequence[float]) -> Prior:
-        """A prior for `STANDARD_RUNGS` as one for other rungs.
-
-        Between them it is linear in the logarithm of the fraction, below the first as at the first.
-        """
-        known, wanted = (np.log2(np.array(each)) for each in (STANDARD_RUNGS, rungs))
-        entries = (self.follows, self.tilt, self.mismatch, self.seed_spread)
-        follows, tilt, mismatch, seed = (tuple(np.interp(wanted, known, each).tolist()) for each in entries)
-        return replace(self, follows=follows, tilt=tilt, mismatch=mismatch, seed_spread=seed)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Knowledge:
+@dataclass(frozen=True, kw_only=True)
+class JobResults:
     """All that is known in a job. `arms` in any order, which must not matter; `seeds` in the order of their use.
 
-    `pictures`: how many validation pictures there are; None: so many that they are no matter of luck.
+    `sampling_variance`: of a score over draws of its validation pictures; p(1−p)/V for an accuracy p on V pictures.
+    `spend_near_chance`: teachers within noise of chance compete like all others. `exact_costs`: costs count as
+    measured; otherwise in steps of a factor of two, so that a busy machine does not decide who trains next.
     """
 
     arms: tuple[Arm, ...]
     rungs: tuple[float, ...]
     seeds: tuple[int, ...]
-    prior: Prior = Prior()
-    pictures: int | None = None
+    sampling_variance: float = 0.0
+    spend_near_chance: bool = False
+    exact_costs: bool = False
 
     def __post_init__(self) -> None:
         if not self.rungs or self.rungs[-1] != 1 or list(self.rungs) != sorted(set(self.rungs)) or self.rungs[0] <= 0:
             raise ValueError(f"rungs must rise to 1, not {self.rungs}")
-        prior = self.prior
-        if {len(each) for each in (prior.follows, prior.tilt, prior.mismatch, prior.seed_spread)} != {len(self.rungs)}:
-            raise ValueError(f"the prior must say of each of {len(self.rungs)} rungs what shows at it, and how surely")
         if len({arm.teacher for arm in self.arms}) != len(self.arms):
             raise ValueError("each teacher must be there once")
 
+    @cached_property
+    def _by_teacher(self) -> dict[str | None, Arm]:
+        return {arm.teacher: arm for arm in self.arms}
+
     def arm(self, teacher: str | None) -> Arm:
         """The arm of a teacher."""
-        return next(arm for arm in self.arms if arm.teacher == teacher)
+        return self._by_teacher[teacher]
 
     @property
-    def ranked(self) -> tuple[Arm, ...]:
-        """The arms that did not fail, by name, so that the order they came in does not matter."""
-        return tuple(sorted((arm for arm in self.arms if not arm.failed), key=lambda arm: arm.teacher or ""))
+    def alone(self) -> Arm | None:
+        """The arm without a teacher; None where it is not there or failed."""
+        found = self._by_teacher.get(None)
+        return None if found is None or found.failed else found
+
+    @cached_property
+    def teachers(self) -> tuple[Arm, ...]:
+        """The teachers' arms that did not fail, by name."""
+        able = (arm for arm in self.arms if arm.teacher is not None and not arm.failed)
+        return tuple(sorted(able, key=lambda arm: arm.teacher or ""))
+
+    @cached_property
+    def candidates(self) -> tuple[Arm, ...]:
+        """The teachers that compete: those that learned something, unless all did not or the job asks for them."""
+        able = tuple(arm for arm in self.teachers if not arm.near_chance)
+        return self.teachers if self.spend_near_chance or not able else able
 
     @property
-    def picture_luck(self) -> float:
-        """Sd of what the choice of validation pictures does to one result alone, about the same at every rung."""
-        return self._over_pictures(TOLD_APART)
+    def last(self) -> int:
+        """The last rung (0-based): the full training."""
+        return len(self.rungs) - 1
+
+    @cached_property
+    def _costs(self) -> dict[str | None, float]:
+        """By arm. One that was not timed costs what the others cost on average, no teacher, which has less to do, what
+        the cheapest costs; where nothing was timed, all cost 1."""
+        timed = {arm.teacher: fmean(arm.paces.values()) for arm in self.arms if arm.paces}
+        known = list(timed.values()) or [1.0]
+        least, usual = min(known), fmean(known)
+        costs = {each.teacher: timed.get(each.teacher, least if each.teacher is None else usual) for each in self.arms}
+        if self.exact_costs:
+            return costs
+        return {teacher: least * 2.0 ** round(math.log2(cost / least)) for teacher, cost in costs.items()}
 
     @property
-    def picture_spread(self) -> float:
-        """Sd of what that choice does to one arm and not to the others, the same on all seeds and rungs."""
-        return self._over_pictures(self.prior.picture_part)
+    def is_timed(self) -> bool:
+        """Whether any training was timed."""
+        return any(arm.paces for arm in self.arms)
 
-    def _over_pictures(self, part: float) -> float:
-        if self.pictures is None:
-            return 0.0
-        known = [arm.teacher_accuracy for arm in self.ranked if arm.teacher_accuracy is not None]
-        accuracy = float(np.mean(known)) if known else EVEN
-        return float(np.sqrt(part * accuracy * (1 - accuracy) / self.pictures))
+    def cost(self, teacher: str | None) -> float:
+        """Device seconds that one full training is expected to take."""
+        return self._costs[teacher]
 
-    @property
-    def teachers(self) -> Knowledge:
-        """The same without the arm that has no teacher: what policies look at."""
-        return replace(self, arms=tuple(arm for arm in self.arms if arm.teacher is not None))
+    def cost_sd(self, teacher: str | None) -> float:
+        """Its sd as a part of it; none for an untimed student without a teacher, whose price is high already."""
+        if self.arm(teacher).paces:
+            return COST_SD_TIMED
+        return 0.0 if teacher is None else COST_SD_UNTIMED
+
+    def full_seeds(self, arm: Arm) -> tuple[int, ...]:
+        """The seeds on which the arm was trained fully."""
+        return tuple(seed for seed in self.seeds if arm.reached(seed) > self.last)
+
+    def seen_at(self, reached: Reached, failed: Iterable[str | None]) -> JobResults:
+        """What was known when trainings had come so far and only `failed` arms had failed."""
+        gone = set(failed)
+
+        def then(arm: Arm) -> Arm:
+            counts = {seed: reached.get((arm.teacher, seed), 0) for seed in arm.curves}
+            curves = {seed: arm.curves[seed][:count] for seed, count in counts.items() if count}
+            evidence = {seed: each for seed, each in arm.evidence.items() if counts.get(seed, 0) > self.last}
+            paces = {seed: pace for seed, pace in arm.paces.items() if counts.get(seed)}
+            return replace(arm, curves=curves, evidence=evidence, paces=paces, failed=arm.teacher in gone)
+
+        return replace(self, arms=tuple(then(arm) for arm in self.arms))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,32 +188,37 @@ class Step:
     seed: int
     rung: int
 
+    @property
+    def training(self) -> tuple[str | None, int]:
+        """The training it belongs to."""
+        return self.teacher, self.seed
 
-def step_cost(knowledge: Knowledge, step: Step) -> float:
-    """Seconds that the step is expected to take, given what the training has reached and what of it is stored."""
-    arm = knowledge.arm(step.teacher)
+
+def step_cost(results: JobResults, step: Step) -> float:
+    """Device seconds that the step is expected to take, given what the training has reached and what is stored."""
+    arm = results.arm(step.teacher)
     reached = arm.reached(step.seed)
     if step.rung < reached:
         return 0.0
-    had = max(knowledge.rungs[reached - 1] if reached else 0.0, _stored(arm, step))
-    return arm.cost * (knowledge.rungs[step.rung] - had)
+    had = max(results.rungs[reached - 1] if reached else 0.0, _stored(arm, step))
+    return results.cost(step.teacher) * (results.rungs[step.rung] - had)
 
 
-def is_free(knowledge: Knowledge, step: Step) -> bool:
+def is_free(results: JobResults, step: Step) -> bool:
     """Whether all of the step is stored already: it costs nothing, and no training begins with it."""
-    return _stored(knowledge.arm(step.teacher), step) >= knowledge.rungs[step.rung]
+    return _stored(results.arm(step.teacher), step) >= results.rungs[step.rung]
 
 
-def free_steps(knowledge: Knowledge) -> tuple[Step, ...]:
-    """Each training that did not fail to the furthest rung that is stored and not reached yet."""
+def free_steps(results: JobResults) -> tuple[Step, ...]:
+    """Each candidate's training to the furthest rung that is stored and not reached yet."""
     found = []
-    for seed in knowledge.seeds:
-        for arm in knowledge.ranked:
+    for seed in results.seeds:
+        for arm in results.candidates:
             ahead = (
                 Step(teacher=arm.teacher, seed=seed, rung=rung)
-                for rung in reversed(range(arm.reached(seed), len(knowledge.rungs)))
+                for rung in reversed(range(arm.reached(seed), len(results.rungs)))
             )
-            found += [step for step in ahead if is_free(knowledge, step)][:1]
+            found += [step for step in ahead if is_free(results, step)][:1]
     return tuple(found)
 
 

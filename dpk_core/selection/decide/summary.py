@@ -1,115 +1,159 @@
-"""What the belief says at any moment: who may be best, what choosing now may cost, and what more results may change.
+"""The best-arm summary: which teacher may be best, what choosing now may cost, what more results may change.
 
-Chances are counted over a fixed set of draws, so that the same results always give the same answer.
+Teachers with full trainings on enough seeds are believed what the crossed analysis says of them (drawn towards their
+line), all others what the regression on unfinished trainings says given that. Legend: A teachers, D draws, P planned
+results.
 """
 
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
-from dpk_core.selection.decide.job_results import Step
-from dpk_core.selection.posterior import Matrix, Model, Posterior, taught
-from dpk_core.selection.statistics import CONFIDENCE
+from dpk_core.selection.belief.choosing import Belief, BestArm, believe, best_arm
+from dpk_core.selection.belief.condition import SEED, Matrix
+from dpk_core.selection.belief.crossed import towards_line
+from dpk_core.selection.belief.effects import Places, Setting
+from dpk_core.selection.decide.full_trainings import FullTrainings, full_trainings
+from dpk_core.selection.decide.job_results import Arm, JobResults, Step
+from dpk_core.selection.statistics import CONFIDENCE, Estimate
 
 PRACTICAL_MARGIN = 0.003
 """Differences up to this size (.3 points) are of no practical use, however certain, unless a job says otherwise."""
-
-DRAWS = 4096
 PLANNING_DRAWS = 256
-DRAW_SEED = 2206_06067
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outlook:
-    """`chances`: of being the best by teacher; `regret`: expected accuracy lost by taking `choice`, as a fraction;
-    `best_set`: the fewest arms that hold the best one with `confidence`, likeliest first."""
+class Summary:
+    """`ranking`: candidates, best expected first; `expected`: their full scores; `chances`: of being the best, the
+    likeliest first; `best_set`: the fewest that hold the best one with `CONFIDENCE`, likeliest first; `regret`: score
+    that taking `lead` is expected to lose; `near`: chance that none is above it by more than the margin."""
 
-    choice: str | None
-    chances: dict[str | None, float]
+    ranking: tuple[str, ...]
+    expected: dict[str, Estimate]
+    chances: dict[str, float]
+    lead: str
+    best_set: tuple[str, ...]
     regret: float
-    best_set: tuple[str | None, ...]
-    confidence: float
+    near: float
 
 
-def outlook(posterior: Posterior, confidence: float = CONFIDENCE) -> Outlook:
-    """The outlook on all ranked arms. `choice` has the highest mean; of equals, the first by name."""
-    values_DA = sample(posterior)
-    best_D = values_DA.argmax(1)
-    chances_A = np.bincount(best_D, minlength=len(posterior.arms)) / len(best_D)
-    names = [arm.teacher for arm in posterior.arms]
-    choice = int(np.argmax(np.round(posterior.mean_A, 9)))
-    # The choice leads the set among equals, then the likelier.
-    order = sorted(range(len(names)), key=lambda i: (-chances_A[i], i != choice, i))
-    held = np.cumsum(chances_A[order])
-    fewest = int(np.searchsorted(held, confidence - 1e-12)) + 1
-    return Outlook(
-        choice=names[choice], chances={names[i]: float(chances_A[i]) for i in order},
-        regret=expected_regret(posterior, names[choice]),
-        best_set=tuple(names[i] for i in order[:fewest]), confidence=confidence,
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """The belief about the candidates' full scores, in the order of `arms`; `freedom` as in `belief.condition`."""
+
+    arms: tuple[Arm, ...]
+    seeds: tuple[int, ...]
+    mean_A: Matrix
+    covariance_AA: Matrix
+    freedom: float
+    belief: Belief
+    full: FullTrainings | None
+
+    def best(self, margin: float) -> BestArm:
+        """Which arm is best."""
+        return best_arm(self.mean_A, self.covariance_AA, self.freedom, margin=margin)
+
+    def moved(self, steps: Sequence[Step]) -> Matrix:
+        """Draws (D×A) of what the means would be after the results that `steps` end with."""
+        place = {arm.teacher: index for index, arm in enumerate(self.arms)}
+        rows = [(place[step.teacher], self.seeds.index(step.seed), step.rung) for step in steps]
+        change_AP = self.belief.change(Places(*np.array(rows, dtype=np.int64).T))
+        return np.asarray(self.mean_A + _normals(PLANNING_DRAWS, change_AP.shape[1]) @ change_AP.T)
+
+
+def model(results: JobResults) -> Model:
+    """The belief of a job with at least one candidate."""
+    # Of equals the more accurate teacher comes first, then by name.
+    arms = tuple(sorted(results.candidates, key=lambda arm: -(arm.teacher_score or 0.0)))
+    known = [arm.teacher_score for arm in arms if arm.teacher_score is not None]
+    usual = float(np.median(known)) if known else 0.5
+    score_A = np.array([usual if arm.teacher_score is None else arm.teacher_score for arm in arms])
+    setting = Setting(
+        teacher_score_A=score_A, fractions=results.rungs, seeds=len(results.seeds),
+        sampling_variance=results.sampling_variance,
+    )  # fmt: skip
+    rows = [
+        (place, results.seeds.index(seed), rung, score)
+        for place, arm in enumerate(arms)
+        for seed, curve in sorted(arm.curves.items())
+        for rung, score in enumerate(curve)
+    ]
+    places = np.array([row[:3] for row in rows], dtype=np.int64).reshape(-1, 3)
+    belief = believe(setting, Places(*places.T), np.array([row[3] for row in rows], dtype=np.float64))
+    full = full_trainings(results, arms)
+    mean_A, covariance_AA, freedom = _with_full(belief, arms, score_A, full)
+    return Model(
+        arms=arms, seeds=results.seeds, mean_A=mean_A, covariance_AA=covariance_AA, freedom=freedom, belief=belief,
+        full=full,
     )  # fmt: skip
 
 
-def alike(chance: float, other: float) -> bool:
-    """Whether two arms' chances of being the best differ by no more than twice the standard error of that difference,
-    counted over DRAWS draws of which each has but one best."""
-    return abs(chance - other) <= 2 * math.sqrt((chance + other - (chance - other) ** 2) / DRAWS)
+def _with_full(
+    belief: Belief, arms: Sequence[Arm], score_A: Matrix, full: FullTrainings | None
+) -> tuple[Matrix, Matrix, float]:
+    """The belief with another marginal for the fully trained (Jeffrey's rule): others keep their regression on them."""
+    mean_A, covariance_AA = belief.mean_A, belief.covariance_AA
+    if full is None or len(full.teachers) < 2:
+        return mean_A, covariance_AA, np.inf
+    places = [place for place, arm in enumerate(arms) if arm.teacher in full.teachers]
+    mean_F, covariance_FF, freedom = towards_line(full.scores, score_A[places])
+    jitter_FF = 1e-12 * np.eye(len(places))
+    weights_AF = np.linalg.solve(covariance_AA[np.ix_(places, places)] + jitter_FF, covariance_AA[places]).T
+    moved_FF = covariance_FF - covariance_AA[np.ix_(places, places)]
+    return (
+        mean_A + weights_AF @ (mean_F - mean_A[places]), covariance_AA + weights_AF @ moved_FF @ weights_AF.T, freedom,
+    )  # fmt: skip
 
 
-def expected_regret(posterior: Posterior, teacher: str | None) -> float:
-    """Accuracy that taking `teacher` is expected to lose against the best arm, as a fraction."""
-    values_DA = sample(posterior)
-    index = [arm.teacher for arm in posterior.arms].index(teacher)
-    return float((values_DA.max(1) - values_DA[:, index]).mean())
+def summarise(results: JobResults, margin: float = PRACTICAL_MARGIN) -> Summary | None:
+    """The summary; None without a candidate."""
+    return summary_of(model(results), margin) if results.candidates else None
 
 
-def chance_within(posterior: Posterior, teacher: str | None, margin: float) -> float:
-    """The chance that no arm is better than `teacher`'s by more than `margin`."""
-    values_DA = sample(posterior)
-    index = [arm.teacher for arm in posterior.arms].index(teacher)
-    return float((values_DA.max(1) - values_DA[:, index] <= margin).mean())
+def summary_of(found: Model, margin: float = PRACTICAL_MARGIN) -> Summary:
+    """The summary of a belief."""
+    best = found.best(margin)
+    names = [arm.teacher or "" for arm in found.arms]
+    order = np.argsort(-np.round(found.mean_A, 9), kind="stable").tolist()
+    likeliest = sorted(order, key=lambda index: (-best.chance_A[index], index != best.lead))
+    return Summary(
+        ranking=tuple(names[index] for index in order),
+        expected={names[index]: _expected(found, index) for index in order},
+        chances={names[index]: float(best.chance_A[index]) for index in likeliest},
+        lead=names[best.lead], best_set=tuple(names[index] for index in best.best_set), regret=best.regret,
+        near=float(best.near_A[best.lead]),
+    )  # fmt: skip
 
 
-def worth(model: Model, steps: Sequence[Step]) -> float:
-    """By how much the steps are expected to raise the accuracy of the then best choice (knowledge gradient)."""
-    moved_DA = _moved(model, steps)
+def _expected(found: Model, index: int) -> Estimate:
+    half = float(stats.t.ppf(0.5 + CONFIDENCE / 2, found.freedom) * np.sqrt(found.covariance_AA[index, index].clip(0)))
+    value = float(found.mean_A[index])
+    low, middle, high = (min(1.0, max(0.0, each)) for each in (value - half, value, value + half))
+    return Estimate(value=middle, low=low, high=high)
+
+
+def worth(found: Model, steps: Sequence[Step]) -> float:
+    """By how much the steps are expected to raise the score of the then best choice (knowledge gradient)."""
+    moved_DA = found.moved(steps)
     return max(0.0, float(moved_DA.max(1).mean() - moved_DA.mean(0).max()))
 
 
-def chance_of_change(model: Model, steps: Sequence[Step], teacher: str | None) -> float:
+def chance_of_change(found: Model, steps: Sequence[Step], teacher: str) -> float:
     """The chance that after the steps another teacher than `teacher` would be chosen."""
-    kept = taught(model.arms)
-    if not steps or not kept:
+    if not steps:
         return 0.0
-    taken = [model.arms[index].teacher for index in kept].index(teacher)
-    return float((_moved(model, steps)[:, kept].argmax(1) != taken).mean())
-
-
-def sample(posterior: Posterior) -> Matrix:
-    """Draws of every arm's full accuracy, DRAWS x A. What all arms share is left as it is: it decides nothing."""
-    roots_AA = _root(posterior.covariance_AA)
-    return posterior.mean_A + _normals(DRAWS, len(posterior.arms)) @ roots_AA.T
-
-
-def _moved(model: Model, steps: Sequence[Step]) -> Matrix:
-    change_AP = model.change(steps)
-    return model.posterior.mean_A + _normals(PLANNING_DRAWS, change_AP.shape[1]) @ change_AP.T
-
-
-def _root(covariance_AA: Matrix) -> Matrix:
-    """The symmetric square root. Any rank will do, and arms that are alike stay alike: it does not depend on which
-    eigenvectors an equal eigenvalue happens to get."""
-    values, vectors = np.linalg.eigh((covariance_AA + covariance_AA.T) / 2)
-    return np.asarray(vectors * np.sqrt(values.clip(min=0)) @ vectors.T)
+    taken = [arm.teacher for arm in found.arms].index(teacher)
+    return float((found.moved(steps).argmax(1) != taken).mean())
 
 
 @functools.lru_cache(maxsize=64)
 def _normals(count: int, width: int) -> NDArray[np.float64]:
     """Standard normals in pairs of opposite sign, so that every mean of them is exactly zero."""
-    half = np.random.Generator(np.random.PCG64(DRAW_SEED)).standard_normal((count // 2, width))
+    half = np.random.Generator(np.random.PCG64(SEED)).standard_normal((count // 2, width))
     return np.concatenate((half, -half))

@@ -1,128 +1,195 @@
-"""What a job says: best, tie, or no teacher helps, in one sentence that claims no more than is known.
+"""What a job may say: one teacher, a tie, no teacher, or undecided, as facts. `service.presentation` makes the words.
 
-Everything comes from the belief about full student accuracies, so seeds and the finite validation set are in it.
-`verdict_view` is what is judged by, `verdict_words` the sentences.
+Which teacher is best comes from the summary (`summary`), whether it helps and by how much from the full trainings alone
+(`full_trainings`): "take X" is Dunnett's test over all candidates.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from dpk_core.selection import verdict_words as words
-from dpk_core.selection.decide.job_results import Arm, Knowledge, Step
-from dpk_core.selection.decide.summary import PRACTICAL_MARGIN, chance_of_change, chance_within, expected_regret
-from dpk_core.selection.posterior import Model
+from dpk_core.selection.decide.full_trainings import FullTrainings
+from dpk_core.selection.decide.job_results import Arm, JobResults, Step
+from dpk_core.selection.decide.summary import PRACTICAL_MARGIN, Model, Summary, chance_of_change, model, summary_of
 from dpk_core.selection.statistics import Estimate
-from dpk_core.selection.verdict_view import View, is_tried
+
+VerdictKind = Literal["best", "tie", "no_teacher", "undecided"]
+Worth = Literal["helps", "too_small", "within_noise", "harms"]
+"""What a gain over no teacher comes to."""
+Undecided = Literal[
+    "nothing_tried", "so_far", "no_full_training", "one_seed", "no_baseline", "others_may_help", "near_chance"
+]
+"""Why nothing is decided; `so_far`: results are still to come."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """How many teachers compete, were tried, were trained fully on a seed, and on enough seeds to be judged."""
+
+    candidates: int = 0
+    tried: int = 0
+    finished: int = 0
+    trained: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """The answer. `tied`: the teachers that cannot be told from `best`, likeliest first, without `best` itself.
+    """The answer as facts, version 1.
 
-    The numbers are those of `best`; without one, of the teacher that the sentence names first. `chance`: that no
-    teacher is better; `near`: that none is by more than `margin`; `regret`: expected accuracy lost by taking it, as a
-    fraction; `change`: the chance that training all the rest would lead to another teacher. None where nothing is
-    trained.
+    `best`: the teacher to take; `lead`: the teacher that the numbers are about, which is `best` where there is one.
+    `equals`: teachers trained fully that are not clearly worse; `open`: teachers that were not and may be the best.
+    `untried`: those of them under which no student was trained. `chance`: that no teacher is better than `lead`;
+    `near`: that none is by more than `margin`; `regret`: score that taking it is expected to lose; `change`: chance
+    that training all the rest would lead to another teacher. `worth` and `gain`: over no teacher; `gains`: of `lead`
+    and its equals; `ahead`: score of `lead` over each of them, and over `runner_up`, the next in rank of those trained.
     """
 
-    kind: Literal["best", "tie", "no_teacher", "undecided"]
-    sentence: str
-    best: str | None
-    tied: tuple[str, ...]
+    kind: VerdictKind
     final: bool
+    version: int = 1
+    undecided: Undecided | None = None
+    best: str | None = None
+    lead: str | None = None
+    cheapest: bool = False
+    equals: tuple[str, ...] = ()
+    open: tuple[str, ...] = ()
+    untried: tuple[str, ...] = ()
+    rivals: tuple[str, ...] = ()
+    """While undecided so far: the other teachers that were tried and may be the best."""
+    runner_up: str | None = None
+    runner_up_is_second: bool = False
+    counts: Counts = Counts()
     margin: float = PRACTICAL_MARGIN
     chance: float | None = None
     near: float | None = None
     regret: float | None = None
     change: float | None = None
+    worth: Worth | None = None
+    gain: Estimate | None = None
+    gains: dict[str, Estimate] = field(default_factory=dict)
+    ahead: dict[str, Estimate] = field(default_factory=dict)
 
-
-def gains(knowledge: Knowledge) -> dict[str, Estimate]:
-    """Full accuracy over no teacher, for every teacher that was trained fully on enough seeds.
-
-    Empty while the arm without a teacher was not: then there is nothing to compare with.
-    """
-    view = View(knowledge=knowledge, belief=Model(knowledge).posterior, margin=PRACTICAL_MARGIN)
-    return {arm.teacher: view.gain(arm) for arm in view.trained if arm.teacher} if view.has_baseline else {}
+    @property
+    def tied(self) -> tuple[str, ...]:
+        """The teachers that cannot be told from `best`, those trained fully first."""
+        return (*self.equals, *self.open) if self.best is not None else ()
 
 
 def decide(
-    knowledge: Knowledge, *, final: bool, prefer_cheaper: bool = False, margin: float = PRACTICAL_MARGIN
+    results: JobResults, *, final: bool, prefer_cheaper: bool = False, margin: float = PRACTICAL_MARGIN
 ) -> Verdict:
     """The verdict on what is known. `final`: no further result will come. `prefer_cheaper`: of teachers that cannot be
     told apart, the one whose trainings cost least is taken. `margin`: differences up to it do not count."""
-    if not any(is_tried(arm) for arm in knowledge.teachers.ranked):
-        reason = "no student came to the end of a training under a teacher." if final else "no teacher was tried yet."
-        return _undecided(reason, final=final)
-    model = Model(knowledge)
-    view = View(knowledge=knowledge, belief=model.posterior, margin=margin)
-    verdict = _judge(view, prefer_cheaper=prefer_cheaper) if final else _undecided(words.so_far(view), final=False)
-    taken = verdict.best or _named_first(view, final=final)
+    if not any(arm.is_tried for arm in results.candidates):
+        counts = Counts(candidates=len(results.candidates))
+        return Verdict(kind="undecided", undecided="nothing_tried", final=final, margin=margin, counts=counts)
+    found = model(results)
+    view = _View(results, found, summary_of(found, margin), margin)
+    verdict = _judge(view, prefer_cheaper=prefer_cheaper) if final else _leading(view, "so_far")
+    lead = verdict.lead or view.summary.lead
     # Taking a cheaper one in its place is no change of mind about the best.
-    best = view.helpful[0].teacher if verdict.best is not None else taken
-    among = view.belief.teachers
+    likeliest = view.trained[0] if verdict.cheapest else lead
+    best, place = found.best(margin), [arm.teacher for arm in found.arms].index(lead)
     return replace(
-        verdict, margin=margin, chance=view.among.chances[taken], near=chance_within(among, taken, margin),
-        regret=expected_regret(among, taken), change=chance_of_change(model, _remaining(knowledge), best),
+        verdict, final=final, margin=margin, counts=view.counts, lead=lead, chance=view.summary.chances[lead],
+        near=float(best.near_A[place]), regret=float(best.regret_A[place]),
+        change=chance_of_change(found, _remaining(results), likeliest),
     )  # fmt: skip
 
 
-def _named_first(view: View, *, final: bool) -> str | None:
-    """The teacher that a sentence without an answer is about."""
-    return (((view.trained or view.finished) if final else ()) or view.tried)[0].teacher
+class _View:
+    """Groups of teachers, each in the order of ranks."""
+
+    def __init__(self, results: JobResults, found: Model, summary: Summary, margin: float) -> None:
+        self.results, self.summary, self.margin = results, summary, margin
+        arms = {arm.teacher or "": arm for arm in found.arms}
+        self.arms: Mapping[str, Arm] = arms
+        self.tried = [teacher for teacher in summary.ranking if arms[teacher].is_tried]
+        self.finished = [teacher for teacher in summary.ranking if results.full_seeds(arms[teacher])]
+        self.full: FullTrainings | None = found.full
+        self.trained = [] if found.full is None else [each for each in summary.ranking if each in found.full.teachers]
+        self.open = tuple(each for each in summary.best_set if each not in self.trained)
+        self.untried = tuple(each for each in self.open if not arms[each].is_tried)
+        self.counts = Counts(
+            candidates=len(arms), tried=len(self.tried), finished=len(self.finished), trained=len(self.trained)
+        )
 
 
-def _judge(view: View, *, prefer_cheaper: bool) -> Verdict:
-    if not view.trained:
-        return _undecided(words.too_few_seeds(view), final=True)
-    if not view.has_baseline:
-        return _undecided(words.no_baseline(view), final=True)
-    if not view.helpful:
-        return _without_help(view)
-    best, open_ = view.helpful[0], view.not_ruled_out
-    equal = _equals(view, best)
-    able = [arm for arm in (best, *equal) if arm in view.helpful]
-    taken = min(able, key=lambda arm: arm.cost) if prefer_cheaper else best
-    equal = tuple(arm for arm in (best, *equal) if arm is not taken)
-    return Verdict(
-        kind="tie" if equal or open_ else "best",
-        sentence=words.praise(view, taken, equal, cheapest=taken is not best) + words.not_ruled_out(open_),
-        best=taken.teacher,
-        tied=tuple(arm.teacher for arm in (*equal, *open_) if arm.teacher is not None),
-        final=True,
-    )
+def _judge(view: _View, *, prefer_cheaper: bool) -> Verdict:
+    full = view.full
+    if full is None:
+        return _leading(view, "one_seed" if view.finished else "no_full_training")
+    if not full.has_baseline:
+        return replace(_leading(view, "no_baseline"), lead=view.trained[0])
+    helps, _ = full.helping(len(view.arms), view.margin)
+    helpful = [each for each in view.trained if each in helps]
+    lead = helpful[0] if helpful else view.trained[0]
+    if view.arms[lead].near_chance:
+        return _about(view, full, lead, Verdict(kind="undecided", undecided="near_chance", final=True))
+    if not helpful:
+        return _without_help(view, full, lead)
+    equals = [each for each in view.trained if each in full.tied(lead, view.margin)]
+    able = [each for each in (lead, *equals) if each in helpful]
+    taken = min(able, key=view.results.cost) if prefer_cheaper else lead
+    equals = [each for each in (lead, *equals) if each != taken]
+    verdict = Verdict(
+        kind="tie" if equals or view.open else "best", final=True, best=taken, cheapest=taken != lead,
+        equals=tuple(equals), open=view.open, untried=view.untried,
+    )  # fmt: skip
+    return _about(view, full, taken, verdict)
 
 
-def _without_help(view: View) -> Verdict:
+def _without_help(view: _View, full: FullTrainings, lead: str) -> Verdict:
     """No teacher that was trained fully is clearly of use. Another one may be, unless it is ruled out."""
-    hopeful = [arm for arm in view.not_ruled_out if view.gain(arm).high > view.margin]
-    if hopeful:
-        return _undecided(f"{words.no_help(view)}. {words.may_help(hopeful)}", final=True)
-    sentence = f"Take no teacher: {words.no_help(view)}."
-    return Verdict(kind="no_teacher", sentence=sentence, best=None, tied=(), final=True)
+    alone = full.alone()
+    hopeful = tuple(each for each in view.open if view.summary.expected[each].high - alone.value > view.margin)
+    if not hopeful:
+        return _about(view, full, lead, Verdict(kind="no_teacher", final=True))
+    untried = tuple(each for each in hopeful if each in view.untried)
+    verdict = Verdict(kind="undecided", undecided="others_may_help", final=True, open=hopeful, untried=untried)
+    return _about(view, full, lead, verdict)
 
 
-def _equals(view: View, best: Arm) -> tuple[Arm, ...]:
-    """Of the teachers trained fully, those that are not clearly worse than the best."""
-    return tuple(
-        arm
-        for arm in view.trained
-        if arm is not best and not view.clear(view.belief.difference(best.teacher, arm.teacher))
-    )
+def _about(view: _View, full: FullTrainings, lead: str, verdict: Verdict) -> Verdict:
+    """With the numbers of the teacher that it is about."""
+    gain = full.gain(lead)
+    others = [each for each in view.trained if each != lead]
+    compared = dict.fromkeys((*verdict.equals, *others[:1]))
+    worth: Worth = "helps" if verdict.best is not None else _worth(gain, view.margin)
+    return replace(
+        verdict, lead=lead, worth=worth, gain=gain,
+        gains={each: full.gain(each) for each in (lead, *verdict.equals)},
+        ahead={each: full.ahead(lead, each) for each in compared},
+        runner_up=others[0] if others else None,
+        runner_up_is_second=bool(others) and next(each for each in view.summary.ranking if each != lead) == others[0],
+    )  # fmt: skip
 
 
-def _remaining(knowledge: Knowledge) -> list[Step]:
-    """Every full training of a teacher's student that is not over."""
-    last = len(knowledge.rungs) - 1
+def _worth(gain: Estimate, margin: float) -> Worth:
+    """Of a gain that is too small to matter, or not clear after the choice among several."""
+    return "harms" if gain.high < 0 else "too_small" if gain.low > 0 and gain.value <= margin else "within_noise"
+
+
+def _leading(view: _View, undecided: Undecided) -> Verdict:
+    """Who leads where no answer can be given."""
+    groups = {"one_seed": view.finished, "no_baseline": view.trained}
+    lead = groups.get(undecided, view.tried)[0]
+    rivals = tuple(each for each in view.tried if each != lead and each in view.summary.best_set)
+    return Verdict(kind="undecided", undecided=undecided, final=False, lead=lead, rivals=rivals)
+
+
+def _remaining(results: JobResults) -> Sequence[Step]:
+    """Every full training of a candidate's student that is not over."""
     return [
-        Step(teacher=arm.teacher, seed=seed, rung=last)
-        for arm in knowledge.teachers.ranked
-        for seed in knowledge.seeds
-        if arm.reached(seed) <= last
+        Step(teacher=arm.teacher, seed=seed, rung=results.last)
+        for arm in results.candidates
+        for seed in results.seeds
+        if arm.reached(seed) <= results.last
     ]
 
 
-def _undecided(reason: str, *, final: bool) -> Verdict:
-    return Verdict(kind="undecided", sentence=f"Undecided: {reason}", best=None, tied=(), final=final)
+def gains(full: FullTrainings | None) -> dict[str, Estimate]:
+    """Full score over no teacher, for every teacher that was trained on enough seeds; empty without a baseline."""
+    return {each: full.gain(each) for each in full.teachers} if full is not None and full.has_baseline else {}

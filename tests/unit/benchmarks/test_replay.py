@@ -143,8 +143,8 @@ def test_exhaustive_pays_for_everything_and_finds_the_best(job: Job) -> None:
 
 
 def test_a_policy_that_is_sure_enough_stops(job: Job) -> None:
-    unlimited = follow(POLICIES["posterior"], job, 9.0)
-    assert follow(POLICIES["posterior"], job, 9.0, sure=0.5).share < unlimited.share
+    unlimited = follow(POLICIES["adaptive"], job, 9.0)
+    assert follow(POLICIES["adaptive"], job, 9.0, sure=0.5).share < unlimited.share
 
 
 def test_the_most_accurate_teacher_costs_nothing(job: Job) -> None:
@@ -216,8 +216,8 @@ def test_regret_over_cost_is_drawn(tmp_path: Path) -> None:
     means.append(means[1] | {"way": f"posterior, at most 20%{selection.EMPTY}"})
     means.append(means[1] | {"way": "posterior, at most 20%"})
     rows = selection.drawn_rows(means)
-    assert rows.pop()["kind"] == "posterior"  # without its twin of an empty store, which is no other
-    assert [row["kind"] for row in rows] == ["random", "posterior", "posterior, empty store", "Optuna"]
+    assert rows.pop()["kind"] == "adaptive"  # without its twin of an empty store, which is no other
+    assert [row["kind"] for row in rows] == ["random", "adaptive", "posterior, empty store", "Optuna"]
     assert [row["line"] for row in rows] == [False, True, True, False]
     assert "empty store" in regret_over_cost(rows, tmp_path).read_text()
 

@@ -13,7 +13,7 @@ from client import jobs
 from client.exit_codes import ExitCode
 from dpk_core.recipes import RECIPES
 from dpk_core.spec import TaughtMethodName
-from service.selection_jobs.schemas import PolicyName
+from service.wire.jobs import PolicyName
 from tests.unit.client.conftest import FakeServer, Outcome
 from tests.unit.web import sample
 

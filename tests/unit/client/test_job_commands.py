@@ -11,7 +11,7 @@ import pytest
 
 from client import watching
 from client.exit_codes import ExitCode
-from service.selection_jobs.schemas import Leaderboard
+from service.wire.jobs import Leaderboard
 from tests.unit.client.conftest import FakeServer, Outcome
 from tests.unit.web import sample
 
@@ -254,7 +254,7 @@ class TestLeaderboard:
         assert "Take resnet20; resnet14 is within noise" in done.out
         assert "Teacher accuracy and student accuracy after the probe: 0.83, 95% interval −0.11 to 0.99" in done.out
         assert "2 min 18 s saved" in done.out
-        assert "Round 1: " in done.out
+        assert "\n1: " in done.out
         assert "; seed 0, to epoch " in done.out
         assert ". Confirming. " in done.out
         assert f"Page: {server.url}/jobs/{sample.JOB_ID}" in done.out

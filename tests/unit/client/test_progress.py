@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from client import progress
-from service.selection_jobs.schemas import Job
+from service.wire.jobs import Job
 from tests.unit.web import sample
 
 

@@ -27,7 +27,7 @@ from client.exit_codes import ExitCode
 from client.sdk import Client
 from service.calibration.examples import CALIBRATION
 from service.schemas import FieldError, Problem
-from service.selection_jobs.schemas import JobList, SelectionJobRequest
+from service.wire.jobs import JobList, SelectionJobRequest
 from tests.unit.web import sample
 
 REQUEST = SelectionJobRequest(student="a/b", dataset="digits", teachers=["a/c"])

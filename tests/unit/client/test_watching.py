@@ -11,7 +11,7 @@ from client import watching
 from client.connection import NOT_FOUND
 from client.errors import ForeignAnswer, NothingFound, ServerUnreachable, TimeIsOver
 from client.sdk import Client
-from service.selection_jobs.schemas import Job
+from service.wire.jobs import Job
 from tests.unit.web import sample
 
 RUNNING = sample.job("running", "exploring")

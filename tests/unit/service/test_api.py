@@ -25,7 +25,7 @@ from tests.contract import job_driver as drive
 
 REQUEST: dict[str, Any] = {
     "student": "cifar/resnet8w4", "dataset": "digits", "teachers": ["cifar/resnet8w8", "cifar/resnet20"], "seeds": 2,
-    "budget": {"epochs": 8, "rungs": [2, 8], "promote": 1},
+    "budget": {"epochs": 8, "rungs": [2, 8], "promote": 2},
 }  # fmt: skip
 
 

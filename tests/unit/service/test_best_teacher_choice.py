@@ -12,9 +12,9 @@ from dpk_core.catalogue.datasets import DIGITS
 from dpk_core.codec import to_json
 from service.best_teacher.choice import differences, in_order
 from service.best_teacher.repository import Finished
-from service.selection_jobs.plan import make_plan
-from service.selection_jobs.schemas import SelectionJobRequest
-from service.selection_jobs.stamp import plan_stamp, stored_stamp
+from service.scheduling.protocol_id import plan_stamp, stored_stamp
+from service.selection_jobs.planning import make_plan
+from service.wire.jobs import SelectionJobRequest
 from tests.contract import job_driver as drive
 
 OTHER_DATA = "sha256:other"

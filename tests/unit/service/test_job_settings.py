@@ -17,8 +17,8 @@ from dpk_core.recipes import RECIPES, recipe
 from dpk_core.spec import MethodSpec, Recipe, RunSpec, TrainingSpec
 from migrations.commands import upgrade
 from service.app import create_app
-from service.selection_jobs.setting_choices import MethodChoice, RecipeChoice
 from service.settings import Settings
+from service.wire.setting_choices import MethodChoice, RecipeChoice
 from tests.contract import job_driver as drive
 
 REQUEST: dict[str, Any] = {

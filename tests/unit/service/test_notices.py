@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from dpk_core.selection.decide.policies.policy import STOP_RUNS
+from dpk_core.selection.decide.policies.policy import Reason, ReasonKind
+from dpk_core.selection.decide.schedule import Decision
 from service.database.tables import Candidate, JobRun, Run, SelectionJob
 from service.database.types import utc_now
+from service.scheduling.plan import Spending
+from service.scheduling.snapshot import Snapshot, assemble
 from service.selection_jobs.notices import cautions, job_notices, row_notices
-from service.selection_jobs.plan import Spending
-from service.selection_jobs.rounds import Round
-from service.selection_jobs.snapshot import Snapshot, assemble
 from tests.unit.service.test_plan_and_progress import PLAN
 
 WEAK, STRONG, ALONE = 0, 1, 2
@@ -60,10 +60,10 @@ class Made:
         self.links.append((link, found))
         return self
 
-    def snapshot(self, spending: Spending | None = None, reason: str = "") -> Snapshot:
+    def snapshot(self, spending: Spending | None = None, reason: ReasonKind = "sure") -> Snapshot:
         plan = PLAN if spending is None else replace(PLAN, spending=spending)
-        rounds = [Round(stage="confirming", policy="posterior", steps=(), reason=reason)]
-        return assemble(self.job, plan, self.arms, self.links, rounds)
+        decisions = [Decision(stage="confirming", reason=Reason(kind=reason), at=0.0)]
+        return assemble(self.job, plan, self.arms, self.links, decisions)
 
 
 def of_row(snapshot: Snapshot, arm: int) -> list[str]:
@@ -149,8 +149,8 @@ class TestLimits:
         ]
 
     def test_a_limit_that_ended_exploring_alone_is_said(self) -> None:
-        found = Made().snapshot(Spending(runs=5), reason=STOP_RUNS)
-        assert of_job(found) == [f"A limit ended exploring. {STOP_RUNS}"]
+        found = Made().snapshot(Spending(runs=5), reason="no_runs_left")
+        assert of_job(found) == ["A limit ended exploring. The number of trainings that was set is reached."]
 
     def test_a_job_that_kept_within_its_limits_says_nothing(self) -> None:
         assert of_job(Made(statuses={WEAK: "not_promoted"}).snapshot(Spending(runs=50))) == []

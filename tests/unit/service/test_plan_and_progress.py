@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 
 from dpk_core.catalogue.datasets import DIGITS
 from dpk_core.codec import from_json, to_json
 from dpk_core.recipes import AS_IS
+from dpk_core.selection.decide.confirming import Purpose
+from dpk_core.selection.decide.job_results import Step
+from dpk_core.selection.decide.policies.policy import Reason
+from dpk_core.selection.decide.schedule import Begun, Decision
 from service.database.tables import Candidate, JobRun, Run, SelectionJob
 from service.database.types import utc_now
-from service.selection_jobs.plan import Plan, default_rungs, make_plan
+from service.scheduling.plan import Plan
+from service.scheduling.snapshot import Snapshot, assemble
+from service.selection_jobs.planning import default_rungs, make_plan
 from service.selection_jobs.progress import remaining_seconds, stages
-from service.selection_jobs.rounds import Round, RoundStep
-from service.selection_jobs.schemas import Budget, SelectionJobRequest
-from service.selection_jobs.snapshot import Snapshot, assemble
+from service.wire.jobs import Budget, SelectionJobRequest
 from tests.contract.run_specs import checkpoint
 
 REQUEST = SelectionJobRequest(
@@ -32,7 +37,9 @@ Linked = tuple[int, str, int, Run]
 """Arm, purpose, seed and the run."""
 
 
-def snapshot(*runs: Linked, rounds: Sequence[Round] = (), stage: str = "exploring", state: str = "running") -> Snapshot:
+def snapshot(
+    *runs: Linked, decisions: Sequence[Decision] = (), stage: str = "exploring", state: str = "running"
+) -> Snapshot:
     job = SelectionJob(id="j", state=state, stage=stage, request={}, plan={}, created_at=utc_now())
     arms = [
         Candidate(id=place, job_id="j", position=place, teacher=teacher, status="waiting")
@@ -42,7 +49,7 @@ def snapshot(*runs: Linked, rounds: Sequence[Round] = (), stage: str = "explorin
         (JobRun(job_id="j", candidate_id=arm, run_id=run.id, purpose=purpose, seed=seed, reused=False), run)
         for arm, purpose, seed, run in runs
     ]
-    return assemble(job, PLAN, arms, links, rounds)
+    return assemble(job, PLAN, arms, links, decisions)
 
 
 def run(name: str, state: str, *, step: int = 0, seconds: float = 0.0, epochs: int = 2, purpose: str = "probe") -> Run:
@@ -52,16 +59,25 @@ def run(name: str, state: str, *, step: int = 0, seconds: float = 0.0, epochs: i
     )  # fmt: skip
 
 
-def explore(*teachers: str, seed: int = 0, epochs: int = 2) -> Round:
-    steps = [RoundStep(teacher=teacher, seed=seed, epochs=epochs, purpose="explore") for teacher in teachers]
-    return Round(stage="exploring", policy="posterior", steps=tuple(steps), reason="")
+def decided(stage: Literal["exploring", "confirming"], steps: Sequence[tuple[str | None, int, int]]) -> Decision:
+    """Steps: teacher, seed and last epoch."""
+    purpose: Purpose = "explore" if stage == "exploring" else "confirm"
+    begun = (
+        Begun(
+            step=Step(teacher=teacher, seed=seed, rung=PLAN.rungs.index(epochs)), purpose=purpose, begins=0.0, ends=1.0
+        )
+        for teacher, seed, epochs in steps
+    )
+    return Decision(stage=stage, reason=Reason(kind="contenders"), at=0.0, steps=tuple(begun))
 
 
-def confirm(*teachers: str | None) -> Round:
-    steps = [
-        RoundStep(teacher=teacher, seed=seed, epochs=8, purpose="confirm") for teacher in teachers for seed in (0, 1)
-    ]
-    return Round(stage="confirming", policy="posterior", steps=tuple(steps), reason="")
+def explore(*teachers: str, seed: int = 0) -> Decision:
+    return decided("exploring", [(teacher, seed, 2) for teacher in teachers])
+
+
+def confirm(*teachers: str | None) -> Decision:
+    found = decided("confirming", [(teacher, seed, 8) for teacher in teachers for seed in (0, 1)])
+    return replace(found, promoted=tuple(teacher for teacher in teachers if teacher is not None))
 
 
 PREPARED: tuple[Linked, Linked] = (
@@ -115,7 +131,7 @@ class TestStages:
                 (1, "teacher", 0, run("b", "finished", purpose="teacher")),
                 (0, "explore", 0, run("c", "finished")),
                 (1, "explore", 0, run("d", "running", step=5)),
-                rounds=[explore(WEAK, STRONG)],
+                decisions=[explore(WEAK, STRONG)],
             )
         )
         assert [stage.done for stage in found] == [8 * STEPS, 2 * STEPS + 5, 0, 0]
@@ -128,12 +144,12 @@ class TestStages:
             snapshot(
                 (1, "explore", 0, run("a", "finished")),
                 (1, "confirm", 0, run("b", "running", step=2 * STEPS + 3, epochs=8)),
-                rounds=[explore(STRONG), confirm(STRONG)],
+                decisions=[explore(STRONG), confirm(STRONG)],
                 stage="confirming",
             )
         )
         assert (found[1].done, found[1].total, found[1].state) == (2 * STEPS, 2 * STEPS, "done")
-        assert (found[2].done, found[2].total) == (3, (6 + 8) * STEPS)
+        assert (found[2].done, found[2].total) == (3, (6 + 8 + 2 * 8) * STEPS), "no teacher may still come"
 
     def test_a_failed_job_ends_in_the_stage_of_its_last_run(self) -> None:
         lost: list[Linked] = [(0, "teacher", 0, run("a", "failed", purpose="teacher")), PREPARED[1]]
@@ -156,7 +172,7 @@ class TestStages:
 
     def test_a_failed_arm_is_not_waited_for(self) -> None:
         found = stages(
-            snapshot((0, "teacher", 0, run("a", "failed", purpose="teacher")), rounds=[explore(WEAK, STRONG)])
+            snapshot((0, "teacher", 0, run("a", "failed", purpose="teacher")), decisions=[explore(WEAK, STRONG)])
         )
         assert [stage.total for stage in found] == [4 * STEPS, 2 * 8 * STEPS, (2 * 8 + 6 + 8) * STEPS, 1]
 
@@ -180,7 +196,7 @@ class TestRemaining:
             *PREPARED,
             (2, "confirm", 0, run("c", "finished", step=8 * STEPS, seconds=8 * 0.5 * STEPS, epochs=8)),
             (0, "explore", 0, run("d", "finished", step=2 * STEPS, seconds=2 * 3.0 * STEPS)),
-            rounds=[explore(WEAK), confirm(None, WEAK)],
+            decisions=[explore(WEAK), confirm(None, WEAK)],
             stage="confirming",
         )
         assert remaining_seconds(timed, 1) == pytest.approx(3.0 * (6 + 8) * STEPS + 0.5 * 8 * STEPS)
@@ -189,16 +205,16 @@ class TestRemaining:
         timed = snapshot(
             *PREPARED,
             (0, "explore", 0, run("c", "finished", step=8 * STEPS, seconds=8.0 * STEPS, epochs=8)),
-            rounds=[explore(WEAK), explore(WEAK, epochs=4), confirm(WEAK)],
+            decisions=[explore(WEAK), confirm(WEAK)],
             stage="confirming",
         )
-        assert remaining_seconds(timed, 1) == pytest.approx(8 * STEPS)
+        assert remaining_seconds(timed, 1) == pytest.approx((8 + 2 * 8) * STEPS)
 
     def test_what_a_run_took_over_is_not_what_it_was_timed_on(self) -> None:
         went_on = run("c", "finished", step=8 * STEPS, seconds=2.0 * STEPS, epochs=8)
         went_on.inherited = to_json(checkpoint("left.pt", step=6 * STEPS, seconds=6.0 * STEPS))
-        timed = snapshot(*PREPARED, (0, "confirm", 0, went_on), rounds=[confirm(WEAK)], stage="confirming")
-        assert remaining_seconds(timed, 1) == pytest.approx(8 * STEPS)
+        timed = snapshot(*PREPARED, (0, "confirm", 0, went_on), decisions=[confirm(WEAK)], stage="confirming")
+        assert remaining_seconds(timed, 1) == pytest.approx((8 + 2 * 8) * STEPS)
 
     def test_a_teacher_taken_as_it_is_counts_as_one_step(self) -> None:
         judged = replace(PLAN.preparation(STRONG), kind="as_is", recipe=AS_IS)

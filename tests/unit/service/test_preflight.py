@@ -15,10 +15,10 @@ from dpk_core.codec import from_json, to_json
 from dpk_core.models.build import build_model
 from dpk_core.spec import LEAST_BATCH, LEAST_NORMALISED, TaughtMethodName
 from service.problems import Rejected
+from service.scheduling.plan import Plan
 from service.schemas import FieldError
-from service.selection_jobs.plan import Plan
 from service.selection_jobs.preflight import check
-from service.selection_jobs.schemas import SelectionJobRequest
+from service.wire.jobs import SelectionJobRequest
 
 MODEL = "cifar/resnet8w8"
 RIGHT: dict[str, Any] = {

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from service.selection_jobs.setting_choices import MethodChoice
-from service.setting_words import method_label, method_line, pictures_line, recipe_line
+from service.presentation.setting_words import method_label, method_line, pictures_line, recipe_line
+from service.wire.setting_choices import MethodChoice
 from tests.unit.web import sample
 
 SETUP = sample.leaderboard().setup

@@ -15,9 +15,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from client.sdk import Client
 from migrations.commands import upgrade
 from service.app import create_app
-from service.selection_jobs.schemas import JobList
 from service.settings import Settings
 from service.web import pages
+from service.wire.jobs import JobList
 from tests.unit.web import sample
 
 PREFIX = "/ml/dpk"

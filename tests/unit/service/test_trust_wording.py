@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from service.selection_jobs.trust_schemas import Measured, Rival, Trust
-from service.trust_wording import paired_sentences, rival_lines
+from service.presentation.trust_words import paired_sentences, rival_lines
+from service.wire.trust import Measured, Rival, Trust
 from tests.unit.web import sample_trust
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from service.selection_jobs.schemas import SelectionJobRequest
 from service.validation import field_errors, place
+from service.wire.jobs import SelectionJobRequest
 
 RIGHT: dict[str, Any] = {"student": "s", "dataset": "d", "teachers": ["t"]}
 

@@ -10,33 +10,31 @@ from typing import Literal
 from dpk_core.codec import to_json
 from dpk_core.dpk_settings import CIFAR_DPK
 from dpk_core.recipes import RECIPES
+from dpk_core.selection.decide.confirming import Purpose
 from dpk_core.spec import MethodSpec
-from service import wording
-from service.selection_jobs.schemas import (
+from service.presentation import words
+from service.scheduling.states import CandidateStatus, JobState, Stage
+from service.wire.jobs import (
     Budget,
-    CandidateStatus,
     Correlation,
     Curve,
+    Decision,
+    DecisionStep,
     Interval,
     Job,
-    JobState,
     Leaderboard,
     Ledger,
     Links,
     Notice,
     PreparedTeacher,
     Purposes,
-    Round,
-    RoundStep,
     Row,
     RungResult,
     SeedResult,
     SelectionJobRequest,
     Setup,
-    Stage,
     StageProgress,
     StartingWeights,
-    StepPurpose,
     Summary,
     Verdict,
 )
@@ -106,7 +104,7 @@ def job(state: JobState = "finished", progress: Progress = "finished", *, seeds:
         "notices": [],
         "links": links(JOB_ID),
     } | changes
-    told = wording.headline(
+    told = words.headline(
         *(known[name] for name in ("state", "stage", "finished_at", "failure", "verdict"))  # type: ignore[arg-type]
     )
     return Job.model_validate({"headline": told} | known)
@@ -146,7 +144,7 @@ def leaderboard(progress: Progress = "finished", *, state: JobState | None = Non
             epochs=EPOCHS,
             rungs=[PROBE_EPOCHS, 12, EPOCHS],
             teacher_epochs=8,
-            policy="posterior",
+            policy="adaptive",
             promote=2,
             seeds=list(range(seeds)),
             train_pictures=898,
@@ -157,7 +155,7 @@ def leaderboard(progress: Progress = "finished", *, state: JobState | None = Non
         ),
         rows=rows,
         verdict=verdict,
-        rounds=_rounds(progress),
+        decisions=_decisions(progress),
         correlations=_correlations(progress),
         trust=trust(finished=progress == "finished"),
         ledger=_ledger(progress),
@@ -272,28 +270,25 @@ def _rungs(probes: list[float] | None, full: list[float] | None, seed: int) -> l
     return reached
 
 
-def _rounds(progress: Progress) -> list[Round]:
-    def decided(number: int, teachers: list[str | None], epochs: int, seeds: range, reason: str) -> Round:
+def _decisions(progress: Progress) -> list[Decision]:
+    def decided(number: int, teachers: list[str | None], epochs: int, seeds: range, reason: str) -> Decision:
         stage: Literal["exploring", "confirming"] = "confirming" if epochs == EPOCHS else "exploring"
-        purpose: StepPurpose = "confirm" if epochs == EPOCHS else "explore"
+        purpose: Purpose = "confirm" if epochs == EPOCHS else "explore"
         steps = [
-            RoundStep(teacher=teacher, seed=seed, epochs=epochs, purpose=purpose)
+            DecisionStep(teacher=teacher, seed=seed, epochs=epochs, purpose=purpose)
             for teacher in teachers
             for seed in seeds
         ]
-        return Round(
-            number=number, stage=stage, policy="posterior", steps=steps, reason=reason, chances=CHANCES, regret=0.002,
-            spent=20.0 * (number - 1),
-        )  # fmt: skip
+        return Decision(number=number, stage=stage, steps=steps, reason=reason, chances=CHANCES, regret=0.002)
 
     worth = "lowers the expected regret most."
     two: list[str | None] = ["cifar/resnet20", "cifar/resnet14"]
-    rounds = [
+    made = [
         decided(1, [*TEACHERS], PROBE_EPOCHS, range(1), f"Training 5 arms on seed 0 to rung 1 {worth}"),
         decided(2, two, 12, range(2), f"Training 2 arms to rung 2 {worth}"),
         decided(3, [None, *two], EPOCHS, range(3), "The choice is best with a chance of 91%."),
     ]
-    return rounds[: max(0, ORDER.index(progress) - 1)]
+    return made[: max(0, ORDER.index(progress) - 1)]
 
 
 def _lost(arm: str | None, progress: Progress) -> bool:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from service.selection_jobs.stamp import HOLDS
-from service.selection_jobs.trust_schemas import Measured, Rival, RivalComparison, RivalName, RivalRecord, Trust
+from service.scheduling.protocol_id import HOLDS
+from service.wire.trust import Measured, Rival, RivalComparison, RivalName, RivalRecord, Trust
 
 STAMP = "5c0a9e21"
 RULES: tuple[tuple[RivalName, str, list[str]], ...] = (

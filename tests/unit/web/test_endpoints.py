@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 
 from migrations.commands import upgrade
 from service.app import create_app
-from service.selection_jobs import service
+from service.leaderboards import service
 from service.settings import Settings
 from service.web import pages
 from tests.unit.web import sample

@@ -9,9 +9,9 @@ from typing import Literal
 
 import pytest
 
-from service.selection_jobs.schemas import JobList, JobState, Leaderboard, TappedStage, Verdict
-from service.trust_wording import stamp_sentence
+from service.presentation.trust_words import stamp_sentence
 from service.web import pages
+from service.wire.jobs import JobList, JobState, Leaderboard, TappedStage, Verdict
 from tests.unit.web import sample
 from tests.unit.web.sample_trust import RULES
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from service import wording
-from service.selection_jobs.choices import PreparationKind
-from service.selection_jobs.schemas import Correlation, Interval, Ledger, PreparedTeacher, Summary
+from service.presentation import decision_words, numbers, words
+from service.wire.choices import PreparationKind
+from service.wire.jobs import Correlation, Interval, Ledger, PreparedTeacher, Summary
 from tests.unit.web import sample
 
 
@@ -18,28 +18,28 @@ from tests.unit.web import sample
     ],
 )  # fmt: skip
 def test_duration(seconds: float | None, text: str) -> None:
-    assert wording.duration(seconds) == text
+    assert numbers.duration(seconds) == text
 
 
 def test_points_carry_their_sign() -> None:
-    assert [wording.points(value) for value in (0.0123, -0.0123)] == ["+1.23", "−1.23"]
-    assert wording.points(-0.00001) == "0.00"
+    assert [numbers.points(value) for value in (0.0123, -0.0123)] == ["+1.23", "−1.23"]
+    assert numbers.points(-0.00001) == "0.00"
 
 
 def test_spread_of_one_seed_is_the_value_alone() -> None:
-    assert wording.spread(Summary(mean=0.9444, sd=0.0052, seeds=3)) == "94.44% ± 0.52"
-    assert wording.spread(Summary(mean=0.9444, sd=None, seeds=1)) == "94.44%"
-    assert wording.spread(None) == "–"
+    assert words.spread(Summary(mean=0.9444, sd=0.0052, seeds=3)) == "94.44% ± 0.52"
+    assert words.spread(Summary(mean=0.9444, sd=None, seeds=1)) == "94.44%"
+    assert words.spread(None) == "–"
 
 
 def test_intervals() -> None:
     gain = Interval(value=0.01, low=-0.003, high=0.027, confidence=0.95)
-    assert wording.point_bounds(gain) == "−0.30 to +2.70"
-    assert wording.bounds(Interval(value=0.94, low=0.931, high=0.952, confidence=0.95)) == "93.1 to 95.2%"
+    assert words.point_bounds(gain) == "−0.30 to +2.70"
+    assert words.bounds(Interval(value=0.94, low=0.931, high=0.952, confidence=0.95)) == "93.1 to 95.2%"
 
 
 def test_count() -> None:
-    assert [wording.count(n) for n in (None, 512, 1234, 77_300, 1_236_000)] == ["–", "512", "1.2k", "77k", "1.24M"]
+    assert [numbers.count(n) for n in (None, 512, 1234, 77_300, 1_236_000)] == ["–", "512", "1.2k", "77k", "1.24M"]
 
 
 def test_correlations_tell_value_interval_and_pairs_and_once_why_there_is_none() -> None:
@@ -50,7 +50,7 @@ def test_correlations_tell_value_interval_and_pairs_and_once_why_there_is_none()
     unknown = known.model_copy(update={"value": None, "low": None, "high": None, "note": "It takes 4 teachers."})
     other = unknown.model_copy(update={"title": "probe and full"})
     ranks = known.model_copy(update={"statistic": "kendall"})
-    assert wording.correlation_sentences([unknown, known, ranks, other]) == [
+    assert words.correlation_sentences([unknown, known, ranks, other]) == [
         "Teacher and student: −0.50, 90% interval −0.90 to 0.20 (from 6 pairs).",
         "2 other coefficients: it takes 4 teachers.",
     ]
@@ -66,21 +66,21 @@ def test_correlations_tell_value_interval_and_pairs_and_once_why_there_is_none()
 )  # fmt: skip
 def test_how_a_teacher_was_prepared(kind: PreparationKind, epochs: int, seconds: float | None, text: str) -> None:
     prepared = PreparedTeacher(weights="pretrained", identity="x", kind=kind, epochs=epochs, seconds=seconds)
-    assert wording.preparation(prepared).replace(wording.NO_BREAK, " ") == text
+    assert words.preparation(prepared).replace(numbers.NO_BREAK, " ") == text
 
 
 def test_nothing_is_said_of_teachers_that_were_trained_as_usual() -> None:
-    assert wording.preparation_sentence(sample.leaderboard().rows) == ""
-    assert wording.preparation_sentence(sample.with_weights().rows).startswith("Teachers: ")
+    assert words.preparation_sentence(sample.leaderboard().rows) == ""
+    assert words.preparation_sentence(sample.with_weights().rows).startswith("Teachers: ")
 
 
 def test_the_ledger_says_what_was_spent_saved_and_reused() -> None:
     ledger = sample.leaderboard("finished").ledger
-    said = wording.ledger_sentence(ledger)
+    said = words.ledger_sentence(ledger)
     assert said.startswith("3 min 52 s of training spent; 2 min 18 s saved")
     assert "12 s more came from the store" in said
     nothing: Ledger = ledger.model_copy(update={"spent": 0.0, "reused": 220.0})
-    assert wording.ledger_sentence(nothing).startswith("Nothing was trained anew")
+    assert words.ledger_sentence(nothing).startswith("Nothing was trained anew")
 
 
 def test_a_queued_job_has_a_headline() -> None:
@@ -98,37 +98,29 @@ def test_a_cancelled_job_says_when_and_what_is_kept() -> None:
     )
 
 
-def test_a_verdict_that_stands_alone_has_its_cautions() -> None:
-    verdict = sample.leaderboard().verdict
-    assert verdict is not None
-    marked = verdict.model_copy(update={"cautions": ["The student tells nothing apart."]})
-    assert wording.verdict_sentences(verdict) == verdict.sentence
-    assert wording.verdict_sentences(marked) == f"{verdict.sentence} Caution: The student tells nothing apart."
-
-
 def test_a_chance_is_never_quite_certain() -> None:
-    assert [wording.chance(value) for value in (None, 0.0, 0.004, 0.27, 0.996, 1.0)] == [
+    assert [numbers.chance(value) for value in (None, 0.0, 0.004, 0.27, 0.996, 1.0)] == [
         "–", "<1%", "<1%", "27%", ">99%", ">99%",
     ]  # fmt: skip
 
 
-def test_a_round_says_under_whom_where_and_how_far() -> None:
-    first, _, last = sample.leaderboard().rounds
-    assert wording.who(last) == "no teacher, resnet20 and resnet14"
-    assert wording.where(last) == "seeds 0, 1 and 2, to epoch 24"
-    assert wording.where(first) == "seed 0, to epoch 6"
+def test_a_decision_says_under_whom_where_and_how_far() -> None:
+    first, _, last = sample.leaderboard().decisions
+    assert decision_words.who(last) == "no teacher, resnet20 and resnet14"
+    assert decision_words.where(last) == "seeds 0, 1 and 2, to epoch 24"
+    assert decision_words.where(first) == "seed 0, to epoch 6"
     audit = [last.steps[-1].model_copy(update={"purpose": "audit"})]
-    assert wording.who(last.model_copy(update={"steps": audit})) == "resnet14 (audit)"
+    assert decision_words.who(last.model_copy(update={"steps": audit})) == "resnet14 (audit)"
     empty = last.model_copy(update={"steps": []})
-    assert (wording.who(empty), wording.where(empty)) == ("nobody", "–")
+    assert (decision_words.who(empty), decision_words.where(empty)) == ("nobody", "")
 
 
 def test_how_sure_a_verdict_is() -> None:
     verdict = sample.leaderboard().verdict
     assert verdict is not None
-    assert wording.odds(verdict) == (
+    assert words.odds(verdict) == (
         "Best of the teachers with a chance of 64%, within 0.3 points of the best with 93%; expected loss 0.11 points. "
         "Training all of them fully would change the answer with a chance of 8%."
     )
-    assert wording.odds(None) == wording.odds(verdict.model_copy(update={"chance": None})) == ""
-    assert wording.odds(verdict.model_copy(update={"kind": "no_teacher", "best": None})) == ""
+    assert words.odds(None) == words.odds(verdict.model_copy(update={"chance": None})) == ""
+    assert words.odds(verdict.model_copy(update={"kind": "no_teacher", "best": None})) == ""

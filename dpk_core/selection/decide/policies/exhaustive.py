@@ -4,24 +4,27 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from dpk_core.selection.decide.job_results import Knowledge, Step, free_steps
-from dpk_core.selection.decide.policies.policy import FREE, Limits, Plan, within
+from dpk_core.selection.decide.job_results import JobResults, Step, free_steps
+from dpk_core.selection.decide.policies.policy import NOBODY, Limits, Proposal, Reason, Training, within
 
 
 class Exhaustive:
-    """Trains all arms fully, one seed after the other."""
+    """Trains all teachers' students fully, one seed after the other."""
 
     name: ClassVar[str] = "exhaustive"
 
-    def next(self, knowledge: Knowledge, limits: Limits) -> Plan:
-        """What costs nothing, then the first seed that is not finished, for all arms."""
-        if free := free_steps(knowledge):
-            return Plan(steps=free, reason=FREE)
-        last = len(knowledge.rungs) - 1
-        for seed in knowledge.seeds:
+    def next(self, results: JobResults, limits: Limits, busy: frozenset[Training] = NOBODY) -> Proposal:
+        """What costs nothing, then the first seed that is not finished, for all teachers."""
+        if busy:
+            return Proposal(reason=Reason(kind="whole_seed"))
+        if free := free_steps(results):
+            return Proposal(steps=free, reason=Reason(kind="free"), together=True)
+        for seed in results.seeds:
             steps = [
-                Step(teacher=arm.teacher, seed=seed, rung=last) for arm in knowledge.ranked if arm.reached(seed) <= last
+                Step(teacher=arm.teacher, seed=seed, rung=results.last)
+                for arm in results.teachers
+                if arm.reached(seed) <= results.last
             ]
             if steps:
-                return within(knowledge, steps, limits, f"Seed {seed} is trained fully for every arm.")
-        return within(knowledge, [], limits, "")
+                return within(results, steps, limits, Reason(kind="whole_seed", seed=seed))
+        return within(results, [], limits, Reason(kind="everything_done"))

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from dpk_core.selection.decide.job_results import Knowledge, Step
-from dpk_core.selection.decide.policies.policy import Limits, Plan, by_name, within
+from dpk_core.selection.decide.job_results import JobResults, Step
+from dpk_core.selection.decide.policies.policy import (
+    NOBODY,
+    Limits,
+    Proposal,
+    Reason,
+    Training,
+    by_name,
+    enough,
+    within,
+)
 
 
 class TeacherAccuracy:
@@ -13,12 +22,13 @@ class TeacherAccuracy:
 
     name: ClassVar[str] = "teacher_accuracy"
 
-    def next(self, knowledge: Knowledge, limits: Limits) -> Plan:
+    def next(self, results: JobResults, limits: Limits, busy: frozenset[Training] = NOBODY) -> Proposal:
         """The full trainings of the most accurate teacher; of equals, the first by name."""
-        known = [arm for arm in knowledge.ranked if arm.teacher_accuracy is not None]
+        if busy:
+            return Proposal(reason=Reason(kind="most_accurate"))
+        known = [arm for arm in results.candidates if arm.teacher_score is not None]
         if not known:
-            return Plan(steps=(), reason="No teacher's own accuracy is known.")
-        best = min(known, key=lambda arm: (-(arm.teacher_accuracy or 0.0), by_name(arm)))
-        last = len(knowledge.rungs) - 1
-        steps = [Step(teacher=best.teacher, seed=seed, rung=last) for seed in knowledge.seeds]
-        return within(knowledge, steps, limits, f"{best.teacher} is the most accurate teacher.")
+            return enough(Reason(kind="no_teacher_score"))
+        best = min(known, key=lambda arm: (-(arm.teacher_score or 0.0), by_name(arm)))
+        steps = [Step(teacher=best.teacher, seed=seed, rung=results.last) for seed in results.seeds]
+        return within(results, steps, limits, Reason(kind="most_accurate", teacher=best.teacher))

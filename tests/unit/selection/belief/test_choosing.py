@@ -45,13 +45,13 @@ def test_belief_equals_brute_force_gaussian_algebra(monkeypatch: pytest.MonkeyPa
     np.testing.assert_allclose(belief.covariance_AA, final_AK @ final_AK.T - gain_AN @ rows_NK @ final_AK.T, atol=1e-8)
 
 
-def test_reduction_is_what_results_there_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_change_is_what_results_there_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choosing, "WIDTHS", ((0.7, 1.0, 1.0),))
     job, new = setting(0.9, 0.88, 0.84, np.nan), (0, 0, 2)
     before, after = believed(job, RESULTS), believed(job, RESULTS | {new: 0.5})
-    reduction_AA = before.reduction(Places(*np.array([new]).T))
-    np.testing.assert_allclose(reduction_AA, before.covariance_AA - after.covariance_AA, atol=1e-9)
-    assert reduction_AA[0, 0] > 0
+    change_AP = before.change(Places(*np.array([new]).T))
+    np.testing.assert_allclose(change_AP @ change_AP.T, before.covariance_AA - after.covariance_AA, atol=1e-9)
+    assert change_AP[0, 0] > 0
 
 
 def test_without_results_the_better_teacher_is_expected_to_lead_by_the_slope() -> None:
@@ -84,7 +84,7 @@ def test_best_set_is_the_fewest_arms_that_hold_the_best() -> None:
     assert best.best_set == (1, 2)
     assert best.chance_A.sum() == pytest.approx(1)
     assert 0 < best.regret < 0.01
-    assert 0.5 < best.near < 1
+    assert 0.5 < best.near_A[best.lead] < 1
 
 
 def test_heavier_tails_make_the_set_no_smaller() -> None:

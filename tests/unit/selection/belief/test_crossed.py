@@ -13,7 +13,6 @@ from dpk_core.selection.belief.crossed import (
     difference,
     final_scores,
     helping,
-    near_chance,
     tied,
     towards_line,
 )
@@ -156,14 +155,6 @@ def test_no_teacher_does_not_move_the_teachers_on_the_line() -> None:
         towards_line(low, np.array([0.9, 0.8])), towards_line(high, np.array([0.9, 0.8])), strict=True
     ):
         np.testing.assert_allclose(one, other)
-
-
-def test_a_teacher_within_the_noise_of_chance_is_recognised() -> None:
-    assert near_chance(0.10, 0.10, 500)
-    assert near_chance(0.12, 0.10, 500)
-    assert not near_chance(0.15, 0.10, 500)
-    assert not near_chance(0.12, 0.10, 20_000)
-    assert near_chance(0.05, 0.10, 500), "worse than chance has learned nothing either"
 
 
 def test_the_same_evidence_gives_the_same_answer_to_the_last_bit() -> None:

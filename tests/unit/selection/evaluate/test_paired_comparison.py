@@ -13,7 +13,7 @@ from dpk_core.selection.statistics import mean_interval
 from tests.unit.selection.evaluate.test_rule_evaluation import QUESTION, trial
 
 MISTAKEN = ComparisonGroup(
-    trials=(
+    records=(
         trial("a", 0.90, 0.70, 0.80), trial("b", 0.95, 0.50, 0.90), trial("c", 0.80, 0.60, 0.85)
     )
 )  # fmt: skip
@@ -49,7 +49,7 @@ class TestOneQuestion:
 
     def test_the_same_pick_is_no_difference_however_unsure_both_regrets_are(self) -> None:
         close = (trial("a", 0.9, 0.7, 0.9002), trial("b", 0.8, 0.6, 0.9), trial("c", 0.7, 0.5, 0.9001))
-        by_name = judged(ComparisonGroup(trials=close))
+        by_name = judged(ComparisonGroup(records=close))
         low, _, high = interval(by_name["teacher_accuracy"].regret)
         assert high - low > 0.0005
         assert interval(by_name["teacher_accuracy"].over_probe) == (0, 0, 0)
@@ -62,18 +62,18 @@ class TestOneQuestion:
         assert value == pytest.approx(0.05)
 
     def test_one_seed_gives_no_interval_and_one_trained_teacher_nothing(self) -> None:
-        single = ComparisonGroup(trials=(trial("a", 0.9, 0.5, 0.8, seeds=1), trial("b", 0.8, 0.6, 0.9, seeds=1)))
+        single = ComparisonGroup(records=(trial("a", 0.9, 0.5, 0.8, seeds=1), trial("b", 0.8, 0.6, 0.9, seeds=1)))
         found = judged(single)["teacher_accuracy"].over_probe
         assert found is not None
         assert (found.value, found.low, found.high) == (pytest.approx(0.101), None, None)
-        alone = judged(ComparisonGroup(trials=(QUESTION.trials[0], QUESTION.trials[3])))
+        alone = judged(ComparisonGroup(records=(QUESTION.records[0], QUESTION.records[3])))
         assert alone["teacher_accuracy"].over_probe is None
 
     def test_a_rule_without_a_pick_has_no_difference(self) -> None:
         assert judged(QUESTION)["leep"].over_probe is None
 
     def test_permuting_teachers_changes_nothing(self) -> None:
-        assert judged(ComparisonGroup(trials=QUESTION.trials[::-1])) == judged(QUESTION)
+        assert judged(ComparisonGroup(records=QUESTION.records[::-1])) == judged(QUESTION)
 
 
 class TestOverQuestions:
@@ -89,7 +89,7 @@ class TestOverQuestions:
         assert compare_paired([]).questions == 0
 
     def test_only_questions_where_both_are_judged_count_and_all_trained_ones_are_told_apart(self) -> None:
-        found = over(QUESTION, MISTAKEN, ComparisonGroup(trials=QUESTION.trials[:1]))
+        found = over(QUESTION, MISTAKEN, ComparisonGroup(records=QUESTION.records[:1]))
         accurate, size = found["teacher_accuracy"].paired, found["size"].paired
         assert accurate is not None
         assert (accurate.questions, accurate.complete, accurate.ahead, accurate.behind) == (2, 1, 1, 1)

@@ -29,7 +29,7 @@ def trial(
 
 
 QUESTION = ComparisonGroup(
-    trials=(
+    records=(
         trial("a", 0.90, 0.50, 0.80, size=3.0, logme=1.0), trial("b", 0.95, 0.70, 0.90, size=1.0, logme=1.0),
         trial("c", 0.99, 0.60, 0.85, size=2.0), trial("d", 0.80, 0.40, None, size=9.0),
     )

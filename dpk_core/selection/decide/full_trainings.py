@@ -1,0 +1,79 @@
+"""What full trainings show, picture by picture: the crossed analysis of a job's teachers and of no teacher."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from dpk_core.selection.belief.crossed import Gain, Scores, difference, final_scores, helping, tied
+from dpk_core.selection.decide.job_results import LEAST_SEEDS, Arm, JobResults
+from dpk_core.selection.statistics import Estimate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FullTrainings:
+    """`teachers`: those trained fully on `LEAST_SEEDS` seeds or more, by name; `has_baseline`: no teacher was, too."""
+
+    teachers: tuple[str, ...]
+    has_baseline: bool
+    scores: Scores
+
+    def gain(self, teacher: str) -> Estimate:
+        """Score over no teacher. Asked for only with a baseline."""
+        return _estimate(difference(self.scores, self.teachers.index(teacher)))
+
+    def ahead(self, teacher: str, other: str) -> Estimate:
+        """Score of `teacher` over that of `other`."""
+        return _estimate(difference(self.scores, self.teachers.index(teacher), self.teachers.index(other)))
+
+    def alone(self) -> Estimate:
+        """Score without a teacher. Asked for only with a baseline."""
+        half = 1.645 * float(np.sqrt(self.scores.covariance_AA[-1, -1]))
+        value = float(self.scores.mean_A[-1])
+        return Estimate(value=value, low=value - half, high=value + half)
+
+    def helping(self, candidates: int, margin: float) -> tuple[tuple[str, ...], float]:
+        """The teachers that are clearly better than no teacher although chosen among `candidates`, and how many
+        standard errors that takes. Asked for only with a baseline."""
+        test = helping(self.scores, candidates, margin=margin)
+        return tuple(self.teachers[place] for place in test.arms), test.threshold
+
+    def is_clear(self, teacher: str, candidates: int) -> bool:
+        """Whether the gain over no teacher is one standard error further from 0 than help or harm takes."""
+        gain = difference(self.scores, self.teachers.index(teacher))
+        threshold = helping(self.scores, candidates).threshold
+        return gain.value > (threshold + 1) * gain.standard_error or gain.high < -gain.standard_error
+
+    def tied(self, teacher: str, margin: float) -> tuple[str, ...]:
+        """The teachers that are not clearly worse than `teacher`. Asked for only with a baseline."""
+        return tuple(self.teachers[place] for place in tied(self.scores, self.teachers.index(teacher), margin))
+
+
+def full_trainings(results: JobResults, teachers: Sequence[Arm] | None = None) -> FullTrainings | None:
+    """The analysis of `teachers`, by default of all that did not fail; None where none was trained on enough seeds."""
+    trained = [arm for arm in (results.teachers if teachers is None else teachers) if _is_trained(arm)]
+    if not trained:
+        return None
+    alone = results.alone
+    baseline = [alone] if alone is not None and _is_trained(alone) else []
+    arms = [*trained, *baseline]
+    pictures = next(len(each) for arm in arms for each in arm.evidence.values())
+    seeds = sorted({seed for arm in arms for seed in arm.evidence})
+    evidence_ASV = np.full((len(arms), len(seeds), pictures), np.nan, dtype=np.float32)
+    for place, arm in enumerate(arms):
+        for seed, evidence in arm.evidence.items():
+            evidence_ASV[place, seeds.index(seed)] = evidence
+    return FullTrainings(
+        teachers=tuple(arm.teacher or "" for arm in trained), has_baseline=bool(baseline),
+        scores=final_scores(evidence_ASV),
+    )  # fmt: skip
+
+
+def _is_trained(arm: Arm) -> bool:
+    return len(arm.evidence) >= LEAST_SEEDS
+
+
+def _estimate(gain: Gain) -> Estimate:
+    return Estimate(value=gain.value, low=gain.low, high=gain.high)

@@ -1,0 +1,1 @@
+"""What a job has found out: rows, trust, ledger and curves."""

@@ -1,0 +1,230 @@
+"""The leaderboard: every candidate in its place, what can be said, how far to trust it and what it cost; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean, stdev
+from typing import Any
+
+from dpk_core.catalogue.weights import word_for
+from dpk_core.codec import differences, from_json, to_json
+from dpk_core.dpk_settings import KdSettings
+from dpk_core.recipes import DPK_DEFAULTS, RECIPES, recipe
+from dpk_core.selection.decide.full_trainings import full_trainings
+from dpk_core.selection.decide.job_results import Arm, JobResults
+from dpk_core.selection.decide.summary import Summary, model, summary_of
+from dpk_core.selection.decide.verdict import gains
+from dpk_core.selection.evaluate.records import ComparisonGroup
+from dpk_core.selection.statistics import Estimate
+from dpk_core.spec import Recipe, Start
+from service.database.tables import Run
+from service.leaderboards.curves import Measurements, curves
+from service.leaderboards.ledger import ledger
+from service.leaderboards.records import comparison_group, row_scores
+from service.leaderboards.trust import fidelity, job_stamp, row_stamp, trust
+from service.presentation.decision_words import candidate_reason, decision_reason
+from service.scheduling.costs import row_seconds
+from service.scheduling.evidence import Measured, job_results
+from service.scheduling.plan import Plan
+from service.scheduling.snapshot import ArmRuns, Snapshot
+from service.scheduling.states import Reason
+from service.selection_jobs.notices import row_notices
+from service.wire import jobs as schemas
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Beliefs:
+    """What is believed of the arms; empty before the first result, `expected` before the first full training: until
+    then the order is known, but not the level."""
+
+    order: tuple[str | None, ...] = ()
+    chances: Mapping[str, float]
+    expected: Mapping[str | None, Estimate]
+    gains: Mapping[str, Estimate]
+
+
+def leaderboard(
+    snapshot: Snapshot,
+    job: schemas.Job,
+    verdict: schemas.Verdict | None,
+    measurements: Measurements,
+    measured: Measured,
+    earlier: Sequence[ComparisonGroup],
+    previous: str | None,
+) -> schemas.Leaderboard:
+    """Ranked candidates first, best first; then those without a rank in the request's order.
+
+    `earlier`: what the store knows of other students; `previous`: the teacher that won this student's last job.
+    """
+    results = job_results(snapshot, measured)
+    group = comparison_group(snapshot, results)
+    return schemas.Leaderboard(
+        job=job,
+        setup=_setup(snapshot.plan),
+        rows=_rows(snapshot, results),
+        verdict=verdict,
+        decisions=_decisions(snapshot),
+        correlations=fidelity(group, earlier),
+        trust=trust(snapshot, group, earlier, previous),
+        ledger=ledger(snapshot, measured),
+        curves=curves(snapshot, measurements),
+    )
+
+
+def _decisions(snapshot: Snapshot) -> list[schemas.Decision]:
+    return [
+        schemas.Decision(
+            number=number, stage=each.stage, reason=decision_reason(each.reason),
+            chances={} if each.summary is None else each.summary.chances,
+            regret=None if each.summary is None else each.summary.regret,
+            steps=[
+                schemas.DecisionStep(
+                    teacher=begun.step.teacher, seed=begun.step.seed, epochs=snapshot.plan.rungs[begun.step.rung],
+                    purpose=begun.purpose,
+                )
+                for begun in each.steps
+            ],
+        )
+        for number, each in enumerate(snapshot.decisions, 1)
+    ]  # fmt: skip
+
+
+def _setup(plan: Plan) -> schemas.Setup:
+    return schemas.Setup(
+        student_weights=_weights(plan.student, plan.student_start),
+        method_settings=to_json(plan.method),
+        method_changes=_method_changes(plan),
+        recipe=plan.student_recipe.name,
+        recipe_settings=to_json(plan.student_recipe),
+        recipe_changes=_recipe_changes(plan.student_recipe),
+        recipe_notes=list(plan.recipe_notes),
+        learning_rate=plan.student_recipe.learning_rate,
+        batch_size=plan.student_recipe.batch_size,
+        epochs=plan.student_recipe.epochs,
+        rungs=list(plan.rungs),
+        teacher_epochs=plan.teacher_recipe.epochs,
+        policy=plan.spending.policy,
+        promote=plan.promote,
+        seeds=list(plan.seeds),
+        train_pictures=plan.train_pictures,
+        channels=plan.channels,
+        side=plan.side,
+        data_fingerprint=plan.data_fingerprint,
+        data_notes=list(plan.data_notes),
+        training_version=plan.version,
+    )
+
+
+def _method_changes(plan: Plan) -> dict[str, Any]:
+    defaults = DPK_DEFAULTS.get(plan.student_recipe.name)
+    if plan.method.kd is not None:
+        return differences(plan.method.kd, KdSettings())
+    return {} if plan.method.dpk is None or defaults is None else differences(plan.method.dpk, defaults)
+
+
+def _recipe_changes(chosen: Recipe) -> dict[str, Any]:
+    """From the recipe of that name for these epochs and this batch size."""
+    if chosen.name not in RECIPES:
+        return {}
+    return differences(chosen, recipe(chosen.name, epochs=chosen.epochs, batch_size=chosen.batch_size))
+
+
+def _beliefs(results: JobResults) -> _Beliefs:
+    if not any(arm.is_tried for arm in results.arms if not arm.failed) or not results.candidates:
+        return _Beliefs(chances={}, expected={}, gains={})
+    found = model(results)
+    summary = summary_of(found)
+    full = full_trainings(results)
+    expected: dict[str | None, Estimate] = {teacher: summary.expected[teacher] for teacher in summary.ranking}
+    if full is not None and full.has_baseline:
+        expected[None] = full.alone()
+    level_is_known = any(results.full_seeds(arm) for arm in results.teachers)
+    return _Beliefs(
+        order=_order(summary, expected), chances=summary.chances, expected=expected if level_is_known else {},
+        gains=gains(full),
+    )  # fmt: skip
+
+
+def _order(summary: Summary, expected: Mapping[str | None, Estimate]) -> tuple[str | None, ...]:
+    """The teachers by rank, and no teacher before the first that is expected to be worse."""
+    order: list[str | None] = list(summary.ranking)
+    if None in expected:
+        worse = (place for place, each in enumerate(order) if expected[each].value < expected[None].value)
+        order.insert(next(worse, len(order)), None)
+    return tuple(order)
+
+
+def _rows(snapshot: Snapshot, results: JobResults) -> list[schemas.Row]:
+    stamp, beliefs = job_stamp(snapshot), _beliefs(results)
+    comparable = {arm.candidate.teacher for arm in snapshot.arms if row_stamp(snapshot, arm) == stamp}
+    beliefs = replace(beliefs, order=tuple(teacher for teacher in beliefs.order if teacher in comparable))
+    rows = [_row(snapshot, arm, each, beliefs) for arm, each in zip(snapshot.arms, results.arms, strict=True)]
+    return sorted(rows, key=lambda row: (row.rank is None, row.rank or 0))
+
+
+def _row(snapshot: Snapshot, arm: ArmRuns, known: Arm, beliefs: _Beliefs) -> schemas.Row:
+    candidate, order = arm.candidate, beliefs.order
+    teacher = {} if arm.teacher is None or arm.teacher.result is None else arm.teacher.result
+    last = len(snapshot.plan.rungs) - 1
+    tests = arm.test_accuracies()
+    return schemas.Row(
+        rank=order.index(candidate.teacher) + 1 if candidate.teacher in order else None,
+        candidate_id=candidate.id,
+        teacher=candidate.teacher,
+        label=arm.label,
+        status=candidate.status,
+        reason=candidate_reason(None if candidate.reason is None else from_json(Reason, candidate.reason)),
+        teacher_accuracy=teacher.get("validation_accuracy"),
+        teacher_test_accuracy=teacher.get("test_accuracy"),
+        teacher_parameters=teacher.get("parameters"),
+        stamp=row_stamp(snapshot, arm),
+        scores=row_scores(arm),
+        preparation=None if candidate.teacher is None else _preparation(snapshot.plan, candidate.teacher, arm.teacher),
+        probe=_summary(known.at(0)) if last else None,
+        full=_summary(known.at(last)),
+        test=_summary(tests),
+        expected=_interval(beliefs.expected.get(candidate.teacher)) if candidate.teacher in order else None,
+        chance=beliefs.chances.get(candidate.teacher or ""),
+        gain=None if candidate.teacher is None else _interval(beliefs.gains.get(candidate.teacher)),
+        seconds=row_seconds(snapshot.links, candidate.id),
+        seeds=[_seed(snapshot.plan, seed, known, tests) for seed in snapshot.plan.seeds],
+        notices=row_notices(snapshot, arm),
+    )
+
+
+def _seed(plan: Plan, seed: int, known: Arm, tests: Mapping[int, float]) -> schemas.SeedResult:
+    curve = known.curves.get(seed, ())
+    return schemas.SeedResult(
+        seed=seed,
+        rungs=[schemas.RungResult(epochs=epochs, accuracy=at) for epochs, at in zip(plan.rungs, curve, strict=False)],
+        probe_accuracy=curve[0] if curve and len(plan.rungs) > 1 else None,
+        full_accuracy=curve[-1] if len(curve) == len(plan.rungs) else None,
+        test_accuracy=tests.get(seed),
+    )
+
+
+def _preparation(plan: Plan, teacher: str, run: Run | None) -> schemas.PreparedTeacher:
+    found = plan.preparation(teacher)
+    return schemas.PreparedTeacher(
+        **_weights(found.model, found.start).model_dump(), kind=found.kind, epochs=found.recipe.epochs,
+        seconds=None if run is None or run.state != "finished" else run.seconds,
+    )  # fmt: skip
+
+
+def _weights(model: str, start: Start | None) -> schemas.StartingWeights:
+    identity = None if start is None else start.identity
+    if start is not None and start.source == "pretrained":
+        identity = f"{start.name}, {start.identity}"
+    return schemas.StartingWeights(weights=word_for(model, start), identity=identity)
+
+
+def _summary(values: Mapping[int, float]) -> schemas.Summary | None:
+    if not values:
+        return None
+    found = [values[seed] for seed in sorted(values)]
+    return schemas.Summary(mean=fmean(found), sd=stdev(found) if len(found) > 1 else None, seeds=len(found))
+
+
+def _interval(estimate: Estimate | None) -> schemas.Interval | None:
+    return None if estimate is None else schemas.Interval.model_validate(to_json(estimate))

@@ -1,0 +1,77 @@
+"""What a job spent, what it saved, and on what; pure. A run that was finished before the job asked for it is free."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from statistics import fmean
+
+from service.database.tables import JobRun, Run
+from service.scheduling.costs import row_seconds, run_seconds
+from service.scheduling.evidence import Measured, paces
+from service.scheduling.snapshot import ArmRuns, Snapshot
+from service.wire import jobs as schemas
+
+_PURPOSES = {"teacher": "teachers", "explore": "exploring", "confirm": "confirming", "audit": "audit"}
+"""What a link's purpose is called on the wire."""
+
+
+def ledger(snapshot: Snapshot, measured: Measured) -> schemas.Ledger:
+    """The job's training seconds by purpose and by device. Failed and cancelled runs are waste."""
+    own = [(link, run) for link, run in snapshot.links if not link.reused]
+    spent = sum(run_seconds(run) for _, run in own)
+    exhaustive = _exhaustive(snapshot, measured)
+    known = exhaustive is not None and snapshot.job.state == "finished"
+    devices = sorted({run.device for _, run in own if run.device is not None})
+    on_device = {device: [(link, run) for link, run in own if run.device == device] for device in devices}
+    return schemas.Ledger(
+        **_purposes(own).model_dump(),
+        reused=sum(run.seconds for link, run in snapshot.links if link.reused),
+        spent=spent,
+        exhaustive=exhaustive,
+        saved=exhaustive - spent if known and exhaustive is not None else None,
+        devices=devices,
+        by_device={device: sum(run_seconds(run) for _, run in links) for device, links in on_device.items()},
+        purposes_by_device={device: _purposes(links) for device, links in on_device.items()},
+    )
+
+
+def _purposes(links: Iterable[tuple[JobRun, Run]]) -> schemas.Purposes:
+    found = dict.fromkeys((*_PURPOSES.values(), "wasted"), 0.0)
+    for link, run in links:
+        found["wasted"] += run.wasted_seconds
+        found["wasted" if _was_in_vain(run) else _PURPOSES[link.purpose]] += run.seconds
+    return schemas.Purposes(**found)
+
+
+def _was_in_vain(run: Run) -> bool:
+    return run.state in ("failed", "cancelled")
+
+
+def _exhaustive(snapshot: Snapshot, measured: Measured) -> float | None:
+    """Seconds that training every arm fully with every seed would have cost, at the pace measured for each arm.
+
+    Arms that were never timed are taken at the mean pace of the others; None when none was. An arm that failed would
+    have failed there too, and counts with what it cost here.
+    """
+    timed = [paces(arm, snapshot.plan, measured) for arm in snapshot.arms]
+    found = [fmean(by_seed.values()) if by_seed else None for by_seed in timed]
+    known = [pace for pace in found if pace is not None]
+    if not known:
+        return None
+    seeds = len(snapshot.plan.seeds)
+    return sum(
+        _preparation(snapshot, arm) + seeds * (fmean(known) if pace is None else pace)
+        if arm.first_failed is None
+        else row_seconds(snapshot.links, arm.candidate.id)
+        for arm, pace in zip(snapshot.arms, found, strict=True)
+    )
+
+
+def _preparation(snapshot: Snapshot, arm: ArmRuns) -> float:
+    """Seconds in which this job prepared the arm's teacher."""
+    return sum(
+        run.seconds
+        for link, run in snapshot.links
+        if link.candidate_id == arm.candidate.id and link.purpose == "teacher" and not link.reused
+        if not _was_in_vain(run)
+    )

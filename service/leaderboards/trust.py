@@ -1,0 +1,72 @@
+"""How far a job's answer can be trusted: stamp, fidelity and rivals; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dpk_core.codec import to_json
+from dpk_core.selection.evaluate.correlation import correlations
+from dpk_core.selection.evaluate.records import ComparisonGroup
+from dpk_core.selection.evaluate.rule_evaluation import Judgement, Record, evaluate_rules, records
+from dpk_core.selection.evaluate.rules import rules_of
+from service.scheduling.protocol_id import HOLDS, plan_stamp, training_stamp
+from service.scheduling.snapshot import ArmRuns, Snapshot
+from service.wire import jobs as schemas
+from service.wire import trust as trust_schemas
+
+
+def fidelity(question: ComparisonGroup, earlier: Sequence[ComparisonGroup]) -> list[schemas.Correlation]:
+    """Every correlation of the job and of the store."""
+    found = correlations(question, earlier)
+    return [schemas.Correlation.model_validate(to_json(each)) for each in found]
+
+
+def trust(
+    snapshot: Snapshot, question: ComparisonGroup, earlier: Sequence[ComparisonGroup], previous: str | None
+) -> trust_schemas.Trust:
+    """Stamp and rivals. `previous`: the teacher that won this student's newest earlier job."""
+    now = evaluate_rules(question, rules_of(question, previous))
+    before = [evaluate_rules(each, rules_of(each, None)) for each in earlier]
+    over_all = {record.name: record for record in records([now, *before])}
+    return trust_schemas.Trust(
+        stamp=job_stamp(snapshot),
+        stamp_holds=list(HOLDS),
+        teachers=now.teachers,
+        trained=now.trained,
+        audited=now.audited,
+        winner=now.winner,
+        note=now.note,
+        rivals=[_rival(judgement, over_all[judgement.name]) for judgement in now.judgements],
+    )
+
+
+def job_stamp(snapshot: Snapshot) -> str:
+    """What its student trainings share."""
+    return plan_stamp(snapshot.plan)
+
+
+def row_stamp(snapshot: Snapshot, arm: ArmRuns) -> str:
+    """The stamp of an arm's newest student run, the job's while it has none.
+
+    It differs from the job's only in a job that is older than the rule that a change of the training version ends it.
+    """
+    return _stamp(snapshot, arm) or job_stamp(snapshot)
+
+
+def _stamp(snapshot: Snapshot, arm: ArmRuns) -> str | None:
+    mine = [
+        run.spec["training"]
+        for link, run in snapshot.links
+        if link.candidate_id == arm.candidate.id and link.purpose != "teacher"
+    ]
+    if not mine:
+        return None
+    newest = max(mine, key=lambda training: int(training["version"]))
+    return training_stamp(newest, to_json(snapshot.plan.method))
+
+
+def _rival(judgement: Judgement, record: Record) -> trust_schemas.Rival:
+    said = to_json(judgement)
+    return trust_schemas.Rival.model_validate(
+        said | {"record": {name: value for name, value in to_json(record).items() if name not in ("name", "title")}}
+    )

@@ -1,0 +1,1 @@
+"""Facts as words and numbers, the same on pages, commands and reports."""

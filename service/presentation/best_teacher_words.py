@@ -1,0 +1,80 @@
+"""The best teacher in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from service.best_teacher.schemas import BestTeacher, OtherAnswer
+from service.presentation.numbers import chance, clock, duration, percent, points, short
+from service.presentation.words import bounds, point_bounds
+
+MOST_NAMED = 5
+"""Other answers that are listed by name."""
+
+
+def stale_sentence(because: Sequence[str]) -> str:
+    """That an answer may not hold any more, and why."""
+    return f"This answer is stale. {' '.join(because)}"
+
+
+def sentences(best: BestTeacher) -> list[str]:
+    """The whole answer, a line each."""
+    found = [best.sentence, _odds(best)]
+    if (expected := best.expected_accuracy) is not None and best.verdict in ("best", "tie"):
+        found.append(f"Expected accuracy: {percent(expected.value)} ({bounds(expected)}).")
+    if best.gain is not None:
+        found.append(f"Gain over no teacher: {points(best.gain.value)} points ({point_bounds(best.gain)}).")
+    found += [_basis(best), _running(best), *_others(best)]
+    return [sentence for sentence in found if sentence]
+
+
+def _odds(best: BestTeacher) -> str:
+    if best.chance is None or best.expected_loss is None:
+        return ""
+    near = ""
+    if best.chance_within_margin is not None and best.margin is not None:
+        near = f", within {100 * best.margin:.1f} points of the best with {chance(best.chance_within_margin)}"
+    loss = f"expected loss {100 * best.expected_loss:.2f} points"
+    return f"Best of the teachers with a chance of {chance(best.chance)}{near}; {loss}."
+
+
+def _basis(best: BestTeacher) -> str:
+    seeds, epochs, asked = _count(best.seeds, "seed"), _count(best.epochs, "epoch"), _count(best.candidates, "teacher")
+    return (
+        f"From {seeds} of {epochs}; {asked}, {best.teachers_tried} tried, {best.teachers_trained} trained fully. "
+        f"Finished {clock(best.finished_at)}, {_age(best.age_seconds)} ago, under protocol {best.stamp}."
+    )
+
+
+def _running(best: BestTeacher) -> str:
+    return "" if best.running is None else f"Job {best.running.job}, which asks the same, is {best.running.state}."
+
+
+def _others(best: BestTeacher) -> list[str]:
+    """Other answers: first those that may be ranked with this one, then those that may not."""
+    same = [other for other in best.others if other.same_protocol]
+    apart = [other for other in best.others if not other.same_protocol]
+    found = [f"Also under this protocol: {_listed(same)}."] if same else []
+    return [*found, f"Not to be ranked with it: {_listed(apart)}."] if apart else found
+
+
+def _listed(others: Sequence[OtherAnswer]) -> str:
+    said = [f"{_said(other)} (job {other.job})" for other in others[:MOST_NAMED]]
+    more = len(others) - len(said)
+    return "; ".join([*said, f"{more} more"] if more else said)
+
+
+def _said(other: OtherAnswer) -> str:
+    differs = ", ".join(other.differs)
+    if other.verdict == "undecided":
+        return differs if differs.startswith("undecided") else f"undecided, {differs}"
+    return f"{'no teacher' if other.teacher is None else short(other.teacher)}, {differs}"
+
+
+def _age(seconds: float) -> str:
+    days = seconds / 86_400
+    return duration(seconds) if days < 2 else f"{days:.0f} days"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -1,0 +1,76 @@
+"""Sentences and labels for the settings of a job. Knows the wire schemas only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from service.wire.jobs import Setup
+from service.wire.setting_choices import MethodChoice
+
+_AUGMENTATIONS = {
+    "none": "no augmentation",
+    "shift": "random shifts",
+    "crop_flip": "random crops and flips",
+    "resized_crop_flip": "random resized crops and flips",
+}
+_OPTIMISERS = {"sgd": "SGD", "adamw": "AdamW"}
+
+
+def method_label(method: MethodChoice) -> str:
+    """The method as asked for, e.g. `DPK (feature_weight 3)`."""
+    given = dict(_single(method.settings))
+    if method.profile != "probe":
+        given = {"profile": method.profile, **given}
+    return f"{method.name.upper()} ({_listed(given)})" if given else method.name.upper()
+
+
+def method_line(setup: Setup) -> str:
+    """Name and profile, and which settings differ from the recipe's defaults."""
+    method, changes = setup.method_settings, _listed(setup.method_changes)
+    name = f"{method['name']}, {method['profile']} profile" if method["dpk"] is not None else str(method["name"])
+    return f"{name}; not by default: {changes}" if changes else name
+
+
+def recipe_line(setup: Setup) -> str:
+    """Optimiser, rate, batch, augmentation and arithmetic, and which further settings were changed."""
+    settings = setup.recipe_settings
+    optimiser, augmentation = settings["optimiser"], settings["augmentation"]
+    said = (
+        f"{setup.recipe}: {_OPTIMISERS.get(optimiser, optimiser)}, learning rate {setup.learning_rate:g}, batches of "
+        f"{setup.batch_size}, {_AUGMENTATIONS.get(augmentation, augmentation)}, {settings['precision']}."
+    )
+    changes = _listed(setup.recipe_changes)
+    return f"{said} Changed: {changes}." if changes else said
+
+
+def pictures_line(setup: Setup) -> str:
+    """Size and channels of a picture."""
+    channels = f"{setup.channels} channel{'' if setup.channels == 1 else 's'}"
+    return f"{setup.side} x {setup.side} px, {channels}; {setup.train_pictures} for training"
+
+
+def _single(settings: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            yield from _single(value, f"{before}{name}.")
+        else:
+            yield f"{before}{name}", value
+
+
+def _listed(settings: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {_value(value)}" for name, value in settings.items())
+
+
+def _value(value: object) -> str:
+    """A number as short as it can be; of a list what tells its entries apart, with their weights."""
+    if isinstance(value, bool) or value is None:
+        return {None: "none", True: "on", False: "off"}[value]
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, list):
+        return f"[{', '.join(_value(each) for each in value)}]"
+    if isinstance(value, dict) and "name" in value:
+        weight = value.get("weight")
+        return str(value["name"]) if weight is None else f"{value['name']} {_value(weight)}"
+    return str(value)

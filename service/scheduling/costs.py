@@ -1,0 +1,23 @@
+"""Device seconds that a job spent; pure. A run that was finished before the job asked for it is free."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from service.database.tables import JobRun, Run
+from service.scheduling.snapshot import Snapshot
+
+
+def row_seconds(links: Iterable[tuple[JobRun, Run]], candidate_id: int) -> float:
+    """Spent for one candidate, what led nowhere included."""
+    return sum(run_seconds(run) for link, run in links if link.candidate_id == candidate_id and not link.reused)
+
+
+def student_seconds(snapshot: Snapshot) -> float:
+    """Spent on students, what led nowhere included: what a limit of training time is held against."""
+    return sum(run_seconds(run) for link, run in snapshot.links if link.purpose != "teacher" and not link.reused)
+
+
+def run_seconds(run: Run) -> float:
+    """Spent on a run, what restarts did again included."""
+    return run.seconds + run.wasted_seconds

@@ -1,0 +1,207 @@
+"""The queries of selection jobs."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, func, or_, select, tuple_, update
+from sqlalchemy.orm import Session
+
+from dpk_core.codec import from_json, to_json
+from dpk_core.selection.decide.schedule import Decision
+from service.database import tables
+from service.database.tables import Candidate, IdempotencyKey, JobRun, Measurement, Run, SelectionJob, Verdict
+from service.database.types import epoch_now, utc_now
+from service.scheduling.evidence import Measured, Stored, StoredByTraining
+from service.scheduling.plan import Plan
+from service.scheduling.snapshot import Snapshot, assemble
+
+LIVE = ("queued", "running")
+"""States of a job that still needs its runs."""
+
+
+def find(session: Session, job_id: str) -> SelectionJob | None:
+    """The job's row. Ids are letters and digits; Postgres would refuse to look for some other texts."""
+    return session.get(SelectionJob, job_id) if job_id.isalnum() else None
+
+
+def lock(session: Session, job_id: str) -> SelectionJob | None:
+    """The job's row, held until the transaction ends. On SQLite the transaction itself is the lock."""
+    if not job_id.isalnum():
+        return None
+    return session.get(SelectionJob, job_id, with_for_update=True, populate_existing=True)
+
+
+def page(session: Session, limit: int, before: SelectionJob | None) -> list[SelectionJob]:
+    """The `limit` newest jobs that are older than `before`."""
+    place = (SelectionJob.created_at, SelectionJob.id)
+    chosen = select(SelectionJob).order_by(*(column.desc() for column in place)).limit(limit)
+    if before is not None:
+        chosen = chosen.where(tuple_(*place) < (before.created_at, before.id))
+    return list(session.scalars(chosen))
+
+
+def key_of(session: Session, key: str) -> IdempotencyKey | None:
+    """The submission that used this idempotency key."""
+    return session.get(IdempotencyKey, key, populate_existing=True)
+
+
+def add_key(session: Session, key: str, request_hash: str, job_id: str) -> None:
+    """Binds the key. Raises IntegrityError when another submission has bound it in the meantime."""
+    session.add(IdempotencyKey(key=key, request_hash=request_hash, job_id=job_id, created_at=utc_now()))
+    session.flush()
+
+
+def move_key(session: Session, key: str, old: str, new: str) -> bool:
+    """Binds the key to another job; False when it does not stand for the job `old` any more."""
+    moved = update(IdempotencyKey).where(IdempotencyKey.key == key, IdempotencyKey.job_id == old)
+    return session.scalar(moved.values(job_id=new, created_at=utc_now()).returning(IdempotencyKey.key)) is not None
+
+
+def snapshots(session: Session, jobs: Sequence[SelectionJob]) -> list[Snapshot]:
+    """The jobs with all their rows, in four queries however many jobs."""
+    ids = [job.id for job in jobs]
+    candidates: dict[str, list[Candidate]] = defaultdict(list)
+    for candidate in session.scalars(
+        select(Candidate).where(Candidate.job_id.in_(ids)).order_by(Candidate.job_id, Candidate.position)
+    ):
+        candidates[candidate.job_id].append(candidate)
+    links: dict[str, list[tuple[JobRun, Run]]] = defaultdict(list)
+    rows = select(JobRun, Run).join(Run, Run.id == JobRun.run_id).where(JobRun.job_id.in_(ids))
+    for link, run in session.execute(rows.order_by(JobRun.candidate_id, JobRun.purpose, JobRun.seed, Run.created_at)):
+        links[link.job_id].append((link, run))
+    decisions: dict[str, list[Decision]] = defaultdict(list)
+    made = select(tables.Decision).where(tables.Decision.job_id.in_(ids))
+    for row in session.scalars(made.order_by(tables.Decision.job_id, tables.Decision.number)):
+        decisions[row.job_id].append(from_json(Decision, row.document))
+    return [
+        assemble(job, from_json(Plan, job.plan), candidates[job.id], links[job.id], decisions[job.id]) for job in jobs
+    ]
+
+
+def snapshot(session: Session, job: SelectionJob) -> Snapshot:
+    """One job with all its rows."""
+    return snapshots(session, [job])[0]
+
+
+def add_decision(session: Session, job_id: str, number: int, decision: Decision) -> None:
+    """Adds what was decided."""
+    document = to_json(decision)
+    session.add(tables.Decision(job_id=job_id, number=number, document=document, created_at=utc_now()))
+    session.flush()
+
+
+def is_late(session: Session, job: SelectionJob, wall_seconds: float | None) -> bool:
+    """Whether so much time has passed since the job started, by the database's clock. None: there is no limit."""
+    if wall_seconds is None:
+        return False
+    passed = session.scalar(select(epoch_now() - SelectionJob.started_epoch).where(SelectionJob.id == job.id))
+    return passed is not None and passed >= wall_seconds
+
+
+def measured(session: Session, snapshot: Snapshot) -> Measured:
+    """What was measured of the trainings that the snapshot's students are on, by whichever run."""
+    own = [run for arm in snapshot.arms for runs in arm.students.values() for run in runs.values()]
+    rows = _accuracies(session, {run.training_key for run in own})
+    epochs: dict[str, int] = defaultdict(int)
+    accuracies: dict[str, dict[int, float]] = defaultdict(dict)
+    linked = {run.id for run in own}
+    # What the job's own runs measured counts before what others' did, on another machine perhaps.
+    for run_id, key, epoch, value in sorted(rows, key=lambda row: row[0] in linked):
+        epochs[run_id] += 1
+        accuracies[key][epoch] = value
+    return Measured(accuracies=accuracies, epochs=epochs)
+
+
+def accuracies(
+    session: Session, training_keys: Iterable[str], *, before: datetime
+) -> Mapping[str, Mapping[int, float]]:
+    """Validation accuracies by training and epoch, of runs that finished or that others may have gone on from, and
+    that were over `before`."""
+    found: dict[str, dict[int, float]] = defaultdict(dict)
+    for _, key, epoch, value in _accuracies(session, set(training_keys), Run.finished_at < before):
+        found[key][epoch] = value
+    return found
+
+
+def _accuracies(
+    session: Session, training_keys: set[str], *which: ColumnElement[bool]
+) -> Sequence[tuple[str, str, int, float]]:
+    chosen = (
+        select(Measurement.run_id, Run.training_key, Measurement.epoch, Measurement.value)
+        .join(Run, Run.id == Measurement.run_id)
+        .where(
+            Run.training_key.in_(sorted(training_keys)), Run.state.in_(("finished", "cancelled")),
+            Measurement.name == "validation_accuracy", *which,
+        )
+        .order_by(Run.created_at, Run.id, Measurement.epoch)
+    )  # fmt: skip
+    return [(run_id, key, epoch, value) for run_id, key, epoch, value in session.execute(chosen)]
+
+
+def stored(session: Session, plan: Plan) -> StoredByTraining:
+    """What finished and cancelled runs, of whatever job, left of the trainings that the plan can lead to."""
+    places = {
+        plan.student_run(teacher, seed, plan.epochs).training.key(): (teacher, seed)
+        for teacher in plan.arms
+        for seed in plan.seeds
+    }
+    chosen = select(
+        Run.training_key, Run.state, Run.spec["stop_epoch"].as_integer(), Run.checkpoint["epoch"].as_integer()
+    ).where(Run.training_key.in_(sorted(places)), Run.state.in_(("finished", "cancelled")), Run.withdrawn.is_(False))
+    ends: dict[tuple[str | None, int], list[int]] = defaultdict(list)
+    checkpoints: dict[tuple[str | None, int], set[int]] = defaultdict(set)
+    for key, state, end, checkpoint in session.execute(chosen):
+        ends[places[key]].append(end if state == "finished" else 0)
+        checkpoints[places[key]] |= {checkpoint} - {None}
+    return {
+        place: Stored(finished=max(found), checkpoints=tuple(sorted(checkpoints[place])))
+        for place, found in ends.items()
+    }
+
+
+def needed_elsewhere(session: Session, job_id: str, run_ids: Iterable[str]) -> set[str]:
+    """Those of the runs that another live job needs."""
+    chosen = (
+        select(JobRun.run_id)
+        .join(SelectionJob, SelectionJob.id == JobRun.job_id)
+        .where(JobRun.run_id.in_(list(run_ids)), JobRun.job_id != job_id, SelectionJob.state.in_(LIVE))
+    )
+    return set(session.scalars(chosen))
+
+
+def newest_verdicts(session: Session, job_ids: Sequence[str]) -> dict[str, Verdict]:
+    """Each job's newest verdict, for those that have one."""
+    newest = (
+        select(Verdict.job_id, func.max(Verdict.number).label("number"))
+        .where(Verdict.job_id.in_(job_ids))
+        .group_by(Verdict.job_id)
+        .subquery()
+    )
+    chosen = select(Verdict).join(newest, (Verdict.job_id == newest.c.job_id) & (Verdict.number == newest.c.number))
+    return {verdict.job_id: verdict for verdict in session.scalars(chosen)}
+
+
+def add_verdict(session: Session, job_id: str, number: int, document: dict[str, Any]) -> None:
+    """Adds what can be said now."""
+    session.add(Verdict(job_id=job_id, number=number, final=document["final"], document=document, created_at=utc_now()))
+
+
+def measurements(session: Session, snapshot: Snapshot) -> Mapping[str, list[Measurement]]:
+    """What was measured of the job's trainings, by training; of an epoch, what its own runs measured comes last."""
+    own = {run.id for _, run in snapshot.links}
+    keys = {run.training_key for _, run in snapshot.links}
+    known = or_(Run.state.in_(("finished", "cancelled")), Run.id.in_(sorted(own)))
+    chosen = select(Run.training_key, Measurement).join(Run, Run.id == Measurement.run_id)
+    rows = session.execute(
+        chosen.where(Run.training_key.in_(sorted(keys)), known).order_by(
+            Run.created_at, Run.id, Measurement.epoch, Measurement.name
+        )
+    )
+    found: dict[str, list[Measurement]] = defaultdict(list)
+    for key, measurement in sorted(rows, key=lambda row: row[1].run_id in own):
+        found[key].append(measurement)
+    return found

@@ -1,0 +1,142 @@
+"""From a request to a plan: every default filled in. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Literal
+
+from dpk_core.catalogue.datasets import DatasetCard
+from dpk_core.catalogue.weights import FoundWeights
+from dpk_core.recipes import AS_IS, RECIPES, batch_factor, chosen_dpk, chosen_kd, chosen_recipe, fine_tuning
+from dpk_core.selection.decide.job_results import EIGHTHS
+from dpk_core.spec import DPK_METHODS, TRAINING_VERSION, MethodSpec, Recipe
+from service.scheduling.plan import Plan, Preparation, Spending, rung_epoch
+from service.scheduling.states import PreparationKind
+from service.wire.choices import TeacherChoice
+from service.wire.jobs import SelectionJobRequest
+
+NOTHING: Mapping[str, FoundWeights] = MappingProxyType({})
+
+
+def make_plan(request: SelectionJobRequest, data: DatasetCard, found: Mapping[str, FoundWeights] = NOTHING) -> Plan:
+    """Fills in the defaults. Expects a request that pre-flight has passed; `found`: trained weights by label."""
+    budget = request.budget
+    student_recipe = student_recipe_of(request, data)
+    start = found.get(request.student.label)
+    return Plan(
+        student=request.student.model,
+        dataset=data.name,
+        data_fingerprint=data.fingerprint,
+        method=method_of(request, data),
+        arms=(*(teacher.label for teacher in request.teachers), None),
+        seeds=tuple(range(request.seeds)),
+        student_recipe=student_recipe,
+        teacher_recipe=_teacher_recipe(request, data, budget.teacher_epochs),
+        rungs=tuple(budget.rungs or default_rungs(student_recipe.epochs)),
+        promote=min(budget.promote, len(request.teachers)),
+        train_pictures=data.train_pictures,
+        channels=data.channels,
+        side=data.side,
+        data_notes=data.notes,
+        recipe_notes=_recipe_notes(request, student_recipe),
+        student_start=None if start is None else start.start,
+        preparations={
+            teacher.label: _preparation(
+                teacher, found.get(teacher.label), data,
+                _teacher_recipe(request, data, teacher.epochs or budget.teacher_epochs),
+            )
+            for teacher in request.teachers
+            if teacher.label in found or teacher.epochs is not None
+        },
+        spending=Spending(
+            policy=budget.policy, slots=budget.slots, spend_near_chance=budget.spend_near_chance,
+            seconds=budget.seconds, wall_seconds=budget.wall_seconds, runs=budget.runs,
+            chance=budget.chance, margin=budget.margin, audit=budget.audit, prefer_cheaper=budget.prefer_cheaper,
+        ),
+        version=TRAINING_VERSION,
+    )  # fmt: skip
+
+
+def recipe_name(request: SelectionJobRequest, data: DatasetCard) -> str:
+    """The recipe that was named, or else the data set's own."""
+    return (request.recipe and request.recipe.name) or data.default_recipe
+
+
+def method_of(request: SelectionJobRequest, data: DatasetCard) -> MethodSpec:
+    """The method with every setting; those of DPK that the request does not name come from the recipe.
+
+    Raises WrongValue at `method.<setting>`.
+    """
+    method = request.method
+    if method.name == "kd":
+        return MethodSpec(name="kd", kd=chosen_kd(method.settings))
+    if method.name not in DPK_METHODS:
+        return MethodSpec(name=method.name)
+    settings = chosen_dpk(recipe_name(request, data), method.settings)
+    return MethodSpec(name=method.name, profile=method.profile, dpk=settings)
+
+
+def student_recipe_of(request: SelectionJobRequest, data: DatasetCard) -> Recipe:
+    """How students train. Raises WrongValue at `recipe.<setting>`."""
+    epochs, batch_size = _asked(request, "epochs"), _asked(request, "batch_size")
+    return chosen_recipe(recipe_name(request, data), _settings(request), epochs=epochs, batch_size=batch_size)
+
+
+def _teacher_recipe(request: SelectionJobRequest, data: DatasetCard, epochs: int | None) -> Recipe:
+    """How a teacher is prepared: as a student, for epochs of its own. The modules' rate is none of its business."""
+    settings = {name: value for name, value in _settings(request).items() if name != "module_learning_rate"}
+    name, own = recipe_name(request, data), None if request.recipe is None else request.recipe.epochs
+    return chosen_recipe(
+        name, settings, epochs=epochs or own, batch_size=_asked(request, "batch_size"),
+        milestones_of=_asked(request, "epochs") or RECIPES[name].epochs,
+    )  # fmt: skip
+
+
+def _settings(request: SelectionJobRequest) -> dict[str, Any]:
+    """Of the recipe, save the two that the budget may name as well."""
+    given = {} if request.recipe is None else request.recipe.settings
+    return {name: value for name, value in given.items() if name not in ("epochs", "batch_size")}
+
+
+def _asked(request: SelectionJobRequest, name: Literal["epochs", "batch_size"]) -> int | None:
+    """What budget or recipe say of it; pre-flight has seen to it that they agree."""
+    budgeted: int | None = getattr(request.budget, name)
+    own: int | None = None if request.recipe is None else getattr(request.recipe, name)
+    return own if budgeted is None else budgeted
+
+
+def _recipe_notes(request: SelectionJobRequest, chosen: Recipe) -> tuple[str, ...]:
+    """That the learning rate was changed with the batch size, and by which rule."""
+    base = RECIPES[chosen.name]
+    if chosen.batch_size == base.batch_size or "learning_rate" in _settings(request):
+        return ()
+    rule = "in proportion" if base.optimiser == "sgd" else "by the square root"
+    factor = batch_factor(base, chosen.batch_size)
+    return (
+        f"The learning rate follows the batch size {rule}: {base.learning_rate:g} of recipe {base.name} for batches of "
+        f"{base.batch_size}, times {factor:.3g} for batches of {chosen.batch_size}.",
+    )
+
+
+def preparation_kind(teacher: TeacherChoice, found: FoundWeights | None, data: DatasetCard) -> PreparationKind:
+    """What `auto` comes to: a random teacher is trained; of others the head where it is for other classes."""
+    if found is None:
+        return "train"
+    if teacher.preparation != "auto":
+        return teacher.preparation
+    return "as_is" if found.made_for.classes == data.classes else "head"
+
+
+def _preparation(teacher: TeacherChoice, found: FoundWeights | None, data: DatasetCard, base: Recipe) -> Preparation:
+    kind = preparation_kind(teacher, found, data)
+    recipes: dict[PreparationKind, Recipe] = {
+        "train": base, "as_is": AS_IS, "head": base, "fine_tune": fine_tuning(base)
+    }  # fmt: skip
+    start = None if found is None else found.start
+    return Preparation(model=teacher.model, start=start, kind=kind, recipe=recipes[kind])
+
+
+def default_rungs(epochs: int) -> tuple[int, ...]:
+    """Every eighth of the full training, in whole epochs; fewer where they would coincide."""
+    return tuple(sorted({rung_epoch(fraction, epochs) for fraction in EIGHTHS}))

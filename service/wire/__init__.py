@@ -1,0 +1,1 @@
+"""What crosses the wire about selection jobs: requests forbid unknown fields, responses ignore them."""

@@ -1,0 +1,99 @@
+"""Models as a request names them: with the weights they start from, and for a teacher how it is prepared.
+
+A text `model@weights` and the object `{"model": …, "weights": …}` say the same; what is said no more than that goes out
+as text.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    SerializerFunctionWrapHandler,
+    WrapSerializer,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from dpk_core.catalogue.names import canonical
+from dpk_core.catalogue.weights import RANDOM, join_weights, split_weights
+from service.scheduling.states import PreparationKind
+from service.schemas import WireRequest
+
+
+class ModelChoice(WireRequest):
+    """A model and its weights."""
+
+    model_config = ConfigDict(frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _in_our_words(cls, given: object) -> object:
+        """Names as the libraries print them are taken too."""
+        if not isinstance(given, dict) or not isinstance(given.get("model"), str):
+            return given
+        weights = given.get("weights") or RANDOM
+        if not isinstance(weights, str):
+            return given
+        model, weights = canonical(given["model"], weights)
+        return {**given, "model": model, "weights": weights}
+
+    model: str = Field(max_length=200, examples=["timm/resnet18"])
+    weights: str = Field(
+        default=RANDOM, max_length=120, examples=["pretrained"],
+        description="`random`; `pretrained`: what its library publishes by default; a tag of its library (`a2_in1k`); "
+        "`file:<name>`: a safetensors file under the server's weights root.",
+    )  # fmt: skip
+
+    @property
+    def label(self) -> str:
+        """The one name of this model with these weights: what an arm is called everywhere."""
+        return join_weights(self.model, self.weights)
+
+    def __str__(self) -> str:
+        return self.label
+
+
+class TeacherChoice(ModelChoice):
+    """A candidate teacher."""
+
+    preparation: Literal["auto", PreparationKind] = Field(
+        default="auto",
+        description="`auto`: random weights are trained; others are taken as they are, or where their head is for "
+        "another number of classes a new head is trained.",
+    )
+    epochs: int | None = Field(
+        default=None, ge=1, le=1000, description="Epochs of its preparation; default: `budget.teacher_epochs`."
+    )
+
+
+def _from_text(value: object) -> object:
+    if isinstance(value, str):
+        model, weights = split_weights(value)
+        return {"model": model, "weights": weights}
+    if not isinstance(value, dict | ModelChoice):
+        raise PydanticCustomError("model_choice", "This must be a model's name or an object")
+    return value
+
+
+def _to_text(choice: ModelChoice) -> str:
+    return choice.label
+
+
+def _to_text_or_object(choice: TeacherChoice, whole: SerializerFunctionWrapHandler) -> str | dict[str, Any]:
+    plain = choice.preparation == "auto" and choice.epochs is None
+    return choice.label if plain else whole(choice)
+
+
+Student = Annotated[
+    ModelChoice, BeforeValidator(_from_text, json_schema_input_type=str | ModelChoice), PlainSerializer(_to_text)
+]
+Teacher = Annotated[
+    TeacherChoice,
+    BeforeValidator(_from_text, json_schema_input_type=str | TeacherChoice),
+    WrapSerializer(_to_text_or_object),
+]
