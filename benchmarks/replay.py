@@ -254,8 +254,8 @@ def packed(costs: Sequence[float], slots: int) -> float:
 
 
 def top_two(job: Job, budget: float, chance: np.random.Generator) -> Outcome:
-    """Top-two Thompson sampling on the product's belief (Russo 2020): after a look at everybody a draw's best goes on, or
-    every other time the best of a draw that has another."""
+    """Top-two Thompson sampling on the product's belief (Russo 2020): after a look at everybody a draw's best goes on,
+    or every other time the best of a draw that has another."""
     return _one_by_one(job, budget, lambda draws_DA: _two_of(draws_DA, chance))
 
 

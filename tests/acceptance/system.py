@@ -196,9 +196,8 @@ def results(leaderboard: dict[str, Any]) -> dict[str, Any]:
     curves = {
         f"{curve['label']} {curve['purpose']} {curve['seed']}": curve["points"] for curve in leaderboard["curves"]
     }
-    rounds = [{name: value for name, value in each.items() if name != "spent"} for each in leaderboard["rounds"]]
-    told = {name: leaderboard[name] for name in ("verdict", "correlations")}
-    return {"rows": rows, "rounds": rounds, "curves": curves, **told}
+    told = {name: leaderboard[name] for name in ("verdict", "correlations", "decisions")}
+    return {"rows": rows, "curves": curves, **told}
 
 
 TIMES = ("seconds", "candidate_id")
