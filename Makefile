@@ -13,6 +13,10 @@ help: ## show this list
 	@echo
 	@echo "  First time here: make demo. Settings are environment variables, listed in .env.example."
 
+# Every process compiles the modules it imports anew (6 s for PyTorch's) unless bytecode lies beside them.
+unexport PYTHONDONTWRITEBYTECODE
+export UV_COMPILE_BYTECODE := 1
+
 $(BIN)/uv:
 	@$(PYTHON) -c 'import sys; sys.exit("DPK Select needs Python 3.11 or newer; this is %s. Try: make PYTHON=python3.12 …" % sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
 	@echo "Creating the virtual environment $(VENV) …"
