@@ -13,6 +13,10 @@ help: ## show this list
 	@echo
 	@echo "  First time here: make demo. Settings are environment variables, listed in .env.example."
 
+# Every process compiles the modules it imports anew (6 s for PyTorch's) unless bytecode lies beside them.
+unexport PYTHONDONTWRITEBYTECODE
+export UV_COMPILE_BYTECODE := 1
+
 $(BIN)/uv:
 	@$(PYTHON) -c 'import sys; sys.exit("DPK Select needs Python 3.11 or newer; this is %s. Try: make PYTHON=python3.12 …" % sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
 	@echo "Creating the virtual environment $(VENV) …"
@@ -22,11 +26,11 @@ $(BIN)/uv:
 # Stamps: an environment is made anew only when what it is made from changes.
 $(VENV)/.run: $(BIN)/uv pyproject.toml constraints.txt
 	@echo "Installing (PyTorch is large; this takes a while the first time) …"
-	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt --editable '.[runner]'
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[runner]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run
-	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt --editable '.[runner,dev]'
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[runner,dev]'
 	@touch $@
 
 setup: $(VENV)/.dev ## make the environment for development

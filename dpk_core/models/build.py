@@ -1,4 +1,7 @@
-"""Builds a model by its name, `family/name`, from random initialisation; `weights.py` loads trained weights."""
+"""Builds a model by its name, `family/name`, from random initialisation; `weights.py` loads trained weights.
+
+A library of models is imported when one of its models is built: together they take longer to start than torch does.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import timm
 import torch
-import torchvision
 from torch import Tensor, nn
 
 from dpk_core.catalogue.cifar_models import cifar_shape
@@ -75,12 +76,16 @@ def _build_cifar(member: str, classes: int, channels: int, _: int | None) -> nn.
 
 
 def _build_timm(member: str, classes: int, channels: int, side: int | None) -> nn.Module:
+    import timm
+
     told: dict[str, Any] = {} if side is None else {"img_size": side}
     model: nn.Module = timm.create_model(member, pretrained=False, num_classes=classes, in_chans=channels, **told)
     return model
 
 
 def _build_torchvision(member: str, classes: int, channels: int, side: int | None) -> nn.Module:
+    import torchvision
+
     if channels not in (1, 3):
         raise ValueError(f"torchvision models take pictures of 1 or 3 channels, not {channels}")
     told: dict[str, Any] = {} if side is None else {"image_size": side}

@@ -1,14 +1,13 @@
-"""What timm and torchvision publish for a model: which weights, for how many classes, under which names."""
+"""What timm and torchvision publish for a model: which weights, for how many classes, under which names.
+
+Each library is imported where it is asked, as in `build.py`.
+"""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
 from typing import Any
-
-import timm
-import torchvision
-from timm.models import get_pretrained_cfg
 
 from dpk_core.catalogue.models import model_card
 from dpk_core.catalogue.parameters import Published
@@ -35,13 +34,19 @@ def published(model: str) -> Mapping[str, Published]:
 def library(model: str) -> str:
     """The library that publishes weights for the model, and its installed version."""
     if model.startswith("timm/"):
+        import timm
+
         return f"timm {timm.__version__}"
+    import torchvision
+
     return f"torchvision {torchvision.__version__.partition('+')[0]}"
 
 
 @functools.cache
 def _timm_tags() -> Mapping[str, list[str]]:
     """The tags of every model, its default first."""
+    import timm
+
     found: dict[str, list[str]] = {}
     for name in timm.list_pretrained():
         member, _, tag = name.partition(".")
@@ -53,6 +58,8 @@ def _timm_tags() -> Mapping[str, list[str]]:
 
 
 def _config(name: str) -> Any:
+    from timm.models import get_pretrained_cfg
+
     config = get_pretrained_cfg(name)
     assert config is not None, name
     return config
@@ -68,6 +75,8 @@ def _timm(name: str) -> Published | None:
 
 
 def _torchvision(member: str) -> Mapping[str, Published]:
+    import torchvision
+
     weights = torchvision.models.get_model_weights(member)
     return {
         each.name: Published(

@@ -1,4 +1,7 @@
-"""Builds a model with trained weights: published ones through its library's hub cache, or a local safetensors file."""
+"""Builds a model with trained weights: published ones through its library's hub cache, or a local safetensors file.
+
+A library of models is imported where one of its models is built, as in `build.py`.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import timm
 import torch
-import torchvision
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -81,6 +82,8 @@ def _published(name: str, weights: str, classes: int, channels: int, seed: int, 
 
 def _timm_pretrained(name: str, tagged: str, classes: int, channels: int, seed: int, side: int | None) -> WeightedModel:
     """timm fits the head, the first convolution and a ViT's position table itself."""
+    import timm
+
     card = model_card(name, "model")
     told: dict[str, Any] = {"img_size": side} if side is not None and card.sides.told else {}
     if side is not None:
@@ -98,6 +101,8 @@ def _timm_pretrained(name: str, tagged: str, classes: int, channels: int, seed: 
 
 
 def _torchvision_state(member: str, tag: str) -> Mapping[str, Tensor]:
+    import torchvision
+
     state: Mapping[str, Tensor] = torchvision.models.get_model(member, weights=tag, progress=False).state_dict()
     return state
 

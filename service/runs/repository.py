@@ -207,17 +207,17 @@ def live_jobs(session: Session, *, after: str, limit: int) -> Sequence[str]:
 
 def put_measurements(session: Session, run_id: str, measured: Iterable[Measured]) -> None:
     """Writes values, replacing those of the same epoch and name: a resumed run repeats some."""
-    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
-    for news in measured:
-        rows = [
-            {"run_id": run_id, "epoch": news.epoch, "name": name, "step": news.step, "value": value}
-            for name, value in sorted(news.values.items())
-        ]
-        if rows:
-            statement = insert(Measurement).values(rows)
-            replaced = {"step": statement.excluded.step, "value": statement.excluded.value}
-            key = ["run_id", "epoch", "name"]
-            session.execute(statement.on_conflict_do_update(index_elements=key, set_=replaced))
+    rows = [
+        {"run_id": run_id, "epoch": news.epoch, "name": name, "step": news.step, "value": value}
+        for news in measured
+        for name, value in sorted(news.values.items())
+    ]
+    if rows:
+        insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
+        statement = insert(Measurement)
+        replaced = {"step": statement.excluded.step, "value": statement.excluded.value}
+        key = ["run_id", "epoch", "name"]
+        session.execute(statement.on_conflict_do_update(index_elements=key, set_=replaced), rows)
 
 
 def put_worker(

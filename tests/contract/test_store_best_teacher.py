@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from sqlalchemy import update
 
-from migrations.commands import upgrade
 from service.best_teacher.schemas import BestTeacher
 from service.best_teacher.service import best_teacher
 from service.database.session import reading, transaction
@@ -23,12 +22,11 @@ STUDENT = "cifar/resnet8w4"
 
 
 @pytest.fixture(autouse=True)
-def data_root(configure: Callable[..., Settings], database_url: str, tmp_path: Path) -> Path:
+def data_root(configure: Callable[..., Settings], migrated_url: str, tmp_path: Path) -> Path:
     """A fresh database and the data set `npz/mine`."""
     root = tmp_path / "data"
     root.mkdir()
-    configure(database_url=database_url, data_root=root)
-    upgrade()
+    configure(database_url=migrated_url, data_root=root)
     write_data(root, 0)
     return root
 

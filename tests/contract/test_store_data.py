@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from migrations.commands import upgrade
 from service.problems import Rejected
 from service.settings import Settings
 from tests.contract import job_driver as drive
@@ -16,12 +15,11 @@ from tests.unit.catalogue.picture_sets import write_folder
 
 @pytest.fixture(autouse=True)
 def folder(
-    configure: Callable[..., Settings], database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    configure: Callable[..., Settings], migrated_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Path:
     """A fresh database, and a data set of class folders."""
     monkeypatch.setenv("DPK_DATA_CACHE", str(tmp_path / "cache"))
-    configure(database_url=database_url, data_root=tmp_path / "data")
-    upgrade()
+    configure(database_url=migrated_url, data_root=tmp_path / "data")
     return write_folder(tmp_path / "data", counts={"train": 20})
 
 

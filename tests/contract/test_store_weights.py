@@ -11,7 +11,6 @@ from safetensors.torch import save_file
 
 from dpk_core.models.build import build_model
 from dpk_core.spec import RunSpec
-from migrations.commands import upgrade
 from service.best_teacher.service import best_teacher
 from service.database.session import reading
 from service.leaderboards import earlier
@@ -27,12 +26,11 @@ GIVEN = f"{MODEL}@file:ten.safetensors"
 
 
 @pytest.fixture(autouse=True)
-def weights_root(configure: Callable[..., Settings], database_url: str, tmp_path: Path) -> Path:
+def weights_root(configure: Callable[..., Settings], migrated_url: str, tmp_path: Path) -> Path:
     """A fresh database, and weights for ten and for seven classes."""
     root = tmp_path / "weights"
     root.mkdir()
-    configure(database_url=database_url, weights_root=root)
-    upgrade()
+    configure(database_url=migrated_url, weights_root=root)
     for name, classes in (("ten", 10), ("seven", 7)):
         save_file(build_model(MODEL, classes=classes, channels=1, seed=0).state_dict(), root / f"{name}.safetensors")
     return root

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from dpk_core.selection.belief.condition import CONFIDENCE, Matrix, average, condition, errors, indicators
 from dpk_core.selection.belief.effects import SLOPE, SLOPE_SD, TEACHER_SD, TRAINING_SHARE, bounded
@@ -107,7 +107,7 @@ def difference(scores: Scores, arm: int, over: int = -1) -> Gain:
     weight_A = np.eye(len(scores.mean_A))[arm] - np.eye(len(scores.mean_A))[over]
     value, error = float(weight_A @ scores.mean_A), float(np.sqrt(weight_A @ scores.covariance_AA @ weight_A))
     freedom = scores.freedom_of(np.outer(weight_A, weight_A))
-    half = float(stats.t.ppf(0.5 + CONFIDENCE / 2, freedom)) * error
+    half = float(special.stdtrit(freedom, 0.5 + CONFIDENCE / 2)) * error
     return Gain(value, value - half, value + half, error, freedom)
 
 

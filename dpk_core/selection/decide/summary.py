@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from dpk_core.selection.belief.choosing import Belief, BestArm, believe, best_arm
 from dpk_core.selection.belief.condition import SEED, Matrix
@@ -26,6 +26,8 @@ from dpk_core.selection.statistics import CONFIDENCE, Estimate
 PRACTICAL_MARGIN = 0.003
 """Differences up to this size (.3 points) are of no practical use, however certain, unless a job says otherwise."""
 PLANNING_DRAWS = 256
+NORMAL = 1e9
+"""Degrees of freedom that count as a normal distribution."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +134,8 @@ def summary_of(found: Model, margin: float = PRACTICAL_MARGIN) -> Summary:
 
 
 def _expected(found: Model, index: int) -> Estimate:
-    half = float(stats.t.ppf(0.5 + CONFIDENCE / 2, found.freedom) * np.sqrt(found.covariance_AA[index, index].clip(0)))
+    quantile = float(special.stdtrit(min(found.freedom, NORMAL), 0.5 + CONFIDENCE / 2))
+    half = quantile * float(np.sqrt(found.covariance_AA[index, index].clip(0)))
     value = float(found.mean_A[index])
     low, middle, high = (min(1.0, max(0.0, each)) for each in (value - half, value, value + half))
     return Estimate(value=middle, low=low, high=high)

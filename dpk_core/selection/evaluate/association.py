@@ -20,7 +20,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special, stats
+from scipy import special
 
 from dpk_core.selection.statistics import CONFIDENCE, Estimate, pooled_correlation
 
@@ -83,7 +83,10 @@ def _interval(value: float, *, half_step: float, variance: float) -> Estimate:
 
 
 def _ranks(values: Sequence[float]) -> list[float]:
-    return [float(rank) / (len(values) + 1) for rank in stats.rankdata(values)]
+    """Mean ranks of ties, over n + 1. `scipy.stats.rankdata` gives them too, but its import takes half a second."""
+    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(count)
+    return [float(rank) / (len(values) + 1) for rank in (last - (count - 1) / 2)[place]]
 
 
 def _signs(values: Sequence[float]) -> Vector:

@@ -12,6 +12,7 @@ import torch
 from sklearn.datasets import load_digits
 
 from dpk_core.catalogue.datasets import DIGITS, DatasetCard, dataset_card
+from dpk_core.data import source
 from dpk_core.data.source import ImageData, load_dataset
 from dpk_core.errors import DataFault
 from tests.unit.catalogue.npz_files import write_npz
@@ -57,11 +58,17 @@ class TestDigits:
         assert pictures_BCHW.mean().item() == pytest.approx(0, abs=1e-5)
         assert pictures_BCHW.std(correction=0).item() == pytest.approx(1, abs=1e-5)
 
-    def test_another_scikit_learn_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_another_scikit_learn_is_refused(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         bunch = load_digits()
-        bunch.images[0, 0, 0] += 1
-        monkeypatch.setattr("sklearn.datasets.load_digits", lambda: bunch)
+        bunch.data[0, 0] += 1
+        np.savetxt(tmp_path / "digits.csv", np.column_stack([bunch.data, bunch.target]), delimiter=",", fmt="%d")
+        monkeypatch.setattr(source, "_digits_file", lambda: tmp_path / "digits.csv")
         with pytest.raises(DataFault, match="digits has the fingerprint"):
+            load_dataset(DIGITS, None, CPU)
+
+    def test_without_scikit_learn_it_says_what_is_missing(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(source, "_digits_file", lambda: Path("no", "such.csv"))
+        with pytest.raises(DataFault, match="install scikit-learn"):
             load_dataset(DIGITS, None, CPU)
 
 
