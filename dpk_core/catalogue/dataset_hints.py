@@ -9,7 +9,7 @@ import difflib
 from collections.abc import Sequence
 from pathlib import Path
 
-from dpk_core.catalogue.folders import entries
+from dpk_core.catalogue.layouts import entries
 from dpk_core.display import is_text, listed, shown
 
 LAYOUTS = {

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from dpk_core.catalogue.datasets import DatasetCard
+from dpk_core.catalogue.findings import Finding
 from dpk_core.catalogue.tapping import TappedStage
 from dpk_core.catalogue.weights import FoundWeights
 from dpk_core.recipes import AS_IS, RECIPES, batch_factor, chosen_dpk, chosen_kd, chosen_recipe, fine_tuning
@@ -87,8 +88,8 @@ class Plan:
     student_start: Start | None = None
     preparations: dict[str, Preparation] = field(default_factory=dict)
     spending: Spending = Spending()
-    data_notes: tuple[str, ...] = ()
-    """What people must know of how the data set was read, files left out above all."""
+    data_findings: tuple[Finding, ...] = ()
+    """What people must know of the data set and of how it is read."""
     recipe_notes: tuple[str, ...] = ()
     """What people must know of how the recipe was filled in."""
     taps: dict[str, tuple[TappedStage, ...]] = field(default_factory=dict)
@@ -159,7 +160,7 @@ def make_plan(request: SelectionJobRequest, data: DatasetCard, found: Mapping[st
         train_pictures=data.train_pictures,
         channels=data.channels,
         side=data.side,
-        data_notes=data.notes,
+        data_findings=data.findings,
         recipe_notes=_recipe_notes(request, student_recipe),
         student_start=None if start is None else start.start,
         preparations={
