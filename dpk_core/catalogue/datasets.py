@@ -21,9 +21,10 @@ from pathlib import Path
 from dpk_core.catalogue import cifar
 from dpk_core.catalogue.built_in import DIGITS_CHECK, cifar_check
 from dpk_core.catalogue.dataset_check import DatasetCheck, class_pictures
-from dpk_core.catalogue.dataset_hints import nearest_first, no_such_data_set
+from dpk_core.catalogue.dataset_hints import inside, nearest_first, no_such_data_set
 from dpk_core.catalogue.findings import Finding, findings
 from dpk_core.catalogue.folders import folder_kind
+from dpk_core.catalogue.layouts import entries
 from dpk_core.catalogue.listing import FolderListing
 from dpk_core.catalogue.npz import read_layout
 from dpk_core.catalogue.npz_pictures import npz_facts, npz_parts, npz_samples
@@ -34,13 +35,15 @@ from dpk_core.catalogue.samples import Sample, sample_files
 from dpk_core.catalogue.shards import has_shards
 from dpk_core.catalogue.splits import fingerprint
 from dpk_core.catalogue.survey import uniform_survey
-from dpk_core.display import is_text
+from dpk_core.display import is_text, shown
 from dpk_core.errors import DataFault, InvalidRequest
 
 IN_MEMORY_BYTES = 2**31
 """Data that is larger when decoded is read from its files while it trains. The same on all machines, because it decides
 what a random crop is cut from."""
 
+
+MOST_UNUSED = 50
 
 PHOTO_SIDE = 64
 """Pictures from this side on are trained on with flips and resized crops (recipe `photos`)."""
@@ -107,6 +110,20 @@ def dataset_names(data_root: Path | None) -> tuple[str, ...]:
                     names += _names(Path(entry.path), entry.is_dir())
         names += [name for name, found in cifar.OFFICIAL.items() if os.path.isdir(data_root / found.folder)]
     return ("digits", *sorted(names))
+
+
+def unused_entries(data_root: Path | None) -> list[tuple[str, str]]:
+    """What else lies under the data root, with what it holds, at most `MOST_UNUSED`; sorted by name."""
+    if data_root is None:
+        return []
+    used = {name.partition("/")[2] for name in dataset_names(data_root)}
+    used |= {f"{name}.npz" for name in used} | {found.folder for found in cifar.OFFICIAL.values()}
+    with contextlib.suppress(OSError):
+        found = entries(data_root)
+        folders = [(name, inside(data_root / name)) for name in found.folders if name not in used]
+        files = [(name, "is a file and no .npz") for name in found.files if name not in used and name[0] != "."]
+        return [(shown(name), reason) for name, reason in sorted([*folders, *files])[:MOST_UNUSED]]
+    return []
 
 
 def check_dataset_name(name: str, data_root: Path | None, field: str) -> None:
