@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -13,7 +14,7 @@ from client.exit_codes import ExitCode
 from client.options import SERVER_DEFAULT, AsJson, Server, console, print_document
 from client.sdk import Client
 from client.terminal import say
-from service.datasets.schemas import Dataset
+from service.datasets.schemas import ClassPictures, Dataset
 from service.datasets.wording import LEVELS, facts, headline, shown_classes
 
 app = typer.Typer(name="dataset", no_args_is_help=True, help="The data sets of the server.", rich_markup_mode=None)
@@ -60,16 +61,17 @@ def _print(out: Console, found: Dataset) -> None:
         sentence = Text(f"{LEVELS[finding.level]}: {finding.message}", style="" if finding.level == "info" else "red")
         out.print(sentence, soft_wrap=not out.is_terminal)
     out.print()
-    out.print(_classes(found))
+    shown, hidden = shown_classes(found)
+    out.print(_classes(shown))
+    if hidden:
+        say(out, f"The largest and the smallest classes; {hidden} between them are in --json.")
     out.print()
     for name, value in facts(found):
         say(out, f"{name}: {value}")
 
 
-def _classes(found: Dataset) -> Table:
-    shown, hidden = shown_classes(found)
-    caption = f"The largest and the smallest; {hidden} between them: --json." if hidden else None
-    table = Table(caption=caption, caption_justify="left", box=None, padding=(0, 2, 0, 0), header_style="bold")
+def _classes(shown: Sequence[ClassPictures]) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("class", overflow="fold")
     for split in ("train", "validation", "test"):
         table.add_column(split, justify="right", no_wrap=True)

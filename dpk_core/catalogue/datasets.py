@@ -46,7 +46,8 @@ what a random crop is cut from."""
 MOST_UNUSED = 50
 
 PHOTO_SIDE = 64
-"""Pictures from this side on are trained on with flips and resized crops (recipe `photos`)."""
+"""Pictures whose shorter edge is this long, and read at no less, are trained on with flips and resized crops (recipe
+`photos`). A crop of smaller ones shows too little, and of an oblong one that is padded, too much of the border."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,7 +209,7 @@ def _look_at_pictures(name: str, data_root: Path) -> DatasetCheck:
     found = DatasetCheck(
         name=name,
         fingerprint=picture_fingerprint(facts.content, rule),
-        default_recipe=_default_recipe(rule.side),
+        default_recipe=_default_recipe(min(rule.side, facts.survey.shorter_edge)),
         channels=rule.channels,
         side=rule.side,
         fit=rule.fit,

@@ -78,9 +78,9 @@ def _splits(name: str) -> set[str]:
 
 
 def _has_class_folders(folder: Path, base: str) -> bool:
-    """Whether class folders say the labels, so that a table beside them does not."""
+    """Whether class folders in split folders say the labels, so that a table beside them does not."""
     training = next((name for name in entries(folder / base).folders if "train" in _splits(name)), None)
-    return has_classes(folder, base) if training is None else bool(entries(folder / base / training).folders)
+    return training is not None and bool(entries(folder / base / training).folders)
 
 
 def _list_classes(folder: Path, kind: str) -> FolderListing:

@@ -199,7 +199,7 @@ class _Lookup:
             return found[0]
         if not found:
             raise DataFault(f"{where}: there is no picture {said!r}; mend or remove the row.")
-        raise DataFault(f"{where}: {said!r} may be {listed(found)}; write the path from the table's folder.")
+        raise DataFault(f"{where}: {said!r} may be {listed(sorted(found))}; write the path from the table's folder.")
 
 
 def _without_rows(folder: Path, rows: Mapping[str, Mapping[str, object]], pictures: Mapping[str, DataFile]) -> LeftOut:

@@ -3,8 +3,10 @@
 | layout | what it is taken for |
 |---|---|
 | `train/<class>/…`, perhaps `val/…` and `test/…` | the splits; what they may be called says `split_names` |
-| `<class>/…` with pictures directly inside, two or more | training pictures; the other splits are held out of them |
 | a table (`.csv`) of file names and labels | what the table says, see `label_tables` |
+| `<class>/…` with pictures directly inside, two or more | training pictures; the other splits are held out of them |
+
+The first that fits is taken.
 
 A single folder that holds all of this, as archives unpack to, is gone into. `__MACOSX` and hidden folders are passed
 over.
