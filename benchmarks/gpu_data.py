@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 
 from dpk_core.catalogue.datasets import DIGITS
+from dpk_core.catalogue.reading import ReadingRule
 from dpk_core.data.batches import TrainingBatches
 from dpk_core.data.encoded import Rows
 from dpk_core.data.split import ImageData, PictureSplit, Split
@@ -55,7 +56,7 @@ def jpeg(count: int, side: int, device: torch.device) -> PictureSplit:
         files.append((f"{number}.jpg", content.getvalue()))
     repeated = tuple(files[number % len(files)] for number in range(count))
     labels = torch.zeros(count, dtype=torch.int64, device=device)
-    return StreamedSplit(Rows(repeated), np.arange(count), labels, 3, side)
+    return StreamedSplit(Rows(repeated), np.arange(count), labels, ReadingRule(channels=3, side=side, fit="middle"))
 
 
 def held(count: int, side: int, device: torch.device) -> PictureSplit:

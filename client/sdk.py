@@ -16,11 +16,15 @@ from client.errors import InputFault
 from client.watching import PATIENCE, Watch, watch
 from service.best_teacher.schemas import BestTeacher
 from service.calibration.schemas import Calibration
+from service.datasets.schemas import Dataset, DatasetList
 from service.schemas import Wire
 from service.validation import field_errors
 from service.wire.jobs import Job, JobList, Leaderboard, SelectionJobRequest
 
 W = TypeVar("W", bound=Wire)
+
+CHECK_SECONDS = 600.0
+"""Patience with the first look at a data set, which reads its files."""
 
 
 class Client:
@@ -101,6 +105,17 @@ class Client:
         given = {"student": student, "dataset": dataset, "method": method, "stamp": stamp}
         params = {name: value for name, value in given.items() if value is not None}
         return self._ask(BestTeacher, "GET", "/best-teacher", params=params)
+
+    def datasets(self) -> DatasetList:
+        """The data sets that jobs can ask for."""
+        return self._ask(DatasetList, "GET", "/datasets")
+
+    def dataset(self, name: str) -> Dataset:
+        """What is known of a data set; the first answer about new files may take minutes. Raises NothingFound."""
+        path = quote(name)
+        if not path.strip("./"):
+            raise InputFault(f"{name!r} is no data set; `dpk dataset list` names those that are there.")
+        return self._ask(Dataset, "GET", f"/datasets/{path}", seconds=CHECK_SECONDS)
 
     def calibration(self, *, dataset: str | None = None, method: str | None = None) -> Calibration:
         """How often what the finished jobs stated came true."""

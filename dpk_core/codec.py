@@ -116,7 +116,7 @@ def _decode_union(choices: tuple[Any, ...], value: Json, where: str) -> Any:
 def _decode_dataclass(kind: type[Any], value: Json, where: str) -> Any:
     if not isinstance(value, dict):
         raise WrongValue(where, f"expected an object, not {type(value).__name__}")
-    hints, required = _fields(kind)
+    hints, required = _fields(kind)  # type: ignore[arg-type]  # classes can be hashed
     if unknown := sorted(value.keys() - hints.keys()):
         raise WrongValue(where, f"unknown name {unknown[0]!r}")
     for name in required:

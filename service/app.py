@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from service import openapi, problems
 from service.best_teacher.endpoints import router as best_teacher
 from service.calibration.endpoints import router as calibration
+from service.datasets.endpoints import router as datasets
 from service.doors.middleware import Doors
 from service.events import endpoints as events
 from service.head_requests import HeadRequests
@@ -36,7 +37,7 @@ def create_app() -> FastAPI:
     )  # fmt: skip
     app.state.closing = threading.Event()
     app.state.readiness = Probe(readiness)
-    for router in (selection_jobs, leaderboards, events.router, best_teacher, calibration, health, web):
+    for router in (selection_jobs, leaderboards, events.router, best_teacher, calibration, datasets, health, web):
         app.include_router(router)
     app.add_middleware(Doors)
     app.add_middleware(HeadRequests)

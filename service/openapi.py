@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from service.best_teacher.examples import BEST_TEACHER
 from service.calibration.examples import CALIBRATION
+from service.datasets.examples import DATASET, DATASET_LIST
 from service.problems import MEDIA_TYPE, example
 from service.selection_jobs.examples import CANCELLING, JOB, JOB_LIST, LEADERBOARD
 
@@ -21,6 +22,8 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "cancel_selection_job": CANCELLING,
     "get_best_teacher": BEST_TEACHER,
     "get_calibration": CALIBRATION,
+    "list_datasets": DATASET_LIST,
+    "get_dataset": DATASET,
     "is_alive": {"status": "alive"},
     "is_ready": {
         "status": "ready",

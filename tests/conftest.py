@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -14,7 +13,6 @@ from sqlalchemy import URL, make_url
 
 from migrations.commands import upgrade
 from service.database import session
-from service.database.limits import Limits
 from service.outbox import broker
 from service.settings import Settings, settings
 from tests import servers

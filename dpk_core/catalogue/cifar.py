@@ -36,6 +36,10 @@ class OfficialCifar:
         """Labels with the right counts, from which the sizes of a stratified split follow."""
         return np.repeat(np.arange(self.classes), self.train_pictures // self.classes)
 
+    def expected_test_labels(self) -> NDArray[np.int64]:
+        """The same of the test pictures."""
+        return np.repeat(np.arange(self.classes), self.test_pictures // self.classes)
+
 
 OFFICIAL = {
     "torchvision/cifar10": OfficialCifar(

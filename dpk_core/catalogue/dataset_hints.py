@@ -9,7 +9,7 @@ import difflib
 from collections.abc import Sequence
 from pathlib import Path
 
-from dpk_core.catalogue.folders import entries
+from dpk_core.catalogue.layouts import entries
 from dpk_core.display import is_text, listed, shown
 
 LAYOUTS = {
@@ -48,12 +48,12 @@ def no_such_data_set(name: str, near: Sequence[str], data_root: Path | None) -> 
     if other := next((each for each in near if stem and each.partition("/")[2] == stem), None):
         sentences[1:2] = [f"It is there as {other}."]
     elif stem in root.folders and kind != "npz":
-        sentences[1:2] = [f"The folder {shown(stem)} {_inside(data_root / stem)}."]
+        sentences[1:2] = [f"The folder {shown(stem)} {inside(data_root / stem)}."]
     expected = LAYOUTS[kind].format(shown(stem) if stem and "/" not in stem else "<name>")
     return " ".join([*sentences, f"Expected: {expected}."])
 
 
-def _inside(folder: Path) -> str:
+def inside(folder: Path) -> str:
     """What a folder holds that is no data set of the kind asked for."""
     try:
         found = entries(folder)

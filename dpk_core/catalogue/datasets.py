@@ -1,10 +1,10 @@
-"""Data set cards: what pre-flight must know before anything is loaded. No torch.
+"""Data sets by name: their checks, and the cards that pre-flight and training work with. No torch.
 
 | name | what it is, under the data root |
 |---|---|
 | `digits` | scikit-learn's own; needs no data root |
 | `npz/<name>` | `<name>.npz` with `x_train, y_train, x_test, y_test, classes` |
-| `folder/<name>`, `imagenet/<name>` | `<name>/train/<class>/…`, see `folders` |
+| `folder/<name>`, `imagenet/<name>` | `<name>/train/<class>/…` and other layouts, see `layouts` |
 | `parquet/<name>` | `<name>/train*.parquet`, see `parquet` |
 | `torchvision/cifar10`, `torchvision/cifar100` | torchvision's folders, see `cifar` |
 """
@@ -14,50 +14,48 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from dpk_core.catalogue import cifar
-from dpk_core.catalogue.dataset_hints import nearest_first, no_such_data_set
+from dpk_core.catalogue.built_in import DIGITS_CHECK, cifar_check
+from dpk_core.catalogue.dataset_check import DatasetCheck, class_pictures
+from dpk_core.catalogue.dataset_hints import inside, nearest_first, no_such_data_set
+from dpk_core.catalogue.findings import Finding, findings
 from dpk_core.catalogue.folders import folder_kind
-from dpk_core.catalogue.npz import file_digest, read_layout
-from dpk_core.catalogue.pictures import (
-    READING_VERSION,
-    Listing,
-    PictureFacts,
-    is_picture_data,
-    list_pictures,
-    picture_facts,
-    picture_parts,
-)
+from dpk_core.catalogue.layouts import entries
+from dpk_core.catalogue.listing import FolderListing
+from dpk_core.catalogue.npz import read_layout
+from dpk_core.catalogue.npz_pictures import npz_facts, npz_parts, npz_samples
+from dpk_core.catalogue.pictures import is_picture_data, list_pictures, picture_facts, picture_parts, reading_of
+from dpk_core.catalogue.reading import Background, Declaration, Fit, ReadingRule, read_declaration
+from dpk_core.catalogue.recall import Recall, looks
+from dpk_core.catalogue.samples import Sample, sample_files
 from dpk_core.catalogue.shards import has_shards
-from dpk_core.catalogue.splits import SPLIT_VERSION, stratified
-from dpk_core.catalogue.splitting import VALIDATION_SHARE, deal
-from dpk_core.display import is_text
+from dpk_core.catalogue.splits import fingerprint
+from dpk_core.catalogue.survey import uniform_survey
+from dpk_core.display import is_text, shown
 from dpk_core.errors import DataFault, InvalidRequest
-
-DIGITS_CONTENT = "87ff0c9e40dc7e2c0e34e7257799c2e3f3aec1a016363bb11cad869ec428a826"
-"""SHA-256 of scikit-learn's pictures (uint8, 0 … 16) followed by its labels (uint8)."""
-
-DIGITS_SHARES = (0.5, 0.3)
-"""Parts of train and validation, the rest is test. A wide validation part, because decisions are read there."""
 
 IN_MEMORY_BYTES = 2**31
 """Data that is larger when decoded is read from its files while it trains. The same on all machines, because it decides
 what a random crop is cut from."""
 
 
-PHOTO_SIDE = 64
-"""Pictures from this side on are trained on with flips and resized crops (recipe `photos`)."""
+MOST_UNUSED = 50
 
-DEEP_NOTE = "Of grey pictures with 16 bits the upper 8 bits are read."
+PHOTO_SIDE = 64
+"""Pictures whose shorter edge is this long, and read at no less, are trained on with flips and resized crops (recipe
+`photos`). A crop of smaller ones shows too little, and of an oblong one that is padded, too much of the border."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetCard:
-    """A data set by name. `fingerprint`: content hash. Pictures are `channels` x `side` x `side`.
+    """A data set by name. `fingerprint`: content hash. Pictures are `channels` x `side` x `side`; those of files are
+    made so by `rule`.
 
-    `notes`: sentences for people about what was left out or read in a way that is not obvious.
+    `findings`: what people must know of it, the worst first; one may be a refusal to train on it.
     """
 
     name: str
@@ -69,7 +67,9 @@ class DatasetCard:
     validation_pictures: int
     test_pictures: int
     default_recipe: str
-    notes: tuple[str, ...] = ()
+    fit: Fit = "whole"
+    background: Background = "white"
+    findings: tuple[Finding, ...] = ()
 
     @property
     def decoded_bytes(self) -> int:
@@ -77,24 +77,27 @@ class DatasetCard:
         pictures = self.train_pictures + self.validation_pictures + self.test_pictures
         return pictures * self.channels * self.side**2
 
-
-def fingerprint(content: str) -> str:
-    """Identity of a data set: its content (scheme and 64 hex digits) and the way it is split."""
-    return f"{content}/split-{SPLIT_VERSION}"
-
-
-def picture_fingerprint(facts: PictureFacts) -> str:
-    """Identity of a data set of picture files; what the networks see depends also on how they are resized."""
-    return f"{fingerprint(facts.content)}/reading-{READING_VERSION}/side-{facts.side}"
+    @property
+    def rule(self) -> ReadingRule:
+        """How picture files are read."""
+        return ReadingRule(channels=self.channels, side=self.side, fit=self.fit, background=self.background)
 
 
-DIGITS_FINGERPRINT = fingerprint(f"sha256:{DIGITS_CONTENT}")
+def picture_fingerprint(content: str, rule: ReadingRule) -> str:
+    """Identity of a data set of picture files; what the networks see depends also on how they are read."""
+    return f"{fingerprint(content)}/{rule.identity}"
 
-DIGITS = DatasetCard(
-    name="digits", fingerprint=DIGITS_FINGERPRINT, classes=10, channels=1, side=8,
-    train_pictures=898, validation_pictures=539, test_pictures=360, default_recipe="digits",
-)  # fmt: skip
-"""Facts of scikit-learn's digits (UCI, Alpaydin & Kaynak 1998); the loader checks them against what is installed."""
+
+def card_of(check: DatasetCheck) -> DatasetCard:
+    """What is found in short."""
+    return DatasetCard(
+        name=check.name, fingerprint=check.fingerprint, classes=len(check.classes), channels=check.channels,
+        side=check.side, train_pictures=check.train, validation_pictures=check.validation, test_pictures=check.test,
+        default_recipe=check.default_recipe, fit=check.fit, background=check.background, findings=findings(check),
+    )  # fmt: skip
+
+
+DIGITS = card_of(DIGITS_CHECK)
 
 
 def dataset_names(data_root: Path | None) -> tuple[str, ...]:
@@ -110,6 +113,20 @@ def dataset_names(data_root: Path | None) -> tuple[str, ...]:
     return ("digits", *sorted(names))
 
 
+def unused_entries(data_root: Path | None) -> list[tuple[str, str]]:
+    """What else lies under the data root, with what it holds, at most `MOST_UNUSED`; sorted by name."""
+    if data_root is None:
+        return []
+    used = {name.partition("/")[2] for name in dataset_names(data_root)}
+    used |= {f"{name}.npz" for name in used} | {found.folder for found in cifar.OFFICIAL.values()}
+    with contextlib.suppress(OSError):
+        found = entries(data_root)
+        folders = [(name, inside(data_root / name)) for name in found.folders if name not in used]
+        files = [(name, "is a file and no .npz") for name in found.files if name not in used and name[0] != "."]
+        return [(shown(name), reason) for name, reason in sorted([*folders, *files])[:MOST_UNUSED]]
+    return []
+
+
 def check_dataset_name(name: str, data_root: Path | None, field: str) -> None:
     """Raises InvalidRequest on `field` with the nearest name when there is no such data set. Looks into no files."""
     if name in ("digits", *cifar.OFFICIAL) or _is_there(name, data_root):
@@ -119,50 +136,99 @@ def check_dataset_name(name: str, data_root: Path | None, field: str) -> None:
 
 
 def dataset_card(name: str, data_root: Path | None, field: str) -> DatasetCard:
-    """The card of the data set `name`, from headers, listings and labels alone.
+    """The card of the data set `name`: what `dataset_check` finds, in short. Raises what that raises."""
+    return DIGITS if name == "digits" else card_of(dataset_check(name, data_root, field))
+
+
+def dataset_check(name: str, data_root: Path | None, field: str) -> DatasetCheck:
+    """The facts of the data set `name`, from headers, listings, labels and the bytes of files.
 
     Raises InvalidRequest as `check_dataset_name` does, DataFault when the files are broken. The first look at picture
-    files hashes their content; later ones only list them (`content.remembered`), about 5 seconds per million.
+    files reads them all, of large data a sample; later ones only list them, and in the same process not even that as
+    long as the folder looks the same (`recall`).
     """
+    if is_picture_data(name) and data_root is not None and (known := _recalled(name, data_root)) is not None:
+        return known
     check_dataset_name(name, data_root, field)
     if name == "digits":
-        return DIGITS
+        return DIGITS_CHECK
     if name in cifar.OFFICIAL:
         cifar.check_present(name, data_root)
-        return _cifar_card(name)
+        return cifar_check(name)
     assert data_root is not None
     if is_picture_data(name):
-        listing = list_pictures(name, data_root)
-        return picture_card(name, listing, picture_facts(listing))
+        return _look_at_pictures(name, data_root)
     path = npz_path(name, data_root)
     status = path.stat()
-    return _npz_card(name, path, status.st_size, status.st_mtime_ns)
+    return _npz_check(name, path, status.st_size, status.st_mtime_ns)
 
 
-def picture_card(name: str, listing: Listing, facts: PictureFacts) -> DatasetCard:
-    """The card of listed picture files. Raises DataFault when they are too few to be split."""
-    parts = picture_parts(listing)
-    return DatasetCard(
-        name=name,
-        fingerprint=picture_fingerprint(facts),
-        classes=len(listing.classes),
-        channels=facts.channels,
-        side=facts.side,
-        train_pictures=len(parts.train),
-        validation_pictures=len(parts.validation),
-        test_pictures=len(parts.test),
-        default_recipe=_default_recipe(facts.side),
-        notes=(*listing.notes, *([DEEP_NOTE] if facts.deep else [])),
-    )
-
-
-def _default_recipe(side: int) -> str:
-    return "photos" if side >= PHOTO_SIDE else "small"
+def dataset_samples(name: str, data_root: Path | None) -> tuple[Sample, ...]:
+    """A few training pictures of a data set that `dataset_check` knows, as networks see them; none of `digits` and
+    CIFAR, whose pictures only the runner can read. Raises DataFault."""
+    if name in ("digits", *cifar.OFFICIAL) or data_root is None:
+        return ()
+    try:
+        if not is_picture_data(name):
+            path = npz_path(name, data_root)
+            status = path.stat()
+            return npz_samples(path, status.st_size, status.st_mtime_ns)
+        listing = list_pictures(name, data_root)
+        parts = picture_parts(listing)
+        return sample_files(listing, parts.train, reading_of(name, listing.folder, picture_facts(listing, parts)))
+    except OSError as error:
+        raise DataFault(f"{error.filename} cannot be read: {error.strerror}.") from error
 
 
 def npz_path(name: str, data_root: Path) -> Path:
     """The file of the data set `npz/<stem>`."""
     return data_root / f"{name.removeprefix('npz/')}.npz"
+
+
+_RECALL: Recall[tuple[Declaration, DatasetCheck]] = Recall()
+
+
+def _recalled(name: str, data_root: Path) -> DatasetCheck | None:
+    """What this process knows of picture files that look as they did."""
+    known = _RECALL.get((name, data_root))
+    # A declaration may be written over in place, which changes no folder.
+    return None if known is None or read_declaration(_folder(name, data_root)) != known[0] else known[1]
+
+
+def _folder(name: str, data_root: Path) -> Path:
+    return data_root / name.partition("/")[2]
+
+
+def _look_at_pictures(name: str, data_root: Path) -> DatasetCheck:
+    before_ns, listed_at = time.time_ns(), time.monotonic()
+    declared = read_declaration(_folder(name, data_root))
+    listing = list_pictures(name, data_root)
+    parts = picture_parts(listing)
+    facts = picture_facts(listing, parts)
+    rule = reading_of(name, listing.folder, facts)
+    found = DatasetCheck(
+        name=name,
+        fingerprint=picture_fingerprint(facts.content, rule),
+        default_recipe=_default_recipe(min(rule.side, facts.survey.shorter_edge)),
+        channels=rule.channels,
+        side=rule.side,
+        fit=rule.fit,
+        background=rule.background,
+        classes=class_pictures(listing.classes, listing.labels, parts),
+        held_out=tuple(split for split in ("validation", "test") if split not in listing.labels),
+        left_out=listing.left_out if isinstance(listing, FolderListing) else (),
+        notes=listing.notes,
+        survey=facts.survey,
+        copies=facts.copies,
+    )
+    looked = looks(listing.folder, listing.folders, listing.all_files, before_ns=before_ns, listed_at=listed_at)
+    if looked is not None:
+        _RECALL.put((name, data_root), looked, (declared, found))
+    return found
+
+
+def _default_recipe(side: int) -> str:
+    return "photos" if side >= PHOTO_SIDE else "small"
 
 
 def _is_there(name: str, data_root: Path | None) -> bool:
@@ -187,36 +253,15 @@ def _names(path: Path, is_folder: bool) -> list[str]:
     return []
 
 
-def _cifar_card(name: str) -> DatasetCard:
-    official = cifar.OFFICIAL[name]
-    parts = deal(name, {"train": official.expected_labels(), "test": official.expected_labels()[:1]})
-    return DatasetCard(
-        name=name,
-        fingerprint=fingerprint(official.content),
-        classes=official.classes,
-        channels=3,
-        side=32,
-        train_pictures=len(parts.train),
-        validation_pictures=len(parts.validation),
-        test_pictures=official.test_pictures,
-        default_recipe="cifar100",
-    )
-
-
 @functools.lru_cache(maxsize=64)
-def _npz_card(name: str, path: Path, size: int, changed_ns: int) -> DatasetCard:  # noqa: ARG001  (both only key the cache)
+def _npz_check(name: str, path: Path, size: int, changed_ns: int) -> DatasetCheck:  # noqa: ARG001  (both only key the cache)
     layout = read_layout(path)
-    validation, train = stratified(layout.train_labels, [VALIDATION_SHARE])
-    if not len(validation):
-        raise DataFault(f"{path.name}: too few training pictures to hold {VALIDATION_SHARE:.0%} out for validation.")
-    return DatasetCard(
-        name=name,
-        fingerprint=fingerprint(f"sha256:{file_digest(path)}"),
-        classes=layout.classes,
-        channels=layout.channels,
-        side=layout.side,
-        train_pictures=len(train),
-        validation_pictures=len(validation),
-        test_pictures=len(layout.test_labels),
-        default_recipe=_default_recipe(layout.side),
-    )
+    parts = npz_parts(path.name, layout)
+    facts = npz_facts(path, layout, parts)
+    labels = {"train": layout.train_labels, "test": layout.test_labels}
+    pictures = len(layout.train_labels) + len(layout.test_labels)
+    return DatasetCheck(
+        name=name, fingerprint=fingerprint(facts.content), default_recipe=_default_recipe(layout.side),
+        channels=layout.channels, side=layout.side, classes=class_pictures(layout.names, labels, parts),
+        held_out=("validation",), survey=uniform_survey(pictures, layout.side, layout.channels), copies=facts.copies,
+    )  # fmt: skip

@@ -5,11 +5,13 @@ The one door to Pillow: whoever opens a picture does it with `open_picture`, whi
 
 from __future__ import annotations
 
+import math
 import struct
 import warnings
 import zlib
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -28,6 +30,9 @@ from PIL import (
 )
 
 from dpk_core.catalogue.formats import EXPECTED, FORMATS
+from dpk_core.catalogue.reading import Fit
+from dpk_core.catalogue.survey import FAR_LARGER, MOST, OBLONG, Survey
+from dpk_core.display import listed, shown
 from dpk_core.errors import DataFault
 
 PLUGINS = (
@@ -52,26 +57,28 @@ READABLE = tuple(name for name in FORMATS if name in Image.OPEN)
 """The formats that this installation of Pillow has been built with."""
 
 SMALL_EDGE = 96
-"""Pictures of one size with edges up to this are used at their own size."""
+"""Pictures with edges up to this are used at their own size."""
 
 LARGE_SIDE = 224
 """Working size of all others, unless the data set declares one."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Survey:
-    """`channels`: 1 when all pictures seen are grey, else 3. `side`: the working size that suits them.
+ORIENTATION = 0x0112
+"""EXIF's tag that says how a picture is to be turned."""
 
-    `deep`: whether one of them has 16 bits a pixel.
-    """
+SIDEWAYS = range(5, 9)
+"""Its values under which width and height change places."""
 
-    channels: int
-    side: int
-    deep: bool
 
-    def as_json(self) -> dict[str, int]:
-        """As plain numbers."""
-        return asdict(self)
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What the header of a picture says. `width`, `height`: once it is `turned` upright as its EXIF mark says."""
+
+    width: int
+    height: int
+    mode: str
+    turned: bool
+    transparent: bool
 
 
 def open_picture(name: str, source: Path | IO[bytes]) -> Image.Image:
@@ -95,25 +102,107 @@ def open_picture(name: str, source: Path | IO[bytes]) -> Image.Image:
     return picture
 
 
-def check_header(name: str, source: Path | IO[bytes]) -> tuple[int, int, str]:
-    """Width, height and mode of a picture. Raises DataFault naming it when it is none, or none we can use."""
+def check_header(name: str, source: Path | IO[bytes]) -> Header:
+    """The header of a picture. Raises DataFault naming it when it is none, or none we can use."""
     with open_picture(name, source) as picture:
-        return *picture.size, picture.mode
+        mark = _mark(picture)
+        # Pillow turns the size of TIFF files itself.
+        sideways = mark in SIDEWAYS and picture.format != "TIFF"
+        width, height = picture.size[::-1] if sideways else picture.size
+        return Header(width, height, picture.mode, mark > 1, is_transparent(picture))
+
+
+def is_transparent(picture: Image.Image) -> bool:
+    """Whether the picture has a channel, a colour or palette entries for transparency."""
+    return picture.mode not in DEEP and (picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info)
 
 
 def survey(pictures: Iterable[tuple[str, Path | IO[bytes]]]) -> Survey:
-    """Looks at the headers of named pictures. Raises DataFault naming the first one that is broken."""
-    sizes, modes = set(), set()
+    """Looks at the headers of named pictures. Raises DataFault naming all that are broken, the first with its fault."""
+    headers: Counter[Header] = Counter()
+    largest, largest_name = (0, 0), ""
+    broken: list[tuple[str, DataFault]] = []
     for name, source in pictures:
-        width, height, mode = check_header(name, source)
-        sizes.add((width, height))
-        modes.add(mode)
-    small = len(sizes) == 1 and max(next(iter(sizes))) <= SMALL_EDGE
+        try:
+            header = check_header(name, source)
+        except DataFault as fault:
+            broken.append((name, fault))
+            continue
+        headers[header] += 1
+        if header.width * header.height > largest[0] * largest[1]:
+            largest, largest_name = (header.width, header.height), shown(name)
+    if broken:
+        raise _all_broken(broken)
+    return _summary(headers, largest, largest_name)
+
+
+def working_side(seen: Survey, fit: Fit) -> int:
+    """The side that suits pictures of these sizes: their own where nearly all are small, else `LARGE_SIDE`."""
+    if seen.longer_edge > SMALL_EDGE:
+        return LARGE_SIDE
+    return seen.longer_edge if fit == "whole" else seen.shorter_edge
+
+
+def _summary(headers: Counter[Header], largest: tuple[int, int], largest_name: str) -> Survey:
+    sizes: Counter[tuple[int, int]] = Counter()
+    for header, count in headers.items():
+        sizes[header.width, header.height] += count
+    longer = _reaching(sizes, max)
+    (usual_size, usual) = min(sizes.items(), key=lambda each: (-each[1], each[0]))
+
+    def having(holds: Callable[[Header], bool]) -> int:
+        return sum(number for header, number in headers.items() if holds(header))
+
     return Survey(
-        channels=1 if modes <= GREY | DEEP else 3,
-        side=min(next(iter(sizes))) if small else LARGE_SIDE,
-        deep=not modes.isdisjoint(DEEP),
+        pictures=headers.total(),
+        grey=having(lambda header: header.mode in GREY | DEEP),
+        deep=having(lambda header: header.mode in DEEP),
+        turned=having(lambda header: header.turned),
+        transparent=having(lambda header: header.transparent),
+        oblong=having(lambda header: _shape(header.width, header.height) > OBLONG),
+        most_oblong=max(_shape(*size) for size in sizes),
+        far_larger=having(lambda header: max(header.width, header.height) > FAR_LARGER * longer),
+        longer_edge=longer,
+        shorter_edge=_reaching(sizes, min),
+        smallest=min(sizes, key=lambda size: (size[0] * size[1], size)),
+        usual_size=usual_size,
+        usual=usual,
+        largest=largest,
+        largest_name=largest_name,
     )
+
+
+def _shape(width: int, height: int) -> float:
+    return max(width, height) / min(width, height)
+
+
+def _reaching(sizes: Mapping[tuple[int, int], int], edge: Callable[[tuple[int, int]], int]) -> int:
+    """The smallest edge that is not below those of `MOST` of the pictures."""
+    edges: Counter[int] = Counter()
+    for size, count in sizes.items():
+        edges[edge(size)] += count
+    lengths = sorted(edges.elements())
+    return lengths[math.ceil(MOST * len(lengths)) - 1]
+
+
+def _mark(picture: Image.Image) -> int:
+    """The EXIF orientation, 1 … 8, without decoding; 1: upright."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            # The plugin's own method would decode a PNG file first.
+            found = Image.Image.getexif(picture).get(ORIENTATION, 1)
+    except BROKEN:
+        return 1
+    return found if isinstance(found, int) and 1 <= found <= 8 else 1
+
+
+def _all_broken(broken: list[tuple[str, DataFault]]) -> DataFault:
+    (_, first), *others = broken
+    if not others:
+        return first
+    names = listed([name for name, _ in others])
+    return DataFault(f"{first} So it is with {len(others)} more: {names}.")
 
 
 def _fault(name: str, picture: Image.Image) -> DataFault | None:

@@ -1,4 +1,4 @@
-"""Files in class folders that are not read: counted by their endings, named in notes, and refused beyond a few."""
+"""Files in class folders that are not read: counted by their endings, named, and refused beyond a few."""
 
 from __future__ import annotations
 
@@ -20,7 +20,30 @@ MOST_OF_ALL = 0.01
 MOST_OF_A_CLASS = 0.05
 """Part of a class folder's files that may be left out."""
 
-MOST_NOTES = 5
+HIDDEN = "hidden"
+HIDDEN_PICTURE = "hidden picture"
+NO_LABEL = "no label"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOutKind:
+    """Files that are left out for one reason. `what`: their ending, or `HIDDEN`, `HIDDEN_PICTURE` or `NO_LABEL`."""
+
+    what: str
+    count: int
+    example: str
+
+    @property
+    def is_clutter(self) -> bool:
+        """Whether these are notes and leftovers, which nobody takes for pictures."""
+        return _is_clutter(self.what)
+
+    @property
+    def sentence(self) -> str:
+        """For people."""
+        return (
+            f"Left out: {self.count} file{'s' * (self.count != 1)} {_verb(self.what, self.count)}, e.g. {self.example}."
+        )
 
 
 @dataclass(slots=True)
@@ -31,9 +54,9 @@ class LeftOut:
     _counts: Counter[tuple[str, str]] = field(default_factory=Counter)
     _examples: dict[tuple[str, str], str] = field(default_factory=dict)
 
-    def add(self, folder: str, name: str) -> None:
-        """Counts a file of `folder` (its path in the data set) that is not read."""
-        key = folder, _what(name)
+    def add(self, folder: str, name: str, what: str | None = None) -> None:
+        """Counts a file of `folder` (its path in the data set) that is not read; `what`: why, if not for its name."""
+        key = folder, _what(name) if what is None else what
         self._counts[key] += 1
         self._examples[key] = min(self._examples.get(key, name), name)
 
@@ -62,29 +85,21 @@ class LeftOut:
                 f"pictures and {MOST_OF_A_CLASS:.0%} of a class may be; convert them ({EXPECTED}) or remove them."
             )
 
-    def notes(self) -> tuple[str, ...]:
-        """A sentence for each kind of file that is left out, the most frequent first."""
+    def kinds(self) -> tuple[LeftOutKind, ...]:
+        """The kinds of files that are left out, the most frequent first."""
         kinds: Counter[str] = Counter()
         for (_, what), count in self._counts.items():
             kinds[what] += count
-        ordered = sorted(kinds.items(), key=lambda kind: (-kind[1], kind[0]))
-        sentences = []
-        for what, count in ordered[:MOST_NOTES]:
+        found = []
+        for what, count in sorted(kinds.items(), key=lambda kind: (-kind[1], kind[0])):
             folder, name = min((folder, name) for (folder, kind), name in self._examples.items() if kind == what)
-            verb = _verb(what, count)
-            sentences.append(shown(f"Left out: {count} file{'s' * (count != 1)} {verb}, e.g. {folder}/{name}."))
-        if rest := sum(count for _, count in ordered[MOST_NOTES:]):
-            sentences.append(f"Left out: {rest} file{'s' * (rest != 1)} of other kinds.")
-        return tuple(sentences)
+            found.append(LeftOutKind(what=shown(what), count=count, example=shown(f"{folder}/{name}".lstrip("/"))))
+        return tuple(found)
 
     def _sentence(self, folder: str, what: str) -> str:
         count = self._counts[folder, what]
         files = self.read[folder] + sum(n for (place, _), n in self._counts.items() if place == folder)
         return f"{count} of {files} files in {folder} {_verb(what, count)}, e.g. {self._examples[folder, what]}"
-
-
-HIDDEN = "hidden"
-HIDDEN_PICTURE = "hidden picture"
 
 
 def _what(name: str) -> str:
@@ -102,6 +117,8 @@ def _verb(what: str, count: int) -> str:
     one = count == 1
     if what in (HIDDEN, HIDDEN_PICTURE):
         return "is hidden by a leading dot" if one else "are hidden by a leading dot"
+    if what == NO_LABEL:
+        return "has no label" if one else "have no label"
     if not what:
         return "has no ending" if one else "have no ending"
     return f"ends in {what}" if one else f"end in {what}"

@@ -31,9 +31,14 @@ class Layout:
 
     side: int
     channels: int
-    classes: int
+    names: tuple[str, ...]
     train_labels: NDArray[np.int64]
     test_labels: NDArray[np.int64]
+
+    @property
+    def classes(self) -> int:
+        """How many there are."""
+        return len(self.names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,7 @@ def read_layout(path: Path) -> Layout:
             _check_label_header(path, f"y_{part}", headers[f"y_{part}"], headers[f"x_{part}"].shape[0])
         with np.load(path, allow_pickle=False) as arrays:
             labels = {part: _labels(path, f"y_{part}", arrays[f"y_{part}"], classes) for part in ("train", "test")}
+            names = tuple(str(name) for name in arrays["classes"])
     except UNREADABLE as error:
         # numpy repeats the header it cannot read, however long.
         raise DataFault(f"{path.name} cannot be read as an .npz file of plain arrays: {error!s:.200}.") from error
@@ -60,9 +66,7 @@ def read_layout(path: Path) -> Layout:
         raise DataFault(
             f"{path.name}: class {missing[0]} of {classes} has no picture in x_train; every class needs some."
         )
-    return Layout(
-        side=side, channels=channels, classes=classes, train_labels=labels["train"], test_labels=labels["test"]
-    )
+    return Layout(side=side, channels=channels, names=names, train_labels=labels["train"], test_labels=labels["test"])
 
 
 def file_digest(path: Path) -> str:

@@ -10,21 +10,19 @@ import contextlib
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dpk_core.catalogue.class_names import match_by_name
-from dpk_core.catalogue.content import DataFile, is_large
+from dpk_core.catalogue.content import DataFile
 from dpk_core.catalogue.label_columns import Columns, FileLabels, choose_columns, class_names, read_labels
 from dpk_core.catalogue.shards import list_shards
+from dpk_core.catalogue.survey import Survey
 from dpk_core.display import is_text
 from dpk_core.errors import DataFault
-
-if TYPE_CHECKING:
-    from dpk_core.catalogue.headers import Survey
 
 NO_LABEL = -1
 """How Hugging Face writes that a label is withheld; a test split of these alone is no test split for us."""
@@ -52,6 +50,12 @@ class ParquetListing:
         """The files of all splits."""
         return tuple(file for files in self.files.values() for file in files)
 
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """Those that were looked into, by their path in `folder`; a file added or removed changes one of them."""
+        inside = {f"{parent}/" for file in self.all_files for parent in PurePosixPath(file.name).parents[:-1]}
+        return ("", "data/", *sorted(inside - {"data/"}))
+
 
 def list_parquet(folder: Path) -> ParquetListing:
     """Reads footers and labels. Raises DataFault naming the file, and the row where there is one."""
@@ -77,12 +81,11 @@ def list_parquet(folder: Path) -> ParquetListing:
 
 
 def survey_parquet(listing: ParquetListing) -> Survey:
-    """Headers of all pictures, of large data those at the beginning of each file."""
+    """Headers of the pictures at the beginning of each file, for large data."""
     # As with class folders: Pillow only where it is needed.
     from dpk_core.catalogue.headers import survey
 
-    most = SURVEYED_ROWS if is_large(listing.all_files) else None
-    found = (row for split in listing.files for row in encoded_pictures(listing, split, most))
+    found = (row for split in listing.files for row in encoded_pictures(listing, split, SURVEYED_ROWS))
     return survey((name, io.BytesIO(content)) for name, content in found)
 
 

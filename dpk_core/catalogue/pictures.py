@@ -1,25 +1,26 @@
-"""Data sets of picture files, in class folders or in Parquet: one listing, one set of facts for card and loader."""
+"""Data sets of picture files, in class folders or in Parquet: one listing, one set of facts for check and loader."""
 
 from __future__ import annotations
 
-import json
+import hashlib
+import io
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO
 
-from dpk_core.catalogue.content import content_hash, remembered, stamp
-from dpk_core.catalogue.folders import FolderListing, list_folder, survey_folder
-from dpk_core.catalogue.parquet import ParquetListing, list_parquet, survey_parquet
+import numpy as np
+
+from dpk_core.catalogue.content import content_hash, is_large, remembered, stamp
+from dpk_core.catalogue.copies import Copies, Ids, count_copies, picture_id, sampled_copies
+from dpk_core.catalogue.folders import list_folder, survey_folder
+from dpk_core.catalogue.listing import FolderListing
+from dpk_core.catalogue.parquet import ParquetListing, encoded_pictures, list_parquet, survey_parquet
+from dpk_core.catalogue.reading import Declaration, Fit, ReadingRule, read_declaration
 from dpk_core.catalogue.splitting import Parts, check_every_class, deal
+from dpk_core.catalogue.survey import Survey
+from dpk_core.codec import from_json, to_json
 from dpk_core.errors import DataFault
-
-READING_VERSION = 2
-"""Part of the fingerprint of picture files. Raise it when a change decodes, resizes, crops or labels them otherwise."""
-
-DECLARATION = "dataset.json"
-"""May lie in a data set's folder and declare the working size: `{"side": 64}`."""
-
-SIDES = range(8, 1025)
 
 Listing = FolderListing | ParquetListing
 
@@ -28,13 +29,14 @@ Listing = FolderListing | ParquetListing
 class PictureFacts:
     """What is known of picture files without decoding them. `content`: scheme and digest, see `content`.
 
-    `deep`: some pictures have 16 bits a pixel.
+    `side`: the working side that suits their sizes, by how they are fitted. `copies`: None where nothing was compared.
     """
 
     content: str
-    channels: int
-    side: int
-    deep: bool
+    survey: Survey
+    whole_side: int
+    middle_side: int
+    copies: Copies | None
 
 
 def is_picture_data(name: str) -> bool:
@@ -51,38 +53,104 @@ def list_pictures(name: str, data_root: Path) -> Listing:
     return listing
 
 
-def picture_facts(listing: Listing) -> PictureFacts:
-    """Facts of a listing, found out once per state of its files. Raises DataFault naming a broken picture."""
-    declared = _declared_side(listing.folder)
-    try:
-        found = remembered("pictures", stamp(listing.folder, listing.all_files), lambda: _find_out(listing))
-    except OSError as error:
-        raise DataFault(f"{error.filename} cannot be read: {error.strerror}.") from error
-    return PictureFacts(
-        content=found["content"], channels=found["channels"], side=declared or found["side"], deep=found["deep"]
-    )
-
-
 def picture_parts(listing: Listing) -> Parts:
     """The three splits of a listing. Raises DataFault when there are too few pictures for them."""
     return deal(listing.folder.name, listing.labels)
 
 
-def _find_out(listing: Listing) -> dict[str, Any]:
-    seen = survey_folder(listing) if isinstance(listing, FolderListing) else survey_parquet(listing)
-    return {"content": content_hash(listing.folder, listing.all_files), **seen.as_json()}
+def picture_facts(listing: Listing, parts: Parts) -> PictureFacts:
+    """Facts of a listing, found out once per state of its files. Raises DataFault naming broken pictures."""
+    # Here, as Pillow is loaded only where pictures are looked at.
+    from dpk_core.catalogue.headers import working_side
 
-
-def _declared_side(folder: Path) -> int | None:
-    path = folder / DECLARATION
-    if not path.is_file():
-        return None
-    where = f"{folder.name}/{DECLARATION}"
     try:
-        declared = json.loads(path.read_text())
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataFault(f"{where} cannot be read as JSON.") from error
-    side = declared.get("side") if isinstance(declared, dict) and set(declared) == {"side"} else None
-    if not isinstance(side, int) or side not in SIDES:
-        raise DataFault(f'{where} must be like {{"side": 64}}, with a side of {SIDES[0]} … {SIDES[-1]} pixels.')
-    return side
+        found = remembered(
+            "pictures", stamp(listing.folder, listing.all_files), lambda: _as_json(_find_out(listing, parts))
+        )
+    except OSError as error:
+        raise DataFault(f"{error.filename} cannot be read: {error.strerror}.") from error
+    seen = from_json(Survey, found["survey"])
+    return PictureFacts(
+        content=found["content"],
+        survey=seen,
+        whole_side=working_side(seen, "whole"),
+        middle_side=working_side(seen, "middle"),
+        copies=None if found["copies"] is None else from_json(Copies, found["copies"]),
+    )
+
+
+def reading_of(name: str, folder: Path, facts: PictureFacts) -> ReadingRule:
+    """How the pictures of a data set are read: as it declares, else by the rule for its kind and sizes.
+
+    Raises DataFault when the declaration cannot be understood.
+    """
+    declared: Declaration = read_declaration(folder)
+    usual: Fit = "middle" if name.startswith("imagenet/") else "whole"
+    fit = declared.fit or usual
+    own_side = facts.whole_side if fit == "whole" else facts.middle_side
+    return ReadingRule(
+        channels=1 if facts.survey.grey == facts.survey.pictures else 3,
+        side=declared.side or own_side,
+        fit=fit,
+        background=declared.background or "white",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    content: str
+    survey: Survey
+    copies: Copies | None
+
+
+def _as_json(found: _Found) -> dict[str, object]:
+    return dict(to_json(found))
+
+
+def _find_out(listing: Listing, parts: Parts) -> _Found:
+    if is_large(listing.all_files):
+        return _sampled(listing, parts)
+    from dpk_core.catalogue.headers import survey
+
+    digests: dict[str, list[bytes]] = {split: [] for split in listing.files}
+    seen = survey(_whole_pictures(listing, digests))
+    ids: dict[str, Ids] = {
+        split: np.array([picture_id(digest) for digest in found], np.uint64) for split, found in digests.items()
+    }
+    known: Mapping[str, bytes] = {}
+    if isinstance(listing, FolderListing):
+        names = (file.name for file in listing.pictures)
+        known = dict(zip(names, (each for found in digests.values() for each in found), strict=True))
+    content = content_hash(listing.folder, listing.all_files, known)
+    return _Found(content, seen, count_copies(ids, listing.labels, parts, lambda *place: picture_name(listing, *place)))
+
+
+def _sampled(listing: Listing, parts: Parts) -> _Found:
+    content = content_hash(listing.folder, listing.all_files)
+    if isinstance(listing, FolderListing):
+        return _Found(content, survey_folder(listing), sampled_copies(listing.folder, listing.files, parts))
+    return _Found(content, survey_parquet(listing), None)
+
+
+def _whole_pictures(listing: Listing, digests: Mapping[str, list[bytes]]) -> Iterator[tuple[str, IO[bytes]]]:
+    """Every picture with its bytes; adds their SHA-256 to the `digests` of its split."""
+    for split in listing.files:
+        for name, content in encoded(listing, split):
+            digests[split].append(hashlib.sha256(content).digest())
+            yield name, io.BytesIO(content)
+
+
+def encoded(listing: Listing, split: str) -> Iterator[tuple[str, bytes]]:
+    """Name and bytes of every picture of a split on disk, in order. Raises OSError and DataFault."""
+    if isinstance(listing, ParquetListing):
+        yield from encoded_pictures(listing, split)
+    else:
+        for file in listing.files[split]:
+            yield f"{listing.folder.name}/{file.name}", (listing.folder / file.name).read_bytes()
+
+
+def picture_name(listing: Listing, split: str, position: int) -> str:
+    """What a picture is called, by its split on disk and its position there."""
+    if isinstance(listing, FolderListing):
+        return listing.files[split][position].name
+    return f"row {position} of {split}"

@@ -15,6 +15,11 @@ SPLIT_SEED = 2206_06067
 Indices = NDArray[np.int64]
 
 
+def fingerprint(content: str) -> str:
+    """Identity of a data set: its content (scheme and 64 hex digits) and the way it is split."""
+    return f"{content}/split-{SPLIT_VERSION}"
+
+
 def stratified(labels: NDArray[np.int64], shares: Sequence[float]) -> tuple[Indices, ...]:
     """Deals the pictures of each class out by `shares`; what is left over is the last part.
 

@@ -12,8 +12,9 @@ from torchvision.datasets import CIFAR10, CIFAR100
 from torchvision.datasets.utils import check_integrity
 
 from dpk_core.catalogue.cifar import OFFICIAL, check_present
-from dpk_core.catalogue.datasets import DatasetCard, fingerprint
+from dpk_core.catalogue.datasets import DatasetCard
 from dpk_core.catalogue.downloads import download_allowed
+from dpk_core.catalogue.splits import fingerprint
 from dpk_core.catalogue.splitting import deal
 from dpk_core.data.split import ImageData, Split, check_fingerprint, image_data, split_of_arrays
 from dpk_core.errors import DataFault

@@ -9,10 +9,10 @@ import torch
 
 from dpk_core.catalogue.content import remembered, stamp
 from dpk_core.catalogue.datasets import IN_MEMORY_BYTES, DatasetCard, picture_fingerprint
-from dpk_core.catalogue.folders import FolderListing
 from dpk_core.catalogue.headers import check_header
+from dpk_core.catalogue.listing import FolderListing
 from dpk_core.catalogue.parquet import encoded_pictures
-from dpk_core.catalogue.pictures import Listing, list_pictures, picture_facts, picture_parts
+from dpk_core.catalogue.pictures import Listing, list_pictures, picture_facts, picture_parts, reading_of
 from dpk_core.catalogue.splitting import Part
 from dpk_core.data.encoded import Encoded, Files, Rows, lay_out
 from dpk_core.data.split import ImageData, PictureSplit, check_fingerprint, image_data
@@ -25,15 +25,16 @@ SAMPLED_PICTURES = 1024
 def load_pictures(card: DatasetCard, data_root: Path, device: torch.device) -> ImageData:
     """Loads what the card promises. Raises DataFault when the files are other ones, or one of them is broken."""
     listing = list_pictures(card.name, data_root)
-    check_fingerprint(card, picture_fingerprint(picture_facts(listing)))
     parts = picture_parts(listing)
+    facts = picture_facts(listing, parts)
+    check_fingerprint(card, picture_fingerprint(facts.content, reading_of(card.name, listing.folder, facts)))
     large = card.decoded_bytes > IN_MEMORY_BYTES
     if large and isinstance(listing, FolderListing):
         remembered("checked", stamp(listing.folder, listing.all_files), lambda: _check_all(listing))
 
     def split(part: Part) -> PictureSplit:
         labels = torch.from_numpy(listing.labels[part.origin][part.positions]).to(device)
-        found = StreamedSplit(_encoded(listing, part.origin, large), part.positions, labels, card.channels, card.side)
+        found = StreamedSplit(_encoded(listing, part.origin, large), part.positions, labels, card.rule)
         return found if large else found.decoded()
 
     train, validation = split(parts.train), split(parts.validation)
@@ -60,7 +61,7 @@ def _encoded(listing: Listing, origin: str, large: bool) -> Encoded:
 
 def _check_all(listing: FolderListing) -> dict[str, int]:
     """Looks at the header of every picture: the card has seen only a sample of those of large data."""
-    files = listing.all_files
+    files = listing.pictures
     names = [file.name for file in files]
     for _ in threads().map(lambda name: check_header(f"{listing.folder.name}/{name}", listing.folder / name), names):
         pass

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from dpk_core.catalogue.built_in import DIGITS_SHARES
 from dpk_core.catalogue.cifar import OFFICIAL
-from dpk_core.catalogue.datasets import DIGITS_SHARES, DatasetCard, fingerprint, npz_path
+from dpk_core.catalogue.datasets import DatasetCard, npz_path
 from dpk_core.catalogue.npz import file_digest
 from dpk_core.catalogue.pictures import is_picture_data
-from dpk_core.catalogue.splits import stratified
+from dpk_core.catalogue.splits import fingerprint, stratified
 from dpk_core.catalogue.splitting import VALIDATION_SHARE
 from dpk_core.data.picture_files import load_pictures
 from dpk_core.data.split import ImageData, PictureSplit, Split, check_fingerprint, image_data, split_of_arrays

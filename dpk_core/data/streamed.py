@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dpk_core.catalogue.reading import ReadingRule
 from dpk_core.data.crops import Draws
 from dpk_core.data.decode import decode
 from dpk_core.data.encoded import Encoded
@@ -27,13 +28,12 @@ MOST_THREADS = 16
 
 @dataclass(frozen=True, slots=True)
 class StreamedSplit:
-    """Pictures `members` of `encoded`, decoded to `channels` x `side` x `side`; `labels` (B) are on the device."""
+    """Pictures `members` of `encoded`, decoded as `rule` says; `labels` (B) are on the device."""
 
     encoded: Encoded
     members: NDArray[np.int64]
     labels: Tensor
-    channels: int
-    side: int
+    rule: ReadingRule
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -56,14 +56,15 @@ class StreamedSplit:
 
     def decoded(self) -> Split:
         """The same pictures in memory on the device. Raises DataFault naming the first broken one."""
-        pictures_BCHW = torch.empty((len(self), self.channels, self.side, self.side), dtype=torch.uint8)
+        channels, side = self.rule.channels, self.rule.side
+        pictures_BCHW = torch.empty((len(self), channels, side, side), dtype=torch.uint8)
         for positions_B in torch.split(torch.arange(len(self)), 256):
             pictures_BCHW[positions_B] = self.start_reading(positions_B)().cpu()
         return Split(pictures_BCHW.to(self.labels.device), self.labels)
 
     def _decode(self, member: int, crop_A4: Draws | None) -> NDArray[np.uint8]:
         name, content = self.encoded.read(member)
-        return decode(name, content, self.channels, self.side, crop_A4)
+        return decode(name, content, self.rule, crop_A4)
 
 
 @functools.cache

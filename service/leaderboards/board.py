@@ -111,7 +111,7 @@ def _setup(plan: Plan) -> schemas.Setup:
         channels=plan.channels,
         side=plan.side,
         data_fingerprint=plan.data_fingerprint,
-        data_notes=list(plan.data_notes),
+        data_notes=[each.message for each in plan.data_findings],
         training_version=plan.version,
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from dpk_core.catalogue.findings import Finding
 from dpk_core.catalogue.tapping import TappedStage
 from dpk_core.selection.decide.summary import PRACTICAL_MARGIN
 from dpk_core.spec import MethodSpec, Recipe, RunSpec, Start, TeacherReference, TrainingSpec
@@ -69,8 +70,8 @@ class Plan:
     student_start: Start | None = None
     preparations: dict[str, Preparation] = field(default_factory=dict)
     spending: Spending = Spending()
-    data_notes: tuple[str, ...] = ()
-    """What people must know of how the data set was read, files left out above all."""
+    data_findings: tuple[Finding, ...] = ()
+    """What people must know of the data set and of how it is read."""
     recipe_notes: tuple[str, ...] = ()
     """What people must know of how the recipe was filled in."""
     taps: dict[str, tuple[TappedStage, ...]] = field(default_factory=dict)

@@ -28,14 +28,23 @@ def row_notices(snapshot: Snapshot, arm: ArmRuns) -> list[Notice]:
 
 
 def job_notices(snapshot: Snapshot) -> list[Notice]:
-    """What failed or was left out altogether, then what the students of every arm were noticed for."""
-    return _once([*_lost(snapshot), *_limits(snapshot), *_shared(snapshot)])
+    """What failed or was left out altogether, what the data is like, then what the students of every arm were noticed
+    for."""
+    return _once([*_lost(snapshot), *_limits(snapshot), *_data(snapshot), *_shared(snapshot)])
 
 
 def cautions(snapshot: Snapshot) -> list[str]:
-    """Why a verdict may not mean what it seems to: somebody learned nothing."""
+    """Why a verdict may not mean what it seems to: what its pictures are, and that somebody learned nothing."""
     found = [*_blind_teachers(snapshot), *_blind_student(snapshot)]
-    return [*found[:-1], f"{found[-1]} {TRAIN_LONGER}"] if found else []
+    data = [each.message for each in snapshot.plan.data_findings if each.caution]
+    return [*data, *found[:-1], f"{found[-1]} {TRAIN_LONGER}"] if found else data
+
+
+def _data(snapshot: Snapshot) -> list[Notice]:
+    return [
+        Notice(level="info" if each.level == "info" else "warning", message=each.message)
+        for each in snapshot.plan.data_findings
+    ]
 
 
 def _once(found: Iterable[Notice]) -> list[Notice]:

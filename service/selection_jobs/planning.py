@@ -38,7 +38,7 @@ def make_plan(request: SelectionJobRequest, data: DatasetCard, found: Mapping[st
         train_pictures=data.train_pictures,
         channels=data.channels,
         side=data.side,
-        data_notes=data.notes,
+        data_findings=data.findings,
         recipe_notes=_recipe_notes(request, student_recipe),
         student_start=None if start is None else start.start,
         preparations={

@@ -103,6 +103,8 @@ def check(request: SelectionJobRequest, data_root: Path | None, weights_root: Pa
     if method is not None and method.dpk is not None:
         errors.extend(_patches(method.dpk, taps))
     if data is not None:
+        refused = (each.message for each in data.findings if each.level == "refusal")
+        errors.extend(FieldError(field="dataset", message=message) for message in refused)
         errors.extend(_classes(request, data))
         card = data
         recipe = findings.ask(lambda: student_recipe_of(request, card)) if known else None

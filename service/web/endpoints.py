@@ -7,8 +7,9 @@ from fastapi.responses import HTMLResponse, Response
 
 from service.calibration.service import calibration
 from service.database.dependencies import Reading
+from service.datasets import service as dataset_service
 from service.leaderboards import service as leaderboards
-from service.problems import NotFound
+from service.problems import NotFound, Rejected
 from service.selection_jobs import service
 from service.sub_path import Root
 from service.web import pages
@@ -26,6 +27,22 @@ def jobs(session: Reading, request: Request, root: Root, before: str | None = No
 def record(session: Reading, root: Root) -> Response:
     """How often stated chances came true."""
     return _page(pages.record_page(calibration(session, None, None), root))
+
+
+@router.get("/data")
+def datasets(root: Root) -> Response:
+    """The list of data sets."""
+    return _page(pages.datasets_page(dataset_service.list_datasets(), root))
+
+
+@router.get("/data/{name:path}")
+def dataset(root: Root, name: str) -> Response:
+    """The page of a data set."""
+    try:
+        return _page(pages.dataset_page(dataset_service.dataset(name), root))
+    except (NotFound, Rejected) as error:
+        broken = isinstance(error, Rejected)
+        return _page(pages.missing_dataset_page(error.errors[0].message, root, broken=broken), status=error.status)
 
 
 @router.get("/jobs/{job_id}")

@@ -14,7 +14,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from service.calibration.schemas import Calibration
+from service.datasets.schemas import Dataset, DatasetList
 from service.presentation import decision_words, numbers, setting_words, trust_words, words
+from service.presentation.dataset_words import LEVELS, shown_classes
+from service.presentation.dataset_words import facts as dataset_facts
+from service.presentation.dataset_words import headline as dataset_headline
 from service.scheduling.states import JobState
 from service.web.figures import gradient_curves, learning_curves, share_curves, teacher_curves
 from service.web.ledger import device_lines, ledger_figure
@@ -84,9 +88,35 @@ def record_page(found: Calibration, root: str = "") -> str:
     )  # fmt: skip
 
 
+def datasets_page(found: DatasetList, root: str = "") -> str:
+    """The list of data sets."""
+    return _environment().get_template("datasets.html").render(found=found, live=False, root=root)
+
+
+def dataset_page(found: Dataset, root: str = "") -> str:
+    """What is known of a data set."""
+    classes, hidden = shown_classes(found)
+    return _environment().get_template("dataset.html").render(
+        found=found, headline=dataset_headline(found), levels=LEVELS, classes=classes, hidden_classes=hidden,
+        facts=dataset_facts(found), live=False, root=root,
+    )  # fmt: skip
+
+
 def missing_page(sentence: str, root: str = "") -> str:
     """The page for an address that leads to no job."""
-    return _environment().get_template("missing.html").render(sentence=sentence, live=False, root=root)
+    return _missing(sentence, root, "There is no such job", "/", "All jobs")
+
+
+def missing_dataset_page(sentence: str, root: str, *, broken: bool) -> str:
+    """The page for an address that leads to no data set, or to one that cannot be read."""
+    title = "This data set cannot be read" if broken else "There is no such data set"
+    return _missing(sentence, root, title, "/data", "All data sets")
+
+
+def _missing(sentence: str, root: str, title: str, back: str, back_words: str) -> str:
+    return _environment().get_template("missing.html").render(
+        sentence=sentence, title=title, back=back, back_words=back_words, live=False, root=root,
+    )  # fmt: skip
 
 
 def _context(board: Leaderboard, root: str) -> dict[str, object]:

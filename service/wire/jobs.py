@@ -380,7 +380,8 @@ class Setup(Wire):
     side: int = Field(description="Of a picture, in pixels, as the networks see it.")
     data_fingerprint: str
     data_notes: list[str] = Field(
-        default=[], description="What was left out of the data set, or read in a way that is not obvious."
+        default=[],
+        description="What must be known of the data set: left out, copied, read in a way that is not obvious.",
     )
     training_version: int
 

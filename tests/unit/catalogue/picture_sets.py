@@ -13,6 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dpk_core.catalogue.datasets import DatasetCard
+from dpk_core.catalogue.reading import Background, Fit, ReadingRule
+
 CLASSES = ("ant", "bee", "cat")
 
 
@@ -20,6 +23,16 @@ def pixels(seed: int, height: int = 12, width: int = 12, channels: int = 3) -> n
     """A picture of noise."""
     shape = (height, width, channels) if channels > 1 else (height, width)
     return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+def rule(channels: int, side: int, fit: Fit = "whole", background: Background = "white") -> ReadingRule:
+    """How pictures are read."""
+    return ReadingRule(channels=channels, side=side, fit=fit, background=background)
+
+
+def notes(card: DatasetCard) -> tuple[str, ...]:
+    """What is said of files left out and of how labels and pictures are read."""
+    return tuple(each.message for each in card.findings if each.code in ("left_out", "note", "deep"))
 
 
 def encoded(picture: np.ndarray[Any, Any], kind: str = "png") -> bytes:

@@ -118,8 +118,11 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "folder in a class": (nested, "made/train/ant/more is a folder"),
     "one class": (one_class, "made has 1 class; there must be at least two"),
     "declaration of nonsense": (spoil_json("{side}"), r"made/dataset\.json cannot be read as JSON"),
-    "declaration of something else": (spoil_json('{"size": 3}'), r"dataset\.json must be like"),
-    "declared side too large": (spoil_json('{"side": 5000}'), "a side of 8 … 1024"),
+    "declaration of something else": (
+        spoil_json('{"size": 3}'),
+        r"made/dataset\.json: unknown name 'size'\. It may say how pictures are read, like {\"side\": 64, ",
+    ),
+    "declared side too large": (spoil_json('{"side": 5000}'), "side must be 8 … 1024 pixels"),
 }
 
 

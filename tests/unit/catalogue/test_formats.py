@@ -14,7 +14,7 @@ from dpk_core.catalogue.datasets import dataset_card
 from dpk_core.catalogue.formats import ENDINGS, FORMATS, ending
 from dpk_core.data.decode import decode
 from dpk_core.errors import DataFault
-from tests.unit.catalogue.picture_sets import encoded, pixels, write_folder
+from tests.unit.catalogue.picture_sets import encoded, notes, pixels, rule, write_folder
 
 
 def test_the_endings_are_those_of_pillow() -> None:
@@ -48,17 +48,17 @@ def test_every_format_and_kind_of_pixels_decodes(kind: str, mode: str) -> None:
     """To what Pillow makes of the file itself: formats lose more or less."""
     buffer = io.BytesIO()
     Image.fromarray(COLOUR).convert(mode).save(buffer, kind)
-    width, height, _ = headers.check_header("x", buffer)
-    assert (width, height) == (12, 12)
+    header = headers.check_header("x", buffer)
+    assert (header.width, header.height) == (12, 12)
     expected = np.asarray(Image.open(buffer).convert("RGB")).transpose(2, 0, 1)
-    assert np.array_equal(decode("x", buffer.getvalue(), 3, 12), expected)
+    assert np.array_equal(decode("x", buffer.getvalue(), rule(3, 12)), expected)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "PPM", "JPEG2000"])
 def test_of_16_bits_the_upper_8_are_read(kind: str) -> None:
     buffer = io.BytesIO()
     Image.fromarray(SMOOTH).save(buffer, kind)
-    found = decode("x", buffer.getvalue(), 1, 12)
+    found = decode("x", buffer.getvalue(), rule(1, 12))
     assert np.abs(found[0].astype(int) - (SMOOTH >> 8)).max() <= 1
 
 
@@ -66,14 +66,14 @@ def test_deep_pictures_are_grey_and_noted(tmp_path: Path) -> None:
     folder = write_folder(tmp_path, channels=1)
     Image.fromarray(SMOOTH).save(folder / "train" / "ant" / "000.png")
     card = dataset_card("folder/made", tmp_path, "dataset")
-    assert (card.channels, card.notes) == (1, ("Of grey pictures with 16 bits the upper 8 bits are read.",))
+    assert (card.channels, notes(card)) == (1, ("Of grey pictures with 16 bits the upper 8 bits are read.",))
 
 
 def test_of_an_animation_the_first_picture_is_read() -> None:
     buffer = io.BytesIO()
     first, *rest = (Image.fromarray(pixels(seed, channels=1)) for seed in range(3))
     first.save(buffer, "GIF", save_all=True, append_images=rest)
-    assert np.array_equal(decode("x", buffer.getvalue(), 1, 12)[0], GREY)
+    assert np.array_equal(decode("x", buffer.getvalue(), rule(1, 12))[0], GREY)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_every_ending_is_listed_in_lower_and_upper_case(tmp_path: Path) -> None:
         member = folder / "train" / ("ant", "bee", "cat")[place % 3]
         (member / f"{place // 3:03}.png").rename(member / f"{place // 3:03}{end}")
     card = dataset_card("folder/made", tmp_path, "dataset")
-    assert (card.train_pictures + card.validation_pictures + card.test_pictures, card.notes) == (30, ())
+    assert (card.train_pictures + card.validation_pictures + card.test_pictures, notes(card)) == (30, ())
 
 
 def rename(folder: Path, count: int, to: str) -> None:
@@ -115,7 +115,7 @@ class TestLeftOut:
     def test_a_few_are_noted(self, tmp_path: Path) -> None:
         folder = write_folder(tmp_path, counts={"train": 40})
         rename(folder, 1, "{}.xyz")
-        assert dataset_card("folder/made", tmp_path, "dataset").notes == (
+        assert notes(dataset_card("folder/made", tmp_path, "dataset")) == (
             "Left out: 1 file ends in .xyz, e.g. train/ant/039.xyz.",
         )
 
@@ -124,10 +124,10 @@ class TestLeftOut:
         for name in ("Thumbs.db", ".DS_Store", "desktop.ini", "a.txt", "b.json", "c.csv", "d.xml"):
             for member in ("ant", "bee", "cat"):
                 (folder / "train" / member / name).write_bytes(b"x")
-        notes = dataset_card("folder/made", tmp_path, "dataset").notes
-        assert len(notes) == 6
-        assert notes[-1] == "Left out: 6 files of other kinds."
-        assert all(note.startswith("Left out: 3 files ") for note in notes[:-1])
+        said = notes(dataset_card("folder/made", tmp_path, "dataset"))
+        assert len(said) == 6
+        assert said[-1] == "Left out: 6 files of other kinds."
+        assert all(note.startswith("Left out: 3 files ") for note in said[:-1])
 
     def test_hidden_pictures_are_pictures_left_out(self, tmp_path: Path) -> None:
         folder = write_folder(tmp_path)
@@ -148,4 +148,4 @@ def test_a_picture_cut_short_is_named() -> None:
     for kind in FORMATS:
         content = encoded(pixels(0, 64, 64), kind)
         with pytest.raises(DataFault, match=r"x cannot be (decoded|read as a picture)"):
-            decode("x", content[: len(content) // 2], 3, 12)
+            decode("x", content[: len(content) // 2], rule(3, 12))

@@ -14,7 +14,7 @@ from dpk_core.data import picture_files
 from dpk_core.data.source import load_dataset
 from dpk_core.display import is_text, listed, shown
 from dpk_core.errors import DataFault
-from tests.unit.catalogue.picture_sets import CLASSES, write_folder, write_parquet
+from tests.unit.catalogue.picture_sets import CLASSES, notes, write_folder, write_parquet
 
 LATIN = "caf\udce9"
 """How Python shows the bytes of a Latin-1 name."""
@@ -83,7 +83,7 @@ def test_a_fault_shows_them_escaped(tmp_path: Path, spoil: object) -> None:
 
 def test_notes_show_them_escaped(tmp_path: Path) -> None:
     (write_folder(tmp_path) / "train" / "ant" / f"{LATIN}.txt").touch()
-    assert dataset_card("folder/made", tmp_path, "dataset").notes == (
+    assert notes(dataset_card("folder/made", tmp_path, "dataset")) == (
         r"Left out: 1 file ends in .txt, e.g. train/ant/caf\xe9.txt.",
     )
 

@@ -13,7 +13,7 @@ from dpk_core.catalogue.datasets import DatasetCard, dataset_card
 from dpk_core.catalogue.parquet import list_parquet
 from dpk_core.data.source import load_dataset
 from dpk_core.errors import DataFault
-from tests.unit.catalogue.picture_sets import encoded, write_parquet
+from tests.unit.catalogue.picture_sets import encoded, notes, write_parquet
 
 torch = pytest.importorskip("torch")
 arrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
@@ -44,12 +44,12 @@ class TestColumn:
     def test_a_known_name_is_taken_whatever_else_is_there(self, tmp_path: Path, column: str) -> None:
         fold = {"fold": arrow.array([row % 5 for row in range(30)])}
         write_parquet(tmp_path / "made" / "train.parquet", arrow.array(TEXTS), label_column=column, more=fold)
-        assert (list_parquet(tmp_path / "made").classes, card(tmp_path).notes) == (PETS, ())
+        assert (list_parquet(tmp_path / "made").classes, notes(card(tmp_path))) == (PETS, ())
 
     def test_of_two_known_names_the_first_is_taken_and_said(self, tmp_path: Path) -> None:
         more = {"label": arrow.array(TEXTS)}
         write_parquet(tmp_path / "made" / "train.parquet", PLACES, label_column="fine_label", more=more)
-        assert card(tmp_path).notes == ("Labels are read from the column label, not from fine_label.",)
+        assert notes(card(tmp_path)) == ("Labels are read from the column label, not from fine_label.",)
         assert list_parquet(tmp_path / "made").classes == PETS
 
     def test_a_class_label_needs_no_known_name(self, tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ class TestColumn:
     def test_the_only_candidate_is_taken_and_said(self, tmp_path: Path) -> None:
         more = {"score": arrow.array([0.5] * 30)}
         write_parquet(tmp_path / "made" / "train.parquet", arrow.array(TEXTS), label_column="kind", more=more)
-        assert card(tmp_path).notes[0].startswith("Labels are read from the column kind: none is named label,")
+        assert notes(card(tmp_path))[0].startswith("Labels are read from the column kind: none is named label,")
 
     def test_several_candidates_are_refused_by_name(self, tmp_path: Path) -> None:
         more = {"fold": arrow.array(PLACES)}
@@ -129,7 +129,7 @@ class TestValues:
     def test_withheld_test_labels_are_said(self, tmp_path: Path, withheld: Any) -> None:
         write_parquet(tmp_path / "made" / "train.parquet", PLACES)
         write_parquet(tmp_path / "made" / "test.parquet", withheld)
-        assert card(tmp_path).notes[0].startswith("The test files have no labels")
+        assert notes(card(tmp_path))[0].startswith("The test files have no labels")
 
     @pytest.mark.parametrize(
         "metadata", [b"{", b"[]", b'{"info": {"features": {"label": {"names": 3}}}}'], ids=["cut", "list", "number"]
@@ -164,7 +164,7 @@ class TestMatching:
         assert loaded(tmp_path) == {
             "train": EXPECTED, "validation": {(60, 1), (120, 2)}, "test": EXPECTED,
         }  # fmt: skip
-        assert card(tmp_path).notes == (
+        assert notes(card(tmp_path)) == (
             "Classes are numbered differently in made/validation.parquet, made/test.parquet; they were matched by "
             "their names.",
         )

@@ -15,7 +15,7 @@ from dpk_core.catalogue import content, datasets, headers
 from dpk_core.catalogue.cifar import OFFICIAL
 from dpk_core.catalogue.datasets import DatasetCard, dataset_card, dataset_names
 from dpk_core.errors import DataFault, InvalidRequest
-from tests.unit.catalogue.picture_sets import CLASSES, encoded, pixels, write_folder, write_parquet
+from tests.unit.catalogue.picture_sets import CLASSES, encoded, notes, pixels, write_folder, write_parquet
 
 SYNSETS = ("n01440764", "n01443537", "n01484850")
 
@@ -88,8 +88,12 @@ class TestFolderCard:
 
     def test_working_side(self, tmp_path: Path) -> None:
         folder = write_folder(tmp_path, "oblong", size=(20, 30))
+        assert card(tmp_path, "folder/oblong").side == 30
+        (folder / "dataset.json").write_text('{"fit": "middle"}')
         assert card(tmp_path, "folder/oblong").side == 20
-        (folder / "train" / "ant" / "000.png").write_bytes(encoded(pixels(0, 20, 31)))
+        (folder / "dataset.json").unlink()
+        for number in range(10):
+            (folder / "train" / "ant" / f"{number:03}.png").write_bytes(encoded(pixels(0, 20, 97)))
         assert card(tmp_path, "folder/oblong").side == 224
         write_folder(tmp_path, "photographs", counts={"train": 5}, size=(97, 97))
         assert card(tmp_path, "folder/photographs").side == 224
@@ -110,7 +114,7 @@ class TestFolderCard:
         (folder / "train" / ".cache").mkdir()
         after = card(tmp_path)
         assert after.fingerprint == before.fingerprint
-        assert after.notes == (
+        assert notes(after) == (
             "Left out: 1 file ends in .txt, e.g. train/ant/notes.txt.",
             "Left out: 1 file is hidden by a leading dot, e.g. train/ant/._000.png.",
         )

@@ -9,7 +9,7 @@ import pytest
 from dpk_core.catalogue.datasets import dataset_card
 from dpk_core.catalogue.split_names import by_split
 from dpk_core.errors import DataFault
-from tests.unit.catalogue.picture_sets import write_folder, write_parquet
+from tests.unit.catalogue.picture_sets import notes, write_folder, write_parquet
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_files_that_name_no_split_are_all_for_training(tmp_path: Path) -> None:
 def test_files_beside_those_that_name_a_split_are_named(tmp_path: Path) -> None:
     for name in ("train", "unsupervised"):
         write_parquet(tmp_path / "made" / f"{name}.parquet", [row % 3 for row in range(30)])
-    assert dataset_card("parquet/made", tmp_path, "dataset").notes == (
+    assert notes(dataset_card("parquet/made", tmp_path, "dataset")) == (
         "Left out: Parquet files that belong to no split (unsupervised.parquet).",
     )
 

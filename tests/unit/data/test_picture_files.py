@@ -162,7 +162,7 @@ class TestLargeData:
     def test_a_broken_row_is_named_before_training(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         pictures = [encoded(pixels(row)) for row in range(29)]
         write_parquet(tmp_path / "made" / "train.parquet", LABELS, pictures=[*pictures, b"no picture"])
-        monkeypatch.setattr("dpk_core.catalogue.parquet.is_large", lambda _: True)
+        monkeypatch.setattr("dpk_core.catalogue.pictures.is_large", lambda _: True)
         monkeypatch.setattr("dpk_core.catalogue.parquet.SURVEYED_ROWS", 5)
         with pytest.raises(DataFault, match=r"made/train\.parquet, row 29 cannot be read as a picture"):
             load(tmp_path, "parquet/made")
@@ -225,7 +225,7 @@ class TestTrainingBatches:
     def test_each_picture_of_a_batch_gets_a_crop_of_its_own(self, data: ImageData) -> None:
         positions = torch.zeros(16, dtype=torch.int64)
         pictures, labels = training_batch(data, positions, RECIPE, 0, 0)
-        assert pictures.shape == (16, 3, 30, 30)
+        assert pictures.shape == (16, 3, 40, 40)
         assert labels.tolist() == [0] * 16
         assert len({tuple(picture.flatten().tolist()) for picture in pictures}) == 16
 

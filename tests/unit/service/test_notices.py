@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from dpk_core.catalogue.findings import Finding
 from dpk_core.selection.decide.policies.policy import Reason, ReasonKind
 from dpk_core.selection.decide.schedule import Decision
 from service.database.tables import Candidate, JobRun, Run, SelectionJob
@@ -123,6 +124,24 @@ class TestCautions:
 
     def test_there_is_none_where_everybody_learned(self) -> None:
         assert cautions(Made().run(STRONG, "teacher").run(ALONE, "confirm").snapshot()) == []
+
+
+class TestData:
+    FINDINGS = (
+        Finding(code="imbalance", level="warning", message="One class alone.", caution=True),
+        Finding(code="left_out", level="warning", message="Left out: 3."),
+        Finding(code="note", level="info", message="Read so."),
+    )
+
+    def test_is_said_of_the_job_and_what_limits_the_verdict_with_it(self) -> None:
+        made = Made().run(STRONG, "teacher").run(ALONE, "confirm", 0.1).snapshot()
+        made.plan = replace(made.plan, data_findings=self.FINDINGS)
+        assert [(each.level, each.message) for each in job_notices(made)] == [
+            ("warning", "One class alone."), ("warning", "Left out: 3."), ("info", "Read so."),
+        ]  # fmt: skip
+        data, blind = cautions(made)
+        assert data == "One class alone."
+        assert blind.startswith("Without a teacher the student tells")
 
 
 class TestLimits:

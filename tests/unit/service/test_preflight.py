@@ -287,8 +287,9 @@ def write_data(folder: Path, name: str, *, pictures: int, side: int, channels: i
     labels = np.arange(pictures, dtype=np.int64) % 10
     shape = (side, side) if channels == 1 else (side, side, channels)
     tests, names = labels[:20], np.array([str(number) for number in range(10)])
+    chance = np.random.default_rng(0)
     np.savez(
         folder / f"{name}.npz",
-        x_train=np.zeros((pictures, *shape), np.uint8), y_train=labels,
-        x_test=np.zeros((20, *shape), np.uint8), y_test=tests, classes=names,
+        x_train=chance.integers(0, 256, (pictures, *shape), np.uint8), y_train=labels,
+        x_test=chance.integers(0, 256, (20, *shape), np.uint8), y_test=tests, classes=names,
     )  # fmt: skip

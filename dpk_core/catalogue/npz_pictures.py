@@ -1,0 +1,85 @@
+"""What is found out about the pictures of an `.npz` data set, once per state of its file."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dpk_core.catalogue.content import DataFile, remembered, stamp
+from dpk_core.catalogue.copies import Copies, count_copies, picture_id
+from dpk_core.catalogue.npz import UNREADABLE, Layout, file_digest, read_layout
+from dpk_core.catalogue.samples import Sample, sample_arrays
+from dpk_core.catalogue.splits import stratified
+from dpk_core.catalogue.splitting import VALIDATION_SHARE, Part, Parts
+from dpk_core.codec import from_json, to_json
+from dpk_core.errors import DataFault
+
+MOST_BYTES = 2**31
+"""Of one array of pictures, beyond which they are not looked at one by one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NpzFacts:
+    """`content`: scheme and digest. `copies`: None where the pictures are too many to be compared."""
+
+    content: str
+    copies: Copies | None
+
+
+def npz_parts(name: str, layout: Layout) -> Parts:
+    """The splits of a file. Raises DataFault, naming it, when there are too few pictures to hold any out."""
+    validation, train = stratified(layout.train_labels, [VALIDATION_SHARE])
+    if not len(validation):
+        raise DataFault(f"{name}: too few training pictures to hold {VALIDATION_SHARE:.0%} out for validation.")
+    test = np.arange(len(layout.test_labels))
+    return Parts(train=Part("train", train), validation=Part("train", validation), test=Part("test", test))
+
+
+def npz_facts(path: Path, layout: Layout, parts: Parts) -> NpzFacts:
+    """Facts of a file whose layout is sound. Raises DataFault when its pictures cannot be read."""
+    status = path.stat()
+    key = stamp(path.parent, [DataFile(path.name, status.st_size, status.st_mtime_ns)])
+    found = remembered("npz", key, lambda: dict(to_json(_find_out(path, layout, parts))))
+    return from_json(NpzFacts, found)
+
+
+@functools.lru_cache(maxsize=8)
+def npz_samples(path: Path, size: int, changed_ns: int) -> tuple[Sample, ...]:  # noqa: ARG001  (both only key the cache)
+    """A few training pictures; none where they are too many to be looked at. Raises DataFault."""
+    layout = read_layout(path)
+    if _bytes(layout) > MOST_BYTES:
+        return ()
+    train = npz_parts(path.name, layout).train
+    return sample_arrays(_pictures(path, "x_train"), layout.train_labels, train, layout.names)
+
+
+def _find_out(path: Path, layout: Layout, parts: Parts) -> NpzFacts:
+    content = f"sha256:{file_digest(path)}"
+    if _bytes(layout) > MOST_BYTES:
+        return NpzFacts(content=content, copies=None)
+    ids = {split: _ids(_pictures(path, f"x_{split}")) for split in ("train", "test")}
+    labels: Mapping[str, NDArray[np.int64]] = {"train": layout.train_labels, "test": layout.test_labels}
+    copies = count_copies(ids, labels, parts, lambda split, position: f"x_{split}[{position}]")
+    return NpzFacts(content=content, copies=copies)
+
+
+def _bytes(layout: Layout) -> int:
+    return max(len(layout.train_labels), len(layout.test_labels)) * layout.channels * layout.side**2
+
+
+def _pictures(path: Path, name: str) -> NDArray[np.uint8]:
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return np.asarray(arrays[name], np.uint8)
+    except UNREADABLE as error:
+        raise DataFault(f"{path.name} cannot be read as an .npz file of plain arrays: {error!s:.200}.") from error
+
+
+def _ids(pictures: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    return np.array([picture_id(hashlib.sha256(picture.tobytes()).digest()) for picture in pictures], np.uint64)

@@ -1,0 +1,57 @@
+"""What can be known of data sets: read from their folders, where pre-flight reads them too."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from dpk_core.catalogue.datasets import dataset_check, dataset_names, dataset_samples, unused_entries
+from dpk_core.catalogue.findings import findings
+from dpk_core.codec import to_json
+from dpk_core.errors import DataFault, InvalidRequest
+from service.datasets import schemas
+from service.problems import NotFound, Rejected, field_error
+from service.schemas import FieldError
+from service.settings import settings
+
+
+def list_datasets() -> schemas.DatasetList:
+    """Names alone; nothing is looked into."""
+    root = settings().data_root
+    return schemas.DatasetList(
+        datasets=[schemas.DatasetEntry(name=name, links=_links(name)) for name in dataset_names(root)],
+        unused=[schemas.UnusedEntry(name=name, reason=reason) for name, reason in unused_entries(root)],
+    )
+
+
+def dataset(name: str) -> schemas.Dataset:
+    """The check of a data set; the first one reads its files. Raises NotFound, and Rejected where they are broken."""
+    root = settings().data_root
+    try:
+        check = dataset_check(name, root, "name")
+        samples = dataset_samples(name, root)
+    except InvalidRequest as error:
+        wrong = field_error(error)
+        raise NotFound(wrong.message, [wrong]) from error
+    except DataFault as fault:
+        raise Rejected.because([FieldError(field="name", message=str(fault))]) from fault
+    found = findings(check)
+    return schemas.Dataset.model_validate(
+        to_json(check)
+        | {
+            "train_pictures": check.train,
+            "validation_pictures": check.validation,
+            "test_pictures": check.test,
+            "most_frequent": check.most_frequent.name,
+            "base_rate": check.base_rate,
+            "smallest": check.smallest.name,
+            "findings": to_json(found),
+            "refused": any(each.level == "refusal" for each in found),
+            "samples": to_json(samples),
+            "links": _links(name),
+        }
+    )
+
+
+def _links(name: str) -> schemas.DatasetLinks:
+    path = quote(name)
+    return schemas.DatasetLinks(self=f"/datasets/{path}", page=f"/data/{path}")
