@@ -17,6 +17,8 @@ TapEntry = tuple[str, int, int] | tuple[str, int, int, str] | tuple[str, int, in
 """Module, channels, stride; the layout where it is not `nchw`; and the offset where the map's side is not rounded up
 (`dpk_core.catalogue.models.Tap`)."""
 
+NO_SCORES = "its output is not one score for each class"
+
 NO_FEATURES = (nn.Conv2d, nn.Dropout, nn.Dropout2d, nn.Identity)
 """A bare convolution (a patch embedding, say) is not yet a feature; dropout would make a student's map noisy."""
 
@@ -72,7 +74,7 @@ def found_taps(model: nn.Module, size: tuple[int, int], classes: int) -> list[Ta
 
 def gives_scores(model: nn.Module, size: tuple[int, int], classes: int) -> bool:
     """Whether the model's output is B x classes; a feature encoder's, say, is not."""
-    output = model(torch.empty(_pictures(*size), device="meta"))
+    output = model(_blank(model, size))
     return isinstance(output, Tensor) and output.shape == (_pictures(*size)[0], classes)
 
 
@@ -95,7 +97,7 @@ def run(model: nn.Module, size: tuple[int, int], names: Sequence[str]) -> dict[s
 
     handles = [model.get_submodule(name).register_forward_hook(keeper(name)) for name in names]
     try:
-        model(torch.empty(_pictures(*size), device="meta"))
+        model(_blank(model, size))
     finally:
         for handle in handles:
             handle.remove()
@@ -104,6 +106,11 @@ def run(model: nn.Module, size: tuple[int, int], names: Sequence[str]) -> dict[s
 
 def _pictures(height: int, width: int) -> torch.Size:
     return torch.Size((2, 3, height, width))
+
+
+def _blank(model: nn.Module, size: tuple[int, int]) -> Tensor:
+    """Pictures where the model is: on the meta device nothing is computed."""
+    return torch.zeros(_pictures(*size), device=next(model.parameters()).device)
 
 
 def _prefixes(model: nn.Module) -> list[int]:
