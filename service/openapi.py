@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from service.best_teacher.examples import BEST_TEACHER
 from service.calibration.examples import CALIBRATION
+from service.models.examples import MODEL, MODEL_LIST
 from service.problems import MEDIA_TYPE, example
 from service.selection_jobs.examples import CANCELLING, JOB, JOB_LIST, LEADERBOARD
 
@@ -21,6 +22,8 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "cancel_selection_job": CANCELLING,
     "get_best_teacher": BEST_TEACHER,
     "get_calibration": CALIBRATION,
+    "list_models": MODEL_LIST,
+    "add_model": MODEL,
     "is_alive": {"status": "alive"},
     "is_ready": {
         "status": "ready",

@@ -19,6 +19,7 @@ from dpk_core.models.cifar_resnet import CifarResNet
 from dpk_core.models.cifar_shufflenet_v1 import CifarShuffleNetV1
 from dpk_core.models.cifar_shufflenet_v2 import CifarShuffleNetV2
 from dpk_core.models.cifar_wrn import CifarWideResNet
+from dpk_core.models.exported import build_exported
 from dpk_core.models.plugin import build_plugin
 
 TORCHVISION_OPTIONS: dict[str, dict[str, Any]] = {
@@ -49,7 +50,10 @@ def build_model(name: str, *, classes: int, channels: int, seed: int, side: int 
     check_data(card, channels, classes, "model")
     family, _, member = card.name.partition("/")
     with own_randomness(seed):
-        return FAMILIES[family](member, classes, channels, side if card.sides.told else None)
+        model = FAMILIES[family](member, classes, channels, side if card.sides.told else None)
+    if card.channels == 3 and channels == 1:
+        model.register_forward_pre_hook(repeat_grey)
+    return model
 
 
 def parameter_count(model: nn.Module) -> int:
@@ -100,6 +104,7 @@ def repeat_grey(_: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
 
 FAMILIES: dict[str, Callable[[str, int, int, int | None], nn.Module]] = {
     "cifar": _build_cifar,
+    "own": build_exported,
     "plugin": build_plugin,
     "timm": _build_timm,
     "torchvision": _build_torchvision,

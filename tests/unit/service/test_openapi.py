@@ -33,6 +33,8 @@ def test_every_endpoint_has_a_readable_name(document: dict[str, Any]) -> None:
         "POST /selection-jobs/{job_id}/cancel": "cancel_selection_job",
         "GET /best-teacher": "get_best_teacher",
         "GET /calibration": "get_calibration",
+        "GET /models": "list_models",
+        "POST /models": "add_model",
         "GET /healthz": "is_alive",
         "GET /readyz": "is_ready",
     }
