@@ -9,6 +9,7 @@ import ssl
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 import httpx
@@ -45,6 +46,8 @@ class Ask:
     method: str
     path: str
     json: object = None
+    file: Path | None = None
+    """What is sent as the body instead, while it is read; such a request is tried once."""
     headers: Mapping[str, str] | None = None
     params: Mapping[str, str] | None = None
     attempts: int | None = None
@@ -81,6 +84,8 @@ class Connection:
     def send(self, ask: Ask) -> httpx.Response:
         """The answer, which is a success. Raises ClientError."""
         attempts = self._attempts if ask.attempts is None else ask.attempts
+        if ask.file is not None:
+            return self._send_file(ask, ask.file)
         for attempt in range(1, attempts + 1):
             try:
                 answer = self._http.request(
@@ -96,6 +101,19 @@ class Connection:
                 pause = _asked_pause(answer)
             # Doubling pauses, or as long as the server asked for with Retry-After.
             time.sleep(max(pause, self._pause * 2 ** (attempt - 1)))
+        if not answer.is_success:
+            raise self._refusal(answer)
+        return answer
+
+    def _send_file(self, ask: Ask, path: Path) -> httpx.Response:
+        headers = {"Content-Type": "application/octet-stream", "Content-Length": str(path.stat().st_size)}
+        with path.open("rb") as file:
+            try:
+                answer = self._http.request(
+                    ask.method, ask.path, content=file, headers=headers, params=ask.params, timeout=ask.seconds
+                )
+            except httpx.RequestError as error:
+                raise self._unreachable(error) from error
         if not answer.is_success:
             raise self._refusal(answer)
         return answer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
@@ -17,9 +18,13 @@ from client.watching import PATIENCE, Watch, watch
 from service.best_teacher.schemas import BestTeacher
 from service.calibration.schemas import Calibration
 from service.datasets.schemas import Dataset, DatasetList
+from service.models.schemas import ModelList, ModelView
 from service.schemas import Wire
 from service.validation import field_errors
 from service.wire.jobs import Job, JobList, Leaderboard, SelectionJobRequest
+
+UPLOAD_SECONDS = 600.0
+"""A server may check other files first."""
 
 W = TypeVar("W", bound=Wire)
 
@@ -121,6 +126,19 @@ class Client:
         """How often what the finished jobs stated came true."""
         params = {name: value for name, value in (("dataset", dataset), ("method", method)) if value is not None}
         return self._ask(Calibration, "GET", "/calibration", params=params)
+
+    def models(self, *, search: str = "", source: str | None = None, limit: int = 50, after: str = "") -> ModelList:
+        """Models whose names have every word of `search`, by name; `after`: `next_after` of the page before."""
+        given = {"search": search, "source": source, "limit": str(limit), "after": after}
+        return self._ask(ModelList, "GET", "/models", params={name: value for name, value in given.items() if value})
+
+    def add_model(self, file: Path, name: str) -> ModelView:
+        """Uploads what `torch.export.save` wrote. Its full name, with digits of its hash, is in the answer.
+
+        Sending the same file again changes nothing. The server checks the file, which may take minutes.
+        """
+        ask = Ask(method="POST", path="/models", file=file, params={"name": name}, seconds=UPLOAD_SECONDS)
+        return self._connection.read(ModelView, ask)
 
     def report(self, job_id: str) -> str:
         """The leaderboard as one self-contained HTML file."""

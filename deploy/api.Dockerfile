@@ -8,7 +8,9 @@ COPY service service
 COPY worker worker
 COPY client client
 COPY migrations migrations
-RUN pip install --no-cache-dir --constraint constraints.txt '.[parquet]'
+# EXTRAS=runner adds torch, for plug-ins and uploaded models (docs/own-models.md).
+ARG EXTRAS=parquet
+RUN pip install --no-cache-dir --constraint constraints.txt ".[${EXTRAS}]"
 USER dpk
 WORKDIR /var/lib/dpk
 CMD ["python", "-m", "service"]

@@ -77,6 +77,8 @@ def content_key(value: object) -> str:
 
 
 def _decode(kind: Any, value: Json, where: str) -> Any:
+    if kind is Any:
+        return value
     origin = typing.get_origin(kind)
     if origin is typing.Union or origin is types.UnionType:
         return _decode_union(typing.get_args(kind), value, where)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from dpk_core.codec import from_json, to_json
 from dpk_core.errors import ProtocolFault
@@ -65,6 +65,8 @@ class RunCommand:
     a checkpoint does not tell in which run it is gone on from."""
     known_scores: dict[str, float] | None = None
     """`RunResult.scores` of an earlier run of the same training, which this one repeats; None: it measures them."""
+    uploads: tuple[dict[str, Any], ...] = ()
+    """Of the uploaded models that it builds: `dpk_core.catalogue.own_models.OwnModel` as JSON."""
     checkpoint_seconds: float = 30.0
     """Least time between two checkpoints; the end of a run always writes one."""
     type: Literal["run"] = "run"

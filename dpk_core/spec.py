@@ -163,10 +163,11 @@ class Start:
     | source | name | identity |
     |---|---|---|
     | `pretrained` | what the library publishes (`resnet18.a1_in1k`, `resnet18-f37072fd.pth`) | library and version |
+    | `own` | an uploaded model | `sha256:` of the upload |
     | `file` | a safetensors file's path under the weights root, `/` as separator | `sha256:` and 64 hex digits |
     """
 
-    source: Literal["pretrained", "file"]
+    source: Literal["pretrained", "own", "file"]
     name: str
     identity: str
 

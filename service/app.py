@@ -6,6 +6,7 @@ import threading
 
 from fastapi import FastAPI
 
+from dpk_core.catalogue import own_models
 from service import openapi, problems
 from service.best_teacher.endpoints import router as best_teacher
 from service.calibration.endpoints import router as calibration
@@ -17,6 +18,8 @@ from service.health.endpoints import router as health
 from service.health.probe import Probe
 from service.health.service import readiness
 from service.leaderboards.endpoints import router as leaderboards
+from service.models.endpoints import router as models
+from service.models.service import look_up
 from service.selection_jobs.endpoints import router as selection_jobs
 from service.sub_path import ForwardedPrefix
 from service.web.endpoints import router as web
@@ -37,8 +40,11 @@ def create_app() -> FastAPI:
     )  # fmt: skip
     app.state.closing = threading.Event()
     app.state.readiness = Probe(readiness)
-    for router in (selection_jobs, leaderboards, events.router, best_teacher, calibration, datasets, health, web):
+    for router in (
+        selection_jobs, leaderboards, events.router, best_teacher, calibration, datasets, models, health, web,
+    ):  # fmt: skip
         app.include_router(router)
+    own_models.read_uploads_with(look_up)
     app.add_middleware(Doors)
     app.add_middleware(HeadRequests)
     app.add_middleware(ForwardedPrefix)

@@ -39,6 +39,8 @@ class Settings(BaseSettings):
     """Folder of data sets (`.npz` files, picture folders, Parquet, CIFAR); None: only `digits`."""
     weights_root: Path | None = None
     """Folder of safetensors files that teachers and students may start from; None: there are none."""
+    model_megabytes: int = Field(default=256, ge=1, le=2047)
+    """Largest file of an uploaded model, in MiB."""
     root_path: Annotated[str, AfterValidator(plain_path)] = ""
     """Path under which a proxy serves this, as `/dpk`; the proxy takes it away before it passes a request on."""
     trust_proxy: bool = False

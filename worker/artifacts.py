@@ -36,6 +36,7 @@ def run_command(claim: Claim, settings: Settings) -> RunCommand:
         resume=claim.resume,
         earlier_seconds=claim.earlier_seconds,
         known_scores=claim.known_scores,
+        uploads=claim.uploads,
         data_root=None if settings.data_root is None else str(settings.data_root.absolute()),
         weights_root=None if settings.weights_root is None else str(settings.weights_root.absolute()),
         checkpoint_seconds=settings.checkpoint_seconds,

@@ -1,7 +1,8 @@
 """Model cards: what can be known of a model without building it.
 
 The CIFAR families are declared in `cifar_models.py`; timm's and torchvision's classifiers come from
-`library_models.json`, which `python -m dpk_core.models.inventory` writes from the installed libraries.
+`library_models.json`, which `python -m dpk_core.models.inventory` writes from the installed libraries. Plug-ins and
+uploads have a document of the same form (`own_models.py`).
 """
 
 from __future__ import annotations
@@ -10,11 +11,15 @@ import functools
 import json
 from dataclasses import dataclass
 from importlib import resources
+from typing import Any
 
+from dpk_core.catalogue import plugins
 from dpk_core.catalogue.cifar_models import CIFAR_MODELS, tapped_maps
+from dpk_core.catalogue.own_models import own_model
 from dpk_core.errors import InvalidRequest
 from dpk_core.nearest import nearest
 
+FAMILIES = ("cifar/…", "timm/…", "plugin/…", "own/…")
 PLAIN_CHOICE = "cifar/resnet20"
 """Offered where a model cannot take the pictures or gives no feature maps: it works on most data."""
 
@@ -72,7 +77,9 @@ ANY_SIDE = PictureSides()
 class ModelCard:
     """A model by name. `taps` from shallow to deep; `obstacle`: why there are none, else None.
 
-    `classifies`: whether it gives one score for each class, without which nothing can be learned from it.
+    `classifies`: whether it gives one score for each class, without which nothing can be learned from it. `channels`,
+    `classes`: the only number of them that the model can have, None where it is built for any; a model of three
+    channels takes grey pictures too, as three equal channels.
 
     One tap per resolution. Where all maps of a model have one resolution (ViT), two of them: the last, and the one two
     thirds down.
@@ -83,21 +90,38 @@ class ModelCard:
     sides: PictureSides = ANY_SIDE
     obstacle: str | None = None
     classifies: bool = True
+    channels: int | None = None
+    classes: int | None = None
 
 
 def model_names() -> tuple[str, ...]:
-    """Every known `family/name`, sorted."""
-    return tuple(sorted(_cards()))
+    """Every `family/name` of the libraries and plug-ins, sorted. Uploads are listed by whoever holds them."""
+    return tuple(sorted((*_cards(), *plugins.plugin_names())))
 
 
 def model_card(name: str, field: str) -> ModelCard:
-    """The card of `name`. Raises InvalidRequest on `field` when there is none, with the nearest name of its family."""
-    try:
+    """The card of `name`. Raises InvalidRequest on `field` when there is none, with the nearest name of its family, or
+    where a plug-in cannot be built."""
+    if name in _cards():
         return _cards()[name]
-    except KeyError:
-        near = _nearest(name)
-        families = "" if near else " Models are named cifar/…, timm/… or torchvision/…; see docs/teachers.md."
-        raise InvalidRequest(field, f"There is no model {name!r}.{families}", near) from None
+    if (own := own_model(name, field)) is not None:
+        return _card(name, own.card)
+    near = _nearest(name)
+    families = "" if near else f" Models are named {', '.join(FAMILIES)} or torchvision/…; see docs/teachers.md."
+    raise InvalidRequest(field, f"There is no model {name!r}.{families}", near)
+
+
+def check_data(card: ModelCard, channels: int, classes: int, field: str) -> None:
+    """Raises InvalidRequest on `field` where the model cannot be built for pictures of so many channels or classes."""
+    if card.channels not in (None, channels) and (card.channels, channels) != (3, 1):
+        message = f"{card.name} takes pictures of {card.channels} channels; these have {channels}."
+        raise InvalidRequest(field, message)
+    if card.classes not in (None, classes):
+        message = (
+            f"{card.name} gives scores for {card.classes} classes and these data have {classes}; its last layer is no "
+            f"linear one, so it cannot be replaced. Export it with {classes} classes."
+        )
+        raise InvalidRequest(field, message)
 
 
 def takes_pictures(card: ModelCard, picture_side: int, field: str) -> None:
@@ -127,15 +151,19 @@ def _nearest(name: str) -> str | None:
 def _cards() -> dict[str, ModelCard]:
     cards = {f"cifar/{name}": _cifar_card(name) for name in CIFAR_MODELS}
     text = resources.files(__package__).joinpath("library_models.json").read_text()
-    for name, entry in json.loads(text)["models"].items():
-        cards[name] = ModelCard(
-            name=name,
-            taps=tuple(_tap(*tap) for tap in entry["taps"]),
-            sides=PictureSides(**entry["sides"]) if "sides" in entry else ANY_SIDE,
-            obstacle=entry.get("obstacle"),
-            classifies=entry.get("classifies", True),
-        )
-    return cards
+    return cards | {name: _card(name, entry) for name, entry in json.loads(text)["models"].items()}
+
+
+def _card(name: str, entry: dict[str, Any]) -> ModelCard:
+    return ModelCard(
+        name=name,
+        taps=tuple(_tap(*tap) for tap in entry["taps"]),
+        sides=PictureSides(**entry["sides"]) if "sides" in entry else ANY_SIDE,
+        obstacle=entry.get("obstacle"),
+        classifies=entry.get("classifies", True),
+        channels=entry.get("channels"),
+        classes=entry.get("classes"),
+    )
 
 
 def _tap(module: str, channels: int, stride: int, layout: str = "nchw", offset: int | None = None) -> Tap:

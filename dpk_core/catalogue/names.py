@@ -7,6 +7,7 @@
 | `ResNet50_Weights.IMAGENET1K_V1`, `torchvision/resnet50@IMAGENET1K_V1` | `torchvision/resnet50@IMAGENET1K_V1` |
 | `timm/ResNet50` | `timm/resnet50` |
 | `convnext_nano` | `timm/convnext_nano`, as no other family has it |
+| `plugin/tinynet` | `plugin/tinynet-1a2b3c4d`, the plug-in as it is installed now |
 
 What is in none of these forms stays as it is, and is refused where it is looked up.
 """
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import re
 
+from dpk_core.catalogue import plugins
 from dpk_core.catalogue.models import model_names
 from dpk_core.catalogue.parameters import weights_card
 from dpk_core.catalogue.weights import FILE, PRETRAINED, RANDOM
@@ -31,6 +33,8 @@ def canonical(model: str, weights: str) -> tuple[str, str]:
 
     A tag that is part of the model's name names the weights, unless others are named beside it.
     """
+    if (plugin := plugins.full_name(model)) is not None:
+        return plugin, weights
     known, tag = _known(model)
     if known is None:
         return model, weights

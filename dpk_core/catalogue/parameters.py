@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
 
+from dpk_core.catalogue.own_models import own_model
 from dpk_core.codec import from_json
 from dpk_core.errors import InvalidRequest
 
@@ -79,6 +80,8 @@ number, so that scores are told from other maps."""
 def weights_card(model: str, field: str) -> WeightsCard:
     """What weights of a known model must fit. Raises InvalidRequest on `field` where the list does not say."""
     if model not in _listed()["models"]:
+        if (own := own_model(model, field)) is not None:
+            return from_json(WeightsCard, own.weights)
         raise InvalidRequest(field, f"It is not known which weights {model} takes.", "random")
     return _card(model)
 
@@ -92,6 +95,8 @@ def library(model: str) -> str:
 @functools.lru_cache(maxsize=32)
 def model_parameters(model: str) -> Parameters:
     """Parameters and buffers of a model that has a card."""
+    if (own := own_model(model)) is not None:
+        return parse(own.parameters)[model]
     packed = resources.files(__package__).joinpath("model_parameters.zip")
     with packed.open("rb") as file, zipfile.ZipFile(file) as archive:
         return parse(archive.read(group(model)).decode())[model]

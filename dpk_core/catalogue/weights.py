@@ -5,6 +5,7 @@
 | `random` | drawn from the seed |
 | `pretrained` | what the model's library publishes by default, from its hub cache |
 | `<tag>` | what it publishes under this tag (`a2_in1k`, `IMAGENET1K_V1`) |
+| `own` | what an uploaded model holds |
 | `file:<name>` | `<name>`, a safetensors file under the weights root, of the model's own parameter names |
 
 `model@weights` names both, `model` alone the model with random weights. Names as the
@@ -24,13 +25,21 @@ from typing import Any
 from dpk_core.catalogue.content import DataFile, remembered, stamp
 from dpk_core.catalogue.downloads import DOWNLOAD, download_allowed
 from dpk_core.catalogue.fitting import MadeFor, made_for
-from dpk_core.catalogue.parameters import Parameter, Parameters, Published, library, weights_card
+from dpk_core.catalogue.own_models import own_model
+from dpk_core.catalogue.parameters import (
+    Parameter,
+    Parameters,
+    Published,
+    library,
+    model_parameters,
+    weights_card,
+)
 from dpk_core.catalogue.tensors import FLOATING, read_content, read_header
 from dpk_core.errors import InvalidRequest
 from dpk_core.nearest import nearest
 from dpk_core.spec import Start
 
-RANDOM, PRETRAINED, FILE = "random", "pretrained", "file:"
+RANDOM, PRETRAINED, OWN, FILE = "random", "pretrained", "own", "file:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +68,8 @@ def word_for(model: str, start: Start | None) -> str:
         return RANDOM
     if start.source == "file":
         return FILE + start.name
+    if start.source == "own":
+        return OWN
     tags: dict[str, Published] = {}
     with suppress(InvalidRequest):  # a model of an earlier version of the library
         tags = weights_card(model, "weights").published
@@ -77,6 +88,9 @@ def find_weights(model: str, weights: str, root: Path | None, field: str) -> Fou
         return None
     if weights.startswith(FILE):
         return _find_file(model, weights.removeprefix(FILE), root, field)
+    if weights == OWN and (own := own_model(model)) is not None and own.source == "upload":
+        made = made_for(model, model_parameters(model), model, field)
+        return FoundWeights(start=Start(source="own", name=model, identity=own.identity), made_for=made)
     return _find_published(model, weights, field)
 
 

@@ -13,13 +13,15 @@ import torch
 from torch import Tensor, nn
 
 from dpk_core.catalogue.cifar_models import cifar_shape
-from dpk_core.catalogue.models import model_card, takes_pictures
+from dpk_core.catalogue.models import check_data, model_card, takes_pictures
 from dpk_core.models.cifar_convolutions import STACKS, CifarConvolutions
 from dpk_core.models.cifar_mobilenet import CifarMobileNetV2
 from dpk_core.models.cifar_resnet import CifarResNet
 from dpk_core.models.cifar_shufflenet_v1 import CifarShuffleNetV1
 from dpk_core.models.cifar_shufflenet_v2 import CifarShuffleNetV2
 from dpk_core.models.cifar_wrn import CifarWideResNet
+from dpk_core.models.exported import build_exported
+from dpk_core.models.plugin import build_plugin
 
 TORCHVISION_OPTIONS: dict[str, dict[str, Any]] = {
     # Auxiliary classifiers would make the output a tuple; naming `init_weights` keeps the library from warning.
@@ -46,9 +48,13 @@ def build_model(name: str, *, classes: int, channels: int, seed: int, side: int 
     card = model_card(name, "model")
     if side is not None:
         takes_pictures(card, side, "model")
+    check_data(card, channels, classes, "model")
     family, _, member = card.name.partition("/")
     with own_randomness(seed):
-        return FAMILIES[family](member, classes, channels, side if card.sides.told else None)
+        model = FAMILIES[family](member, classes, channels, side if card.sides.told else None)
+    if card.channels == 3 and channels == 1:
+        model.register_forward_pre_hook(repeat_grey)
+    return model
 
 
 def parameter_count(model: nn.Module) -> int:
@@ -92,17 +98,19 @@ def _build_torchvision(member: str, classes: int, channels: int, side: int | Non
     options = TORCHVISION_OPTIONS.get(member, {})
     model: nn.Module = torchvision.models.get_model(member, weights=None, num_classes=classes, **options, **told)
     if channels == 1:
-        model.register_forward_pre_hook(_repeat_grey)
+        model.register_forward_pre_hook(repeat_grey)
     return model
 
 
-def _repeat_grey(_: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
+def repeat_grey(_: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
     """Grey pictures as three equal channels: a hook, so the model's module names and weights stay the library's."""
     return (inputs[0].expand(-1, 3, -1, -1),)
 
 
 FAMILIES: dict[str, Callable[[str, int, int, int | None], nn.Module]] = {
     "cifar": _build_cifar,
+    "own": build_exported,
+    "plugin": build_plugin,
     "timm": _build_timm,
     "torchvision": _build_torchvision,
 }

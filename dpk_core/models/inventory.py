@@ -25,10 +25,9 @@ from torch.overrides import TorchFunctionMode
 from dpk_core.catalogue.parameters import LISTED_CHANNELS, LISTED_CLASSES
 from dpk_core.models.build import FAMILIES
 from dpk_core.models.picture_sides import SidesEntry, picture_sides
-from dpk_core.models.trace import NoTaps, TapEntry, declared_taps, found_taps, gives_scores
+from dpk_core.models.trace import NO_SCORES, NoTaps, TapEntry, declared_taps, found_taps, gives_scores
 
 TARGET = Path(__file__).parent.parent / "catalogue" / "library_models.json"
-NO_SCORES = "its output is not one score for each class"
 
 OWN_SIDE = 224
 """The picture side that torchvision's models are made for."""

@@ -17,10 +17,16 @@ TapEntry = tuple[str, int, int] | tuple[str, int, int, str] | tuple[str, int, in
 """Module, channels, stride; the layout where it is not `nchw`; and the offset where the map's side is not rounded up
 (`dpk_core.catalogue.models.Tap`)."""
 
+NO_SCORES = "its output is not one score for each class"
+
 NO_FEATURES = (nn.Conv2d, nn.Dropout, nn.Dropout2d, nn.Identity)
 """A bare convolution (a patch embedding, say) is not yet a feature; dropout would make a student's map noisy."""
 
 SEQUENCES = (nn.Sequential, nn.ModuleList)
+
+NO_FEATURE_NAMES = frozenset(kind.__name__ for kind in NO_FEATURES)
+SEQUENCE_NAMES = frozenset({"Sequential", "ModuleList", ""})
+"""For modules that stand for another one (`exported.Part`); one without a class is a sequence that is never called."""
 
 
 class NoTaps(Exception):
@@ -62,7 +68,7 @@ def found_taps(model: nn.Module, size: tuple[int, int], classes: int) -> list[Ta
     prefixes = _prefixes(model)
     maps = []
     for name, output in outputs.items():
-        if isinstance(candidates[name], nn.AdaptiveAvgPool2d):
+        if isinstance(candidates[name], nn.AdaptiveAvgPool2d) or _stands_for(candidates[name]) == "AdaptiveAvgPool2d":
             break
         shape = map_shape(output, _pictures(*size), None, prefixes)
         if shape is not None and shape.channels != classes:
@@ -72,7 +78,7 @@ def found_taps(model: nn.Module, size: tuple[int, int], classes: int) -> list[Ta
 
 def gives_scores(model: nn.Module, size: tuple[int, int], classes: int) -> bool:
     """Whether the model's output is B x classes; a feature encoder's, say, is not."""
-    output = model(torch.empty(_pictures(*size), device="meta"))
+    output = model(_blank(model, size))
     return isinstance(output, Tensor) and output.shape == (_pictures(*size)[0], classes)
 
 
@@ -95,7 +101,7 @@ def run(model: nn.Module, size: tuple[int, int], names: Sequence[str]) -> dict[s
 
     handles = [model.get_submodule(name).register_forward_hook(keeper(name)) for name in names]
     try:
-        model(torch.empty(_pictures(*size), device="meta"))
+        model(_blank(model, size))
     finally:
         for handle in handles:
             handle.remove()
@@ -104,6 +110,12 @@ def run(model: nn.Module, size: tuple[int, int], names: Sequence[str]) -> dict[s
 
 def _pictures(height: int, width: int) -> torch.Size:
     return torch.Size((2, 3, height, width))
+
+
+def _blank(model: nn.Module, size: tuple[int, int]) -> Tensor:
+    """Pictures where the model is: on the meta device nothing is computed."""
+    channels = getattr(model, "picture_channels", 3)
+    return torch.zeros(_pictures(*size), device=next(model.parameters()).device)[:, :channels]
 
 
 def _prefixes(model: nn.Module) -> list[int]:
@@ -150,11 +162,20 @@ def _candidates(model: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Mo
     """Children and members of sequences. Other modules are not entered, for inside blocks maps are half made; but the
     sequences of the model's own parts (an encoder, say) are."""
     for name, child in model.named_children():
-        if not isinstance(child, NO_FEATURES):
+        if not isinstance(child, NO_FEATURES) and _stands_for(child) not in NO_FEATURE_NAMES:
             yield prefix + name, child
-        if isinstance(child, SEQUENCES):
+        if _is_sequence(child):
             yield from _candidates(child, f"{prefix}{name}.")
         elif not prefix:
             for inner, part in child.named_children():
-                if isinstance(part, SEQUENCES):
+                if _is_sequence(part):
                     yield from _candidates(part, f"{name}.{inner}.")
+
+
+def _is_sequence(module: nn.Module) -> bool:
+    return isinstance(module, SEQUENCES) or _stands_for(module) in SEQUENCE_NAMES
+
+
+def _stands_for(module: nn.Module) -> str | None:
+    """The class of the module that this one stands for; None where it is itself."""
+    return getattr(module, "stands_for", None)

@@ -6,7 +6,7 @@ A library of models is imported where one of its models is built, as in `build.p
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +17,20 @@ from torch import Tensor, nn
 
 from dpk_core.catalogue.fitting import COUNTER, check_pictures, made_for
 from dpk_core.catalogue.models import model_card, takes_pictures
+from dpk_core.catalogue.own_models import UPLOAD
 from dpk_core.catalogue.parameters import Parameter, weights_card
-from dpk_core.catalogue.weights import PRETRAINED, RANDOM
+from dpk_core.catalogue.weights import OWN, PRETRAINED, RANDOM
 from dpk_core.errors import InvalidRequest
+from dpk_core.exported.program import DRAWING_RULE, OWN_START
 from dpk_core.models.build import build_model, own_randomness
+from dpk_core.models.exported import own_weights
 from dpk_core.models.published import published
 
 FIELD = "weights"
 
 Weights = str | Path
-"""`random`; `pretrained` or a tag: what the model's library publishes for it; a path: a safetensors file of the model's
-own names."""
+"""`random`; `own`: what an uploaded model holds; `pretrained` or a tag: what the model's library publishes for it; a
+path: a safetensors file of the model's own names."""
 
 WAY_OUT = "take random weights or a local safetensors file"
 
@@ -51,11 +54,14 @@ def build_with_weights(
     are not finite; else as `build_model` does.
     """
     if weights == RANDOM:
-        return WeightedModel(model=build_model(name, classes=classes, channels=channels, seed=seed, side=side))
-    if isinstance(weights, Path):
-        source, state = weights.name, _read(weights)
+        model = build_model(name, classes=classes, channels=channels, seed=seed, side=side)
+        return WeightedModel(model=model, notes=(DRAWING_RULE,) if name.startswith(f"{UPLOAD}/") else ())
+    if isinstance(weights, Path) or weights == OWN:
+        source, state = (weights.name, _read(weights)) if isinstance(weights, Path) else (name, own_weights(name))
         model = build_model(name, classes=classes, channels=channels, seed=seed, side=side)
         built = _fitted(name, model, state, channels, side, source)
+        if weights == OWN:
+            built = replace(built, notes=(*built.notes, OWN_START))
     else:
         source = f"published for {name}"
         built = _published(name, weights, classes, channels, seed, side)

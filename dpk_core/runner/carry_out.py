@@ -175,6 +175,7 @@ def _attempt(
 
 def _prepare(command: RunCommand, root: Path, device: torch.device, world: World) -> Training:
     spec = command.spec.training
+    warm.models_here(spec, command.uploads, root)
     data = warm.data_for(spec, None if command.data_root is None else Path(command.data_root), device)
     teacher = None
     if spec.teacher is not None:

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
 from dpk_core.catalogue.datasets import DatasetCard, dataset_card
+from dpk_core.catalogue.models import model_card
+from dpk_core.catalogue.own_models import OwnModel, make_known
+from dpk_core.catalogue.plugins import FAMILY
+from dpk_core.codec import from_json
 from dpk_core.data.source import ImageData, load_dataset
 from dpk_core.disk import machine
 from dpk_core.errors import DataFault, InvalidRequest, MissingHere
@@ -19,6 +25,23 @@ from dpk_core.training.checkpoint import load_weights
 
 DATASETS = 2
 TEACHERS = 4
+
+
+def models_here(spec: TrainingSpec, uploads: Iterable[dict[str, Any]] = (), root: Path | None = None) -> None:
+    """Makes the uploads known, whose files lie under the artifact root.
+
+    Raises MissingHere where this machine lacks a plug-in that the run needs, or has another version of it.
+    """
+    for document in uploads:
+        make_known(from_json(OwnModel, document), root)
+    names = [spec.model, *([] if spec.teacher is None else [spec.teacher.model])]
+    for name in names:
+        try:
+            model_card(name, "model")
+        except InvalidRequest as error:
+            if name.startswith(f"{FAMILY}/"):
+                raise MissingHere(f"{machine()} does not have the plug-in {name}: {error.message}") from error
+            raise
 
 
 def data_for(spec: TrainingSpec, data_root: Path | None, device: torch.device) -> ImageData:

@@ -8,7 +8,7 @@ from torch import nn
 
 from dpk_core.catalogue.datasets import DatasetCard
 from dpk_core.catalogue.parameters import weights_card
-from dpk_core.catalogue.weights import check_obtainable, file_identity, weights_file
+from dpk_core.catalogue.weights import OWN, check_obtainable, file_identity, weights_file
 from dpk_core.disk import machine
 from dpk_core.errors import InvalidRequest, MissingHere
 from dpk_core.models.published import library, published
@@ -54,6 +54,8 @@ def _weights(spec: TrainingSpec, root: Path | None) -> Weights:
             message = f"The weights {start.name} are {found} here, but the run was made for {start.identity}."
             raise InvalidRequest(FIELD, message)
         return path
+    if start.source == "own":
+        return OWN
     offered = published(spec.model)
     tag = next((tag for tag, each in offered.items() if each.name == start.name), None)
     if tag is None:

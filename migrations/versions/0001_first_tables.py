@@ -1,4 +1,4 @@
-"""Every table: jobs and what was decided about them, runs and what they measured, the outbox and the workers."""
+"""Every table: jobs and what was decided about them, runs and what they measured, the outbox, workers and uploads."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ TABLES = (
     "events",
     "outbox",
     "workers",
+    "models",
 )
 """Those that others refer to first."""
 
@@ -234,4 +235,13 @@ def _create_queue() -> None:
         sa.Column("seen_epoch", sa.Double(), nullable=False),
         sa.Column("trouble", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_workers")),
+    )
+    op.create_table(
+        "models",
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("bytes", sa.Integer(), nullable=False),
+        sa.Column("document", sa.JSON(none_as_null=True), nullable=False),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_models")),
     )

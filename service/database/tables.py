@@ -3,6 +3,7 @@
     selection_jobs 1─n candidates 1─n job_runs n─1 runs 1─n measurements
     runs 1─n run_refusals
     selection_jobs 1─n decisions, verdicts, events · outbox, idempotency_keys, workers stand alone
+    models: uploads, named by runs and jobs
 
 A run belongs to its content, not to a job: jobs that ask for the same training share the row (`job_runs`).
 """
@@ -263,6 +264,21 @@ class IdempotencyKey(Base):
     key: Mapped[str] = mapped_column(String(255), primary_key=True)
     request_hash: Mapped[str] = mapped_column(String(64))
     job_id: Mapped[str] = mapped_column(ForeignKey("selection_jobs.id"))
+    created_at: Mapped[datetime]
+
+
+class UploadedModel(Base):
+    """A network that somebody uploaded and that was checked; never changed, as its name follows its content."""
+
+    __tablename__ = "models"
+
+    name: Mapped[str] = mapped_column(String(200), primary_key=True)
+    """`own/<the owner's name>-<first digits of the SHA-256>`."""
+    sha256: Mapped[str] = mapped_column(String(64))
+    """Of the upload."""
+    bytes: Mapped[int]
+    document: Mapped[Json]
+    """`dpk_core.catalogue.own_models.OwnModel`."""
     created_at: Mapped[datetime]
 
 

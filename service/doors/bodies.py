@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from starlette.datastructures import Headers
-from starlette.types import Message, Receive
+from starlette.types import Message, Receive, Scope
 
 from service.problems import TooLarge
 
@@ -31,6 +31,11 @@ async def read(headers: Headers, receive: Receive) -> bytes:
         if len(body) > LARGEST_BODY:
             raise _too_large()
     return bytes(body)
+
+
+def is_streamed(scope: Scope) -> bool:
+    """Whether an endpoint reads the body itself, up to a limit of its own: an upload."""
+    return scope["method"] == "POST" and str(scope["path"]).removeprefix(scope.get("root_path", "")) == "/models"
 
 
 def replaying(body: bytes, receive: Receive) -> Receive:

@@ -31,21 +31,24 @@ class Doors:
             await send(message)
 
         try:
-            body = await _admit(scope, receive)
+            inside = await _admit(scope, receive)
         except bodies.Gone:
             return
         except ServiceError as error:
             await response(error)(scope, receive, unguessed)
             return
-        await self._app(scope, bodies.replaying(body, receive), unguessed)
+        await self._app(scope, inside, unguessed)
 
 
-async def _admit(scope: Scope, receive: Receive) -> bytes:
+async def _admit(scope: Scope, receive: Receive) -> Receive:
+    """What those inside receive by."""
     headers, chosen = Headers(scope=scope), settings()
     check_host(headers, chosen.host, chosen.allowed_hosts)
     check_origin(scope["method"], headers, chosen.allowed_hosts)
     check_head(scope)
+    if bodies.is_streamed(scope):
+        return receive
     body = await bodies.read(headers, receive)
     if body and "json" in headers.get("content-type", "").lower():
         check_document(body)
-    return body
+    return bodies.replaying(body, receive)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 from dpk_core.protocol import ArtifactReference, Checkpoint, Failed, Finished, Measured, Noticed
 from dpk_core.spec import RunSpec
@@ -26,6 +27,8 @@ class Claim:
     earlier_seconds: float
     known_scores: dict[str, float] | None
     teacher_weights: ArtifactReference | None
+    uploads: tuple[dict[str, Any], ...] = ()
+    """The documents of the uploaded models that it builds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from dpk_core.spec import RunSpec
 from service.database.tables import Run
 from service.database.types import epoch_now, utc_now
 from service.events import repository as events
+from service.models import repository as models
 from service.outbox import service as outbox
 from service.runs import refusals, repository
 from service.runs.claims import Answer, Claim, Report
@@ -41,6 +42,7 @@ def claim(session: Session, run_id: str, owner: str, *, lease_seconds: float, ma
     return Claim(
         run_id=run.id, fence=run.fence, spec=spec, resume=resume,
         earlier_seconds=earlier_seconds, known_scores=_known_scores(session, spec), teacher_weights=weights,
+        uploads=tuple(models.documents(session, _models(spec))),
     )  # fmt: skip
 
 
@@ -76,6 +78,12 @@ def _teacher_weights(session: Session, spec: RunSpec) -> ArtifactReference | Non
         if (weights := from_json(RunResult, run.result).weights) is not None:
             return weights
     return None
+
+
+def _models(spec: RunSpec) -> list[str]:
+    """The models that the run builds."""
+    teacher = spec.training.teacher
+    return [spec.training.model, *([] if teacher is None else [teacher.model])]
 
 
 def _known_scores(session: Session, spec: RunSpec) -> dict[str, float] | None:

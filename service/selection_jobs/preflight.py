@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from dpk_core.catalogue.datasets import DatasetCard, dataset_card
 from dpk_core.catalogue.fitting import check_pictures
-from dpk_core.catalogue.models import ModelCard, model_card
+from dpk_core.catalogue.models import ModelCard, check_data, model_card
 from dpk_core.catalogue.parameters import weights_card
 from dpk_core.catalogue.tapping import TappedStage, tapped_stages
 from dpk_core.catalogue.weights import RANDOM, FoundWeights, find_weights
@@ -77,6 +77,8 @@ def check(request: SelectionJobRequest, data_root: Path | None, weights_root: Pa
         card = findings.ask(lambda: model_card(choice.model, field))
         if card is None:
             return None
+        if data is not None:
+            findings.ask(functools.partial(check_data, card, data.channels, data.classes, field))
         place = f"{field}.weights"
         weights = findings.ask(lambda: find_weights(choice.model, choice.weights, weights_root, place))
         if weights is not None:

@@ -46,6 +46,7 @@ class ModelChoice(WireRequest):
     weights: str = Field(
         default=RANDOM, max_length=120, examples=["pretrained"],
         description="`random`; `pretrained`: what its library publishes by default; a tag of its library (`a2_in1k`); "
+        "`own`: what an uploaded model holds; "
         "`file:<name>`: a safetensors file under the server's weights root.",
     )  # fmt: skip
 

@@ -1,0 +1,1 @@
+"""Exported programs (`torch.export`) that people upload, read without torch and without running anything in them."""

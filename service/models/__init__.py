@@ -1,0 +1,1 @@
+"""The catalogue of models: what there is, and networks that people upload."""

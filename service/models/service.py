@@ -1,0 +1,133 @@
+"""What can be done with models: list them, and add a network that somebody uploads."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, get_args
+
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from dpk_core import artifacts
+from dpk_core.catalogue.models import model_card, model_names
+from dpk_core.catalogue.own_models import UPLOAD, OwnModel, make_known, own_model
+from dpk_core.catalogue.parameters import model_parameters, weights_card
+from dpk_core.catalogue.plugins import content_name
+from dpk_core.catalogue.weights import OWN, PRETRAINED
+from dpk_core.codec import from_json, to_json
+from dpk_core.errors import InvalidRequest
+from service.database.session import reading, transaction
+from service.database.tables import UploadedModel
+from service.database.types import utc_now
+from service.models import repository, schemas
+from service.models.receiving import Received
+from service.models.vetting import KEPT, vetted
+from service.problems import Conflict
+from service.settings import settings
+
+FIELD = "name"
+_STATISTICS = ("running_mean", "running_var")
+
+
+def look_up(name: str) -> OwnModel | None:
+    """An upload as the database has it."""
+    with reading() as session:
+        found = repository.find(session, name)
+        return None if found is None else from_json(OwnModel, found.document)
+
+
+def add(member: str, upload: Received) -> tuple[schemas.ModelView, bool]:
+    """Checks an upload and keeps it; also whether it is new. The same bytes under the same name are one model.
+
+    Raises Rejected for a file that is not taken, Conflict where another file has the name.
+    """
+    name = content_name(UPLOAD, member, upload.sha256)
+    if _is_there(name, upload.sha256):
+        return view(name), False
+    model = vetted(name, upload)
+    path = f"models/{upload.sha256[:2]}/{upload.sha256}.safetensors"
+    reference = artifacts.write(settings().resolved_artifact_root, path, (upload.folder / KEPT).read_bytes())
+    document = {**to_json(model), "file": to_json(reference)}
+    row = UploadedModel(
+        name=name, sha256=upload.sha256, bytes=upload.bytes, document=document, created_at=utc_now()
+    )  # fmt: skip
+    try:
+        with transaction() as session:
+            session.add(row)
+    except IntegrityError:
+        _is_there(name, upload.sha256)  # the same file was sent twice at once
+    make_known(from_json(OwnModel, document))
+    return view(name), True
+
+
+def list_models(
+    session: Session, *, search: str = "", source: schemas.Source | None = None, limit: int = 50, after: str = ""
+) -> schemas.ModelList:
+    """The models whose names have every word of `search`, by name, after the name `after`."""
+    words = search.casefold().split()
+    found = [
+        name
+        for name in sorted((*model_names(), *repository.names(session)))
+        if source in (None, name.partition("/")[0]) and all(word in name.casefold() for word in words)
+    ]
+    rest = [name for name in found if name > after]
+    for document in repository.documents(session, rest[:limit]):
+        make_known(from_json(OwnModel, document))
+    views = [view(name) for name in rest[:limit]]
+    more = rest[limit - 1] if len(rest) > limit else None
+    return schemas.ModelList(models=views, count=len(found), next_after=more)
+
+
+def view(name: str) -> schemas.ModelView:
+    """What is known of a model; of a plug-in that cannot be used, why."""
+    source: Any = name.partition("/")[0]
+    assert source in get_args(schemas.Source), name
+    try:
+        card, own = model_card(name, FIELD), own_model(name)
+    except InvalidRequest as error:
+        any_size = schemas.PictureSizes(least=1, step=1, only=None)
+        return schemas.ModelView(
+            name=name, source=source, parameters=None, taps=[], obstacle=error.message, pictures=any_size,
+            channels=None, classes=None, weights=[], sha256=None,
+        )  # fmt: skip
+    sides = card.sides
+    return schemas.ModelView(
+        name=name, source=source, parameters=_parameters(name) if own is None else own.count,
+        taps=[schemas.ModelTap(module=tap.module, channels=tap.channels, stride=tap.stride) for tap in card.taps],
+        obstacle=card.obstacle, pictures=schemas.PictureSizes(least=sides.least, step=sides.step, only=sides.only),
+        channels=card.channels, classes=card.classes, weights=_weights(name, own),
+        sha256=None if own is None else own.identity.removeprefix("sha256:"),
+    )  # fmt: skip
+
+
+def _is_there(name: str, sha256: str) -> bool:
+    with reading() as session:
+        found = repository.find(session, name)
+    if found is not None and found.sha256 != sha256:
+        raise Conflict(f"Another file has the name {name}; choose another name for this one.")
+    return found is not None
+
+
+def _parameters(name: str) -> int | None:
+    """Of a library's model, from the list of its shapes."""
+    try:
+        head = weights_card(name, FIELD).head
+    except InvalidRequest:
+        return None
+    shapes = model_parameters(name).items()
+    return sum(
+        math.prod(each.shape)
+        for key, each in shapes
+        if each.floating and key not in head and not key.endswith(_STATISTICS)
+    )
+
+
+def _weights(name: str, own: OwnModel | None) -> Sequence[str]:
+    if own is not None:
+        return [OWN] if own.source == "upload" else []
+    try:
+        tags = list(weights_card(name, FIELD).published)
+    except InvalidRequest:
+        return []
+    return [PRETRAINED, *tags[1:]] if tags else []
