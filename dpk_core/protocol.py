@@ -178,7 +178,8 @@ class RunResult:
     validation_pictures: int
     test_pictures: int
     seconds: float
-    """Training time of this run alone, over all its lives: what it took over from another run is not counted."""
+    """Device seconds (`dpk_core.training.loop.device_seconds`) of this run alone, over all its lives: what it took over
+    from another run is not counted."""
     parameters: int
     device: str
     device_name: str

@@ -28,11 +28,19 @@ def ledger(snapshot: Snapshot, measured: Measured) -> schemas.Ledger:
         reused=sum(run.seconds for link, run in snapshot.links if link.reused),
         spent=spent,
         exhaustive=exhaustive,
+        wall=_wall(snapshot),
         saved=exhaustive - spent if known and exhaustive is not None else None,
         devices=devices,
         by_device={device: sum(run_seconds(run) for _, run in links) for device, links in on_device.items()},
         purposes_by_device={device: _purposes(links) for device, links in on_device.items()},
     )
+
+
+def _wall(snapshot: Snapshot) -> float | None:
+    job = snapshot.job
+    if job.started_at is None or job.finished_at is None:
+        return None
+    return (job.finished_at - job.started_at).total_seconds()
 
 
 def _purposes(links: Iterable[tuple[JobRun, Run]]) -> schemas.Purposes:

@@ -165,6 +165,8 @@ def ledger_sentence(ledger: Ledger) -> str:
     if ledger.saved is not None and ledger.saved > 0:
         text += f"; {duration(ledger.saved)} saved against training the student fully under every teacher"
     text += "."
+    if ledger.wall is not None:
+        text += f" It took {duration(ledger.wall)} by the clock."
     if ledger.reused > 0:
         text += f" {duration(ledger.reused)} more came from the store: earlier jobs had trained the same."
     return text

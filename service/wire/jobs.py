@@ -318,8 +318,10 @@ class Purposes(Wire):
 
 
 class Ledger(Purposes):
-    """Training seconds of this job. A run that moved to another device counts for its last one."""
+    """Device seconds of this job's trainings: on a CPU those that the training itself computed. A run that moved to
+    another device counts for its last one."""
 
+    wall: float | None = Field(default=None, description="Seconds by the clock from the job's start to its end.")
     reused: float
     spent: float
     exhaustive: float | None = Field(
