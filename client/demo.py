@@ -6,7 +6,7 @@ from pathlib import Path
 
 from client.demo_job import DEMO_JOB
 from client.jobs import raise_if_ended
-from client.options import HOME_DEFAULT, AsJson, Home, console, print_document
+from client.options import HOME_DEFAULT, AsJson, Explain, Home, console, print_document
 from client.processes import API, CONTROL, RUNS, claim_port, migrate
 from client.progress import follow
 from client.sdk import Client
@@ -18,7 +18,7 @@ HOST = "127.0.0.1"
 _PATIENCE = 3
 
 
-def demo(home: Home = HOME_DEFAULT, as_json: AsJson = False) -> None:
+def demo(home: Home = HOME_DEFAULT, as_json: AsJson = False, explain: Explain = False) -> None:
     """Choose a teacher for a tiny student on real digits.
 
     Starts a server of its own, asks which of five teachers to take, shows the answer and stops the server.
@@ -47,7 +47,7 @@ def demo(home: Home = HOME_DEFAULT, as_json: AsJson = False) -> None:
         print_document(board)
         return
     say(out, "")
-    print_leaderboard(out, board)
+    print_leaderboard(out, board, explain=explain)
     say(out, "")
     for path in written:
         say(out, f"Report: {path}", whole=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from client.errors import JobEnded
-from client.options import SERVER_DEFAULT, AsJson, JobId, Server, TimeOut, complaints, console, print_document
+from client.options import SERVER_DEFAULT, AsJson, Explain, JobId, Server, TimeOut, complaints, console, print_document
 from client.progress import follow
 from client.sdk import Client
 from client.terminal import print_leaderboard, say
@@ -39,14 +39,16 @@ def follow_to_the_end(
     raise_if_ended(job)
 
 
-def leaderboard(job_id: JobId, server: Server = SERVER_DEFAULT, as_json: AsJson = False) -> None:
+def leaderboard(
+    job_id: JobId, server: Server = SERVER_DEFAULT, as_json: AsJson = False, explain: Explain = False
+) -> None:
     """Show what is known about a job's teachers."""
     with Client(server) as client:
         board = client.leaderboard(job_id)
         if as_json:
             print_document(board)
             return
-        print_leaderboard(console(), board)
+        print_leaderboard(console(), board, explain=explain)
         say(console(), f"Page: {client.base_url}{board.job.links.page}", whole=True)
 
 

@@ -56,3 +56,6 @@ def write(text: str) -> None:
         sys.stdout.flush()
     except BrokenPipeError:
         raise PipeClosed from None
+
+
+Explain = Annotated[bool, typer.Option("--explain", help="Also who trained and why, correlations and cheaper rules.")]

@@ -27,29 +27,34 @@ WIDE = 120
 """Columns from which the table also shows parameters, expectation and intervals."""
 
 
-def print_leaderboard(console: Console, board: Leaderboard) -> None:
-    """The table, the verdict, the correlations and the compute spent."""
+def print_leaderboard(console: Console, board: Leaderboard, *, explain: bool = False) -> None:
+    """The verdict, the table and the compute spent; `explain` adds who trained and why, correlations and rules."""
     request = board.job.request
     accuracies = ", accuracies in %" if any(row.teacher_accuracy is not None for row in board.rows) else ""
     title = f"{request.student} on {request.dataset}, {method_label(request.method)}{accuracies}"
     console.print(Text(title, style="italic"))
     console.print(leaderboard_table(board, wide=console.width >= WIDE))
-    for sentence in _row_sentences(board.rows):
-        say(console, sentence)
     console.print()
     console.print(Text(board_headline(board), style="bold"))
+    for sentence in _row_sentences(board.rows, warnings_only=not explain):
+        say(console, sentence)
     for caution in [] if board.verdict is None else board.verdict.cautions:
         console.print(Text(f"Caution: {caution}", style="red"), soft_wrap=not console.is_terminal)
     for notice in board.job.notices:
         say(console, notice.message)
     if board.job.state in ("running", "finished") and (sure := odds(board.verdict)):
         say(console, sure)
+    if spent := ledger_sentence(board.ledger):
+        say(console, spent)
+    if explain:
+        _explain(console, board)
+
+
+def _explain(console: Console, board: Leaderboard) -> None:
     for sentence in known_correlations(board):
         say(console, sentence)
     if prepared := preparation_sentence(board.rows):
         say(console, prepared)
-    if spent := ledger_sentence(board.ledger):
-        say(console, spent)
     console.print()
     if board.decisions:
         console.print(Text("Who trained, and why", style="italic"))
@@ -63,12 +68,13 @@ def print_leaderboard(console: Console, board: Leaderboard) -> None:
     say(console, stamp_sentence(board.trust))
 
 
-def _row_sentences(rows: Sequence[Row]) -> list[str]:
+def _row_sentences(rows: Sequence[Row], *, warnings_only: bool) -> list[str]:
     """Why rows failed and what they were noticed for, each once with all of its rows."""
     found: dict[str, list[str]] = {}
     for row in rows:
         reasons = [row.reason] if row.status == "failed" and row.reason else []
-        for sentence in [*reasons, *(notice.message for notice in row.notices)]:
+        told = [each.message for each in row.notices if each.level == "warning" or not warnings_only]
+        for sentence in [*reasons, *told]:
             found.setdefault(sentence, []).append(row.label)
     return [f"{listed(labels)}: {sentence}" for sentence, labels in found.items()]
 
@@ -99,8 +105,8 @@ def _caption(rows: Sequence[Row], filled: frozenset[str]) -> str | None:
     if "chance" not in filled:
         return None
     guessed = any(row.full is None and row.expected is not None for row in rows)
-    caption = "best: chance of being the best teacher. Ranked by expected full accuracy"
-    return caption + ("; in brackets where it was not trained." if guessed else ".")
+    caption = "teacher's, student: accuracy; best: chance of being the best teacher"
+    return caption + ("; in brackets: expected, not trained fully." if guessed else ".")
 
 
 def _add_columns(table: Table, names: Sequence[str]) -> None:
@@ -157,9 +163,9 @@ _COLUMNS: dict[str, tuple[frozenset[str], bool, Cell]] = {
     "#": (frozenset({"rank"}), False, lambda row, _: NOTHING if row.rank is None else str(row.rank)),
     "teacher": (_ALWAYS, False, lambda row, _: row.label),
     "params": (frozenset({"parameters"}), True, lambda row, _: count(row.teacher_parameters)),
-    "its": (frozenset({"accuracy"}), False, lambda row, _: percent(row.teacher_accuracy).rstrip("%")),
+    "teacher's": (frozenset({"accuracy"}), False, lambda row, _: percent(row.teacher_accuracy).rstrip("%")),
     "best": (frozenset({"chance"}), False, lambda row, _: chance(row.chance)),
-    "full": (frozenset({"full", "expected"}), False, lambda row, _: _full(row)),
+    "student": (frozenset({"full", "expected"}), False, lambda row, _: _full(row)),
     "expected": (
         frozenset({"expected"}), True, lambda row, _: percent(row.expected.value if row.expected else None).rstrip("%"),
     ),
