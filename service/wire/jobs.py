@@ -38,7 +38,10 @@ class Budget(WireRequest):
         default=False, description="Train also under teachers that tell the classes no better than chance."
     )
     promote: int = Field(
-        default=2, ge=1, le=32, description="Teachers that are trained fully on all seeds in the end, the likeliest."
+        default=1,
+        ge=1,
+        le=32,
+        description="Teachers that are trained fully in the end: the likeliest, and others while they may be the best.",
     )
     chance: float = Field(
         default=0.9, gt=0, le=1, description="Exploring ends when the likeliest teacher is best with this chance."

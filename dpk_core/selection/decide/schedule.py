@@ -44,7 +44,7 @@ class Rules:
     `runs`: its budget; `audited`: which of the dropped teachers is trained fully all the same, if any."""
 
     policy: str = "adaptive"
-    promote: int = 2
+    promote: int = 1
     slots: int = 1
     chance: float | None = 0.9
     margin: float = 0.003
