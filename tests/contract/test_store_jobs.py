@@ -155,15 +155,12 @@ class TestLife:
             (each.stage, *[(step.teacher, step.seed, step.epochs) for step in each.steps]) for each in board.decisions
         ]
         assert told[:3] == [("exploring", (teacher, 0, 2)) for teacher in sorted(TEACHERS)]
-        pair = [("confirming", (teacher, seed, epochs)) for seed in (0, 1) for teacher in (TEACHERS[-1], None)
-                for epochs in (4, 8)]  # fmt: skip
+        pair = [("confirming", (teacher, seed, 8)) for seed in (0, 1) for teacher in (TEACHERS[-1], None)]
         assert set(pair) <= set(told)
         reasons = {name: reason for name, (_, reason) in drive.statuses(job_id).items()}
         assert reasons[None] == "Always trained fully: it is what every teacher is measured against."
-        assert re.fullmatch(
-            r"Was best with a chance of \d+% after rung 1 of 3 \(25% of the training\) on 1 seed: 58.5%; the last one "
-            r"promoted, resnet\w+, had 6\d.\d%.", reasons["cifar/resnet8w8"] or "",
-        )  # fmt: skip
+        said = r"Was best with a chance of (<1|\d+)% after .*: \d\d\.\d%; .*the last one promoted, resnet20, .*%\."
+        assert re.fullmatch(said, reasons["cifar/resnet8w8"] or ""), reasons["cifar/resnet8w8"]
 
 
 class TestTogether:

@@ -69,7 +69,7 @@ def test_a_job_whose_every_arm_fails_says_its_cause_once() -> None:
     drive.run_to_end(job_id, lambda _: Failure("The data are gone."))
     board = drive.board(job_id)
     assert (board.job.state, board.job.stage) == ("failed", "confirming")
-    assert board.job.failure == board.job.headline == "No arm was trained to the end. The data are gone."
+    assert board.job.failure == board.job.headline == "No training finished. The data are gone."
     assert [stage.state for stage in board.job.progress] == ["failed", "not_reached", "failed", "not_reached"]
     assert board.verdict is None
     assert all((row.reason or "").endswith(" failed: The data are gone.") for row in board.rows)

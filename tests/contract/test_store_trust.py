@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from service.selection_jobs.history import learned
 from sqlalchemy import select
 from sqlalchemy.orm.attributes import flag_modified
 
 from dpk_core.codec import from_json
-from dpk_core.selection.decide.job_results import Prior
 from service.database.session import reading, transaction
 from service.database.tables import Run, SelectionJob
 from service.leaderboards.earlier import comparison_groups
@@ -91,7 +89,6 @@ class TestRivals:
             job = session.get_one(SelectionJob, job_id)
             plan = from_json(Plan, job.plan)
             assert comparison_groups(session, job, plan) == ()
-            assert learned(session, job, plan) == Prior().at(plan.fractions)
         drive.run_to_end(job_id)
         again = drive.submit(stronger)
         assert rivals(again)["previous_winner"].picks == [BEST]

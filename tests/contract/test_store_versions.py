@@ -6,7 +6,8 @@ import pytest
 
 from dpk_core.spec import TRAINING_VERSION
 from service.runs import repository as runs
-from service.scheduling import advance, plan
+from service.scheduling import advance
+from service.selection_jobs import planning
 from tests.contract import job_driver as drive
 from tests.contract.run_driver import next_claim
 
@@ -20,7 +21,7 @@ SENTENCE = (
 
 def change_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if the service and its workers had been restarted with code that trains differently."""
-    for room in (advance, plan, runs):
+    for room in (advance, planning, runs):
         monkeypatch.setattr(room, "TRAINING_VERSION", TRAINING_VERSION + 1)
 
 
@@ -43,7 +44,9 @@ def test_a_job_on_its_way_fails_before_any_other_run_is_made(monkeypatch: pytest
     }
     assert [run.cancel_requested for run in drive.runs_of(job_id, "running")] == [True]
     assert {status for status, _ in drive.statuses(job_id).values()} == {"cancelled"}
-    assert [event.data for event in drive.events_of(job_id) if event.kind == "failed"] == [{"failure": SENTENCE}]
+    assert [event.data for event in drive.events_of(job_id) if event.kind == "failed"] == [
+        {"failure": {"kind": "outdated", "before": TRAINING_VERSION, "now": TRAINING_VERSION + 1}}
+    ]
     assert drive.board(job_id).job.failure == SENTENCE
 
 

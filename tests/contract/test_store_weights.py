@@ -132,7 +132,7 @@ def test_weights_that_were_replaced_make_an_answer_stale_and_a_key_a_new_job(wei
     save_file(build_model(MODEL, classes=10, channels=1, seed=1).state_dict(), weights_root / "ten.safetensors")
     with reading() as session:
         answer = best_teacher(session, "cifar/resnet8w4", "digits", "dpk")
-    assert (answer.verdict, answer.stale) == ("no_teacher", True)
+    assert (answer.verdict, answer.stale) == ("best", True)
     assert answer.stale_because == [f"The weights of {GIVEN} have changed since the job was made."]
     again = service.submit(asked, "k")
     assert again.id != job_id
