@@ -34,7 +34,8 @@ def finished(**changes: int) -> str:
 
 
 def asked(*, epochs: int = 8, **changes: int) -> SelectionJobRequest:
-    return drive.request(epochs=epochs, rungs=(2, 4, epochs), **changes)
+    """A job that trains two teachers fully, so that rules can be judged."""
+    return drive.request(epochs=epochs, rungs=(2, 4, epochs), policy="halving", **changes)
 
 
 class TestRivals:
