@@ -95,7 +95,7 @@ def _decode(kind: Any, value: Json, where: str) -> Any:
             raise WrongValue(where, f"expected an object, not {type(value).__name__}")
         return {key: _decode(typing.get_args(kind)[1], item, f"{where}.{key}") for key, item in value.items()}
     if dataclasses.is_dataclass(kind):
-        return _decode_dataclass(typing.cast(type[Any], kind), value, where)
+        return _decode_dataclass(typing.cast(Any, kind), value, where)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
@@ -115,7 +115,7 @@ def _decode_union(choices: tuple[Any, ...], value: Json, where: str) -> Any:
     return _decode(concrete[-1], value, where)
 
 
-def _decode_dataclass(kind: type[Any], value: Json, where: str) -> Any:
+def _decode_dataclass(kind: Any, value: Json, where: str) -> Any:
     if not isinstance(value, dict):
         raise WrongValue(where, f"expected an object, not {type(value).__name__}")
     hints, required = _fields(kind)  # type: ignore[arg-type]  # classes can be hashed
@@ -132,7 +132,7 @@ def _decode_dataclass(kind: type[Any], value: Json, where: str) -> Any:
 
 
 @functools.cache
-def _fields(kind: type[Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+def _fields(kind: Any) -> tuple[dict[str, Any], tuple[str, ...]]:
     """The types of a dataclass's fields, and which have no default. Resolving the annotations takes most of the time of
     decoding a value, so it is done once a class."""
     hints, fields, missing = typing.get_type_hints(kind), dataclasses.fields(kind), dataclasses.MISSING

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 from sqlalchemy import ColumnElement, Engine, select
 from sqlalchemy.orm import Session
 
@@ -24,7 +25,7 @@ from tests.servers import free_port
 
 ROOT = Path(__file__).parents[2]
 
-JOB = {
+JOB: dict[str, Any] = {
     "student": "cifar/resnet8w4",
     "dataset": "digits",
     "teachers": ["cifar/resnet8w8", "cifar/resnet14w8"],
@@ -35,21 +36,25 @@ JOB = {
         "policy": "halving",
         "promote": 1,
         "audit": 0,
-        "teacher_epochs": 16,
-        "batch_size": 32,
+        "teacher_epochs": 12,
+        "batch_size": 64,
     },
 }
 """Small, and yet its teachers are trained long enough to be interrupted at leisure."""
 
+PATIENCE_SECONDS = 900.0
+"""For anything that is waited for: nothing here takes a minute, but the machine may be overloaded."""
+PATIENT = pytest.mark.timeout(2 * PATIENCE_SECONDS)
+
 SHORT = {
     "DPK_SLOTS": "1",
     "DPK_DEVICE": "cpu",
-    "DPK_LEASE_SECONDS": "4",
+    "DPK_LEASE_SECONDS": "6",
     "DPK_SWEEP_SECONDS": "0.5",
-    "DPK_HEARTBEAT_SECONDS": "0.3",
-    "DPK_CHECKPOINT_SECONDS": "0.2",
-    "DPK_RETRY_SECONDS": "0.2",
-    "DPK_STOP_GRACE_SECONDS": "5",
+    "DPK_HEARTBEAT_SECONDS": "0.1",
+    "DPK_CHECKPOINT_SECONDS": "0.1",
+    "DPK_RETRY_SECONDS": "0.1",
+    "DPK_STOP_GRACE_SECONDS": "60",
     "OMP_NUM_THREADS": "1",
 }
 
@@ -57,10 +62,14 @@ SHORT = {
 class System:
     """A home folder, a database, a queue, and the processes that use them."""
 
-    def __init__(self, home: Path, *, database_url: str = "", broker_url: str = "") -> None:
+    def __init__(self, home: Path, *, database_url: str = "", broker_url: str = "", **environment: object) -> None:
         self.home = home
+        self.workers: list[psutil.Process] = []
         self._port = free_port()
-        own = {"DPK_HOME": home, "DPK_DATABASE_URL": database_url, "DPK_BROKER_URL": broker_url, "DPK_PORT": self._port}
+        own = {
+            "DPK_HOME": home, "DPK_DATABASE_URL": database_url, "DPK_BROKER_URL": broker_url, "DPK_PORT": self._port,
+            **environment,
+        }  # fmt: skip
         self.environment = {**os.environ, **SHORT, **{name: str(value) for name, value in own.items()}}
         self._processes: list[subprocess.Popen[bytes]] = []
         home.mkdir(parents=True)
@@ -70,12 +79,13 @@ class System:
     def start_api(self) -> None:
         """Returns when it answers."""
         process = self.start("service")
-        self.wait_for(lambda: process.poll() is not None or self.answers(), seconds=60)
+        self.wait_for(lambda: process.poll() is not None or self.answers())
         assert process.poll() is None, self.logs()
 
     def start_worker(self, *, queues: str = "control,runs") -> psutil.Process:
         """A worker process; returns at once."""
-        return psutil.Process(self.start("worker", "--queues", queues).pid)
+        self.workers.append(psutil.Process(self.start("worker", "--queues", queues).pid))
+        return self.workers[-1]
 
     def submit(self, request: dict[str, Any] = JOB) -> str:
         """The id of the accepted job."""
@@ -84,10 +94,10 @@ class System:
     def job(self, job_id: str) -> dict[str, Any]:
         return self.call("GET", f"/selection-jobs/{job_id}")
 
-    def wait_until(self, job_id: str, state: str, seconds: float = 240) -> None:
+    def wait_until(self, job_id: str, state: str) -> None:
         """Waits for a final state; any other final state is a failure."""
         final = ("finished", "failed", "cancelled")
-        self.wait_for(lambda: self.job(job_id)["state"] in final, seconds)
+        self.wait_for(lambda: self.job(job_id)["state"] in final)
         job = self.job(job_id)
         assert job["state"] == state, (job["failure"], self.logs())
 
@@ -131,13 +141,13 @@ class System:
         data = None if body is None else json.dumps(body).encode()
         headers = {"content-type": "application/json"}
         request = urllib.request.Request(f"http://127.0.0.1:{self._port}{path}", data, headers, method=method)
-        with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310 - our own address
+        with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as response:  # noqa: S310 - our own address
             answer: dict[str, Any] = json.load(response)
             return answer
 
-    def wait_for(self, condition: Callable[[], object], seconds: float = 120) -> None:
+    def wait_for(self, condition: Callable[[], object]) -> None:
         """Fails with every process's log when it takes too long."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while not condition():
             assert time.monotonic() < deadline, self.logs()
             time.sleep(0.05)
@@ -154,7 +164,7 @@ class System:
                 process.send_signal(signal.SIGTERM)
         for process in self._processes:
             try:
-                process.wait(timeout=30)
+                process.wait(timeout=PATIENCE_SECONDS)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pytest
 from sqlalchemy import select
 
 from dpk_core.codec import from_json
@@ -27,6 +28,10 @@ from service.scheduling.advance import advance_job
 from service.scheduling.states import Reason
 from service.selection_jobs import service
 from service.wire.jobs import Budget, Job, Leaderboard, SelectionJobRequest
+
+ON_SQLITE = pytest.mark.parametrize("migrated_url", ["sqlite"], indirect=True)
+"""For the many cases of a decision, which knows no database; what the decision reads and writes is also tested on
+Postgres, by the tests without this mark."""
 
 TEACHERS = ("cifar/resnet8w8", "cifar/resnet14w8", "cifar/resnet20")
 SKILL = {None: 0.80, "cifar/resnet8w8": 0.81, "cifar/resnet14w8": 0.84, "cifar/resnet20": 0.88}

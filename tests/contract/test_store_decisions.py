@@ -16,7 +16,7 @@ from service.runs.claims import Claim
 from service.wire.choices import ModelChoice
 from service.wire.setting_choices import MethodChoice
 from tests.contract import job_driver as drive
-from tests.contract.job_driver import TEACHERS, finished
+from tests.contract.job_driver import ON_SQLITE, TEACHERS, finished
 
 pytestmark = pytest.mark.usefixtures("store")
 
@@ -56,6 +56,7 @@ class TestRungs:
 
 
 class TestDecisions:
+    @ON_SQLITE
     @pytest.mark.parametrize(
         ("policy", "slots"),
         [("adaptive", 1), ("adaptive", 2), ("adaptive", 5), ("halving", 1), ("exhaustive", 2), ("teacher_accuracy", 1)],
@@ -70,6 +71,7 @@ class TestDecisions:
         assert [(each.stage, each.steps, each.reason, each.chances) for each in drive.board(again).decisions] == told
         assert drive.final_verdict(again) == drive.final_verdict(first)
 
+    @ON_SQLITE
     @pytest.mark.parametrize("seed", range(3))
     def test_a_machine_that_is_now_busy_and_now_idle_changes_nothing(
         self, monkeypatch: pytest.MonkeyPatch, seed: int

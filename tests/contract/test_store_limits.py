@@ -14,7 +14,7 @@ from service.runs import service as runs
 from service.runs.claims import Answer, Claim, Report
 from service.wire.jobs import Leaderboard
 from tests.contract import job_driver as drive
-from tests.contract.job_driver import TEACHERS, finished
+from tests.contract.job_driver import ON_SQLITE, TEACHERS, finished
 
 pytestmark = pytest.mark.usefixtures("store")
 
@@ -60,11 +60,13 @@ def _time_passes(job_id: str, seconds: float) -> None:
 
 
 class TestLimits:
+    @ON_SQLITE
     @pytest.mark.parametrize("policy", ["adaptive", "exhaustive"])
     @pytest.mark.parametrize("runs", [2, 3, 5, 7])
     def test_no_more_trainings_begin_than_may(self, policy: str, runs: int) -> None:
         assert len(begun(finished(policy=policy, runs=runs))) <= runs
 
+    @ON_SQLITE
     @pytest.mark.parametrize("policy", ["adaptive", "halving", "exhaustive"])
     @pytest.mark.parametrize("runs", [2, 3, 5])
     def test_trainings_that_fail_have_begun_too(self, policy: str, runs: int) -> None:
@@ -79,6 +81,7 @@ class TestLimits:
         assert board.verdict.best == "cifar/resnet20"
         assert Counter(row.status for row in board.rows) == {"finished": 2, "stopped": 1, "not_promoted": 1}
 
+    @ON_SQLITE
     @pytest.mark.parametrize("policy", ["adaptive", "halving", "exhaustive"])
     @pytest.mark.parametrize("seconds", [1.0, 20.0, 34.0, 60.0])
     def test_no_more_training_time_is_spent_than_may(self, policy: str, seconds: float) -> None:
@@ -86,6 +89,7 @@ class TestLimits:
         pilot = 2 * 2.0  # before anything is timed, two first steps
         assert board.ledger.spent - board.ledger.teachers <= max(seconds, pilot)
 
+    @ON_SQLITE
     @pytest.mark.parametrize(("seconds", "seeds"), [(28.0, {0}), (46.0, {0, 1})])
     def test_time_that_suffices_for_the_likeliest_and_no_teacher_is_spent_on_them(
         self, seconds: float, seeds: set[int]
@@ -99,6 +103,7 @@ class TestLimits:
             "What is left of the limit does not suffice for the likeliest teacher and the student without one."
         )
 
+    @ON_SQLITE
     @pytest.mark.parametrize("seconds", [300.0, 10_000.0])
     def test_while_nothing_is_timed_the_next_likeliest_are_tried(
         self, monkeypatch: pytest.MonkeyPatch, seconds: float
@@ -132,6 +137,7 @@ class TestLimits:
         board = finished(policy="exhaustive", seconds=1000.0)
         assert begun(board) == {(teacher, seed) for teacher in (*TEACHERS, None) for seed in (0, 1)}
 
+    @ON_SQLITE
     @pytest.mark.parametrize("policy", ["adaptive", "halving", "exhaustive"])
     @pytest.mark.parametrize("limit", [{"seconds": 6.0}, {"runs": 2}])
     def test_what_the_store_holds_is_had_within_any_limit(self, policy: str, limit: dict[str, float]) -> None:
@@ -141,6 +147,7 @@ class TestLimits:
         assert board.verdict is not None
         assert board.verdict.best == "cifar/resnet20"
 
+    @ON_SQLITE
     @pytest.mark.parametrize("limit", [{"seconds": 6.0}, {"runs": 2}])
     def test_it_does_not_make_room_for_more_than_the_limit(self, limit: dict[str, float]) -> None:
         finished("cifar/resnet8w8", policy="exhaustive", promote=1)

@@ -8,11 +8,12 @@ from service.leaderboards import earlier
 from service.web import pages
 from service.wire.jobs import PolicyName
 from tests.contract import job_driver as drive
-from tests.contract.job_driver import Failure, by_skill
+from tests.contract.job_driver import ON_SQLITE, Failure, by_skill
 
 pytestmark = pytest.mark.usefixtures("store")
 
 
+@ON_SQLITE
 @pytest.mark.parametrize("policy", ["adaptive", "halving", "teacher_accuracy"])
 def test_the_page_can_be_drawn_at_every_moment(policy: PolicyName) -> None:
     job_id = drive.submit(drive.request(policy=policy))

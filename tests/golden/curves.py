@@ -7,13 +7,18 @@ After a change that is meant to alter the numbers (and raises TRAINING_VERSION),
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
+from dpk_core.recipes import recipe
 from dpk_core.spec import MethodName
 from dpk_core.training.loop import train
-from tests.unit.training.tiny import METHODS, Watcher, deterministic, spec, start
+from tests.unit.training.tiny import METHODS, Watcher, deterministic, digits, spec, start
 
 RECORDED = Path(__file__).with_name("curves.json")
+RECIPE = replace(recipe("digits", epochs=2), batch_size=128)
+STEPS = 898 // 128
+"""Steps of an epoch."""
 
 Curve = list[dict[str, float]]
 
@@ -21,7 +26,7 @@ Curve = list[dict[str, float]]
 def curve(method: MethodName) -> Curve:
     """Everything measured in two epochs of the student under `method`."""
     watcher = Watcher()
-    train(start(spec(method)), 2, watcher)
+    train(start(spec(method, recipe=RECIPE), digits()), 2, watcher)
     return watcher.epochs
 
 

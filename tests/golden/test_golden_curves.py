@@ -7,8 +7,8 @@ import json
 import pytest
 
 from dpk_core.spec import MethodName
-from tests.golden.curves import RECORDED, curve
-from tests.unit.training.tiny import METHODS, STEPS
+from tests.golden.curves import RECORDED, STEPS, curve
+from tests.unit.training.tiny import METHODS
 
 LOSS_TOLERANCE = 2e-3
 """Relative; between machines and versions of torch sums are rounded differently, and training amplifies that."""

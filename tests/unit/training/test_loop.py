@@ -15,7 +15,7 @@ from dpk_core.spec import MethodName
 from dpk_core.training import loop
 from dpk_core.training.loop import train
 from dpk_core.training.training import Training, begin
-from tests.unit.training.tiny import METHODS, RECIPE, STEPS, Watcher, digits, spec, start, teacher
+from tests.unit.training.tiny import METHODS, RECIPE, STEPS, Watcher, digits, few_digits, spec, start, teacher
 
 
 def inputs(training: Training, steps: int) -> list[tuple[Tensor, Tensor]]:
@@ -67,7 +67,7 @@ class TestMeasurements:
 
     def test_the_student_learns(self) -> None:
         watcher = Watcher()
-        train(start(spec(recipe=replace(RECIPE, epochs=5, batch_size=32))), 5, watcher)
+        train(start(spec(recipe=replace(RECIPE, epochs=5)), digits()), 5, watcher)
         assert watcher.epochs[-1]["train_loss"] < 0.8 * watcher.epochs[0]["train_loss"]
         assert watcher.epochs[-1]["validation_accuracy"] > 0.5
 
@@ -82,7 +82,7 @@ class TestMeasurements:
 def test_the_observer_is_shown_every_validation_picture() -> None:
     training, watcher = start(spec("none")), Watcher()
     train(training, 2, watcher)
-    assert [len(judgement.right) for judgement in watcher.judgements] == [len(digits().validation)] * 2
+    assert [len(judgement.right) for judgement in watcher.judgements] == [len(few_digits().validation)] * 2
     shares = [judgement.right.double().mean().item() for judgement in watcher.judgements]
     assert shares == [values["validation_accuracy"] for values in watcher.epochs]
 
@@ -118,7 +118,7 @@ def test_training_never_reads_the_test_split() -> None:
     def refuse() -> Split:
         raise AssertionError("the test split was read")
 
-    training = begin(spec(), replace(digits(), read_test=refuse), None)
+    training = begin(spec(), replace(few_digits(), read_test=refuse), None)
     train(training, RECIPE.epochs, Watcher())
     assert training.step == RECIPE.epochs * STEPS
 
@@ -150,7 +150,7 @@ class TestDivergence:
 
 
 def test_a_batch_larger_than_the_data_is_refused() -> None:
-    with pytest.raises(InvalidRequest, match="A batch of 2000 needs more than the 898"):
+    with pytest.raises(InvalidRequest, match="A batch of 2000 needs more than the 240"):
         start(spec(recipe=replace(RECIPE, batch_size=2000)))
 
 

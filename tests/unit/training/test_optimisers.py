@@ -73,7 +73,7 @@ class TestClipping:
 
 
 class TestAccumulation:
-    # 128 pictures in three parts are 43, 43 and 42: each picture counts alike.
+    # 32 pictures in three parts are 11, 11 and 10: each picture counts alike.
     @pytest.mark.parametrize("parts", [2, 3])
     def test_parts_add_up_to_the_whole(self, parts: int) -> None:
         whole, split = (without_batch_statistics(replace(PLAIN, accumulation=count)) for count in (1, parts))
@@ -88,12 +88,12 @@ class TestAccumulation:
         training.method.register_forward_pre_hook(lambda _, args: seen.append((len(args[0]), len(args[1]), args[2])))
         train(training, 1, Watcher(stop_at=2))
         contexts: list[StepContext] = [context for _, _, context in seen]
-        assert [(pictures, labels) for pictures, labels, _ in seen] == [(64, 64)] * 4
+        assert [(pictures, labels) for pictures, labels, _ in seen] == [(16, 16)] * 4
         assert [context.step for context in contexts] == [0, 1, 2, 3]
         assert {context.total_steps for context in contexts} == {2 * 2 * STEPS}
         positions = torch.cat([context.positions_B for context in contexts if context.positions_B is not None])
-        assert len(positions.unique()) == 256
+        assert len(positions.unique()) == 64
 
     def test_there_are_no_more_parts_than_pictures(self) -> None:
-        with pytest.raises(ValueError, match="accumulation must be in 1 … 128"):
-            replace(RECIPE, accumulation=129)
+        with pytest.raises(ValueError, match="accumulation must be in 1 … 32"):
+            replace(RECIPE, accumulation=33)

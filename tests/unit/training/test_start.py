@@ -21,7 +21,7 @@ from dpk_core.training.checkpoint import CheckpointWriter, resume
 from dpk_core.training.evaluate import evaluate
 from dpk_core.training.loop import train
 from dpk_core.training.training import Training, begin
-from tests.unit.training.tiny import RECIPE, STEPS, STUDENT, Watcher, assert_equal_states, digits, spec
+from tests.unit.training.tiny import RECIPE, STEPS, STUDENT, Watcher, assert_equal_states, few_digits, spec
 
 PUBLISHED = Start(source="pretrained", name="resnet10t.c3_in1k", identity="timm 1.0")
 
@@ -36,7 +36,7 @@ def teacher_spec(start: Start, **changes: Any) -> TrainingSpec:
 
 
 def begun(training_spec: TrainingSpec, root: Path) -> Training:
-    return begin(training_spec, digits(), None, weights_root=root)
+    return begin(training_spec, few_digits(), None, weights_root=root)
 
 
 def test_every_weight_is_the_files(tmp_path: Path) -> None:
@@ -50,7 +50,7 @@ def test_without_epochs_they_are_judged_as_they_are(tmp_path: Path) -> None:
     training, watcher = begun(teacher_spec(file_start(tmp_path), recipe=AS_IS), tmp_path), Watcher()
     before = {name: value.clone() for name, value in training.model.state_dict().items()}
     assert train(training, 0, watcher)
-    judged = evaluate(training.model, digits(), digits().validation)
+    judged = evaluate(training.model, few_digits(), few_digits().validation)
     assert watcher.epochs == [{"validation_accuracy": judged.accuracy, "validation_loss": judged.loss}]
     assert (training.step, training.epoch) == (0, 0)
     assert training.seconds > 0

@@ -90,8 +90,8 @@ def test_methods_learn_from_shares_of_classes(method: MethodName) -> None:
     training, seen = start(spec(method, recipe=replace(RECIPE, label_smoothing=0.1, mixup=0.2))), []
     training.method.register_forward_pre_hook(lambda _, args: seen.append(args[1]))
     train(training, 1, Watcher(stop_at=2))
-    assert [labels.shape for labels in seen] == [(128, 10), (128, 10)]
-    assert all(labels.sum(1).allclose(torch.ones(128)) for labels in seen)
+    assert [labels.shape for labels in seen] == [(32, 10), (32, 10)]
+    assert all(labels.sum(1).allclose(torch.ones(32)) for labels in seen)
     training.averages.check(training.step)
 
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from dpk_core.catalogue.datasets import DIGITS
 from dpk_core.data.source import ImageData, load_dataset
+from dpk_core.data.split import Split
 from dpk_core.models.build import build_model
 from dpk_core.recipes import recipe
 from dpk_core.spec import MethodName, MethodSpec, Recipe, TeacherReference, TrainingSpec
@@ -21,8 +22,9 @@ from dpk_core.training.training import Training, begin, make_deterministic
 
 STUDENT, TEACHER = "cifar/resnet8w4", "cifar/resnet8w8"
 METHODS: tuple[MethodName, ...] = ("none", "kd", "dpk")
-RECIPE = replace(recipe("digits", epochs=2), batch_size=128)
-STEPS = 898 // 128
+PICTURES = 240
+RECIPE = replace(recipe("digits", epochs=2), batch_size=32)
+STEPS = PICTURES // RECIPE.batch_size
 """Steps of an epoch under RECIPE."""
 
 
@@ -46,6 +48,17 @@ def digits() -> ImageData:
 
 
 @functools.cache
+def few_digits() -> ImageData:
+    """As many of them as an epoch of RECIPE takes, and some that are left over."""
+    whole = digits()
+    assert isinstance(whole.train, Split)
+    assert isinstance(whole.validation, Split)
+    train = Split(whole.train.pictures[:PICTURES], whole.train.labels[:PICTURES])
+    validation = Split(whole.validation.pictures[:200], whole.validation.labels[:200])
+    return replace(whole, train=train, validation=validation)
+
+
+@functools.cache
 def teacher(model: str = TEACHER) -> nn.Module:
     """An untrained teacher: enough to test with."""
     return build_model(model, classes=10, channels=1, seed=1).eval().requires_grad_(False)
@@ -62,10 +75,10 @@ def spec(
     )  # fmt: skip
 
 
-def start(training_spec: TrainingSpec) -> Training:
-    """The training before its first step."""
+def start(training_spec: TrainingSpec, data: ImageData | None = None) -> Training:
+    """The training before its first step, by default on few pictures."""
     reference = training_spec.teacher
-    return begin(training_spec, digits(), None if reference is None else teacher(reference.model))
+    return begin(training_spec, data or few_digits(), None if reference is None else teacher(reference.model))
 
 
 @dataclass
