@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpk_core.catalogue.content import DataFile, remembered, stamp
-from dpk_core.catalogue.copies import Copies, count_copies, picture_id
+from dpk_core.catalogue.copies import Copies, count_copies, picture_ids
 from dpk_core.catalogue.npz import UNREADABLE, Layout, file_digest, read_layout
 from dpk_core.catalogue.samples import Sample, sample_arrays
 from dpk_core.catalogue.splits import stratified
@@ -82,4 +82,6 @@ def _pictures(path: Path, name: str) -> NDArray[np.uint8]:
 
 
 def _ids(pictures: NDArray[np.uint8]) -> NDArray[np.uint64]:
-    return np.array([picture_id(hashlib.sha256(picture.tobytes()).digest()) for picture in pictures], np.uint64)
+    content, length = np.ascontiguousarray(pictures).data.cast("B"), pictures[0].nbytes
+    digests = (hashlib.sha256(content[place : place + length]).digest() for place in range(0, len(content), length))
+    return picture_ids(digests)
