@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -49,8 +48,7 @@ def npz_facts(path: Path, layout: Layout, parts: Parts) -> NpzFacts:
     return from_json(NpzFacts, found)
 
 
-@functools.lru_cache(maxsize=8)
-def npz_samples(path: Path, size: int, changed_ns: int) -> tuple[Sample, ...]:  # noqa: ARG001  (both only key the cache)
+def npz_samples(path: Path) -> tuple[Sample, ...]:
     """A few training pictures; none where they are too many to be looked at. Raises DataFault."""
     layout = read_layout(path)
     if _bytes(layout) > MOST_BYTES:
