@@ -8,7 +8,7 @@ sample of validation and test pictures is compared with the training pictures of
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,9 +51,9 @@ class Copies:
     example: tuple[str, ...] = ()
 
 
-def picture_id(digest: bytes) -> int:
-    """Of a SHA-256 digest."""
-    return int.from_bytes(digest[:8], "big")
+def picture_ids(digests: Iterable[bytes]) -> Ids:
+    """Of SHA-256 digests."""
+    return np.frombuffer(b"".join(digest[:8] for digest in digests), np.uint64)
 
 
 def count_copies(

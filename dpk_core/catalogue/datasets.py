@@ -31,7 +31,7 @@ from dpk_core.catalogue.npz_pictures import npz_facts, npz_parts, npz_samples
 from dpk_core.catalogue.pictures import is_picture_data, list_pictures, picture_facts, picture_parts, reading_of
 from dpk_core.catalogue.reading import Background, Declaration, Fit, ReadingRule, read_declaration
 from dpk_core.catalogue.recall import Recall, looks
-from dpk_core.catalogue.samples import Sample, sample_files
+from dpk_core.catalogue.samples import Sample, remembered_samples, sample_files
 from dpk_core.catalogue.shards import has_shards
 from dpk_core.catalogue.splits import fingerprint
 from dpk_core.catalogue.survey import uniform_survey
@@ -163,16 +163,18 @@ def dataset_check(name: str, data_root: Path | None, field: str) -> DatasetCheck
     return _npz_check(name, path, status.st_size, status.st_mtime_ns)
 
 
-def dataset_samples(name: str, data_root: Path | None) -> tuple[Sample, ...]:
-    """A few training pictures of a data set that `dataset_check` knows, as networks see them; none of `digits` and
+def dataset_samples(check: DatasetCheck, data_root: Path | None) -> tuple[Sample, ...]:
+    """A few training pictures of a data set as networks see them, decoded once per fingerprint; none of `digits` and
     CIFAR, whose pictures only the runner can read. Raises DataFault."""
-    if name in ("digits", *cifar.OFFICIAL) or data_root is None:
+    if check.name in ("digits", *cifar.OFFICIAL) or data_root is None:
         return ()
+    return remembered_samples(check.fingerprint, lambda: _samples(check.name, data_root))
+
+
+def _samples(name: str, data_root: Path) -> tuple[Sample, ...]:
     try:
         if not is_picture_data(name):
-            path = npz_path(name, data_root)
-            status = path.stat()
-            return npz_samples(path, status.st_size, status.st_mtime_ns)
+            return npz_samples(npz_path(name, data_root))
         listing = list_pictures(name, data_root)
         parts = picture_parts(listing)
         return sample_files(listing, parts.train, reading_of(name, listing.folder, picture_facts(listing, parts)))

@@ -113,8 +113,14 @@ def _all_pictures(folder: Path, base: str) -> tuple[dict[str, DataFile], tuple[s
     """Every picture file in the data set by its path, and the folders that were looked into."""
     found: dict[str, DataFile] = {}
     looked_into, waiting = [""], [base] if base else [""]
+    visited: set[tuple[int, int]] = set()
     while waiting:
         inside = waiting.pop()
+        status = (folder / inside).stat()
+        if (status.st_dev, status.st_ino) in visited:
+            # A link back to a folder above it, or a second one to the same.
+            continue
+        visited.add((status.st_dev, status.st_ino))
         looked_into.append(inside)
         with os.scandir(folder / inside) as entries:
             for entry in entries:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpk_core.catalogue.content import DataFile, remembered, stamp
-from dpk_core.catalogue.copies import Copies, count_copies, picture_id
+from dpk_core.catalogue.copies import Copies, count_copies, picture_ids
 from dpk_core.catalogue.npz import UNREADABLE, Layout, file_digest, read_layout
 from dpk_core.catalogue.samples import Sample, sample_arrays
 from dpk_core.catalogue.splits import stratified
@@ -49,8 +48,7 @@ def npz_facts(path: Path, layout: Layout, parts: Parts) -> NpzFacts:
     return from_json(NpzFacts, found)
 
 
-@functools.lru_cache(maxsize=8)
-def npz_samples(path: Path, size: int, changed_ns: int) -> tuple[Sample, ...]:  # noqa: ARG001  (both only key the cache)
+def npz_samples(path: Path) -> tuple[Sample, ...]:
     """A few training pictures; none where they are too many to be looked at. Raises DataFault."""
     layout = read_layout(path)
     if _bytes(layout) > MOST_BYTES:
@@ -82,4 +80,6 @@ def _pictures(path: Path, name: str) -> NDArray[np.uint8]:
 
 
 def _ids(pictures: NDArray[np.uint8]) -> NDArray[np.uint64]:
-    return np.array([picture_id(hashlib.sha256(picture.tobytes()).digest()) for picture in pictures], np.uint64)
+    content, length = np.ascontiguousarray(pictures).data.cast("B"), pictures[0].nbytes
+    digests = (hashlib.sha256(content[place : place + length]).digest() for place in range(0, len(content), length))
+    return picture_ids(digests)

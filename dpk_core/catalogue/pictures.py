@@ -9,10 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-import numpy as np
-
 from dpk_core.catalogue.content import content_hash, is_large, remembered, stamp
-from dpk_core.catalogue.copies import Copies, Ids, count_copies, picture_id, sampled_copies
+from dpk_core.catalogue.copies import Copies, count_copies, picture_ids, sampled_copies
 from dpk_core.catalogue.folders import list_folder, survey_folder
 from dpk_core.catalogue.listing import FolderListing
 from dpk_core.catalogue.parquet import ParquetListing, encoded_pictures, list_parquet, survey_parquet
@@ -114,9 +112,7 @@ def _find_out(listing: Listing, parts: Parts) -> _Found:
 
     digests: dict[str, list[bytes]] = {split: [] for split in listing.files}
     seen = survey(_whole_pictures(listing, digests))
-    ids: dict[str, Ids] = {
-        split: np.array([picture_id(digest) for digest in found], np.uint64) for split, found in digests.items()
-    }
+    ids = {split: picture_ids(found) for split, found in digests.items()}
     known: Mapping[str, bytes] = {}
     if isinstance(listing, FolderListing):
         names = (file.name for file in listing.pictures)

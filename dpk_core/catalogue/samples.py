@@ -1,16 +1,18 @@
-"""A few training pictures as networks see them, as data URIs for a page; decoded once per state of the files."""
+"""A few training pictures as networks see them, as data URIs for a page; decoded once per fingerprint."""
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dpk_core.catalogue.content import remembered, stamp
+from dpk_core.catalogue.content import remembered
 from dpk_core.catalogue.listing import FolderListing
 from dpk_core.catalogue.pictures import Listing, encoded, picture_name
 from dpk_core.catalogue.reading import ReadingRule
@@ -42,11 +44,10 @@ class _Samples:
     samples: tuple[Sample, ...]
 
 
-def sample_files(listing: Listing, train: Part, rule: ReadingRule) -> tuple[Sample, ...]:
-    """Of a listing; its Parquet files are read up to the last sample. Raises DataFault and OSError."""
-    key = f"{stamp(listing.folder, listing.all_files)}-{rule.identity.replace('/', '-')}"
-    found = remembered("samples", key, lambda: dict(to_json(_Samples(_decode(listing, train, rule)))))
-    return from_json(_Samples, found).samples
+def remembered_samples(fingerprint: str, decode: Callable[[], tuple[Sample, ...]]) -> tuple[Sample, ...]:
+    """The samples of the data with this fingerprint, which says how it is read too. Raises what `decode` raises."""
+    key = hashlib.sha256(fingerprint.encode()).hexdigest()
+    return from_json(_Samples, remembered("samples", key, lambda: dict(to_json(_Samples(decode()))))).samples
 
 
 def sample_arrays(
@@ -71,7 +72,8 @@ def _spread(train: Part, labels: NDArray[np.int64]) -> list[int]:
     return [int(ordered[place]) for place in ((np.arange(most) + 0.5) * len(ordered) / most).astype(np.int64)]
 
 
-def _decode(listing: Listing, train: Part, rule: ReadingRule) -> tuple[Sample, ...]:
+def sample_files(listing: Listing, train: Part, rule: ReadingRule) -> tuple[Sample, ...]:
+    """Of a listing; its Parquet files are read up to the last sample. Raises DataFault and OSError."""
     labels = listing.labels[train.origin]
     wanted = _spread(train, labels)
     return tuple(

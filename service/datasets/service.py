@@ -28,7 +28,7 @@ def dataset(name: str) -> schemas.Dataset:
     root = settings().data_root
     try:
         check = dataset_check(name, root, "name")
-        samples = dataset_samples(name, root)
+        samples = dataset_samples(check, root)
     except InvalidRequest as error:
         wrong = field_error(error)
         raise NotFound(wrong.message, [wrong]) from error

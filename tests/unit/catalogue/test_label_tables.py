@@ -103,6 +103,12 @@ def test_tables_may_be_the_splits_as_on_kaggle(tmp_path: Path) -> None:
     assert card(tmp_path).test_pictures == 30
 
 
+def test_a_link_back_is_not_followed_for_ever(tmp_path: Path) -> None:
+    folder = made(tmp_path, rows(["file", "label"], "{}.png"))
+    (folder / "images" / "again").symlink_to(folder)
+    assert card(tmp_path).train_pictures == 18
+
+
 def test_class_folders_win_over_a_table(tmp_path: Path) -> None:
     write(
         tmp_path / "made", [f"train/{animal(number)}/{number}.png" for number in range(30)],
