@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from client import VERSION, best_teacher, datasets, demo, exit_codes, jobs, models, server, submit
+from client import VERSION, best_teacher, choices, datasets, demo, exit_codes, jobs, models, server, submit
 from client.errors import ClientError, PipeClosed
 from client.exit_codes import ExitCode
 from client.options import complaints
@@ -33,6 +33,8 @@ app.command("best-teacher", short_help="Look up the answer of finished jobs.", e
 app.command()(jobs.cancel)
 app.add_typer(datasets.app)
 app.command()(models.models)
+app.command()(choices.methods)
+app.command()(choices.recipes)
 app.add_typer(models.model, name="model")
 app.command()(server.worker)
 app.command("migrate")(server.migrate_command)

@@ -18,6 +18,7 @@ from client.watching import PATIENCE, Watch, watch
 from service.best_teacher.schemas import BestTeacher
 from service.calibration.schemas import Calibration
 from service.datasets.schemas import Dataset, DatasetList
+from service.methods.schemas import MethodList, RecipeList
 from service.models.schemas import ModelList, ModelView
 from service.schemas import Wire
 from service.validation import field_errors
@@ -131,6 +132,14 @@ class Client:
         """Models whose names have every word of `search`, by name; `after`: `next_after` of the page before."""
         given = {"search": search, "source": source, "limit": str(limit), "after": after}
         return self._ask(ModelList, "GET", "/models", params={name: value for name, value in given.items() if value})
+
+    def methods(self) -> MethodList:
+        """Every distillation method, with what it needs and its settings."""
+        return self._ask(MethodList, "GET", "/methods")
+
+    def recipes(self) -> RecipeList:
+        """Every training recipe, with its settings."""
+        return self._ask(RecipeList, "GET", "/recipes")
 
     def add_model(self, file: Path, name: str) -> ModelView:
         """Uploads what `torch.export.save` wrote. Its full name, with digits of its hash, is in the answer.

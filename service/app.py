@@ -18,8 +18,9 @@ from service.health.endpoints import router as health
 from service.health.probe import Probe
 from service.health.service import readiness
 from service.leaderboards.endpoints import router as leaderboards
+from service.methods.endpoints import router as methods
 from service.models.endpoints import router as models
-from service.models.service import look_up
+from service.models.service import look_up, upload_names
 from service.selection_jobs.endpoints import router as selection_jobs
 from service.sub_path import ForwardedPrefix
 from service.web.endpoints import router as web
@@ -41,10 +42,10 @@ def create_app() -> FastAPI:
     app.state.closing = threading.Event()
     app.state.readiness = Probe(readiness)
     for router in (
-        selection_jobs, leaderboards, events.router, best_teacher, calibration, datasets, models, health, web,
+        selection_jobs, leaderboards, events.router, best_teacher, calibration, datasets, models, methods, health, web,
     ):  # fmt: skip
         app.include_router(router)
-    own_models.read_uploads_with(look_up)
+    own_models.read_uploads_with(look_up, upload_names)
     app.add_middleware(Doors)
     app.add_middleware(HeadRequests)
     app.add_middleware(ForwardedPrefix)

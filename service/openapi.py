@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from service.best_teacher.examples import BEST_TEACHER
 from service.calibration.examples import CALIBRATION
 from service.datasets.examples import DATASET, DATASET_LIST
+from service.methods.examples import METHOD_LIST, RECIPE_LIST
 from service.models.examples import MODEL, MODEL_LIST
 from service.problems import MEDIA_TYPE, example
 from service.selection_jobs.examples import CANCELLING, JOB, JOB_LIST, LEADERBOARD
@@ -25,6 +26,8 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "get_calibration": CALIBRATION,
     "list_datasets": DATASET_LIST,
     "get_dataset": DATASET,
+    "list_methods": METHOD_LIST,
+    "list_recipes": RECIPE_LIST,
     "list_models": MODEL_LIST,
     "add_model": MODEL,
     "is_alive": {"status": "alive"},

@@ -15,7 +15,7 @@ from typing import Any
 
 from dpk_core.catalogue import plugins
 from dpk_core.catalogue.cifar_models import CIFAR_MODELS, tapped_maps
-from dpk_core.catalogue.own_models import own_model
+from dpk_core.catalogue.own_models import UPLOAD, own_model, upload_names
 from dpk_core.errors import InvalidRequest
 from dpk_core.nearest import nearest
 
@@ -142,7 +142,8 @@ def plain_choice(card: ModelCard, picture_side: int) -> str | None:
 def _nearest(name: str) -> str | None:
     """The name most like it in the family it names; without a family, first the same name in any."""
     family, _, member = name.rpartition("/")
-    of_family = [known for known in model_names() if known.startswith(f"{family}/")]
+    known_names = upload_names() if family == UPLOAD else model_names()
+    of_family = [known for known in known_names if known.startswith(f"{family}/")]
     same = [] if of_family else [known for known in model_names() if known.rpartition("/")[2] == member]
     return same[0] if same else nearest(name, of_family or model_names())
 

@@ -7,7 +7,7 @@ was trained under it is found again only for the same model.
 | family | where the document comes from |
 |---|---|
 | `plugin` | `plugins.py` makes it from the installed package, in a child process |
-| `own` | whoever holds it: a process registers a source (`read_uploads_with`) or a single document (`make_known`) |
+| `own` | a process registers where uploads are looked up (`read_uploads_with`), or single documents (`make_known`) |
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ Source = Callable[[str], OwnModel | None]
 
 _known: dict[str, tuple[OwnModel, Path | None]] = {}
 """Documents of this process by name, with the artifact root that holds their files. Content never changes."""
-_sources: list[Source] = []
+_sources: list[tuple[Source, Callable[[], list[str]]]] = []
 
 
 def make_known(model: OwnModel, artifact_root: Path | None = None) -> None:
@@ -57,9 +57,20 @@ def make_known(model: OwnModel, artifact_root: Path | None = None) -> None:
     _known[model.name] = (model, artifact_root)
 
 
-def read_uploads_with(source: Source | None) -> None:
-    """Where this process looks up uploads that it does not know yet; None: nowhere."""
-    _sources[:] = [] if source is None else [source]
+def read_uploads_with(source: Source, names: Callable[[], list[str]]) -> None:
+    """Where this process looks up uploads that it does not know yet, and what gives the names of all."""
+    _sources[:] = [(source, names)]
+
+
+def forget_uploads() -> None:
+    """Forgets every upload and where to look them up."""
+    _sources.clear()
+    _known.clear()
+
+
+def upload_names() -> list[str]:
+    """The uploads that can be looked up, to offer one."""
+    return [name for _, names in _sources for name in names()]
 
 
 def own_model(name: str, field: str = "model") -> OwnModel | None:
@@ -73,7 +84,7 @@ def own_model(name: str, field: str = "model") -> OwnModel | None:
     if not name.startswith(f"{UPLOAD}/"):
         return None
     if name not in _known:
-        found = next((model for source in _sources if (model := source(name)) is not None), None)
+        found = next((model for source, _ in _sources if (model := source(name)) is not None), None)
         if found is None:
             return None
         make_known(found)

@@ -148,7 +148,7 @@ def _node(reading: _Reading, node: Mapping[str, Any]) -> None:
     elif name in ("dropout", "dropout_"):
         step = Step(
             kind="dropout", name="dropout", outputs=_outputs(reading, node["outputs"]),
-            inputs=(argument(by_name["input"], reading.values), argument(by_name["p"], reading.values)),
+            inputs=tuple(argument(each["arg"], reading.values) for each in node["inputs"][:2]),
         )  # fmt: skip
     else:
         step = _plain_step(reading, node, name, overload)

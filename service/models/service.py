@@ -37,6 +37,12 @@ def look_up(name: str) -> OwnModel | None:
         return None if found is None else from_json(OwnModel, found.document)
 
 
+def upload_names() -> list[str]:
+    """The names of all uploads."""
+    with reading() as session:
+        return repository.names(session)
+
+
 def add(member: str, upload: Received) -> tuple[schemas.ModelView, bool]:
     """Checks an upload and keeps it; also whether it is new. The same bytes under the same name are one model.
 

@@ -39,7 +39,7 @@ class ExcitedNet(nn.Module):
         super().__init__()
         self.stem = nn.Sequential(nn.Conv2d(channels, 8, 3, 1, 1, bias=False), nn.BatchNorm2d(8), nn.ReLU())
         self.stages = nn.ModuleList([Excited(8, 8, 1), Excited(8, 16, 2), Excited(16, 24, 2)])
-        self.drop, self.head = nn.Dropout(0.2), nn.Linear(24, classes)
+        self.drop, self.head = nn.Dropout(0.2, inplace=True), nn.Linear(24, classes)
 
     def forward(self, pictures: Tensor) -> Tensor:
         maps = self.stem(pictures)

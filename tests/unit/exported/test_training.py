@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import io
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,30 +13,39 @@ import torch
 
 from dpk_core import artifacts
 from dpk_core.catalogue import own_models
-from dpk_core.catalogue.own_models import make_known
+from dpk_core.catalogue.own_models import OwnModel, make_known
 from dpk_core.catalogue.weights import find_weights
+from dpk_core.codec import to_json
+from dpk_core.exported.program import DRAWING_RULE
 from dpk_core.models.vet import vet
 from dpk_core.models.weights import WeightedModel
+from dpk_core.parallel.world import ALONE
+from dpk_core.protocol import Finished, RunCommand, decode_command, encode
+from dpk_core.runner.carry_out import carry_out
+from dpk_core.runner.inbox import Assignment
+from dpk_core.runner.life import Channel
 from dpk_core.spec import MethodName, TrainingSpec
 from dpk_core.training import training as trainings
 from dpk_core.training.loop import train
 from dpk_core.training.training import Training
 from tests.unit.exported.networks import excited
-from tests.unit.training.tiny import Watcher, deterministic, spec, start
+from tests.unit.runner.conversation import command
+from tests.unit.training.tiny import RECIPE, Watcher, deterministic, spec, start
 
 STEPS = 2
 NAME = "own/student-00000000"
 
 
 @pytest.fixture(autouse=True)
-def known(tmp_path: Path) -> Iterator[None]:
+def known(tmp_path: Path) -> Iterator[OwnModel]:
     """The network of these tests as an upload that this process can build."""
     file = tmp_path / "excited.pt2"
     file.write_bytes(excited()[1])
     document, kept = vet(NAME, "sha256:0", file)
-    make_known(replace(document, file=artifacts.write(tmp_path, "models/x.safetensors", kept)), tmp_path)
-    yield
-    own_models._known.clear()
+    document = replace(document, file=artifacts.write(tmp_path, "models/x.safetensors", kept))
+    make_known(document, tmp_path)
+    yield document
+    own_models.forget_uploads()
 
 
 def asked(method: MethodName) -> TrainingSpec:
@@ -74,3 +84,14 @@ def test_an_average_of_its_weights_and_copies_work() -> None:
     training = trained(averaged)
     assert training.judged is not training.model
     assert training.judged.eval()(torch.zeros(2, 1, 8, 8)).shape == (2, 10)
+
+
+def test_a_runner_that_has_only_its_command_builds_it(known: OwnModel, tmp_path: Path) -> None:
+    own_models.forget_uploads()
+    asked_for = command(tmp_path, model=NAME, recipe=replace(RECIPE, epochs=1))
+    told = decode_command(encode(replace(asked_for, uploads=(to_json(known),))))
+    assert isinstance(told, RunCommand)
+    with deterministic():
+        last = carry_out(Assignment(told), Channel(io.BytesIO()), torch.device("cpu"), "some CPU", ALONE)
+    assert isinstance(last, Finished)
+    assert [notice.message for notice in last.result.notices] == [f"Student: i{DRAWING_RULE[1:]}"]

@@ -46,8 +46,7 @@ def client(configure: Callable[..., Settings]) -> Iterator[TestClient]:
     upgrade()
     with TestClient(create_app(), raise_server_exceptions=False) as opened:
         yield opened
-    own_models.read_uploads_with(None)
-    own_models._known.clear()
+    own_models.forget_uploads()
 
 
 @pytest.fixture
@@ -129,7 +128,9 @@ class TestUploads:
         wrong = client.post(
             "/selection-jobs", json={"student": f"{name}@a1_in1k", "dataset": "digits", "teachers": [f"{name[:-1]}"]}
         ).json()
-        assert [error["field"] for error in wrong["errors"]] == ["student.weights", "teachers[0]"]
+        assert [(error["field"], error["nearest"]) for error in wrong["errors"]] == [
+            ("student.weights", None), ("teachers[0]", name),
+        ]  # fmt: skip
 
     def test_a_refused_file_leaves_nothing(self, client: TestClient, tmp_path: Path) -> None:
         answer = client.post("/models?name=student", content=b"PK\x03\x04 no program")

@@ -35,6 +35,8 @@ def test_every_endpoint_has_a_readable_name(document: dict[str, Any]) -> None:
         "GET /calibration": "get_calibration",
         "GET /datasets": "list_datasets",
         "GET /datasets/{name}": "get_dataset",
+        "GET /methods": "list_methods",
+        "GET /recipes": "list_recipes",
         "GET /models": "list_models",
         "POST /models": "add_model",
         "GET /healthz": "is_alive",

@@ -1,0 +1,18 @@
+"""Examples for the OpenAPI document; a test holds them against the schemas."""
+
+from __future__ import annotations
+
+from typing import Any
+
+METHOD_LIST: dict[str, Any] = {
+    "methods": [
+        {"name": "kd", "maps": None, "least_batch": 1, "settings": {"temperature": 4.0, "weight": 0.9}},
+        {
+            "name": "fitnet", "maps": {"stages": ["second_last"], "least": 2, "side": 2}, "least_batch": 2,
+            "settings": {},
+        },
+    ]
+}  # fmt: skip
+RECIPE_LIST: dict[str, Any] = {
+    "recipes": [{"name": "digits", "settings": {"epochs": 24, "batch_size": 64, "learning_rate": 0.05}}]
+}
