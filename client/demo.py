@@ -12,7 +12,7 @@ from client.progress import follow
 from client.sdk import Client
 from client.server import environment_for, stopping_on_term, up
 from client.terminal import print_leaderboard, say
-from service.wire.jobs import Leaderboard
+from service.wire.boards import Leaderboard
 
 HOST = "127.0.0.1"
 _PATIENCE = 3

@@ -22,7 +22,8 @@ from service.methods.schemas import MethodList, RecipeList
 from service.models.schemas import ModelList, ModelView
 from service.schemas import Wire
 from service.validation import field_errors
-from service.wire.jobs import Job, JobList, Leaderboard, SelectionJobRequest
+from service.wire.boards import Leaderboard
+from service.wire.jobs import Job, JobList, SelectionJobRequest
 
 UPLOAD_SECONDS = 600.0
 """A server may check other files first."""

@@ -21,7 +21,7 @@ from service.presentation.words import (
     point_bounds,
     preparation_sentence,
 )
-from service.wire.jobs import Leaderboard, Row, Summary
+from service.wire.boards import Leaderboard, Row, Summary
 
 WIDE = 120
 """Columns from which the table also shows parameters, expectation and intervals."""

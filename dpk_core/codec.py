@@ -118,7 +118,7 @@ def _decode_union(choices: tuple[Any, ...], value: Json, where: str) -> Any:
 def _decode_dataclass(kind: Any, value: Json, where: str) -> Any:
     if not isinstance(value, dict):
         raise WrongValue(where, f"expected an object, not {type(value).__name__}")
-    hints, required = _fields(kind)  # type: ignore[arg-type]  # classes can be hashed
+    hints, required = _fields(kind)
     if unknown := sorted(value.keys() - hints.keys()):
         raise WrongValue(where, f"unknown name {unknown[0]!r}")
     for name in required:

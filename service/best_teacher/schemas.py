@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from service.schemas import Wire
-from service.wire.jobs import Interval
+from service.wire.boards import Interval
 
 VerdictKind = Literal["best", "tie", "no_teacher", "undecided"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from service.schemas import Wire
-from service.wire.jobs import Interval
+from service.wire.boards import Interval
 
 
 class ReliabilityBin(Wire):

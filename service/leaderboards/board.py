@@ -30,6 +30,7 @@ from service.scheduling.plan import Plan
 from service.scheduling.snapshot import ArmRuns, Snapshot
 from service.scheduling.states import Reason
 from service.selection_jobs.notices import row_notices
+from service.wire import boards
 from service.wire import jobs as schemas
 
 
@@ -47,19 +48,19 @@ class _Beliefs:
 def leaderboard(
     snapshot: Snapshot,
     job: schemas.Job,
-    verdict: schemas.Verdict | None,
+    verdict: boards.Verdict | None,
     measurements: Measurements,
     measured: Measured,
     earlier: Sequence[ComparisonGroup],
     previous: str | None,
-) -> schemas.Leaderboard:
+) -> boards.Leaderboard:
     """Ranked candidates first, best first; then those without a rank in the request's order.
 
     `earlier`: what the store knows of other students; `previous`: the teacher that won this student's last job.
     """
     results = job_results(snapshot, measured)
     group = comparison_group(snapshot, results)
-    return schemas.Leaderboard(
+    return boards.Leaderboard(
         job=job,
         setup=_setup(snapshot.plan),
         rows=_rows(snapshot, results),
@@ -72,14 +73,14 @@ def leaderboard(
     )
 
 
-def _decisions(snapshot: Snapshot) -> list[schemas.Decision]:
+def _decisions(snapshot: Snapshot) -> list[boards.Decision]:
     return [
-        schemas.Decision(
+        boards.Decision(
             number=number, stage=each.stage, reason=decision_reason(each.reason),
             chances={} if each.summary is None else each.summary.chances,
             regret=None if each.summary is None else each.summary.regret,
             steps=[
-                schemas.DecisionStep(
+                boards.DecisionStep(
                     teacher=begun.step.teacher, seed=begun.step.seed, epochs=snapshot.plan.rungs[begun.step.rung],
                     purpose=begun.purpose,
                 )
@@ -90,8 +91,8 @@ def _decisions(snapshot: Snapshot) -> list[schemas.Decision]:
     ]  # fmt: skip
 
 
-def _setup(plan: Plan) -> schemas.Setup:
-    return schemas.Setup(
+def _setup(plan: Plan) -> boards.Setup:
+    return boards.Setup(
         student_weights=_weights(plan.student, plan.student_start),
         method_settings=to_json(plan.method),
         method_changes=_method_changes(plan),
@@ -155,7 +156,7 @@ def _order(summary: Summary, expected: Mapping[str | None, Estimate]) -> tuple[s
     return tuple(order)
 
 
-def _rows(snapshot: Snapshot, results: JobResults) -> list[schemas.Row]:
+def _rows(snapshot: Snapshot, results: JobResults) -> list[boards.Row]:
     stamp, beliefs = job_stamp(snapshot), _beliefs(results)
     comparable = {arm.candidate.teacher for arm in snapshot.arms if row_stamp(snapshot, arm) == stamp}
     beliefs = replace(beliefs, order=tuple(teacher for teacher in beliefs.order if teacher in comparable))
@@ -163,12 +164,12 @@ def _rows(snapshot: Snapshot, results: JobResults) -> list[schemas.Row]:
     return sorted(rows, key=lambda row: (row.rank is None, row.rank or 0))
 
 
-def _row(snapshot: Snapshot, arm: ArmRuns, known: Arm, beliefs: _Beliefs) -> schemas.Row:
+def _row(snapshot: Snapshot, arm: ArmRuns, known: Arm, beliefs: _Beliefs) -> boards.Row:
     candidate, order = arm.candidate, beliefs.order
     teacher = {} if arm.teacher is None or arm.teacher.result is None else arm.teacher.result
     last = len(snapshot.plan.rungs) - 1
     tests = arm.test_accuracies()
-    return schemas.Row(
+    return boards.Row(
         rank=order.index(candidate.teacher) + 1 if candidate.teacher in order else None,
         candidate_id=candidate.id,
         teacher=candidate.teacher,
@@ -193,38 +194,38 @@ def _row(snapshot: Snapshot, arm: ArmRuns, known: Arm, beliefs: _Beliefs) -> sch
     )
 
 
-def _seed(plan: Plan, seed: int, known: Arm, tests: Mapping[int, float]) -> schemas.SeedResult:
+def _seed(plan: Plan, seed: int, known: Arm, tests: Mapping[int, float]) -> boards.SeedResult:
     curve = known.curves.get(seed, ())
-    return schemas.SeedResult(
+    return boards.SeedResult(
         seed=seed,
-        rungs=[schemas.RungResult(epochs=epochs, accuracy=at) for epochs, at in zip(plan.rungs, curve, strict=False)],
+        rungs=[boards.RungResult(epochs=epochs, accuracy=at) for epochs, at in zip(plan.rungs, curve, strict=False)],
         probe_accuracy=curve[0] if curve and len(plan.rungs) > 1 else None,
         full_accuracy=curve[-1] if len(curve) == len(plan.rungs) else None,
         test_accuracy=tests.get(seed),
     )
 
 
-def _preparation(plan: Plan, teacher: str, run: Run | None) -> schemas.PreparedTeacher:
+def _preparation(plan: Plan, teacher: str, run: Run | None) -> boards.PreparedTeacher:
     found = plan.preparation(teacher)
-    return schemas.PreparedTeacher(
+    return boards.PreparedTeacher(
         **_weights(found.model, found.start).model_dump(), kind=found.kind, epochs=found.recipe.epochs,
         seconds=None if run is None or run.state != "finished" else run.seconds,
     )  # fmt: skip
 
 
-def _weights(model: str, start: Start | None) -> schemas.StartingWeights:
+def _weights(model: str, start: Start | None) -> boards.StartingWeights:
     identity = None if start is None else start.identity
     if start is not None and start.source == "pretrained":
         identity = f"{start.name}, {start.identity}"
-    return schemas.StartingWeights(weights=word_for(model, start), identity=identity)
+    return boards.StartingWeights(weights=word_for(model, start), identity=identity)
 
 
-def _summary(values: Mapping[int, float]) -> schemas.Summary | None:
+def _summary(values: Mapping[int, float]) -> boards.Summary | None:
     if not values:
         return None
     found = [values[seed] for seed in sorted(values)]
-    return schemas.Summary(mean=fmean(found), sd=stdev(found) if len(found) > 1 else None, seeds=len(found))
+    return boards.Summary(mean=fmean(found), sd=stdev(found) if len(found) > 1 else None, seeds=len(found))
 
 
-def _interval(estimate: Estimate | None) -> schemas.Interval | None:
-    return None if estimate is None else schemas.Interval.model_validate(to_json(estimate))
+def _interval(estimate: Estimate | None) -> boards.Interval | None:
+    return None if estimate is None else boards.Interval.model_validate(to_json(estimate))

@@ -9,7 +9,7 @@ from service.leaderboards import service
 from service.parameters import NO_PARAMETERS
 from service.problems import responses
 from service.selection_jobs.endpoints import JobId
-from service.wire.jobs import Leaderboard
+from service.wire.boards import Leaderboard
 
 router = APIRouter(prefix="/selection-jobs", tags=["selection jobs"])
 

@@ -9,13 +9,13 @@ from service.database.tables import JobRun, Run
 from service.scheduling.costs import row_seconds, run_seconds
 from service.scheduling.evidence import Measured, paces
 from service.scheduling.snapshot import ArmRuns, Snapshot
-from service.wire import jobs as schemas
+from service.wire import boards
 
 _PURPOSES = {"teacher": "teachers", "explore": "exploring", "confirm": "confirming", "audit": "audit"}
 """What a link's purpose is called on the wire."""
 
 
-def ledger(snapshot: Snapshot, measured: Measured) -> schemas.Ledger:
+def ledger(snapshot: Snapshot, measured: Measured) -> boards.Ledger:
     """The job's training seconds by purpose and by device. Failed and cancelled runs are waste."""
     own = [(link, run) for link, run in snapshot.links if not link.reused]
     spent = sum(run_seconds(run) for _, run in own)
@@ -23,7 +23,7 @@ def ledger(snapshot: Snapshot, measured: Measured) -> schemas.Ledger:
     known = exhaustive is not None and snapshot.job.state == "finished"
     devices = sorted({run.device for _, run in own if run.device is not None})
     on_device = {device: [(link, run) for link, run in own if run.device == device] for device in devices}
-    return schemas.Ledger(
+    return boards.Ledger(
         **_purposes(own).model_dump(),
         reused=sum(run.seconds for link, run in snapshot.links if link.reused),
         spent=spent,
@@ -43,12 +43,12 @@ def _wall(snapshot: Snapshot) -> float | None:
     return (job.finished_at - job.started_at).total_seconds()
 
 
-def _purposes(links: Iterable[tuple[JobRun, Run]]) -> schemas.Purposes:
+def _purposes(links: Iterable[tuple[JobRun, Run]]) -> boards.Purposes:
     found = dict.fromkeys((*_PURPOSES.values(), "wasted"), 0.0)
     for link, run in links:
         found["wasted"] += run.wasted_seconds
         found["wasted" if _was_in_vain(run) else _PURPOSES[link.purpose]] += run.seconds
-    return schemas.Purposes(**found)
+    return boards.Purposes(**found)
 
 
 def _was_in_vain(run: Run) -> bool:

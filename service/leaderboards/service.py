@@ -10,7 +10,7 @@ from service.leaderboards.board import leaderboard as build
 from service.scheduling import repository
 from service.selection_jobs.service import found
 from service.selection_jobs.views import current_verdict, job_view
-from service.wire.jobs import Leaderboard
+from service.wire.boards import Leaderboard
 
 
 def leaderboard(session: Session, job_id: str) -> Leaderboard:

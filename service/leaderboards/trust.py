@@ -11,14 +11,14 @@ from dpk_core.selection.evaluate.rule_evaluation import Judgement, Record, evalu
 from dpk_core.selection.evaluate.rules import rules_of
 from service.scheduling.protocol_id import HOLDS, plan_stamp, training_stamp
 from service.scheduling.snapshot import ArmRuns, Snapshot
-from service.wire import jobs as schemas
+from service.wire import boards
 from service.wire import trust as trust_schemas
 
 
-def fidelity(question: ComparisonGroup, earlier: Sequence[ComparisonGroup]) -> list[schemas.Correlation]:
+def fidelity(question: ComparisonGroup, earlier: Sequence[ComparisonGroup]) -> list[boards.Correlation]:
     """Every correlation of the job and of the store."""
     found = correlations(question, earlier)
-    return [schemas.Correlation.model_validate(to_json(each)) for each in found]
+    return [boards.Correlation.model_validate(to_json(each)) for each in found]
 
 
 def trust(

@@ -8,7 +8,7 @@ from dpk_core.selection.decide.policies.policy import Reason as DecisionReason
 from dpk_core.selection.decide.promotion import Promotion
 from service.presentation.numbers import chance, counted, listed, percent, points_in_words, short
 from service.scheduling.states import JobFailure, Reason
-from service.wire.jobs import Decision
+from service.wire.boards import Decision
 
 SHORT = "What is left of the limit does not suffice for the likeliest teacher and the student without one."
 _REASONS = {

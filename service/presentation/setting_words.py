@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from service.wire.jobs import Setup
+from service.wire.boards import Setup
 from service.wire.setting_choices import MethodChoice
 
 _AUGMENTATIONS = {

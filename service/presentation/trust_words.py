@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from service.presentation.numbers import NOTHING, coefficient, listed, points, short
-from service.wire.jobs import Correlation
+from service.wire.boards import Correlation
 from service.wire.trust import Measured, Rival, RivalComparison, Trust
 
 PROBE = "probe"

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from service.presentation.numbers import NO_BREAK, NOTHING, chance, clock, coefficient, duration, percent, points
 from service.scheduling.states import PreparationKind
-from service.wire.jobs import Correlation, Interval, Leaderboard, Ledger, PreparedTeacher, Row, Summary, Verdict
+from service.wire.boards import Correlation, Interval, Leaderboard, Ledger, PreparedTeacher, Row, Summary, Verdict
 
 _NOW: dict[str, str] = {
     "preparing_teachers": "the teachers are being prepared",

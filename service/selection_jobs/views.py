@@ -13,6 +13,7 @@ from service.scheduling.snapshot import Snapshot
 from service.scheduling.states import JobFailure
 from service.selection_jobs.notices import cautions, job_notices
 from service.selection_jobs.progress import remaining_seconds, stages
+from service.wire import boards
 from service.wire import jobs as schemas
 
 
@@ -25,7 +26,7 @@ def links(job_id: str) -> schemas.Links:
     )  # fmt: skip
 
 
-def current_verdict(snapshot: Snapshot, verdict: Verdict | None) -> schemas.Verdict | None:
+def current_verdict(snapshot: Snapshot, verdict: Verdict | None) -> boards.Verdict | None:
     """The newest verdict as it crosses the wire. A failed or cancelled job says nothing any more, and one in which no
     student has been trained yet, nothing so far."""
     if verdict is None or snapshot.job.state in ("failed", "cancelled"):
@@ -33,7 +34,7 @@ def current_verdict(snapshot: Snapshot, verdict: Verdict | None) -> schemas.Verd
     if not verdict.final and verdict.document["chance"] is None:
         return None
     facts = from_json(Facts, verdict.document)
-    return schemas.Verdict(
+    return boards.Verdict(
         kind=facts.kind, sentence=verdict_sentence(facts), best=facts.best, tied=list(facts.tied), final=facts.final,
         margin=facts.margin, chance=facts.chance, near=facts.near, regret=facts.regret, change=facts.change,
         cautions=cautions(snapshot),

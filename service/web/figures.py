@@ -10,7 +10,7 @@ from statistics import fmean
 from service.presentation.numbers import percent
 from service.web.charts import Figure, Spec, chart
 from service.web.palette import NO_TEACHER, Paint, paints
-from service.wire.jobs import Curve, Leaderboard, Row
+from service.wire.boards import Curve, Leaderboard, Row
 
 ACCURACY = "validation_accuracy"
 CLASS_GRADIENT = "gradient.class"

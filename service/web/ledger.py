@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from service.presentation.numbers import duration
 from service.web.charts import Figure, Spec, chart
-from service.wire.jobs import Ledger, Purposes
+from service.wire.boards import Ledger, Purposes
 
 _PURPOSES = {
     "teachers prepared": "var(--ledger-0)",

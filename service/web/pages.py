@@ -25,7 +25,8 @@ from service.web.ledger import device_lines, ledger_figure
 from service.web.palette import paints
 from service.web.reliability import reliability
 from service.web.scatter import scatters
-from service.wire.jobs import JobList, Leaderboard, SeedResult
+from service.wire.boards import Leaderboard, SeedResult
+from service.wire.jobs import JobList
 
 _LIVE_STATES: frozenset[JobState] = frozenset({"queued", "running", "cancelling"})
 _STATIC = {"style.css": "text/css", "live.js": "text/javascript"}

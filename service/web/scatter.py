@@ -9,7 +9,7 @@ from service.presentation.numbers import percent
 from service.web.charts import WIDTH, Figure, Spec, chart
 from service.web.labels import Box, Mark, along, place
 from service.web.palette import NO_TEACHER, Paint, paints
-from service.wire.jobs import Leaderboard, Row, Summary
+from service.wire.boards import Leaderboard, Row, Summary
 
 Domain = tuple[float, float]
 

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from client.demo_job import DEMO_JOB
-from service.wire.jobs import Leaderboard
+from service.wire.boards import Leaderboard
 from tests.acceptance.system import PATIENT, ROOT
 
 pytestmark = PATIENT

@@ -27,7 +27,8 @@ from service.runs.claims import Claim, Report
 from service.scheduling.advance import advance_job
 from service.scheduling.states import Reason
 from service.selection_jobs import service
-from service.wire.jobs import Budget, Job, Leaderboard, SelectionJobRequest
+from service.wire.boards import Leaderboard
+from service.wire.jobs import Budget, Job, SelectionJobRequest
 
 ON_SQLITE = pytest.mark.parametrize("migrated_url", ["sqlite"], indirect=True)
 """For the many cases of a decision, which knows no database; what the decision reads and writes is also tested on

@@ -11,8 +11,8 @@ from service.leaderboards import earlier
 from service.runs import service as runs
 from service.runs.claims import Report
 from service.scheduling import repository
+from service.wire.boards import Row
 from service.wire.choices import ModelChoice
-from service.wire.jobs import Row
 from tests.contract import job_driver as drive
 
 pytestmark = pytest.mark.usefixtures("store")

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from dpk_core.spec import RunSpec
 from service.database.session import transaction
 from service.database.tables import Run
-from service.wire.jobs import Ledger, Purposes
+from service.wire.boards import Ledger, Purposes
 from tests.contract import job_driver as drive
 from tests.contract.job_driver import Failure, Outcome, by_skill
 

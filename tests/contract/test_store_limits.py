@@ -12,7 +12,7 @@ from service.database.session import transaction
 from service.database.tables import SelectionJob
 from service.runs import service as runs
 from service.runs.claims import Answer, Claim, Report
-from service.wire.jobs import Leaderboard
+from service.wire.boards import Leaderboard
 from tests.contract import job_driver as drive
 from tests.contract.job_driver import ON_SQLITE, TEACHERS, finished
 

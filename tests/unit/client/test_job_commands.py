@@ -12,7 +12,7 @@ import pytest
 
 from client import watching
 from client.exit_codes import ExitCode
-from service.wire.jobs import Leaderboard
+from service.wire.boards import Leaderboard
 from tests.unit.client.conftest import FakeServer, Outcome
 from tests.unit.web import sample
 

@@ -16,7 +16,7 @@ from client import server as server_commands
 from client.demo import write_reports
 from client.demo_job import DEMO_JOB
 from client.sdk import Client
-from service.wire.jobs import Leaderboard
+from service.wire.boards import Leaderboard
 from tests.servers import free_port
 from tests.unit.client.conftest import FakeServer, Outcome
 from tests.unit.web import sample

@@ -7,13 +7,13 @@ from typing import get_args
 
 import pytest
 from fastapi.testclient import TestClient
-from service.selection_jobs.schemas import SelectionJobRequest
 
 from dpk_core.recipes import RECIPES
 from dpk_core.spec import TaughtMethodName
 from service.app import create_app
 from service.selection_jobs.preflight import check
 from service.settings import Settings
+from service.wire.jobs import SelectionJobRequest
 
 
 @pytest.fixture

@@ -14,30 +14,25 @@ from dpk_core.selection.decide.confirming import Purpose
 from dpk_core.spec import MethodSpec
 from service.presentation import words
 from service.scheduling.states import CandidateStatus, JobState, Stage
-from service.wire.jobs import (
-    Budget,
+from service.wire.boards import (
     Correlation,
     Curve,
     Decision,
     DecisionStep,
     Interval,
-    Job,
     Leaderboard,
     Ledger,
-    Links,
-    Notice,
     PreparedTeacher,
     Purposes,
     Row,
     RungResult,
     SeedResult,
-    SelectionJobRequest,
     Setup,
-    StageProgress,
     StartingWeights,
     Summary,
     Verdict,
 )
+from service.wire.jobs import Budget, Job, Links, Notice, SelectionJobRequest, StageProgress
 from tests.unit.web.sample_curve import curve
 from tests.unit.web.sample_trust import STAMP, trust
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-from service.wire.jobs import Curve, CurvePoint
+from service.wire.boards import Curve, CurvePoint
 
 
 def curve(

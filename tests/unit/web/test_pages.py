@@ -11,7 +11,8 @@ import pytest
 
 from service.presentation.trust_words import stamp_sentence
 from service.web import pages
-from service.wire.jobs import JobList, JobState, Leaderboard, TappedStage, Verdict
+from service.wire.boards import Leaderboard, Verdict
+from service.wire.jobs import JobList, JobState, TappedStage
 from tests.unit.web import sample
 from tests.unit.web.sample_trust import RULES
 

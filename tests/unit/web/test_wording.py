@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from service.presentation import decision_words, numbers, words
+from service.wire.boards import Correlation, Interval, Ledger, PreparedTeacher, Summary
 from service.wire.choices import PreparationKind
-from service.wire.jobs import Correlation, Interval, Ledger, PreparedTeacher, Summary
 from tests.unit.web import sample
 
 
