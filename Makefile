@@ -81,7 +81,7 @@ bench-tables: $(VENV)/.dev ## train every teacher's student of every table (as a
 bench-selection: $(VENV)/.dev ## replay every policy and its rivals on the tables
 	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.selection
 
-bench-prior: $(VENV)/.dev ## what belief about curves the tables ask for: the default prior by maximum likelihood
+bench-prior: $(VENV)/.dev ## how likely the tables are when one number of the prior is changed
 	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.prior
 
 bench-calibration: $(VENV)/.dev ## are the verdict's intervals, sets and "take X" true? (known truth and the tables; goes on where it stopped; JOBS=400)

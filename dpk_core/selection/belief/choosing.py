@@ -1,8 +1,6 @@
-"""Posterior of every arm's final score from unfinished and finished trainings: ridge regression on `EFFECTS`.
-
-How far teachers lie apart and how noisy unfinished trainings are differs between jobs: the posterior is averaged over a
-grid of both (`WIDTHS`), weighted by the likelihood of the results. Legend: as in `effects`.
-"""
+"""Posterior of every arm's final score from unfinished and finished trainings: ridge regression on `EFFECTS`,
+averaged over a grid of how far teachers lie apart and how noisy unfinished trainings are (`WIDTHS`), which differ
+between jobs, weighted by the likelihood of the results. Legend: as in `effects`."""
 
 from __future__ import annotations
 
@@ -24,12 +22,13 @@ WIDTHS = tuple(  # factors on the sd of `teacher` and on that of unfinished trai
 
 @dataclass(frozen=True, slots=True)
 class Belief:
-    """Mean (A) and covariance (A×A) of the arms' final scores. `effects_KK`, the effects' covariance, and the noise at
-    each rung (R) are those of the likeliest widths."""
+    """Mean (A) and covariance (A×A) of the arms' final scores, and the results' log-likelihood up to a constant.
+    `effects_KK`, the effects' covariance, and the noise at each rung (R) are those of the likeliest widths."""
 
     setting: Setting
     mean_A: Matrix
     covariance_AA: Matrix
+    log_likelihood: float
     effects_KK: Matrix
     noise_R: Matrix
 
@@ -60,8 +59,9 @@ def believe(job: Setting, at: Places, score_N: Matrix) -> Belief:
         fits.append((log, final_AK @ mean_K, final_AK @ covariance_KK @ final_AK.T))
         made_with.append((covariance_KK, noise_R))
     mean_A, covariance_AA = average(fits)
-    likeliest = made_with[int(np.argmax([fit[0] for fit in fits]))]
-    return Belief(job, effects.expected(job, _final(job)) + mean_A, covariance_AA, *likeliest)
+    logs, prior_A = [fit[0] for fit in fits], effects.expected(job, _final(job))
+    log = float(np.logaddexp.reduce(logs))
+    return Belief(job, prior_A + mean_A, covariance_AA, log, *made_with[int(np.argmax(logs))])
 
 
 def _final(job: Setting) -> Places:
