@@ -136,7 +136,7 @@ class TestJobPage:
         assert "save those marked" in text
         assert "protocol 0badcafe" in text
 
-    def test_the_rounds_say_who_trained_and_why(self) -> None:
+    def test_the_decisions_say_who_trained_and_why(self) -> None:
         text = re.sub(r"\s+", " ", _page(sample.leaderboard("finished")).text)
         assert (
             "2resnet20 and resnet14seeds 0 and 1, to epoch 12Training 2 arms to rung 2 lowers the expected regret"
@@ -194,7 +194,7 @@ class TestJobPage:
         head = html.partition("<thead")[2].partition("</thead>")[0]
         assert [name for name in ("Teacher", "Status") if f">{name}</th>" in head] == ["Teacher", "Status"]
         assert head.count("</th>") == 2
-        for section in ("correlation", "fidelity", "rivals", "learning", "rounds", "ledger", "by-seed", "notices"):
+        for section in ("correlation", "fidelity", "rivals", "learning", "decisions", "ledger", "by-seed", "notices"):
             assert f'id="{section}"' not in html
         assert "–" not in _Tags(html).text
         later = pages.job_page(sample.leaderboard("exploring"))
