@@ -31,13 +31,13 @@ class TestSubmit:
     def test_sends_the_options_and_prints_id_and_page(self, server: FakeServer, dpk: Dpk) -> None:
         server.answer("POST /selection-jobs", sample.job(), status=202)
         done = dpk("submit", "--student", "a/s", "--dataset", "digits", "--teacher", "a/t", "--teacher", "a/u",
-                   "--seeds", "2", "--promote", "1",
+                   "--seeds", "2", "--promote", "2",
                    "--rung", "3", "--rung", "8", "--policy", "halving", "--prefer-cheaper")  # fmt: skip
         assert done.code == 0
         assert done.out.splitlines() == [sample.JOB_ID, f"{server.url}/jobs/{sample.JOB_ID}"]
         assert json.loads(server.asked[0].body) == {
             "student": "a/s", "dataset": "digits", "teachers": ["a/t", "a/u"], "seeds": 2,
-            "budget": {"promote": 1, "rungs": [3, 8], "policy": "halving", "prefer_cheaper": True},
+            "budget": {"promote": 2, "rungs": [3, 8], "policy": "halving", "prefer_cheaper": True},
         }  # fmt: skip
 
     def test_a_teacher_may_bring_its_weights(self, server: FakeServer, dpk: Dpk) -> None:
