@@ -6,7 +6,10 @@ from typing import Any
 
 METHOD_LIST: dict[str, Any] = {
     "methods": [
-        {"name": "kd", "maps": None, "least_batch": 1, "settings": {"temperature": 4.0, "weight": 0.9}},
+        {
+            "name": "kd", "maps": None, "least_batch": 1,
+            "settings": {"class_weight": 0.1, "logit_weight": 0.9, "temperature": 4.0},
+        },
         {
             "name": "fitnet", "maps": {"stages": ["second_last"], "least": 2, "side": 2}, "least_batch": 2,
             "settings": {},

@@ -15,9 +15,9 @@ Dpk = Callable[..., Outcome]
 def test_methods_show_what_they_need(server: FakeServer, dpk: Dpk) -> None:
     server.answer("GET /methods", MethodList.model_validate(METHOD_LIST))
     assert [line.rstrip() for line in dpk("methods").out.splitlines()] == [
-        "method  feature maps         least batch  settings",
-        "kd      none                 1            temperature weight",
-        "fitnet  2 of at least 2x2    2            –",
+        "method  feature maps       least batch  settings",
+        "kd      none               1            class_weight logit_weight temperature",
+        "fitnet  2 of at least 2x2  2            –",
     ]
     assert json.loads(dpk("methods", "--json").out) == METHOD_LIST
 
