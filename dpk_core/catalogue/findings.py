@@ -190,7 +190,7 @@ def _pictures(check: DatasetCheck) -> Iterator[Finding]:
         "far_larger": (
             seen.far_larger,
             f"{_of(seen.far_larger, seen)} more than {FAR_LARGER} times as long as nearly all others, e.g. "
-            f"{seen.largest_name} with {_size(seen.largest)}; the working size of {check.side} px is not theirs.",
+            f"{seen.largest_name} with {_size(seen.largest)}; the others set the working size, {check.side} px.",
         ),
         "deep": (seen.deep, "Of grey pictures with 16 bits the upper 8 bits are read."),
         "grey": (

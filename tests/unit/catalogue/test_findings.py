@@ -115,7 +115,7 @@ def test_kinds_of_pictures() -> None:
         "1 of 100 pictures is turned by an EXIF mark and read upright.",
         "2 of 100 pictures have transparency, which is read as grey.",
         "1 of 100 pictures is more than 4 times as long as nearly all others, e.g. made/x.png with 400 x 300 px; the "
-        "working size of 8 px is not theirs.",
+        "others set the working size, 8 px.",
         "Of grey pictures with 16 bits the upper 8 bits are read.",
         "3 of 100 pictures are grey and read as coloured ones.",
         "Sizes and kinds of pictures are those of 100 that were looked at.",
