@@ -180,7 +180,7 @@ class TestDeath:
         assert played.carry_out(run_id).state == "finished"
 
     def test_silent_runner_is_killed_with_its_children(self, stage: Callable[..., Stage]) -> None:
-        played, run_id = stage("hang", stall_seconds=1.0), create()
+        played, run_id = stage("hang", stall_seconds=4.0), create()
         thread = in_background(played, run_id)
         wait_for(played.processes)
         runner = psutil.Process(played.processes()[0])
