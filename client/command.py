@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from client import VERSION, best_teacher, choices, datasets, demo, exit_codes, jobs, models, server, submit
+from client import VERSION, best_teacher, choices, datasets, demo, exit_codes, export, jobs, models, server, submit
 from client.errors import ClientError, PipeClosed
 from client.exit_codes import ExitCode
 from client.options import complaints
@@ -31,6 +31,7 @@ app.command("best-teacher", short_help="Look up the answer of finished jobs.", e
     best_teacher.best_teacher
 )
 app.command()(jobs.cancel)
+app.command()(export.export)
 app.add_typer(datasets.app)
 app.command()(models.models)
 app.command()(choices.methods)

@@ -21,6 +21,7 @@ from service.datasets.schemas import Dataset, DatasetList
 from service.methods.schemas import MethodList, RecipeList
 from service.models.schemas import ModelList, ModelView
 from service.schemas import Wire
+from service.students.schemas import Student
 from service.validation import field_errors
 from service.wire.boards import Leaderboard
 from service.wire.jobs import Job, JobList, SelectionJobRequest
@@ -149,6 +150,16 @@ class Client:
         """
         ask = Ask(method="POST", path="/models", file=file, params={"name": name}, seconds=UPLOAD_SECONDS)
         return self._connection.read(ModelView, ask)
+
+    def student(self, job_id: str, *, teacher: str | None = None, seed: int | None = None) -> Student:
+        """A finished job's trained student; by default that of the teacher that the verdict names, its median seed."""
+        given = {"teacher": teacher, "seed": None if seed is None else str(seed)}
+        params = {name: value for name, value in given.items() if value is not None}
+        return self._ask(Student, "GET", _path(job_id, "/student"), params=params)
+
+    def student_weights(self, student: Student) -> bytes:
+        """Its weights, a safetensors file."""
+        return self._connection.send(Ask(method="GET", path=student.weights.path, seconds=UPLOAD_SECONDS)).content
 
     def report(self, job_id: str) -> str:
         """The leaderboard as one self-contained HTML file."""

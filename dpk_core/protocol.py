@@ -169,6 +169,18 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Preprocessing:
+    """What a network takes: pictures of `channels` x `side` x `side` in 0 … 255, less `mean` by channel and divided by
+    `deviation`; and how many classes it answers with."""
+
+    channels: int
+    side: int
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+    classes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunResult:
     """What a finished run found. `test_accuracy` is None unless the run is full; decisions never read it."""
 
@@ -191,6 +203,8 @@ class RunResult:
     """Which validation pictures the network told right after the last epoch, in their order: packed bits as base64."""
     majority_share: float | None = None
     """Share of the most frequent class among the validation pictures: the accuracy of always naming it."""
+    preprocessing: Preprocessing | None = None
+    """Of a full training, whose weights are kept."""
     notices: tuple[Notice, ...] = ()
     """About the whole training, with what earlier runs of it found."""
 

@@ -22,6 +22,7 @@ from service.methods.endpoints import router as methods
 from service.models.endpoints import router as models
 from service.models.service import look_up, upload_names
 from service.selection_jobs.endpoints import router as selection_jobs
+from service.students.endpoints import router as students
 from service.sub_path import ForwardedPrefix
 from service.web.endpoints import router as web
 
@@ -42,7 +43,8 @@ def create_app() -> FastAPI:
     app.state.closing = threading.Event()
     app.state.readiness = Probe(readiness)
     for router in (
-        selection_jobs, leaderboards, events.router, best_teacher, calibration, datasets, models, methods, health, web,
+        selection_jobs, leaderboards, students, events.router, best_teacher, calibration, datasets, models, methods,
+        health, web,
     ):  # fmt: skip
         app.include_router(router)
     own_models.read_uploads_with(look_up, upload_names)

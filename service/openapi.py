@@ -13,6 +13,7 @@ from service.methods.examples import METHOD_LIST, RECIPE_LIST
 from service.models.examples import MODEL, MODEL_LIST
 from service.problems import MEDIA_TYPE, example
 from service.selection_jobs.examples import CANCELLING, JOB, JOB_LIST, LEADERBOARD
+from service.students.examples import STUDENT
 
 PROBLEM = {"$ref": "#/components/schemas/Problem"}
 
@@ -21,6 +22,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "list_selection_jobs": JOB_LIST,
     "get_selection_job": JOB,
     "get_leaderboard": LEADERBOARD,
+    "get_student": STUDENT,
     "cancel_selection_job": CANCELLING,
     "get_best_teacher": BEST_TEACHER,
     "get_calibration": CALIBRATION,

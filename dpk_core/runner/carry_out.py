@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dpk_core.data.split import ImageData
 from dpk_core.errors import ArtifactFault
 from dpk_core.models.build import parameter_count
 from dpk_core.parallel.world import ALONE, World
@@ -21,6 +22,7 @@ from dpk_core.protocol import (
     Finished,
     Measured,
     Noticed,
+    Preprocessing,
     Progressed,
     RunCommand,
     RunResult,
@@ -214,7 +216,7 @@ def _result(
     # The only place that reads the test split, and only when the training is over.
     test = evaluate(training.judged, data, data.read_test(), training.world) if spec.is_full else None
     weights = None
-    if spec.is_full and spec.training.role == "teacher" and training.world.leads:
+    if spec.is_full and training.world.leads:
         weights = save_weights(training.judged, root, command.weights_path)
     return RunResult(
         epochs=training.epoch,
@@ -230,7 +232,15 @@ def _result(
         scores=scores,
         validation_right=_packed(training.last_right),
         majority_share=majority_share(data.validation.labels),
+        preprocessing=_preprocessing(data) if spec.is_full else None,
     )
+
+
+def _preprocessing(data: ImageData) -> Preprocessing:
+    return Preprocessing(
+        channels=data.card.channels, side=data.card.side, mean=tuple(data.mean.tolist()),
+        deviation=tuple(data.std.tolist()), classes=data.card.classes,
+    )  # fmt: skip
 
 
 def _packed(right_N: Tensor | None) -> str | None:

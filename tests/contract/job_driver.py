@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import select
 
 from dpk_core.codec import from_json
-from dpk_core.protocol import ArtifactReference, Checkpoint, Measured, RunResult
+from dpk_core.protocol import ArtifactReference, Checkpoint, Measured, Preprocessing, RunResult
 from dpk_core.selection.decide.verdict import Verdict as Facts
 from dpk_core.spec import RunSpec, TrainingSpec
 from service.database.session import reading, transaction
@@ -38,6 +38,7 @@ TEACHERS = ("cifar/resnet8w8", "cifar/resnet14w8", "cifar/resnet20")
 SKILL = {None: 0.80, "cifar/resnet8w8": 0.81, "cifar/resnet14w8": 0.84, "cifar/resnet20": 0.88}
 """Full accuracy of a student by its teacher; a teacher's own is .1 higher, a probe's .2 lower."""
 
+PREPROCESSING = Preprocessing(channels=1, side=8, mean=(76.5,), deviation=(51.0,), classes=10)
 WEIGHTS = ArtifactReference(path="weights.safetensors", sha256="0" * 64, bytes=1)
 
 
@@ -194,7 +195,7 @@ def result(held: Claim, accuracy: float) -> RunResult:
     return RunResult(
         epochs=spec.stop_epoch, validation_accuracy=accuracy, test_accuracy=accuracy / 2 if spec.is_full else None,
         validation_pictures=VALIDATION_PICTURES, test_pictures=360, seconds=seconds, parameters=1234,
-        device="cpu", device_name="CPU", weights=WEIGHTS if spec.training.role == "teacher" else None,
+        device="cpu", device_name="CPU", weights=WEIGHTS if spec.is_full else None, preprocessing=PREPROCESSING,
         scores=_scores(held, accuracy), validation_right=packed_right(accuracy),
     )  # fmt: skip
 

@@ -15,6 +15,7 @@ import torch
 
 from dpk_core.catalogue.datasets import DIGITS, dataset_card
 from dpk_core.catalogue.weights import file_identity
+from dpk_core.data.source import load_dataset
 from dpk_core.models.build import build_model
 from dpk_core.protocol import (
     Checkpointed,
@@ -85,6 +86,25 @@ class TestFinished:
         right = np.unpackbits(packed, count=result.validation_pictures)
         assert right.mean() == pytest.approx(result.validation_accuracy)
 
+    def test_a_students_full_training_leaves_weights_that_do_the_same_in_plain_pytorch(
+        self, runner: Runner, artifacts: Path
+    ) -> None:
+        last = runner.run(command(artifacts, "student"))[-1]
+        assert isinstance(last, Finished)
+        assert last.result.weights is not None
+        assert last.result.preprocessing is not None
+        seen = last.result.preprocessing
+        assert (seen.channels, seen.side, seen.classes) == (1, 8, 10)
+        network = build_model("cifar/resnet8w4", classes=seen.classes, channels=seen.channels, seed=9).eval()
+        network.load_state_dict(safetensors.torch.load_file(artifacts / last.result.weights.path))
+        test = load_dataset(DIGITS, None, torch.device("cpu")).read_test()
+        pictures_BCHW = test.start_reading(torch.arange(len(test.labels)))()
+        mean, deviation = (torch.tensor(each)[:, None, None] for each in (seen.mean, seen.deviation))
+        with torch.no_grad():
+            answers_B = network((pictures_BCHW.float() - mean) / deviation).argmax(1)
+        right = (answers_B == test.labels).float().mean().item()
+        assert right == pytest.approx(last.result.test_accuracy, abs=1e-6)
+
     def test_an_average_of_the_weights_is_what_is_judged_and_kept(self, runner: Runner, artifacts: Path) -> None:
         averaged = replace(RECIPE, ema_decay=0.5)
         events = runner.run(command(artifacts, "averaged", role="teacher", recipe=averaged))
@@ -143,7 +163,7 @@ class TestFinished:
         last = events[-1]
         assert isinstance(last, Finished)
         assert last.result.test_accuracy is not None
-        assert last.result.weights is None
+        assert last.result.weights is not None, "a full training keeps its student"
         checkpoint = of_kind(events, Checkpointed)[-1].checkpoint
         assert (checkpoint.step, checkpoint.epoch) == (2 * STEPS, 2)
         assert (artifacts / checkpoint.file.path).stat().st_size == checkpoint.file.bytes

@@ -37,6 +37,8 @@ def test_every_endpoint_has_a_readable_name(document: dict[str, Any]) -> None:
         "GET /datasets/{name}": "get_dataset",
         "GET /methods": "list_methods",
         "GET /recipes": "list_recipes",
+        "GET /selection-jobs/{job_id}/student": "get_student",
+        "GET /selection-jobs/{job_id}/student/weights": "get_student_weights",
         "GET /models": "list_models",
         "POST /models": "add_model",
         "GET /healthz": "is_alive",

@@ -1,0 +1,1 @@
+"""Trained students, to be taken away."""

@@ -1,0 +1,34 @@
+"""A trained student on the wire."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from service.schemas import Wire
+
+
+class WeightsFile(Wire):
+    """The student's parameters and buffers as safetensors; `path` is to be put behind the server's address."""
+
+    path: str
+    sha256: str
+    bytes: int
+
+
+class Student(Wire):
+    """A fully trained student of a finished job, with everything to use it and to say where it comes from."""
+
+    job: str
+    model: str
+    teacher: str | None
+    seed: int
+    chosen: str = Field(description="Why this teacher and this seed, as a sentence.")
+    seeds: list[int] = Field(description="Those of the full trainings under this teacher.")
+    validation_accuracy: float
+    test_accuracy: float | None
+    weights: WeightsFile
+    config: dict[str, Any] = Field(description="config.json: architecture, classes and preprocessing.")
+    card: str = Field(description="README.md: the model card.")
+    request: dict[str, Any] = Field(description="The request that repeats the job.")

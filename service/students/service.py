@@ -1,0 +1,142 @@
+"""Which student of a job is taken away, and what goes with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from dpk_core import artifacts
+from dpk_core.catalogue.datasets import dataset_check
+from dpk_core.codec import from_json
+from dpk_core.errors import ArtifactFault, DataFault, InvalidRequest
+from dpk_core.protocol import ArtifactReference, Preprocessing, RunResult
+from dpk_core.selection.decide.verdict import Verdict
+from service.database.tables import Run
+from service.presentation.student_card import student_card
+from service.problems import Conflict, NotFound, Rejected
+from service.scheduling import repository
+from service.scheduling.plan import Plan
+from service.scheduling.snapshot import ArmRuns, Snapshot
+from service.schemas import FieldError
+from service.selection_jobs.service import found
+from service.settings import settings
+from service.students.schemas import Student, WeightsFile
+
+NO_TEACHER = "none"
+"""How the arm without a teacher is asked for."""
+
+
+def student(session: Session, job_id: str, teacher: str | None, seed: int | None) -> Student:
+    """The student that the verdict names, or that of `teacher`; of its seeds `seed`, else the median by validation.
+
+    Raises NotFound without such a job; Conflict while the job has no answer; Rejected for a teacher or seed without a
+    full training.
+    """
+    snapshot = repository.snapshot(session, found(session, job_id))
+    facts = _verdict(session, job_id)
+    arm, why = _arm(snapshot, facts, teacher)
+    runs = _full(arm, snapshot.plan)
+    if not runs:
+        raise _rejected("teacher", f"No training under {arm.label} came to its end with weights that were kept.")
+    chosen, because = _seed(runs, seed)
+    run = runs[chosen]
+    result = from_json(RunResult, run.result)
+    assert result.weights is not None
+    assert result.preprocessing is not None
+    config = _config(snapshot.plan, result.preprocessing)
+    asked = "" if teacher is None else f"?teacher={teacher}"
+    return Student(
+        job=job_id, model=snapshot.plan.student, teacher=arm.candidate.teacher, seed=chosen, chosen=f"{why} {because}",
+        seeds=sorted(runs), validation_accuracy=result.validation_accuracy, test_accuracy=result.test_accuracy,
+        weights=WeightsFile(
+            path=f"/selection-jobs/{job_id}/student/weights{asked}{'&' if asked else '?'}seed={chosen}",
+            sha256=result.weights.sha256, bytes=result.weights.bytes,
+        ),
+        config=config, request=snapshot.job.request,
+        card=student_card(
+            snapshot.plan, snapshot.job.request, facts, job=job_id, teacher=arm.candidate.teacher, seed=chosen,
+            chosen=f"{why} {because}", result=result,
+        ),
+    )  # fmt: skip
+
+
+def weights(session: Session, job_id: str, teacher: str | None, seed: int | None) -> bytes:
+    """The safetensors file. Raises as `student`; NotFound where the file is lost."""
+    snapshot = repository.snapshot(session, found(session, job_id))
+    arm, _ = _arm(snapshot, _verdict(session, job_id), teacher)
+    runs = _full(arm, snapshot.plan)
+    if not runs:
+        raise _rejected("teacher", f"No training under {arm.label} came to its end with weights that were kept.")
+    reference: ArtifactReference | None = from_json(RunResult, runs[_seed(runs, seed)[0]].result).weights
+    assert reference is not None
+    try:
+        return artifacts.read(settings().resolved_artifact_root, reference)
+    except ArtifactFault as error:
+        raise NotFound(f"The weights of this student are lost: {error}") from error
+
+
+def _verdict(session: Session, job_id: str) -> Verdict | None:
+    newest = repository.newest_verdicts(session, [job_id]).get(job_id)
+    return None if newest is None else from_json(Verdict, newest.document)
+
+
+def _arm(snapshot: Snapshot, facts: Verdict | None, teacher: str | None) -> tuple[ArmRuns, str]:
+    """The arm, and why it is this one."""
+    if teacher is not None:
+        name = None if teacher == NO_TEACHER else teacher
+        labels = [arm.candidate.teacher or NO_TEACHER for arm in snapshot.arms]
+        if teacher not in labels:
+            raise _rejected("teacher", f"The job has no teacher {teacher!r}; it has {', '.join(labels)}.")
+        return snapshot.arm(name), "The teacher was asked for."
+    if facts is None or not facts.final:
+        raise Conflict("The job has no answer yet; wait for it, or name a teacher whose training has ended.")
+    if facts.kind == "undecided":
+        raise Conflict(f"The job is undecided; name the teacher whose student you want, or {NO_TEACHER}.")
+    if facts.best is None:
+        return snapshot.arm(None), "The verdict is that no teacher helps."
+    return snapshot.arm(facts.best), "The verdict names this teacher."
+
+
+def _full(arm: ArmRuns, plan: Plan) -> dict[int, Run]:
+    """By seed, the full trainings whose weights are kept."""
+    runs = {seed: by_epoch[plan.epochs] for seed, by_epoch in arm.students.items() if plan.epochs in by_epoch}
+    return {
+        seed: run
+        for seed, run in sorted(runs.items())
+        if run.state == "finished" and run.result and run.result.get("weights") and run.result.get("preprocessing")
+    }
+
+
+def _seed(runs: Mapping[int, Run], seed: int | None) -> tuple[int, str]:
+    if seed is not None:
+        if seed not in runs:
+            raise _rejected("seed", f"There is no full training with seed {seed}; there are {sorted(runs)}.")
+        return seed, "The seed was asked for."
+    order = sorted(runs, key=lambda each: ((runs[each].result or {})["validation_accuracy"], each))
+    median = order[(len(order) - 1) // 2]
+    return median, f"Seed {median} is the median of {len(order)} by validation accuracy; the test split chose nothing."
+
+
+def _config(plan: Plan, seen: Preprocessing) -> dict[str, Any]:
+    family, _, name = plan.student.partition("/")
+    return {
+        "architecture": plan.student, **({"timm": name} if family == "timm" else {}), "num_classes": seen.classes,
+        "classes": _class_names(plan), "input_size": [seen.channels, seen.side, seen.side],
+        "mean": [each / 255 for each in seen.mean], "std": [each / 255 for each in seen.deviation],
+        "dataset": plan.dataset, "data_fingerprint": plan.data_fingerprint,
+    }  # fmt: skip
+
+
+def _class_names(plan: Plan) -> list[str] | None:
+    """In the order of the network's outputs; None where the data set is not there any more as it was."""
+    try:
+        check = dataset_check(plan.dataset, settings().data_root, "dataset")
+    except (InvalidRequest, DataFault, OSError):
+        return None
+    return [each.name for each in check.classes] if check.fingerprint == plan.data_fingerprint else None
+
+
+def _rejected(field: str, message: str) -> Rejected:
+    return Rejected.because([FieldError(field=field, message=message)])

@@ -1,0 +1,85 @@
+"""The student of a job: which one it is, what goes with it, and its weights; on SQLite and on Postgres."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+
+import pytest
+
+from dpk_core import artifacts
+from dpk_core.protocol import RunResult
+from service.database.session import reading
+from service.problems import Conflict, NotFound, Rejected
+from service.runs.claims import Claim
+from service.settings import settings
+from service.students import service
+from service.students.schemas import Student
+from tests.contract import job_driver as drive
+
+pytestmark = pytest.mark.usefixtures("store")
+
+
+def student(job_id: str, teacher: str | None = None, seed: int | None = None) -> Student:
+    with reading() as session:
+        return service.student(session, job_id, teacher, seed)
+
+
+class TestChoice:
+    def test_by_default_it_is_the_verdicts_and_the_median_seed(self) -> None:
+        job_id = drive.finished(policy="exhaustive", seeds=3).job.id
+        found = student(job_id)
+        assert (found.model, found.teacher, found.seeds) == ("cifar/resnet8w4", "cifar/resnet20", [0, 1, 2])
+        by_seed = {seed: drive.SKILL["cifar/resnet20"] + 0.004 * seed for seed in (0, 1, 2)}
+        assert found.seed == sorted(by_seed, key=lambda seed: by_seed[seed])[1]
+        assert "the median of 3 by validation accuracy" in found.chosen
+        assert found.test_accuracy == pytest.approx(found.validation_accuracy / 2)
+
+    def test_another_teacher_and_seed_can_be_asked_for(self) -> None:
+        job_id = drive.finished(policy="exhaustive").job.id
+        assert student(job_id, "cifar/resnet8w8", 0).teacher == "cifar/resnet8w8"
+        assert student(job_id, "none").teacher is None
+        for teacher, seed, field in (("cifar/resnet56", None, "teacher"), (None, 9, "seed")):
+            with pytest.raises(Rejected) as refused:
+                student(job_id, teacher, seed)
+            assert refused.value.errors[0].field == field
+
+    def test_without_an_answer_it_must_be_named(self) -> None:
+        job_id = drive.submit()
+        drive.advance(job_id)
+        with pytest.raises(Conflict, match="no answer yet"):
+            student(job_id)
+        with pytest.raises(Rejected, match="No training under resnet20"):
+            student(job_id, "cifar/resnet20")
+
+    def test_a_job_that_is_not_there(self) -> None:
+        with pytest.raises(NotFound):
+            student("0" * 32)
+
+
+def test_what_goes_with_it_says_how_to_use_it_and_where_it_comes_from() -> None:
+    found = student(drive.finished(policy="exhaustive").job.id)
+    assert found.config["architecture"] == "cifar/resnet8w4"
+    assert (found.config["input_size"], found.config["mean"], found.config["std"]) == ([1, 8, 8], [0.3], [0.2])
+    assert found.config["num_classes"] == len(found.config["classes"]) == 10
+    for said in (found.config["data_fingerprint"], "Take resnet20", found.job, "| seed |", "look them up", '"dataset"'):
+        assert said in found.card
+    assert found.request["student"] == "cifar/resnet8w4"
+
+
+def test_the_weights_are_the_file_that_the_run_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    content, plain = b"weights", drive.result
+    reference = artifacts.write(settings().resolved_artifact_root, "students/w.safetensors", content)
+
+    def kept(held: Claim, accuracy: float) -> RunResult:
+        return replace(plain(held, accuracy), weights=reference)
+
+    monkeypatch.setattr(drive, "result", kept)
+    job_id = drive.finished("cifar/resnet20", policy="exhaustive", promote=1).job.id
+    found = student(job_id)
+    with reading() as session:
+        assert service.weights(session, job_id, None, None) == content
+    assert found.weights.sha256 == hashlib.sha256(content).hexdigest()
+    (settings().resolved_artifact_root / reference.path).unlink()
+    with reading() as session, pytest.raises(NotFound, match="are lost"):
+        service.weights(session, job_id, None, None)

@@ -1,0 +1,45 @@
+"""`dpk export`: what it writes, and what it refuses."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from service.students.examples import STUDENT
+from service.students.schemas import Student, WeightsFile
+from tests.unit.client.conftest import FakeServer, Outcome
+from tests.unit.web import sample
+
+Dpk = Callable[..., Outcome]
+PATH = f"/selection-jobs/{sample.JOB_ID}/student"
+CONTENT = "weights"
+
+
+def offer(server: FakeServer, sha256: str) -> None:
+    weights = WeightsFile(path=f"{PATH}/weights?seed=1", sha256=sha256, bytes=len(CONTENT))
+    server.answer(f"GET {PATH}", Student.model_validate(STUDENT).model_copy(update={"weights": weights}))
+    server.answer(f"GET {PATH}/weights?seed=1", CONTENT)
+
+
+def test_the_student_lies_in_the_folder(server: FakeServer, dpk: Dpk, tmp_path: Path) -> None:
+    offer(server, hashlib.sha256(CONTENT.encode()).hexdigest())
+    folder = tmp_path / "student"
+    done = dpk("export", sample.JOB_ID, "--to", str(folder))
+    assert done.code == 0
+    assert "taught by cifar/resnet20: 94.7% of the test pictures" in done.out
+    assert (folder / "model.safetensors").read_text() == CONTENT
+    assert json.loads((folder / "config.json").read_text()) == STUDENT["config"]
+    assert (folder / "README.md").read_text() == STUDENT["card"]
+    assert json.loads((folder / "request.json").read_text()) == STUDENT["request"]
+    again = dpk("export", sample.JOB_ID, "--to", str(folder))
+    assert (again.code, "holds a student already" in again.err) == (2, True)
+
+
+def test_weights_that_do_not_arrive_whole_are_not_written(server: FakeServer, dpk: Dpk, tmp_path: Path) -> None:
+    offer(server, "0" * 64)
+    done = dpk("export", sample.JOB_ID, "--to", str(tmp_path / "student"))
+    assert done.code == 2
+    assert "did not arrive whole" in done.err
+    assert not (tmp_path / "student").exists()
