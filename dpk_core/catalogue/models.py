@@ -114,8 +114,8 @@ def model_card(name: str, field: str) -> ModelCard:
 def check_data(card: ModelCard, channels: int, classes: int, field: str) -> None:
     """Raises InvalidRequest on `field` where the model cannot be built for pictures of so many channels or classes."""
     if card.channels not in (None, channels) and (card.channels, channels) != (3, 1):
-        message = f"{card.name} takes pictures of {card.channels} channels; these have {channels}."
-        raise InvalidRequest(field, message)
+        takes = f"{card.name} takes pictures with {card.channels} channel(s)"
+        raise InvalidRequest(field, f"{takes}, and these have {channels}; export it anew.")
     if card.classes not in (None, classes):
         message = (
             f"{card.name} gives scores for {card.classes} classes and these data have {classes}; its last layer is no "
@@ -130,7 +130,11 @@ def takes_pictures(card: ModelCard, picture_side: int, field: str) -> None:
         raise InvalidRequest(field, f"{card.name} is no classifier: {card.obstacle}.", plain_choice(card, picture_side))
     refusal = card.sides.refusal(picture_side)
     if refusal is not None:
-        raise InvalidRequest(field, f"{card.name} {refusal}.", plain_choice(card, picture_side))
+        again = ""
+        if card.name.startswith(f"{UPLOAD}/"):
+            size = f"{picture_side}x{picture_side}"
+            again = f" Export it for {size} pictures, or with height and width as dimensions (torch.export.Dim)."
+        raise InvalidRequest(field, f"{card.name} {refusal}.{again}", plain_choice(card, picture_side))
 
 
 def plain_choice(card: ModelCard, picture_side: int) -> str | None:

@@ -97,9 +97,7 @@ def model_parameters(model: str) -> Parameters:
     """Parameters and buffers of a model that has a card."""
     if (own := own_model(model)) is not None:
         return parse(own.parameters)[model]
-    packed = resources.files(__package__).joinpath("model_parameters.zip")
-    with packed.open("rb") as file, zipfile.ZipFile(file) as archive:
-        return parse(archive.read(group(model)).decode())[model]
+    return _members(group(model))[model]
 
 
 def group(model: str) -> str:
@@ -131,6 +129,14 @@ def parse(text: str) -> dict[str, dict[str, Parameter]]:
             shape = tuple(int(size) for size in sizes.removeprefix("!").split("x") if size)
             parameters[name] = Parameter(shape, floating=not sizes.startswith("!"))
     return models
+
+
+@functools.lru_cache(maxsize=4)
+def _members(member: str) -> Mapping[str, Parameters]:
+    """The models of one member of the archive. Lists of models ask for its neighbours next."""
+    packed = resources.files(__package__).joinpath("model_parameters.zip")
+    with packed.open("rb") as file, zipfile.ZipFile(file) as archive:
+        return parse(archive.read(member).decode())
 
 
 @functools.cache

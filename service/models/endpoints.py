@@ -9,7 +9,6 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import Field
 
 from dpk_core.catalogue.plugins import PLAIN_NAME
-from service.database.dependencies import Reading
 from service.models import service
 from service.models.receiving import received
 from service.models.schemas import ModelList, ModelView, Source
@@ -39,11 +38,9 @@ class AddParameters(Parameters):
 
 
 @router.get("", operation_id="list_models", summary="Models by name")
-def list_models(session: Reading, asked: Annotated[ListParameters, Query()]) -> ModelList:
+def list_models(asked: Annotated[ListParameters, Query()]) -> ModelList:
     """Models of the libraries, of installed plug-ins and uploads, with what is known of them before any training."""
-    return service.list_models(
-        session, search=asked.search, source=asked.source, limit=asked.limit, after=asked.after
-    )  # fmt: skip
+    return service.list_models(search=asked.search, source=asked.source, limit=asked.limit, after=asked.after)
 
 
 @router.post(

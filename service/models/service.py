@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any, get_args
 
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
 
 from dpk_core import artifacts
 from dpk_core.catalogue.models import model_card, model_names
@@ -68,18 +67,22 @@ def add(member: str, upload: Received) -> tuple[schemas.ModelView, bool]:
 
 
 def list_models(
-    session: Session, *, search: str = "", source: schemas.Source | None = None, limit: int = 50, after: str = ""
+    *, search: str = "", source: schemas.Source | None = None, limit: int = 50, after: str = ""
 ) -> schemas.ModelList:
-    """The models whose names have every word of `search`, by name, after the name `after`."""
+    """The models whose names have every word of `search`, by name, after the name `after`.
+
+    Opens its own transactions: a plug-in may have to be measured, which must not happen while a connection waits.
+    """
     words = search.casefold().split()
     found = [
         name
-        for name in sorted((*model_names(), *repository.names(session)))
+        for name in sorted((*model_names(), *upload_names()))
         if source in (None, name.partition("/")[0]) and all(word in name.casefold() for word in words)
     ]
     rest = [name for name in found if name > after]
-    for document in repository.documents(session, rest[:limit]):
-        make_known(from_json(OwnModel, document))
+    with reading() as session:
+        for document in repository.documents(session, rest[:limit]):
+            make_known(from_json(OwnModel, document))
     views = [view(name) for name in rest[:limit]]
     more = rest[limit - 1] if len(rest) > limit else None
     return schemas.ModelList(models=views, count=len(found), next_after=more)

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from fastapi.testclient import TestClient
@@ -33,7 +34,10 @@ from service.models.receiving import Received
 from service.problems import Rejected
 from service.runs import service as runs
 from service.scheduling.advance import advance_job
+from service.selection_jobs.preflight import check
 from service.settings import Settings
+from service.wire.jobs import SelectionJobRequest
+from tests.unit.catalogue.npz_files import write_npz
 from tests.unit.exported.archives import members, write
 from tests.unit.exported.networks import excited
 from tests.unit.exported.test_hostile import Payload
@@ -131,6 +135,23 @@ class TestUploads:
         assert [(error["field"], error["nearest"]) for error in wrong["errors"]] == [
             ("student.weights", None), ("teachers[0]", name),
         ]  # fmt: skip
+
+    def test_pictures_that_it_was_not_exported_for_are_refused_with_what_to_export(
+        self, client: TestClient, tmp_path: Path
+    ) -> None:
+        name = client.post("/models?name=student", content=excited()[1]).json()["name"]
+        folder = tmp_path / "data"
+        folder.mkdir()
+        write_npz(folder, x_train=np.zeros((60, 16, 16, 3), np.uint8), x_test=np.zeros((12, 16, 16, 3), np.uint8))
+        request = {"student": name, "dataset": "npz/made", "teachers": ["cifar/resnet20"]}
+        with pytest.raises(Rejected) as raised:
+            check(SelectionJobRequest.model_validate(request), folder)
+        said = [error.message for error in raised.value.errors if error.field == "student"]
+        assert said == [
+            f"{name} takes pictures with 1 channel(s), and these have 3; export it anew.",
+            f"{name} takes only 8x8 pictures, not 16x16. Export it for 16x16 pictures, or with height and width as "
+            "dimensions (torch.export.Dim).",
+        ]
 
     def test_a_refused_file_leaves_nothing(self, client: TestClient, tmp_path: Path) -> None:
         answer = client.post("/models?name=student", content=b"PK\x03\x04 no program")
