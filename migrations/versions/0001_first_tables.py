@@ -156,9 +156,7 @@ def _create_runs() -> None:
     )
     op.create_index(op.f("ix_runs_state"), "runs", ["state"])
     op.create_index(op.f("ix_runs_training_key"), "runs", ["training_key"])
-    op.create_index(
-        op.f("ix_runs_dataset_method_state_finished_at"), "runs", ["dataset", "method", "state", "finished_at"]
-    )
+    op.create_index(op.f("ix_runs_newest"), "runs", ["dataset", "method", "state", "finished_at", "id"])
     op.create_index(
         "uq_runs_content_key",
         "runs",

@@ -134,7 +134,7 @@ class Run(Base):
             postgresql_where=text("state NOT IN ('failed', 'cancelled') AND NOT withdrawn"),
         ),
         # What the store knows of a method on a data set, newest first.
-        Index(None, "dataset", "method", "state", "finished_at"),
+        Index("ix_runs_newest", "dataset", "method", "state", "finished_at", "id"),
     )
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)

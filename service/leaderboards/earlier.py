@@ -122,7 +122,7 @@ def previous_winner(session: Session, job: SelectionJob, plan: Plan) -> str | No
             each.student == job.student, each.method == job.method, each.state == "finished",
             each.finished_at < job.created_at,
         )
-        .order_by(each.finished_at.desc(), each.id)
+        .order_by(each.finished_at.desc())
         .limit(JOBS)
     )  # fmt: skip
     method, able = to_json(plan.method), set(plan.arms) - {None}
@@ -141,7 +141,7 @@ def _finished(session: Session, job: SelectionJob, plan: Plan) -> list[_Taught]:
         Run.dataset == plan.dataset,
         Run.finished_at < job.created_at,
     )
-    rows: Sequence[Any] = session.execute(chosen.order_by(Run.finished_at.desc(), Run.id).limit(NEWEST)).all()
+    rows: Sequence[Any] = session.execute(chosen.order_by(Run.finished_at.desc(), Run.id.desc()).limit(NEWEST)).all()
     measured = scheduling.accuracies(session, {key for key, *_ in rows}, before=job.created_at)
     found = []
     for key, seed, spec, result in rows:

@@ -74,7 +74,7 @@ def _full_seeds(arm: ArmRuns) -> int:
 def _stated(snapshot: Snapshot) -> Stated | None:
     plan = snapshot.plan
     summaries = [each.summary for each in snapshot.decisions if each.blind and each.summary is not None]
-    if not summaries or not summaries[-1].chances:
+    if not summaries:
         return None
     able = {arm.candidate.teacher for arm in _able(snapshot)}
     question = content_key([snapshot.job.protocol, sorted(filter(None, plan.arms)), list(plan.seeds)])
