@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, false, func, select, true, union_all
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, false, func, select, true, union_all
 from sqlalchemy.orm import Session
 
 from dpk_core.codec import from_json
@@ -55,13 +55,22 @@ class Finished:
     outcome: Outcome
 
 
-def marks(session: Session, question: Question) -> frozenset[tuple[str, str]]:
-    """What moves whenever a job of this student and method is asked for or ends: the newest finished, and all live
-    ones."""
-    alike = (job.student == question.student, job.method == question.method)
+def _marks() -> Select[Any]:
+    alike = (job.student == bindparam("student"), job.method == bindparam("method"))
     live = select(job.id, job.state).where(*alike, job.state.in_(LIVE))
     newest = select(job.id, job.state).where(*alike, job.state == "finished").order_by(job.finished_at.desc()).limit(1)
-    return frozenset((job_id, state) for job_id, state in session.execute(union_all(live, newest.subquery().select())))
+    return select(union_all(live, newest.subquery().select()).subquery())
+
+
+_MARKS = _marks()
+"""Made once: it is sent with every request."""
+
+
+def marks(connection: Connection, question: Question) -> frozenset[tuple[str, str]]:
+    """What moves whenever a job of this student and method is asked for or ends: the newest finished, and all live
+    ones."""
+    rows = connection.execute(_MARKS, {"student": question.student, "method": question.method})
+    return frozenset((row[0], row[1]) for row in rows)
 
 
 def groups(session: Session, question: Question) -> list[Group]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from threading import Lock
@@ -18,7 +19,7 @@ from service.best_teacher.choice import founding_differences, in_order, protocol
 from service.best_teacher.repository import Finished, Group, Question
 from service.best_teacher.schemas import BestTeacher, DataThenAndNow, OtherAnswer, RunningJob
 from service.conditional import etag
-from service.database.session import reading
+from service.database.session import glance, reading
 from service.database.types import utc_now
 from service.leaderboards import service as leaderboards
 from service.presentation.best_teacher_words import stale_sentence
@@ -72,15 +73,15 @@ def document(student: str, dataset: str, method: str, stamp: str | None = None) 
 def _found(student: str, dataset: str, method: str, stamp: str | None) -> _Kept:
     """Looks at the data set before the first query, so that no connection waits for that."""
     data = data_now(dataset)
-    question = Question(student=join_weights(*canonical(*split_weights(student))), dataset=dataset, method=method)
+    question = Question(student=_canonical(student), dataset=dataset, method=method)
     with _lock:
         kept = _answers.get((question, stamp))
-    with reading() as session:
-        marks = repository.marks(session, question)
-        if kept is None or kept.marks != marks or kept.changed != _changed(kept.watched, data):
-            kept = None
+    # Before the answer is made, so that what happens meanwhile is noticed by the next request.
+    with glance() as connection:
+        marks = repository.marks(connection, question)
+    if kept is None or kept.marks != marks or kept.changed != _changed(kept.watched, data):
+        with reading() as session:
             chosen = _choose(session, question, stamp, data)
-    if kept is None:
         kept = _keep(question, chosen, data, marks)
     age = max(0.0, (utc_now() - kept.answer.finished_at).total_seconds()) // AGE_STEP * AGE_STEP
     if not kept.body or age != kept.answer.age_seconds:
@@ -90,6 +91,11 @@ def _found(student: str, dataset: str, method: str, stamp: str | None) -> _Kept:
     with _lock:
         _answers[question, stamp] = kept
     return kept
+
+
+@functools.lru_cache(KEPT)
+def _canonical(student: str) -> str:
+    return join_weights(*canonical(*split_weights(student)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
