@@ -108,7 +108,7 @@ def serving(application: str, environment: dict[str, str]) -> Iterator[int]:
         process.wait(30)
 
 
-def finished_job(*teachers: str, **budget: int) -> str:
+def finished_job(*teachers: str, **budget: Any) -> str:
     """A finished job on the database of this process, with its board stored."""
     from tests.contract import job_driver as drive
 

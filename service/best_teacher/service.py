@@ -29,7 +29,7 @@ from service.scheduling.plan import Plan
 from service.selection_jobs.changes import DataNow, changes, data_now
 from service.selection_jobs.views import links
 from service.settings import settings
-from service.wire.jobs import Interval, Verdict
+from service.wire.boards import Interval, Verdict
 
 MOST_OTHERS = 50
 AGE_STEP = 60

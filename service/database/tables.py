@@ -269,7 +269,7 @@ class Board(Base):
     """`service.leaderboards.service.VERSION` when it was made."""
     etag: Mapped[str] = mapped_column(String(64))
     document: Mapped[str] = mapped_column(Text)
-    """`service.wire.jobs.Leaderboard` in JSON, as it is sent."""
+    """`service.wire.boards.Leaderboard` in JSON, as it is sent."""
     answer: Mapped[Json]
     """The part that best teacher gives: `verdict`, and of the teacher to take `expected` and `gain`."""
 

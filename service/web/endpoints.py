@@ -16,7 +16,7 @@ from service.problems import NotFound, Rejected
 from service.selection_jobs import service
 from service.sub_path import Root
 from service.web import pages
-from service.wire.jobs import Leaderboard
+from service.wire.boards import Leaderboard
 
 router = APIRouter(include_in_schema=False)
 
