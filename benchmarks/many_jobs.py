@@ -13,14 +13,10 @@ NUMBERED = ("candidates", "verdicts", "events")
 
 def copy_job(connection: Connection, job_id: str, first: int, last: int) -> None:
     """Adds copies number `first` … `last` of a finished job, each a minute older than the one before."""
-    numbers = " UNION ALL ".join(f"SELECT id, job_id FROM {table}" for table in NUMBERED)
-    low, high, top = connection.execute(
-        text(
-            "SELECT min(id) FILTER (WHERE job_id = :job), max(id) FILTER (WHERE job_id = :job), max(id) "
-            f"FROM ({numbers}) AS numbered"  # noqa: S608 - our names
-        ),
-        {"job": job_id},
-    ).one()
+    numbers = " UNION ALL ".join(f"SELECT id, job_id FROM {table}" for table in NUMBERED)  # noqa: S608 - our names
+    mine = "FILTER (WHERE job_id = :job)"
+    bounds = f"SELECT min(id) {mine}, max(id) {mine}, max(id) FROM ({numbers}) AS numbered"  # noqa: S608 - our names
+    low, high, top = connection.execute(text(bounds), {"job": job_id}).one()
     shift = f"{top + 1 - low} + (n - {first}) * {high - low + 1}"
     mine = "t.run_id IN (SELECT run_id FROM job_runs WHERE job_id = :job)"
     run = "md5(t.run_id || n)"

@@ -182,16 +182,15 @@ def main() -> None:
         upgrade()
         # The copies are of a smaller job under the same protocol: they make the store large, and are not read.
         job_id, copied = finished_job(), finished_job("cifar/resnet20", seeds=1, promote=1)
-        with serving("service.app:app", {}) as port:
-            began = time.perf_counter()
-            stored: dict[int, dict[str, dict[str, float]]] = {}
-            before = 1  # copies, beside the two jobs
-            for jobs in (FEW, chosen.jobs):
-                for first in range(before, jobs - 1, 1000):
-                    with engine().begin() as connection:
-                        copy_job(connection, copied, first, min(first + 999, jobs - 2))
-                before = jobs - 1
-                print(f"{jobs} jobs after {time.perf_counter() - began:.0f} s", flush=True)
+        stored: dict[int, dict[str, dict[str, float]]] = {}
+        before = 1  # copies, beside the two jobs
+        for jobs in (FEW, chosen.jobs):
+            for first in range(before, jobs - 1, 1000):
+                with engine().begin() as connection:
+                    copy_job(connection, copied, first, min(first + 999, jobs - 2))
+            before = jobs - 1
+            print(f"{jobs} jobs", flush=True)
+            with serving("service.app:app", {}) as port:
                 stored[jobs] = measure(port, Path(home), job_id, chosen.seconds)
         engine().dispose()
     few, many = stored[FEW], stored[chosen.jobs]

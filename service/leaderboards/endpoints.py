@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Response
-from fastapi.concurrency import run_in_threadpool
 
 from service.conditional import UNCHANGED, IfNoneMatch, document, holds, unchanged
 from service.leaderboards import service
@@ -19,10 +18,8 @@ router = APIRouter(prefix="/selection-jobs", tags=["selection jobs"])
     "/{job_id}/leaderboard", operation_id="get_leaderboard", summary="A job's leaderboard",
     dependencies=NO_PARAMETERS, response_model=Leaderboard, responses={**UNCHANGED, **responses(404)},
 )  # fmt: skip
-async def leaderboard(job_id: JobId, if_none_match: IfNoneMatch = None) -> Response:
+def leaderboard(job_id: JobId, if_none_match: IfNoneMatch = None) -> Response:
     """Candidates in their places, verdict, correlations, cost and learning curves; useful while the job runs, too.
     A finished job's board never changes."""
-    made = service.final(job_id)
-    if made is None:
-        made = await run_in_threadpool(service.made, job_id)
+    made = service.made(job_id)
     return unchanged(made.etag) if holds(made.etag, if_none_match) else document(made.etag, made.body)

@@ -120,6 +120,14 @@ class TestConditional:
         ended = client.get(address, headers={"If-None-Match": later.headers["etag"]})
         assert ended.status_code == 304
 
+    def test_a_finished_board_in_memory_is_sent_as_the_endpoint_does(self, client: TestClient, finished: str) -> None:
+        address = f"/selection-jobs/{finished}/leaderboard"
+        first, second = client.get(address), client.get(address)
+        assert (first.content, first.headers) == (second.content, second.headers)
+        assert client.head(address).headers == first.headers
+        assert client.get(address, params={"typo": 1}).status_code == 422
+        assert client.post(address).status_code == 405
+
     def test_best_teacher_changes_with_the_jobs(self, client: TestClient, finished: str) -> None:
         asked = {"student": "cifar/resnet8w4", "dataset": "digits"}
         first = client.get("/best-teacher", params=asked)
