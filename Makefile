@@ -87,6 +87,9 @@ bench-prior: $(VENV)/.dev ## how likely the tables are when one number of the pr
 bench-calibration: $(VENV)/.dev ## are the verdict's intervals, sets and "take X" true? (known truth and the tables; goes on where it stopped; JOBS=400)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.calibration --jobs $(JOBS)
 
+bench-service: $(VENV)/.dev ## how quickly finished answers are served, with 10 and 10,000 jobs in a Postgres (ten minutes)
+	@$(BIN)/python -m benchmarks.service
+
 bench-claim: $(VENV)/.dev ## does the student follow its teacher? correlations from the tables
 	@$(BIN)/python -m benchmarks.claim
 
@@ -96,4 +99,4 @@ constraints: ## pin what is installed now into constraints.txt
 clean: ## remove the environment and everything the demo made
 	@rm -rf $(VENV) .dpk build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
-.PHONY: help setup demo serve test check format catalogue bench-core bench-gpu bench-sweep bench-ablation bench-profiles bench-tables bench-selection bench-prior bench-calibration bench-claim constraints clean
+.PHONY: help setup demo serve test check format catalogue bench-core bench-gpu bench-sweep bench-ablation bench-profiles bench-tables bench-selection bench-prior bench-calibration bench-claim bench-service constraints clean

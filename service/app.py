@@ -18,6 +18,7 @@ from service.health.endpoints import router as health
 from service.health.probe import Probe
 from service.health.service import readiness
 from service.leaderboards.endpoints import router as leaderboards
+from service.leaderboards.shortcut import FinishedBoards
 from service.methods.endpoints import router as methods
 from service.models.endpoints import router as models
 from service.models.service import look_up, upload_names
@@ -48,6 +49,7 @@ def create_app() -> FastAPI:
     ):  # fmt: skip
         app.include_router(router)
     own_models.read_uploads_with(look_up, upload_names)
+    app.add_middleware(FinishedBoards)
     app.add_middleware(Doors)
     app.add_middleware(HeadRequests)
     app.add_middleware(ForwardedPrefix)

@@ -14,7 +14,7 @@ class Parameters(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def _none(_parameters: Annotated[Parameters, Query()]) -> None:
+async def _none(_parameters: Annotated[Parameters, Query()]) -> None:
     """Validates that there are none."""
 
 

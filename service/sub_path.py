@@ -40,7 +40,7 @@ def _forwarded(scope: Scope) -> str:
         return ""
 
 
-def _root(request: Request) -> str:
+async def _root(request: Request) -> str:
     return str(request.scope.get("root_path", "")).rstrip("/")
 
 

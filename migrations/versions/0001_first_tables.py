@@ -25,6 +25,8 @@ TABLES = (
     "run_refusals",
     "decisions",
     "verdicts",
+    "boards",
+    "judgements",
     "events",
     "outbox",
     "workers",
@@ -56,6 +58,13 @@ def _create_jobs() -> None:
         sa.Column("stage", sa.String(length=24), nullable=True),
         sa.Column("request", sa.JSON(none_as_null=True), nullable=False),
         sa.Column("plan", sa.JSON(none_as_null=True), nullable=False),
+        sa.Column("student", sa.String(length=400), nullable=False),
+        sa.Column("dataset", sa.String(length=200), nullable=False),
+        sa.Column("method", sa.String(length=40), nullable=False),
+        sa.Column("protocol", sa.String(length=8), nullable=False),
+        sa.Column("decided", sa.Boolean(), nullable=True),
+        sa.Column("strength", sa.Integer(), nullable=True),
+        sa.Column("outcome", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("slots", sa.Integer(), nullable=True),
         sa.Column("revision", sa.Integer(), nullable=False),
         sa.Column("created_at", UtcDateTime(), nullable=False),
@@ -65,7 +74,7 @@ def _create_jobs() -> None:
         sa.Column("failure", sa.JSON(none_as_null=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_selection_jobs")),
     )
-    op.create_index(op.f("ix_selection_jobs_state"), "selection_jobs", ["state"])
+    _index_jobs()
     op.create_table(
         "candidates",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -89,6 +98,20 @@ def _create_jobs() -> None:
         ),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_idempotency_keys")),
     )
+
+
+def _index_jobs() -> None:
+    question = ["student", "dataset", "method"]
+    for name, columns in {
+        "created_at_id": ["created_at", "id"],
+        "state_finished_at": ["state", "finished_at"],
+        "dataset_state_finished_at": ["dataset", "state", "finished_at"],
+        "method_state_finished_at": ["method", "state", "finished_at"],
+        "best_founded": [*question, "protocol", "decided", "strength", "finished_at", "id"],
+        "newest": [*question, "protocol", "decided", "finished_at"],
+        "student_method": ["student", "method", "state", "finished_at"],
+    }.items():
+        op.create_index(op.f(f"ix_selection_jobs_{name}"), "selection_jobs", columns)
 
 
 def _create_runs() -> None:
@@ -133,6 +156,7 @@ def _create_runs() -> None:
     )
     op.create_index(op.f("ix_runs_state"), "runs", ["state"])
     op.create_index(op.f("ix_runs_training_key"), "runs", ["training_key"])
+    op.create_index(op.f("ix_runs_newest"), "runs", ["dataset", "method", "state", "finished_at", "id"])
     op.create_index(
         "uq_runs_content_key",
         "runs",
@@ -201,6 +225,22 @@ def _create_decisions() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_verdicts")),
     )
     op.create_index("uq_verdicts_job_id_number", "verdicts", ["job_id", "number"], unique=True)
+    op.create_table(
+        "boards",
+        sa.Column("job_id", sa.String(length=32), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("etag", sa.String(length=64), nullable=False),
+        sa.Column("document", sa.Text(), nullable=False),
+        sa.Column("answer", sa.JSON(none_as_null=True), nullable=False),
+        sa.ForeignKeyConstraint(["job_id"], ["selection_jobs.id"], name=op.f("fk_boards_job_id_selection_jobs")),
+        sa.PrimaryKeyConstraint("job_id", name=op.f("pk_boards")),
+    )
+    op.create_table(
+        "judgements",
+        sa.Column("key", sa.String(length=64), nullable=False),
+        sa.Column("document", sa.JSON(none_as_null=True), nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_judgements")),
+    )
     op.create_table(
         "events",
         sa.Column("id", sa.Integer(), nullable=False),

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 from pydantic import Field
 
 from dpk_core.spec import TaughtMethodName
 from service.best_teacher import service
 from service.best_teacher.schemas import BestTeacher
-from service.database.dependencies import Reading
+from service.conditional import UNCHANGED, IfNoneMatch, document, holds, unchanged
 from service.parameters import Parameters
 from service.problems import responses
+from service.shared import Shared
 
 router = APIRouter(tags=["best teacher"])
 
@@ -31,11 +32,19 @@ class BestTeacherParameters(Parameters):
     )
 
 
+def _find(asked: BestTeacherParameters) -> tuple[str, bytes]:
+    return service.document(asked.student, asked.dataset, asked.method, asked.stamp)
+
+
+_document = Shared(_find)
+"""Every answer takes a look at the store; clients that ask the same at once share it."""
+
+
 @router.get(
     "/best-teacher", operation_id="get_best_teacher", summary="The best-founded answer of the finished jobs",
-    responses=responses(404),
+    response_model=BestTeacher, responses={**UNCHANGED, **responses(404)},
 )  # fmt: skip
-def best_teacher(session: Reading, asked: Annotated[BestTeacherParameters, Query()]) -> BestTeacher:
+async def best_teacher(asked: Annotated[BestTeacherParameters, Query()], if_none_match: IfNoneMatch = None) -> Response:
     """Trains nothing. The answer is one job's: under its protocol the decided one with the most seeds times teachers,
     then the newest; a weaker or undecided job never replaces it. `others` lists the rest.
 
@@ -45,4 +54,5 @@ def best_teacher(session: Reading, asked: Annotated[BestTeacherParameters, Query
     404 where no finished job answers: of type `urn:dpk-select:problem:running`, naming the job, where one is under way,
     else `urn:dpk-select:problem:not-found`.
     """
-    return service.best_teacher(session, asked.student, asked.dataset, asked.method, asked.stamp)
+    tag, body = await _document(asked)
+    return unchanged(tag) if holds(tag, if_none_match) else document(tag, body)

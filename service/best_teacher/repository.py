@@ -1,17 +1,24 @@
-"""The queries of best teacher."""
+"""The queries of best teacher. None reads more rows than it gives, however many jobs asked the question."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, case, distinct, func, select
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, false, func, select, true, union_all
 from sqlalchemy.orm import Session
 
-from service.database.tables import Candidate, JobRun, Run, SelectionJob, Verdict
+from dpk_core.codec import from_json
+from service.database.tables import SelectionJob
+from service.scheduling.outcome import Outcome
+from service.scheduling.plan import Plan
 from service.scheduling.repository import LIVE
+
+job = SelectionJob
+FOUNDED = (job.decided.desc(), job.strength.desc(), job.finished_at.desc(), job.id.desc())
+"""Within a protocol: the decided first, then the best-founded, then the newest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,86 +31,101 @@ class Question:
 
     def asked(self) -> tuple[ColumnElement[bool], ...]:
         """The condition on jobs that ask it."""
-        request = SelectionJob.request
-        return (
-            request["student"].as_string() == self.student,
-            request["dataset"].as_string() == self.dataset,
-            SelectionJob.plan["method", "name"].as_string() == self.method,
-        )
+        return job.student == self.student, job.dataset == self.dataset, job.method == self.method
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """The finished jobs of one protocol that have an answer, or (`is_decided` False) have none: when the newest ended,
+    and the best-founded of them."""
+
+    protocol: str
+    is_decided: bool
+    newest: datetime
+    best: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
-    """A finished job with its final verdict. `plan`, `verdict`: as stored.
-
-    `seeds`: the most full trainings under one teacher; `tried`: teachers under which a student was trained at all;
-    `trained`: those of them under which one was trained fully.
-    """
+    """A finished job."""
 
     job_id: str
+    protocol: str
     finished_at: datetime
-    plan: Mapping[str, Any]
-    verdict: Mapping[str, Any]
-    seeds: int
-    tried: int
-    trained: int
-
-    @property
-    def is_decided(self) -> bool:
-        """Whether it has an answer."""
-        return bool(self.verdict["kind"] != "undecided")
-
-    @property
-    def strength(self) -> int:
-        """How well-founded it is: seeds times teachers compared."""
-        return self.seeds * self.tried
+    outcome: Outcome
 
 
-def finished_jobs(session: Session, question: Question) -> list[Finished]:
-    """The finished jobs that asked the question, newest first."""
-    job = SelectionJob
-    rows = session.execute(
-        select(job.id, job.finished_at, job.plan, Verdict.document)
-        .join(Verdict, (Verdict.job_id == job.id) & Verdict.final)
-        .where(job.state == "finished", *question.asked())
-        .order_by(job.finished_at.desc(), job.id)
-    )
-    seeds = _full_seeds(session, question)
+def _marks() -> Select[Any]:
+    alike = (job.student == bindparam("student"), job.method == bindparam("method"))
+    live = select(job.id, job.state).where(*alike, job.state.in_(LIVE))
+    newest = select(job.id, job.state).where(*alike, job.state == "finished").order_by(job.finished_at.desc()).limit(1)
+    return select(union_all(live, newest.subquery().select()).subquery())
+
+
+_MARKS = _marks()
+"""Made once: it is sent with every request."""
+
+
+def marks(connection: Connection, question: Question) -> frozenset[tuple[str, str]]:
+    """What moves whenever a job of this student and method is asked for or ends: the newest finished, and all live
+    ones."""
+    rows = connection.execute(_MARKS, {"student": question.student, "method": question.method})
+    return frozenset((row[0], row[1]) for row in rows)
+
+
+def groups(session: Session, question: Question) -> list[Group]:
+    """By protocol and by whether there is an answer, in the order of protocols.
+
+    Steps from protocol to protocol along the index, as reading every job of a question that is asked each day would
+    take longer from day to day.
+    """
+    ended = (*question.asked(), job.decided.is_not(None))
+    steps = select(func.min(job.protocol).label("protocol")).where(*ended).cte("protocols", recursive=True)
+    further = select(func.min(job.protocol)).where(*ended, job.protocol > steps.c.protocol).scalar_subquery()
+    protocols = steps.union_all(select(further).where(steps.c.protocol.is_not(None)))
+    kinds = union_all(select(true().label("decided")), select(false())).subquery()
+    mine = (*question.asked(), job.protocol == protocols.c.protocol, job.decided == kinds.c.decided)
+    newest = select(func.max(job.finished_at)).where(*mine).scalar_subquery()
+    best = select(job.id).where(*mine).order_by(*FOUNDED).limit(1).scalar_subquery()
+    rows = select(protocols.c.protocol, kinds.c.decided, newest, best).select_from(protocols.join(kinds, true()))
+    rows = rows.where(protocols.c.protocol.is_not(None)).order_by(protocols.c.protocol)
     return [
-        Finished(
-            job_id=job_id, finished_at=finished_at, plan=plan, verdict=verdict, seeds=max(by_teacher, default=0),
-            tried=len(by_teacher), trained=sum(map(bool, by_teacher)),
-        )
-        for job_id, finished_at, plan, verdict in rows
-        for by_teacher in [seeds.get(job_id, [])]
-        if finished_at is not None
-    ]  # fmt: skip
-
-
-def live_jobs(session: Session, question: Question) -> list[tuple[str, str, Mapping[str, Any]]]:
-    """Id, state and plan of the jobs that are still to answer the question, newest first."""
-    job = SelectionJob
-    chosen = select(job.id, job.state, job.plan).where(job.state.in_(LIVE), *question.asked())
-    return [
-        (job_id, state, plan) for job_id, state, plan in session.execute(chosen.order_by(job.created_at.desc(), job.id))
+        Group(protocol=protocol, is_decided=bool(is_decided), newest=at, best=job_id)
+        for protocol, is_decided, at, job_id in session.execute(rows)
+        if job_id is not None
     ]
 
 
-def _full_seeds(session: Session, question: Question) -> dict[str, list[int]]:
-    """By finished job, of each teacher under which a student was trained: on how many seeds fully."""
-    full = func.count(distinct(case((Run.purpose == "full", JobRun.seed))))
-    chosen = (
-        select(JobRun.job_id, JobRun.candidate_id, full)
-        .join(Run, Run.id == JobRun.run_id)
-        .join(Candidate, Candidate.id == JobRun.candidate_id)
-        .join(SelectionJob, SelectionJob.id == JobRun.job_id)
-        .where(
-            SelectionJob.state == "finished", Run.state == "finished", Run.purpose != "teacher",
-            Candidate.teacher.is_not(None), Candidate.status != "failed", *question.asked(),
-        )
-        .group_by(JobRun.job_id, JobRun.candidate_id)
-    )  # fmt: skip
-    found: dict[str, list[int]] = {}
-    for job_id, _, seeds in session.execute(chosen):
-        found.setdefault(job_id, []).append(seeds)
-    return found
+def finished(session: Session, job_ids: Iterable[str]) -> list[Finished]:
+    """These jobs, in this order."""
+    wanted = list(job_ids)
+    found = {each.job_id: each for each in _finished(session, select(*_COLUMNS).where(job.id.in_(wanted)))}
+    return [found[job_id] for job_id in wanted]
+
+
+def best_founded(session: Session, question: Question, protocol: str, limit: int) -> list[Finished]:
+    """The protocol's finished jobs, the best-founded first."""
+    mine = select(*_COLUMNS).where(*question.asked(), job.protocol == protocol, job.decided.is_not(None))
+    return _finished(session, mine.order_by(*FOUNDED).limit(limit))
+
+
+def live_jobs(session: Session, question: Question) -> list[tuple[str, str, str]]:
+    """Id, state and protocol of the jobs that are still to answer the question, newest first."""
+    chosen = select(job.id, job.state, job.protocol).where(job.state.in_(LIVE), *question.asked())
+    rows = session.execute(chosen.order_by(job.created_at.desc(), job.id))
+    return [(job_id, state, protocol) for job_id, state, protocol in rows]
+
+
+def plan(session: Session, job_id: str) -> Plan:
+    """A job's plan."""
+    return from_json(Plan, session.scalars(select(job.plan).where(job.id == job_id)).one())
+
+
+_COLUMNS = (job.id, job.protocol, job.finished_at, job.outcome)
+
+
+def _finished(session: Session, chosen: Any) -> list[Finished]:
+    return [
+        Finished(job_id=job_id, protocol=protocol, finished_at=at, outcome=from_json(Outcome, outcome))
+        for job_id, protocol, at, outcome in session.execute(chosen)
+    ]

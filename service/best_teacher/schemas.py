@@ -78,7 +78,7 @@ class BestTeacher(Wire):
     job: str
     page: str
     finished_at: datetime
-    age_seconds: float
+    age_seconds: float = Field(description="Since `finished_at`, in whole minutes.")
     stamp: str = Field(description="The protocol it holds under.")
     running: RunningJob | None = Field(description="The newest job under way that asks this question on today's data.")
     others: list[OtherAnswer] = Field(

@@ -2,131 +2,224 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import functools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from threading import Lock
 
+from cachetools import LRUCache
 from sqlalchemy.orm import Session
 
 from dpk_core.catalogue.datasets import check_dataset_name
 from dpk_core.catalogue.models import model_card
 from dpk_core.catalogue.names import canonical
 from dpk_core.catalogue.weights import join_weights, split_weights
-from dpk_core.codec import from_json
 from service.best_teacher import repository
-from service.best_teacher.choice import differences, in_order
-from service.best_teacher.repository import Finished, Question
+from service.best_teacher.choice import founding_differences, in_order, protocol_differences
+from service.best_teacher.repository import Finished, Group, Question
 from service.best_teacher.schemas import BestTeacher, DataThenAndNow, OtherAnswer, RunningJob
+from service.conditional import etag
+from service.database.session import glance, reading
 from service.database.types import utc_now
-from service.leaderboards.service import leaderboard
+from service.leaderboards import service as leaderboards
 from service.presentation.best_teacher_words import stale_sentence
 from service.presentation.verdict_words import cautioned
 from service.problems import NotFound, StillRunning
 from service.scheduling.plan import Plan
-from service.scheduling.protocol_id import stored_stamp
 from service.selection_jobs.changes import DataNow, changes, data_now
 from service.selection_jobs.views import links
 from service.settings import settings
+from service.wire.boards import Interval, Verdict
 
 MOST_OTHERS = 50
+AGE_STEP = 60
+"""Seconds by which an answer's age grows, so that it can be compared and kept in between."""
+KEPT = 256
+"""Answers, and plans of jobs, that a process keeps in memory."""
 
 
-def best_teacher(session: Session, student: str, dataset: str, method: str, stamp: str | None = None) -> BestTeacher:
+@dataclass(slots=True)
+class _Kept:
+    """An answer with all it rests on: the `marks` of the store, and what `changes` say of each plan with teachers."""
+
+    marks: object
+    watched: list[tuple[Plan, tuple[str, ...]]]
+    changed: object
+    answer: BestTeacher
+    tag: str
+    body: bytes
+
+
+_plans: LRUCache[str, Plan] = LRUCache(KEPT)
+_answers: LRUCache[tuple[Question, str | None], _Kept] = LRUCache(KEPT)
+_lock = Lock()
+
+
+def best_teacher(student: str, dataset: str, method: str, stamp: str | None = None) -> BestTeacher:
     """What the finished jobs say about `student` (`model[@weights]`); of those with `stamp`, if given.
 
-    Raises NotFound without such a job, StillRunning where one is under way, InvalidRequest for an unknown name that no
-    job knows either. Looks at the data set before the first query, so that no connection waits for that.
+    Opens its own transactions. Raises NotFound without such a job, StillRunning where one is under way, InvalidRequest
+    for an unknown name that no job knows either.
     """
+    return _found(student, dataset, method, stamp).answer
+
+
+def document(student: str, dataset: str, method: str, stamp: str | None = None) -> tuple[str, bytes]:
+    """The same as it is sent, with its tag."""
+    found = _found(student, dataset, method, stamp)
+    return found.tag, found.body
+
+
+def _found(student: str, dataset: str, method: str, stamp: str | None) -> _Kept:
+    """Looks at the data set before the first query, so that no connection waits for that."""
     data = data_now(dataset)
-    question = Question(student=join_weights(*canonical(*split_weights(student))), dataset=dataset, method=method)
+    question = Question(student=_canonical(student), dataset=dataset, method=method)
+    with _lock:
+        kept = _answers.get((question, stamp))
+    # Before the answer is made, so that what happens meanwhile is noticed by the next request.
+    with glance() as connection:
+        marks = repository.marks(connection, question)
+    if kept is None or kept.marks != marks or kept.changed != _changed(kept.watched, data):
+        with reading() as session:
+            chosen = _choose(session, question, stamp, data)
+        kept = _keep(question, chosen, data, marks)
+    age = max(0.0, (utc_now() - kept.answer.finished_at).total_seconds()) // AGE_STEP * AGE_STEP
+    if not kept.body or age != kept.answer.age_seconds:
+        kept.answer = kept.answer.model_copy(update={"age_seconds": age})
+        kept.body = kept.answer.model_dump_json().encode()
+        kept.tag = etag(kept.body.decode())
+    with _lock:
+        _answers[question, stamp] = kept
+    return kept
 
-    def is_current(plan: Mapping[str, Any]) -> bool:
-        return not changes(from_json(Plan, plan), data, ())
 
-    finished = in_order(repository.finished_jobs(session, question), is_current)
-    chosen = [job for job in finished if stamp in (None, stored_stamp(job.plan))]
-    running = next(
-        (
-            RunningJob(job=job_id, page=links(job_id).page, state=state)
-            for job_id, state, plan in repository.live_jobs(session, question)
-            if (is_current(plan) if stamp is None else stored_stamp(plan) == stamp)
-        ),
-        None,
-    )
-    if not chosen:
-        raise _nothing(question, stamp, finished, running)
-    return _answer(session, question, chosen[0], finished, data, running)
+@functools.lru_cache(KEPT)
+def _canonical(student: str) -> str:
+    return join_weights(*canonical(*split_weights(student)))
 
 
-def _answer(
-    session: Session, question: Question, job: Finished, finished: Sequence[Finished], data: DataNow,
-    running: RunningJob | None,
-) -> BestTeacher:  # fmt: skip
-    board, plan = leaderboard(session, job.job_id), from_json(Plan, job.plan)
-    assert board.verdict is not None
-    verdict = board.verdict
-    sentence = cautioned(verdict.sentence, verdict.cautions)
-    named = [
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Choice:
+    """The job that answers, its plan, the job under way, the others, and all plans whose state was looked at."""
+
+    job: Finished
+    plan: Plan
+    running: RunningJob | None
+    others: list[OtherAnswer]
+    plans: list[Plan]
+
+
+def _changed(watched: Iterable[tuple[Plan, tuple[str, ...]]], data: DataNow) -> object:
+    return data, [changes(plan, data, teachers) for plan, teachers in watched]
+
+
+def _choose(session: Session, question: Question, stamp: str | None, data: DataNow) -> _Choice:
+    groups = repository.groups(session, question)
+    plans = {each.protocol: _plan(session, each.best) for each in groups}
+    current = {protocol: not changes(plan, data, ()) for protocol, plan in plans.items()}
+    ordered = in_order(groups, lambda group: current[group.protocol])
+    answering = [each for each in ordered if stamp in (None, each.protocol)]
+    running = _running(session, question, stamp, current, data)
+    if not answering:
+        raise _nothing(question, stamp, list(dict.fromkeys(each.protocol for each in ordered)), running)
+    first = answering[0]
+    (job,) = repository.finished(session, [first.best])
+    return _Choice(
+        job=job, plan=_plan(session, first.best), running=running, plans=list(plans.values()),
+        others=_others(session, question, job, ordered, plans),
+    )  # fmt: skip
+
+
+def _plan(session: Session, job_id: str) -> Plan:
+    with _lock:
+        plan = _plans.get(job_id)
+    if plan is None:
+        plan = repository.plan(session, job_id)
+        with _lock:
+            _plans[job_id] = plan
+    return plan
+
+
+def _running(
+    session: Session, question: Question, stamp: str | None, current: dict[str, bool], data: DataNow
+) -> RunningJob | None:
+    for job_id, state, protocol in repository.live_jobs(session, question):
+        if stamp is None and protocol not in current:
+            current = {**current, protocol: not changes(_plan(session, job_id), data, ())}
+        if (current[protocol]) if stamp is None else protocol == stamp:
+            return RunningJob.model_validate({"job": job_id, "page": links(job_id).page, "state": state})
+    return None
+
+
+def _keep(question: Question, chosen: _Choice, data: DataNow, marks: object) -> _Kept:
+    job, plan = chosen.job, chosen.plan
+    board = leaderboards.answer(job.job_id)
+    verdict = Verdict.model_validate(board["verdict"])
+    named = tuple(
         arm for arm in plan.arms if arm is not None and (verdict.best is None or arm in (verdict.best, *verdict.tied))
-    ]
+    )
+    watched = [*((each, ()) for each in chosen.plans), (plan, named)]
     because = changes(plan, data, named)
-    row = next((row for row in board.rows if row.teacher == verdict.best), None) if verdict.best is not None else None
+    sentence = cautioned(verdict.sentence, verdict.cautions)
     numbers = verdict if verdict.kind != "no_teacher" else None
-    return BestTeacher(
+    answer = BestTeacher(
         student=question.student, dataset=question.dataset, method=question.method,
         verdict=verdict.kind, teacher=verdict.best, tied=verdict.tied,
         sentence=f"{stale_sentence(because)} It was: {sentence}" if because else sentence, cautions=verdict.cautions,
         stale=bool(because), stale_because=because,
         chance=numbers and numbers.chance, chance_within_margin=numbers and numbers.near,
         margin=verdict.margin, expected_loss=numbers and numbers.regret,
-        expected_accuracy=row and row.expected, gain=row and row.gain,
-        seeds=job.seeds, epochs=plan.epochs, candidates=len(plan.arms) - 1,
-        teachers_tried=job.tried, teachers_trained=job.trained,
+        expected_accuracy=_interval(board["expected"]), gain=_interval(board["gain"]),
+        seeds=job.outcome.seeds, epochs=plan.epochs, candidates=len(plan.arms) - 1,
+        teachers_tried=job.outcome.tried, teachers_trained=job.outcome.trained,
         data=DataThenAndNow(then=plan.data_fingerprint, now=data.fingerprint, reason=data.reason),
-        job=job.job_id, page=links(job.job_id).page, finished_at=job.finished_at,
-        age_seconds=max(0.0, (utc_now() - job.finished_at).total_seconds()),
-        stamp=board.trust.stamp, running=running, others=_others(job, finished),
+        job=job.job_id, page=links(job.job_id).page, finished_at=job.finished_at, age_seconds=0.0,
+        stamp=job.protocol, running=chosen.running, others=chosen.others,
     )  # fmt: skip
+    return _Kept(marks, watched, _changed(watched, data), answer, "", b"")
 
 
-def _others(answer: Finished, finished: Sequence[Finished]) -> list[OtherAnswer]:
-    """The other jobs of the answer's protocol, then the first of each other protocol."""
-    own = stored_stamp(answer.plan)
-    same: list[OtherAnswer] = []
-    apart: dict[str, OtherAnswer] = {}
-    for job in finished:
-        if job is answer:
-            continue
-        stamp = stored_stamp(job.plan)
-        if stamp == own:
-            same.append(_other(job, stamp, answer, same_protocol=True))
-        else:
-            apart.setdefault(stamp, _other(job, stamp, answer, same_protocol=False))
-    return [*same[: MOST_OTHERS - min(len(apart), MOST_OTHERS // 2)], *apart.values()][:MOST_OTHERS]
+def _interval(document: object) -> Interval | None:
+    return None if document is None else Interval.model_validate(document)
 
 
-def _other(job: Finished, stamp: str, answer: Finished, *, same_protocol: bool) -> OtherAnswer:
-    recipe = job.plan["student_recipe"]
+def _others(
+    session: Session, question: Question, answer: Finished, ordered: Sequence[Group], plans: dict[str, Plan]
+) -> list[OtherAnswer]:
+    """The other jobs of the answer's protocol, then the best-founded of each other protocol."""
+    own = plans[answer.protocol]
+    same = repository.best_founded(session, question, answer.protocol, MOST_OTHERS + 1)
+    first: dict[str, str] = {}
+    for group in ordered:
+        if group.protocol != answer.protocol:
+            first.setdefault(group.protocol, group.best)
+    apart = repository.finished(session, list(first.values())[:MOST_OTHERS])
+    said = [_other(job, founding_differences(job, answer), same_protocol=True) for job in same if job != answer]
+    said = said[: MOST_OTHERS - min(len(apart), MOST_OTHERS // 2)]
+    said += [_other(job, protocol_differences(plans[job.protocol], own), same_protocol=False) for job in apart]
+    return said[:MOST_OTHERS]
+
+
+def _other(job: Finished, differs: list[str], *, same_protocol: bool) -> OtherAnswer:
+    found = job.outcome
     return OtherAnswer(
-        stamp=stamp, same_protocol=same_protocol, differs=differences(job, answer), recipe=recipe["name"],
-        epochs=recipe["epochs"], seeds=job.seeds, teachers=job.tried, verdict=job.verdict["kind"],
-        teacher=job.verdict["best"], job=job.job_id, page=links(job.job_id).page, finished_at=job.finished_at,
+        stamp=job.protocol, same_protocol=same_protocol, differs=differs, recipe=found.recipe, epochs=found.epochs,
+        seeds=found.seeds, teachers=found.tried, verdict=found.kind, teacher=found.best, job=job.job_id,
+        page=links(job.job_id).page, finished_at=job.finished_at,
     )  # fmt: skip
 
 
-def _nothing(
-    question: Question, stamp: str | None, finished: Sequence[Finished], running: RunningJob | None
-) -> NotFound:
+def _nothing(question: Question, stamp: str | None, protocols: Sequence[str], running: RunningJob | None) -> NotFound:
     """Why there is no answer. Raises InvalidRequest where a name is unknown."""
     if running is not None:
         return StillRunning(
             f"No finished job says yet which teacher {question.student} should learn from on {question.dataset} with "
             f"{question.method}; job {running.job} is {running.state} (dpk watch {running.job})."
         )
-    if not finished:
+    if not protocols:
         model_card(split_weights(question.student)[0], "student")
         check_dataset_name(question.dataset, settings().data_root, "dataset")
-    stamps = dict.fromkeys(stored_stamp(job.plan) for job in finished)
-    under = "" if stamp is None or not finished else f" under protocol {stamp} (there are {', '.join(stamps)})"
+    under = "" if stamp is None or not protocols else f" under protocol {stamp} (there are {', '.join(protocols)})"
     return NotFound(
         f"No finished job says which teacher {question.student} should learn from on {question.dataset} with "
         f"{question.method}{under}. Submit a selection job that names student, dataset and teachers (dpk submit, or "

@@ -7,11 +7,7 @@ from sqlalchemy.orm import Session
 from dpk_core.catalogue.datasets import check_dataset_name
 from dpk_core.codec import to_json
 from dpk_core.selection.evaluate.calibration import LEAST_CLAIMS, Calibration, Claim, calibrate
-from dpk_core.selection.evaluate.records import FULL, ComparisonGroup, TeacherRecord
 from service.calibration import repository, schemas
-from service.leaderboards.trust import job_stamp
-from service.scheduling import repository as jobs
-from service.scheduling.snapshot import Snapshot
 from service.settings import settings
 
 
@@ -19,36 +15,12 @@ def calibration(session: Session, dataset: str | None, method: str | None) -> sc
     """The record over the newest finished jobs. Raises InvalidRequest for an unknown data set."""
     if dataset is not None:
         check_dataset_name(dataset, settings().data_root, "dataset")
-    finished = repository.finished_jobs(session, dataset, method)
-    stated = repository.stated_chances(session, [job.id for job in finished])
-    claims: dict[object, Claim] = {}
-    for snapshot in jobs.snapshots(session, [job for job in finished if job.id in stated]):
+    claims: dict[str, Claim] = {}
+    for stated in repository.stated(session, dataset, method):
         # The same question asked again finds the same trainings: it is no second piece of evidence.
-        claims.setdefault(_question(snapshot), _claim(snapshot, stated[snapshot.job.id]))
+        claims.setdefault(stated.question, Claim(chances=stated.chances, trained=stated.trained))
     found = calibrate(list(claims.values()))
     return schemas.Calibration.model_validate(to_json(found) | {"sentence": _sentence(found)})
-
-
-def _question(snapshot: Snapshot) -> object:
-    return job_stamp(snapshot), frozenset(snapshot.plan.arms), snapshot.plan.seeds
-
-
-def _claim(snapshot: Snapshot, chances: dict[str, float]) -> Claim:
-    """A teacher that failed was ruled out, whatever chance it had."""
-    failed = {arm.candidate.teacher for arm in snapshot.arms if arm.candidate.status == "failed"}
-    able = {teacher: chance for teacher, chance in chances.items() if teacher not in failed}
-    return Claim(chances=able, trained=_trained(snapshot))
-
-
-def _trained(snapshot: Snapshot) -> dict[str, float]:
-    """Mean full accuracy of the teachers that were trained fully on every seed of the job."""
-    plan, trials = snapshot.plan, []
-    for arm in snapshot.arms:
-        ends = {seed: runs[plan.epochs].result for seed, runs in arm.students.items() if plan.epochs in runs}
-        full = {seed: float(result["validation_accuracy"]) for seed, result in ends.items() if result is not None}
-        if arm.candidate.teacher is not None and arm.candidate.status != "failed":
-            trials.append(TeacherRecord(teacher=arm.candidate.teacher, reached={FULL: full}))
-    return ComparisonGroup(records=tuple(trials), seeds=plan.seeds).levels(FULL)
 
 
 def _sentence(found: Calibration) -> str:

@@ -58,6 +58,15 @@ def reading() -> Iterator[Session]:
 
 
 @contextmanager
+def glance() -> Iterator[Connection]:
+    """A connection for one statement that only reads; Postgres is not told where a transaction begins and ends."""
+    is_sqlite = engine().dialect.name == "sqlite"
+    options: dict[str, Any] = {READ_ONLY: True} if is_sqlite else {"isolation_level": "AUTOCOMMIT"}
+    with engine().connect() as connection:
+        yield connection.execution_options(**options)
+
+
+@contextmanager
 def prompt_reading() -> Iterator[Session]:
     """`reading` for health checks, on a connection of its own that is closed afterwards."""
     with Session(_reader(prompt_engine()), expire_on_commit=False) as session, session.begin():

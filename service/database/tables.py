@@ -2,7 +2,8 @@
 
     selection_jobs 1─n candidates 1─n job_runs n─1 runs 1─n measurements
     runs 1─n run_refusals
-    selection_jobs 1─n decisions, verdicts, events · outbox, idempotency_keys, workers stand alone
+    selection_jobs 1─n decisions, verdicts, events; 1─1 boards
+    judgements, outbox, idempotency_keys, workers stand alone
     models: uploads, named by runs and jobs
 
 A run belongs to its content, not to a job: jobs that ask for the same training share the row (`job_runs`).
@@ -22,6 +23,8 @@ SCHEMA_REVISION = "0001"
 """The migration this code was written for; readiness compares it with the database's."""
 
 Json = dict[str, Any]
+QUESTION = ("student", "dataset", "method")
+"""Columns of a job."""
 
 
 class Base(DeclarativeBase):
@@ -50,14 +53,37 @@ class SelectionJob(Base):
     """
 
     __tablename__ = "selection_jobs"
+    __table_args__ = (
+        # Lists: all jobs; finished ones, of one data set or method; live ones.
+        Index(None, "created_at", "id"),
+        Index(None, "state", "finished_at"),
+        Index(None, "dataset", "state", "finished_at"),
+        Index(None, "method", "state", "finished_at"),
+        # The answers to one question: the best-founded and the newest of each protocol.
+        Index("ix_selection_jobs_best_founded", *QUESTION, "protocol", "decided", "strength", "finished_at", "id"),
+        Index("ix_selection_jobs_newest", *QUESTION, "protocol", "decided", "finished_at"),
+        Index("ix_selection_jobs_student_method", "student", "method", "state", "finished_at"),
+    )
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
-    state: Mapped[str] = mapped_column(String(16), index=True)
+    state: Mapped[str] = mapped_column(String(16))
     stage: Mapped[str | None] = mapped_column(String(24))
     request: Mapped[Json]
     """The request as it came, after validation."""
     plan: Mapped[Json]
     """`service.scheduling.plan.Plan`: what the request means, resolved once at submission."""
+    student: Mapped[str] = mapped_column(String(400))
+    """`model[@weights]`; with `dataset` and `method` the question."""
+    dataset: Mapped[str] = mapped_column(String(200))
+    method: Mapped[str] = mapped_column(String(40))
+    protocol: Mapped[str] = mapped_column(String(8))
+    """`service.scheduling.protocol_id` of its student trainings."""
+    decided: Mapped[bool | None] = mapped_column(Boolean)
+    """Whether its verdict is an answer; None unless it is finished."""
+    strength: Mapped[int | None]
+    """How well-founded its verdict is: seeds times teachers tried; None unless it is finished."""
+    outcome: Mapped[Json | None]
+    """`service.scheduling.outcome.Outcome`: what look-ups over many jobs need; None unless it is finished."""
     slots: Mapped[int | None]
     """Trainings that are decided side by side, settled when it starts."""
     revision: Mapped[int] = mapped_column(default=0)
@@ -107,6 +133,8 @@ class Run(Base):
             sqlite_where=text("state NOT IN ('failed', 'cancelled') AND NOT withdrawn"),
             postgresql_where=text("state NOT IN ('failed', 'cancelled') AND NOT withdrawn"),
         ),
+        # What the store knows of a method on a data set, newest first.
+        Index("ix_runs_newest", "dataset", "method", "state", "finished_at", "id"),
     )
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
@@ -229,6 +257,32 @@ class Verdict(Base):
     document: Mapped[Json]
     """`dpk_core.selection.decide.verdict.Verdict`: facts with a version."""
     created_at: Mapped[datetime]
+
+
+class Board(Base):
+    """A finished job's leaderboard, made when it is first read and made anew where `version` is an older one."""
+
+    __tablename__ = "boards"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("selection_jobs.id"), primary_key=True)
+    version: Mapped[int]
+    """`service.leaderboards.service.VERSION` when it was made."""
+    etag: Mapped[str] = mapped_column(String(64))
+    document: Mapped[str] = mapped_column(Text)
+    """`service.wire.boards.Leaderboard` in JSON, as it is sent."""
+    answer: Mapped[Json]
+    """The part that best teacher gives: `verdict`, and of the teacher to take `expected` and `gain`."""
+
+
+class StoredJudgement(Base):
+    """How the rules did on one question that the store answers, so that no board judges it again; only ever added."""
+
+    __tablename__ = "judgements"
+
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    """By content: of the question's results and the version of the rules."""
+    document: Mapped[Json]
+    """`dpk_core.selection.evaluate.rule_evaluation.RuleEvaluation`."""
 
 
 class Event(Base):

@@ -58,6 +58,11 @@ def missing_worker(session: Session) -> str | None:
     return None if "runs" in served else "No training worker is there. Start one: dpk worker."
 
 
+def waiting_for(session: Session, created_at: datetime) -> str | None:
+    """The worker that is missing, once what was made at `created_at` has waited long enough to say so."""
+    return None if is_new(created_at) else missing_worker(session)
+
+
 def is_new(created_at: datetime) -> bool:
     """Whether workers that were started together with what was made at `created_at` may not have been heard of yet."""
     return (utc_now() - created_at).total_seconds() < _silence()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from statistics import fmean, stdev
 from typing import Any
@@ -15,11 +15,11 @@ from dpk_core.selection.decide.full_trainings import full_trainings
 from dpk_core.selection.decide.job_results import Arm, JobResults
 from dpk_core.selection.decide.summary import Summary, model, summary_of
 from dpk_core.selection.decide.verdict import gains
-from dpk_core.selection.evaluate.records import ComparisonGroup
 from dpk_core.selection.statistics import Estimate
 from dpk_core.spec import Recipe, Start
 from service.database.tables import Run
 from service.leaderboards.curves import Measurements, curves
+from service.leaderboards.earlier import Earlier
 from service.leaderboards.ledger import ledger
 from service.leaderboards.records import comparison_group, row_scores
 from service.leaderboards.trust import fidelity, job_stamp, row_stamp, trust
@@ -51,12 +51,11 @@ def leaderboard(
     verdict: boards.Verdict | None,
     measurements: Measurements,
     measured: Measured,
-    earlier: Sequence[ComparisonGroup],
-    previous: str | None,
+    earlier: Earlier,
 ) -> boards.Leaderboard:
     """Ranked candidates first, best first; then those without a rank in the request's order.
 
-    `earlier`: what the store knows of other students; `previous`: the teacher that won this student's last job.
+    `earlier`: what the store knew when the job was asked for.
     """
     results = job_results(snapshot, measured)
     group = comparison_group(snapshot, results)
@@ -66,8 +65,8 @@ def leaderboard(
         rows=_rows(snapshot, results),
         verdict=verdict,
         decisions=_decisions(snapshot),
-        correlations=fidelity(group, earlier),
-        trust=trust(snapshot, group, earlier, previous),
+        correlations=fidelity(group, earlier.groups),
+        trust=trust(snapshot, group, earlier.judged, earlier.winner),
         ledger=ledger(snapshot, measured),
         curves=curves(snapshot, measurements),
     )

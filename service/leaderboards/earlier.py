@@ -1,4 +1,5 @@
-"""What earlier jobs measured with this method on this data, one question for each protocol; and who won last time.
+"""What earlier jobs measured with this method on this data, one question for each protocol; how the rules did on each;
+and who won last time.
 
 Only what was finished before the job was submitted counts, and none of the job's own teachers under its own protocol:
 so what a job knows of the store never changes while it runs, nor afterwards.
@@ -16,11 +17,14 @@ from cachetools import LRUCache, cached
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from dpk_core.codec import to_json
+from dpk_core.codec import content_key, from_json, to_json
 from dpk_core.selection.evaluate.records import ComparisonGroup, TeacherRecord
-from service.database.tables import Run, SelectionJob, Verdict
+from dpk_core.selection.evaluate.rule_evaluation import RuleEvaluation, evaluate_rules
+from dpk_core.selection.evaluate.rules import rules_of
+from service.database.tables import Run, SelectionJob
+from service.leaderboards import repository
 from service.leaderboards.records import gaps, teacher_scores
-from service.scheduling import repository
+from service.scheduling import repository as scheduling
 from service.scheduling.evidence import Result
 from service.scheduling.plan import Plan, rung_epoch
 from service.scheduling.protocol_id import plan_stamp, training_stamp
@@ -29,6 +33,8 @@ NEWEST = 2000
 """Student runs looked back at; more would make a page slow and change an estimate little."""
 JOBS = 100
 """Jobs looked back at for the previous winner."""
+RULES_VERSION = 1
+"""Rises when rules or their judgement change, so that what is stored is judged anew."""
 JOBS_KEPT = 256
 """Jobs whose answers are kept in memory."""
 
@@ -46,16 +52,41 @@ class _Taught:
     accuracies: Mapping[int, float]
 
 
-def _by_job(session: Session, job: SelectionJob, plan: Plan) -> str:  # noqa: ARG001 - called as `comparison_groups` is
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Earlier:
+    """The questions that the store answered before, how the rules did on each, and the teacher that won last time.
+    `new`: judgements that are not stored yet, by key."""
+
+    groups: tuple[ComparisonGroup, ...]
+    judged: tuple[RuleEvaluation, ...]
+    winner: str | None
+    new: dict[str, RuleEvaluation]
+
+
+def _by_job(session: Session, job: SelectionJob, plan: Plan) -> str:  # noqa: ARG001 - called as `earlier` is
     return job.id
 
 
 @cached(LRUCache(JOBS_KEPT), key=_by_job, lock=Lock())
-def comparison_groups(session: Session, job: SelectionJob, plan: Plan) -> tuple[ComparisonGroup, ...]:
-    """One for each protocol, at this plan's rungs, in an order that does not depend on the rows'.
+def earlier(session: Session, job: SelectionJob, plan: Plan) -> Earlier:
+    """What the store knew when the job was asked for.
 
     Read once for a job and process: the answer never changes, and pages ask for it again and again.
     """
+    groups = comparison_groups(session, job, plan)
+    keys = [content_key([RULES_VERSION, to_json(each)]) for each in groups]
+    known = {key: from_json(RuleEvaluation, document) for key, document in repository.judgements(session, keys).items()}
+    new = {
+        key: evaluate_rules(each, rules_of(each, None))
+        for key, each in zip(keys, groups, strict=True)
+        if key not in known
+    }
+    judged = tuple({**known, **new}[key] for key in keys)
+    return Earlier(groups=groups, judged=judged, winner=previous_winner(session, job, plan), new=new)
+
+
+def comparison_groups(session: Session, job: SelectionJob, plan: Plan) -> tuple[ComparisonGroup, ...]:
+    """One for each protocol, at this plan's rungs, in an order that does not depend on the rows'."""
     found: dict[tuple[str, str], list[_Taught]] = defaultdict(list)
     for each in _finished(session, job, plan):
         found[each.protocol, each.teacher].append(each)
@@ -84,23 +115,20 @@ def _record(name: str, teacher: Result | None, runs: Sequence[_Taught], plan: Pl
 def previous_winner(session: Session, job: SelectionJob, plan: Plan) -> str | None:
     """The teacher of this job that won the newest earlier job with this student and the same settings of the method, on
     whatever data."""
-    stored = SelectionJob.plan
-    jobs = (
-        select(SelectionJob.id, SelectionJob.plan)
+    each = SelectionJob
+    earlier_jobs = (
+        select(each.plan["method"], each.outcome["best"].as_string())
         .where(
-            SelectionJob.state == "finished",
-            SelectionJob.finished_at < job.created_at,
-            SelectionJob.request["student"].as_string() == job.request["student"],
-            stored["method", "name"].as_string() == plan.method.name,
+            each.student == job.student, each.method == job.method, each.state == "finished",
+            each.finished_at < job.created_at,
         )
-        .order_by(SelectionJob.finished_at.desc(), SelectionJob.id)
+        .order_by(each.finished_at.desc())
         .limit(JOBS)
+    )  # fmt: skip
+    method, able = to_json(plan.method), set(plan.arms) - {None}
+    return next(
+        (winner for settings, winner in session.execute(earlier_jobs) if settings == method and winner in able), None
     )
-    method = to_json(plan.method)
-    ids = [job_id for job_id, earlier in session.execute(jobs) if earlier["method"] == method]
-    verdicts = select(Verdict.job_id, Verdict.document).where(Verdict.job_id.in_(ids), Verdict.final)
-    best = {job_id: document.get("best") for job_id, document in session.execute(verdicts)}
-    return next((winner for job_id in ids if (winner := best.get(job_id)) in plan.arms and winner is not None), None)
 
 
 def _finished(session: Session, job: SelectionJob, plan: Plan) -> list[_Taught]:
@@ -113,8 +141,8 @@ def _finished(session: Session, job: SelectionJob, plan: Plan) -> list[_Taught]:
         Run.dataset == plan.dataset,
         Run.finished_at < job.created_at,
     )
-    rows: Sequence[Any] = session.execute(chosen.order_by(Run.finished_at.desc(), Run.id).limit(NEWEST)).all()
-    measured = repository.accuracies(session, {key for key, *_ in rows}, before=job.created_at)
+    rows: Sequence[Any] = session.execute(chosen.order_by(Run.finished_at.desc(), Run.id.desc()).limit(NEWEST)).all()
+    measured = scheduling.accuracies(session, {key for key, *_ in rows}, before=job.created_at)
     found = []
     for key, seed, spec, result in rows:
         training = spec["training"]

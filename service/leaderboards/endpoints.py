@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 
-from service.database.dependencies import Reading
+from service.conditional import UNCHANGED, IfNoneMatch, document, holds, unchanged
 from service.leaderboards import service
 from service.parameters import NO_PARAMETERS
 from service.problems import responses
@@ -16,8 +16,10 @@ router = APIRouter(prefix="/selection-jobs", tags=["selection jobs"])
 
 @router.get(
     "/{job_id}/leaderboard", operation_id="get_leaderboard", summary="A job's leaderboard",
-    dependencies=NO_PARAMETERS, responses=responses(404),
+    dependencies=NO_PARAMETERS, response_model=Leaderboard, responses={**UNCHANGED, **responses(404)},
 )  # fmt: skip
-def leaderboard(session: Reading, job_id: JobId) -> Leaderboard:
-    """Candidates in their places, verdict, correlations, cost and learning curves; useful while the job runs, too."""
-    return service.leaderboard(session, job_id)
+def leaderboard(job_id: JobId, if_none_match: IfNoneMatch = None) -> Response:
+    """Candidates in their places, verdict, correlations, cost and learning curves; useful while the job runs, too.
+    A finished job's board never changes."""
+    made = service.made(job_id)
+    return unchanged(made.etag) if holds(made.etag, if_none_match) else document(made.etag, made.body)

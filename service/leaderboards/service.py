@@ -1,28 +1,142 @@
-"""A job's leaderboard."""
+"""A job's leaderboard: a finished job's is read from the store, a running one's is made when something has changed.
+
+A finished job's board never changes, so it is made once, by whoever reads it first after the end, and stored as it is
+sent. Boards of an older `VERSION` of our words are made anew.
+"""
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any
+
+from cachetools import LRUCache
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from dpk_core.codec import to_json
+from service.conditional import etag
+from service.database.faults import FAULTS, words
+from service.database.session import reading, transaction
+from service.database.tables import Board
 from service.health import service as health
-from service.leaderboards import earlier
+from service.leaderboards import repository
 from service.leaderboards.board import leaderboard as build
-from service.scheduling import repository
-from service.selection_jobs.service import found
+from service.leaderboards.earlier import Earlier, earlier
+from service.presentation import VERSION
+from service.scheduling import repository as scheduling
+from service.scheduling.snapshot import OVER
+from service.selection_jobs.service import found, tag_of
 from service.selection_jobs.views import current_verdict, job_view
 from service.wire.boards import Leaderboard
 
+BYTES_KEPT = 64 * 2**20
+"""Of boards that a process keeps in memory."""
 
-def leaderboard(session: Session, job_id: str) -> Leaderboard:
-    """Everything a page or a report shows about a job. Raises NotFound."""
-    snapshot = repository.snapshot(session, found(session, job_id))
-    verdict = repository.newest_verdicts(session, [job_id]).get(job_id)
-    return build(
+
+@dataclass(slots=True)
+class Made:
+    """A board as it is sent, with its tag. `final`: it will never change."""
+
+    etag: str
+    body: bytes
+    final: bool = False
+    board: Leaderboard | None = None
+
+    def leaderboard(self) -> Leaderboard:
+        """The board as an object."""
+        if self.board is None:
+            self.board = Leaderboard.model_validate_json(self.body)
+        return self.board
+
+
+_log = logging.getLogger(__name__)
+_kept: LRUCache[str, Made] = LRUCache(BYTES_KEPT, getsizeof=lambda made: len(made.body))
+_lock = Lock()
+
+
+def final(job_id: str) -> Made | None:
+    """A finished job's board if this process has it in memory."""
+    with _lock:
+        made = _kept.get(job_id)
+    return made if made is not None and made.final else None
+
+
+def made(job_id: str) -> Made:
+    """The board as it is now. Opens its own transactions, as it may have to store it. Raises NotFound."""
+    with _lock:
+        kept = _kept.get(job_id)
+    if kept is not None and kept.final:
+        return kept
+    known: Earlier | None = None
+    with reading() as session:
+        if (row := repository.stored(session, job_id, VERSION)) is not None:
+            now = Made(row[0], row[1].encode(), final=True)
+        else:
+            tag = tag_of(session, job_id)
+            if kept is not None and kept.etag == tag:
+                return kept
+            now, known = _make(session, job_id, tag)
+    if known is not None and (now.final or known.new):
+        _store(job_id, now, known)
+    with _lock:
+        if len(now.body) <= BYTES_KEPT:
+            _kept[job_id] = now
+    return now
+
+
+def answer(job_id: str) -> Mapping[str, Any]:
+    """What best teacher gives of a finished job's board: verdict, and `expected` and `gain` of the teacher to take."""
+    with reading() as session:
+        found = repository.stored_answer(session, job_id, VERSION)
+    return _answer(made(job_id).leaderboard()) if found is None else found
+
+
+def _make(session: Session, job_id: str, tag: str) -> tuple[Made, Earlier]:
+    snapshot = scheduling.snapshot(session, found(session, job_id))
+    verdict = scheduling.newest_verdicts(session, [job_id]).get(job_id)
+    known = earlier(session, snapshot.job, snapshot.plan)
+    board = build(
         snapshot,
         job_view(snapshot, verdict, health.slots(session), health.missing_worker(session)),
         current_verdict(snapshot, verdict),
-        repository.measurements(session, snapshot),
-        repository.measured(session, snapshot),
-        earlier.comparison_groups(session, snapshot.job, snapshot.plan),
-        earlier.previous_winner(session, snapshot.job, snapshot.plan),
+        scheduling.measurements(session, snapshot),
+        scheduling.measured(session, snapshot),
+        known,
     )
+    is_final = snapshot.job.state == "finished" and all(run.state in OVER for _, run in snapshot.links)
+    body = board.model_dump_json().encode()
+    return Made(etag(VERSION, body.decode()) if is_final else tag, body, is_final, board), known
+
+
+def _store(job_id: str, now: Made, known: Earlier) -> None:
+    """A reader must not fail because nothing can be stored: the next one then makes the same again."""
+    try:
+        with transaction() as session:
+            for key, judgement in known.new.items():
+                repository.store_judgement(session, key, to_json(judgement))
+            if now.final:
+                repository.store(session, Board(
+                    job_id=job_id, version=VERSION, etag=now.etag, document=now.body.decode(),
+                    answer=_answer(now.leaderboard()),
+                ))  # fmt: skip
+    except IntegrityError:
+        return  # Another process has stored the same in the meantime.
+    except FAULTS as error:
+        _log.warning("A leaderboard was made and could not be stored: %s", words(error))
+        return
+    known.new.clear()
+
+
+def _answer(board: Leaderboard) -> dict[str, Any]:
+    verdict = board.verdict
+    assert verdict is not None, "a finished job has one"
+    taken = next((row for row in board.rows if row.teacher == verdict.best), None) if verdict.best else None
+    document: dict[str, Any] = {
+        "verdict": verdict.model_dump(mode="json"),
+        "expected": None if taken is None or taken.expected is None else taken.expected.model_dump(mode="json"),
+        "gain": None if taken is None or taken.gain is None else taken.gain.model_dump(mode="json"),
+    }
+    return document

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dpk_core.codec import to_json
 from dpk_core.selection.evaluate.correlation import correlations
 from dpk_core.selection.evaluate.records import ComparisonGroup
-from dpk_core.selection.evaluate.rule_evaluation import Judgement, Record, evaluate_rules, records
+from dpk_core.selection.evaluate.rule_evaluation import Judgement, Record, RuleEvaluation, evaluate_rules, records
 from dpk_core.selection.evaluate.rules import rules_of
 from service.scheduling.protocol_id import HOLDS, plan_stamp, training_stamp
 from service.scheduling.snapshot import ArmRuns, Snapshot
@@ -22,11 +22,11 @@ def fidelity(question: ComparisonGroup, earlier: Sequence[ComparisonGroup]) -> l
 
 
 def trust(
-    snapshot: Snapshot, question: ComparisonGroup, earlier: Sequence[ComparisonGroup], previous: str | None
+    snapshot: Snapshot, question: ComparisonGroup, before: Sequence[RuleEvaluation], previous: str | None
 ) -> trust_schemas.Trust:
-    """Stamp and rivals. `previous`: the teacher that won this student's newest earlier job."""
+    """Stamp and rivals. `before`: how the rules did on earlier questions; `previous`: the teacher that won this
+    student's newest earlier job."""
     now = evaluate_rules(question, rules_of(question, previous))
-    before = [evaluate_rules(each, rules_of(each, None)) for each in earlier]
     over_all = {record.name: record for record in records([now, *before])}
     return trust_schemas.Trust(
         stamp=job_stamp(snapshot),

@@ -17,7 +17,7 @@ from dpk_core.randomness import derive
 from dpk_core.selection.decide.job_results import JobResults
 from dpk_core.selection.decide.promotion import promotions
 from dpk_core.selection.decide.schedule import Decision, Rules, Wait, next_decision
-from dpk_core.selection.decide.verdict import decide
+from dpk_core.selection.decide.verdict import Verdict, decide
 from dpk_core.spec import TRAINING_VERSION, RunSpec
 from service.database.tables import JobRun
 from service.database.types import epoch_now, utc_now
@@ -29,6 +29,7 @@ from service.scheduling import repository
 from service.scheduling.candidate_status import candidate_status, failure, promoted, stage
 from service.scheduling.costs import student_seconds
 from service.scheduling.evidence import NOT_ASKED, job_results, step_state
+from service.scheduling.outcome import outcome
 from service.scheduling.plan import Plan
 from service.scheduling.snapshot import OVER, ArmRuns, Snapshot, lock_order
 from service.scheduling.states import STAGES, CandidateStatus, JobFailure, Reason
@@ -250,13 +251,20 @@ def _announce_runs(session: Session, snapshot: Snapshot) -> None:
 def _conclude(session: Session, snapshot: Snapshot, *, over: bool) -> None:
     """Says what can be said, and ends the job when nothing more will come."""
     job = snapshot.job
-    _say_verdict(session, snapshot, final=over)
+    verdict = _say_verdict(session, snapshot, final=over)
     if over:
+        _add_outcome(snapshot, verdict)
         job.state, job.finished_at = "finished", utc_now()
         events.record(session, job.id, "finished", {})
 
 
-def _say_verdict(session: Session, snapshot: Snapshot, *, final: bool) -> None:
+def _add_outcome(snapshot: Snapshot, verdict: Verdict) -> None:
+    found = outcome(snapshot, verdict)
+    snapshot.job.decided, snapshot.job.strength = found.is_decided, found.strength
+    snapshot.job.outcome = to_json(found)
+
+
+def _say_verdict(session: Session, snapshot: Snapshot, *, final: bool) -> Verdict:
     job = snapshot.job
     results = job_results(snapshot, repository.measured(session, snapshot))
     spending = snapshot.plan.spending
@@ -266,6 +274,7 @@ def _say_verdict(session: Session, snapshot: Snapshot, *, final: bool) -> None:
     if last is None or last.document != document:
         repository.add_verdict(session, job.id, 1 if last is None else last.number + 1, document)
         events.record(session, job.id, "verdict", document)
+    return verdict
 
 
 def _conclude_cancelling(session: Session, snapshot: Snapshot) -> None:

@@ -5,7 +5,6 @@ It is short for everything that decides a student's accuracy except its teacher 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from dpk_core.codec import content_key, to_json
@@ -24,14 +23,6 @@ def plan_stamp(plan: Plan) -> str:
     return _stamp(
         plan.data_fingerprint, to_json(plan.method), plan.student,
         None if plan.student_start is None else to_json(plan.student_start), to_json(plan.student_recipe), plan.version,
-    )  # fmt: skip
-
-
-def stored_stamp(plan: Mapping[str, Any]) -> str:
-    """`plan_stamp` of a plan as it is stored, which need not be decoded for it (version 2 is not stored)."""
-    return _stamp(
-        plan["data_fingerprint"], plan["method"], plan["student"], plan["student_start"], plan["student_recipe"],
-        plan.get("version", 2),
     )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -23,9 +24,34 @@ LIVE = ("queued", "running")
 """States of a job that still needs its runs."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marks:
+    """What moves whenever a job's own rows do. `runs`: states, claims, steps and seconds of its runs, added up."""
+
+    state: str
+    revision: int
+    created_at: datetime
+    runs: tuple[float, ...]
+
+
 def find(session: Session, job_id: str) -> SelectionJob | None:
     """The job's row. Ids are letters and digits; Postgres would refuse to look for some other texts."""
     return session.get(SelectionJob, job_id) if job_id.isalnum() else None
+
+
+def marks(session: Session, job_id: str) -> Marks | None:
+    """Two indexed look-ups; None: there is no such job."""
+    if not job_id.isalnum():
+        return None
+    job = SelectionJob
+    row = session.execute(select(job.state, job.revision, job.created_at).where(job.id == job_id)).one_or_none()
+    if row is None:
+        return None
+    over = func.count().filter(Run.state.in_(("finished", "failed", "cancelled")))
+    sums = [func.sum(each) for each in (Run.fence, Run.step, Run.seconds, Run.wasted_seconds)]
+    linked = select(func.count(), over, *sums).join(JobRun, JobRun.run_id == Run.id).where(JobRun.job_id == job_id)
+    runs = tuple(float(each or 0) for each in session.execute(linked).one())
+    return Marks(state=row.state, revision=row.revision, created_at=row.created_at, runs=runs)
 
 
 def lock(session: Session, job_id: str) -> SelectionJob | None:

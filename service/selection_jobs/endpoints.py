@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, BackgroundTasks, Body, Header, Path, Query, Response
 from pydantic import Field
 
+from service.conditional import UNCHANGED, IfNoneMatch, document, holds, unchanged
 from service.database.dependencies import Reading, Writing
 from service.outbox.service import dispatch
 from service.parameters import NO_PARAMETERS, Parameters
@@ -70,11 +71,15 @@ def list_jobs(session: Reading, asked: Annotated[ListParameters, Query()]) -> Jo
 
 @router.get(
     "/{job_id}", operation_id="get_selection_job", summary="One job",
-    dependencies=NO_PARAMETERS, responses=responses(404),
+    dependencies=NO_PARAMETERS, response_model=Job, responses={**UNCHANGED, **responses(404)},
 )  # fmt: skip
-def get(session: Reading, job_id: JobId) -> Job:
-    """State, progress, an estimate of the rest, and the newest verdict."""
-    return service.get(session, job_id)
+def get(session: Reading, job_id: JobId, if_none_match: IfNoneMatch = None) -> Response:
+    """State, progress, an estimate of the rest, and the newest verdict. All of it is as of the last change, and so is
+    the `ETag`: the estimate does not count down in between."""
+    tag = service.tag_of(session, job_id)
+    if holds(tag, if_none_match):
+        return unchanged(tag)
+    return document(tag, service.get(session, job_id).model_dump_json())
 
 
 @router.post(

@@ -7,17 +7,20 @@ import uuid
 from sqlalchemy.orm import Session
 
 from dpk_core.codec import content_key, to_json
+from service.conditional import etag
 from service.database.session import reading, transaction
 from service.database.tables import Candidate, SelectionJob
 from service.database.types import utc_now
 from service.events import repository as events
 from service.health import service as health
 from service.outbox import service as outbox
+from service.presentation import VERSION
 from service.problems import Conflict, NotFound, Rejected
 from service.runs import service as runs
 from service.scheduling import repository
 from service.scheduling.advance import advance_job
 from service.scheduling.plan import Plan
+from service.scheduling.protocol_id import plan_stamp
 from service.schemas import FieldError
 from service.selection_jobs import replays
 from service.selection_jobs.preflight import check
@@ -62,6 +65,7 @@ def _create(session: Session, request: schemas.SelectionJobRequest, plan: Plan) 
     """The job, its candidates, its first event and its message."""
     job = SelectionJob(
         id=uuid.uuid4().hex, state="queued", stage=None, request=request.model_dump(mode="json"), plan=to_json(plan),
+        student=request.student.label, dataset=plan.dataset, method=plan.method.name, protocol=plan_stamp(plan),
         created_at=utc_now(),
     )  # fmt: skip
     session.add(job)
@@ -79,6 +83,20 @@ def _create(session: Session, request: schemas.SelectionJobRequest, plan: Plan) 
 def get(session: Session, job_id: str) -> schemas.Job:
     """One job. Raises NotFound."""
     return _views(session, [found(session, job_id)])[0]
+
+
+def tag_of(session: Session, job_id: str) -> str:
+    """The tag of a job and its board: changes with its rows, its runs' progress and the living workers.
+
+    Raises NotFound.
+    """
+    marks = repository.marks(session, job_id)
+    if marks is None:
+        raise _missing(job_id)
+    # Workers concern live jobs only.
+    is_live = marks.state in repository.LIVE
+    workers = [health.slots(session), health.waiting_for(session, marks.created_at)] if is_live else []
+    return etag(VERSION, job_id, marks.state, marks.revision, list(marks.runs), workers)
 
 
 def list_jobs(session: Session, *, limit: int = 50, before: str | None = None) -> schemas.JobList:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
 from service.calibration.service import calibration
+from service.conditional import IfNoneMatch, etag, holds, unchanged
 from service.database.dependencies import Reading
 from service.datasets import service as dataset_service
 from service.leaderboards import service as leaderboards
@@ -13,6 +16,7 @@ from service.problems import NotFound, Rejected
 from service.selection_jobs import service
 from service.sub_path import Root
 from service.web import pages
+from service.wire.boards import Leaderboard
 
 router = APIRouter(include_in_schema=False)
 
@@ -46,24 +50,25 @@ def dataset(root: Root, name: str) -> Response:
 
 
 @router.get("/jobs/{job_id}")
-def job(session: Reading, root: Root, job_id: str) -> Response:
+def job(root: Root, job_id: str, if_none_match: IfNoneMatch = None) -> Response:
     """The leaderboard page of a job."""
     try:
-        return _page(pages.job_page(leaderboards.leaderboard(session, job_id), root))
+        return _board_page(job_id, root, pages.job_page, if_none_match)
     except NotFound as error:
         return _page(pages.missing_page(str(error), root), status=404)
 
 
 @router.get("/jobs/{job_id}/live")
-def live(session: Reading, root: Root, job_id: str) -> Response:
+def live(root: Root, job_id: str, if_none_match: IfNoneMatch = None) -> Response:
     """What the page swaps in while the job runs."""
-    return _page(pages.live_fragment(leaderboards.leaderboard(session, job_id), root))
+    return _board_page(job_id, root, pages.live_fragment, if_none_match)
 
 
 @router.get("/selection-jobs/{job_id}/report")
-def report(session: Reading, job_id: str) -> Response:
+def report(job_id: str) -> Response:
     """The leaderboard page as one file that needs nothing else."""
-    return _page(pages.report_page(leaderboards.leaderboard(session, job_id)), policy=pages.report_policy())
+    board = leaderboards.made(job_id).leaderboard()
+    return _page(pages.report_page(board), policy=pages.report_policy())
 
 
 @router.get("/static/{name}")
@@ -74,6 +79,17 @@ def static(name: str) -> Response:
         raise NotFound(f"There is no file {name!r} here.")
     headers = {"Cache-Control": "public, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
     return Response(found[0], media_type=found[1], headers=headers)
+
+
+def _board_page(job_id: str, root: str, draw: Callable[[Leaderboard, str], str], if_none_match: str | None) -> Response:
+    """A page that changes with its board. Browsers keep it and ask each time whether it still holds."""
+    made = leaderboards.made(job_id)
+    tag = etag(made.etag, root, draw.__name__, pages.appearance())
+    if holds(tag, if_none_match):
+        return unchanged(tag)
+    page = _page(draw(made.leaderboard(), root))
+    page.headers.update({"ETag": tag, "Cache-Control": "no-cache"})
+    return page
 
 
 def _page(text: str, *, status: int = 200, policy: str | None = None) -> Response:

@@ -40,6 +40,17 @@ def static_file(name: str) -> tuple[bytes, str] | None:
     return resources.files("service.web").joinpath("static", name).read_bytes(), _STATIC[name]
 
 
+@functools.cache
+def appearance() -> str:
+    """What templates, style sheet and script come to: a page is another one where they changed."""
+    folder = resources.files("service.web")
+    files = [each for name in ("static", "templates") for each in folder.joinpath(name).iterdir() if each.is_file()]
+    digest = hashlib.sha256()
+    for each in sorted(files, key=lambda file: file.name):
+        digest.update(each.read_bytes())
+    return digest.hexdigest()
+
+
 def page_policy() -> str:
     """Content-Security-Policy of the pages: everything from here, nothing inline."""
     return (

@@ -105,8 +105,7 @@ def job(job_id: str) -> Job:
 
 
 def board(job_id: str) -> Leaderboard:
-    with reading() as session:
-        return leaderboards.leaderboard(session, job_id)
+    return leaderboards.made(job_id).leaderboard()
 
 
 def cancel(job_id: str) -> Job:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import select
 
+from dpk_core.codec import from_json, to_json
 from dpk_core.errors import InvalidRequest
-from service.calibration.repository import stated_chances
+from dpk_core.selection.decide.verdict import Verdict
 from service.calibration.schemas import Calibration
 from service.calibration.service import calibration
 from service.database.session import reading, transaction
-from service.database.tables import Decision
+from service.database.tables import Decision, SelectionJob
+from service.scheduling import repository
+from service.scheduling.outcome import Outcome, Stated, outcome
 from tests.contract import job_driver as drive
 from tests.contract.job_driver import TEACHERS
 
@@ -33,11 +36,23 @@ def stated(chances: dict[str, float], *, epochs: int = 8, promote: int = 3) -> s
 
 
 def say(job_id: str, chances: dict[str, float]) -> None:
-    """Puts other chances in the place of those that the job stated."""
+    """Puts other chances in the place of those that the job stated, as if it had ended with them."""
     with transaction() as session:
         for each in session.scalars(select(Decision).where(Decision.job_id == job_id)):
             summary = {**each.document["summary"], "chances": chances} if chances else None
             each.document = {**each.document, "summary": summary}
+        session.flush()
+        job = session.get_one(SelectionJob, job_id)
+        verdict = repository.newest_verdicts(session, [job_id])[job_id]
+        job.outcome = to_json(outcome(repository.snapshot(session, job), from_json(Verdict, verdict.document)))
+
+
+def stated_by(job_id: str) -> Stated:
+    with reading() as session:
+        document = session.get_one(SelectionJob, job_id).outcome
+    found = from_json(Outcome, document).stated
+    assert found is not None
+    return found
 
 
 def test_jobs_that_stated_nothing_are_no_record() -> None:
@@ -64,8 +79,7 @@ def test_chances_are_those_from_before_the_first_full_training() -> None:
     trained = next(
         each for each in drive.board(job_id).decisions if any(step.epochs == 8 for step in each.steps)
     )  # the last one that was made without a full training
-    with reading() as session:
-        assert stated_chances(session, [job_id]) == {job_id: trained.chances}
+    assert stated_by(job_id).chances == trained.chances
     assert set(trained.chances) == set(TEACHERS)
 
 

@@ -90,7 +90,7 @@ class TestProblems:
         def broken(*_arguments: object) -> None:
             raise RuntimeError("secret")
 
-        monkeypatch.setattr(selection_jobs, "get", broken)
+        monkeypatch.setattr(selection_jobs, "tag_of", broken)
         assert "secret" not in str(problem(client.get("/selection-jobs/x"), 500))
 
     @pytest.mark.parametrize("path", ["", "/leaderboard", "/events", "/report"])

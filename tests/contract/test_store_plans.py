@@ -1,0 +1,133 @@
+"""No query of the service reads a whole large table: Postgres says how it would carry out each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from sqlalchemy import URL, event, text
+
+from benchmarks.many_jobs import copy_job
+from dpk_core.codec import from_json
+from service.best_teacher.service import best_teacher
+from service.calibration.service import calibration
+from service.database.session import engine, reading, transaction
+from service.database.tables import SelectionJob
+from service.events import repository as events
+from service.health import service as health
+from service.leaderboards import earlier
+from service.leaderboards import service as leaderboards
+from service.outbox import repository as outbox
+from service.runs import repository as runs
+from service.runs.sweep import sweep
+from service.scheduling import repository as scheduling
+from service.scheduling.plan import Plan
+from service.selection_jobs import service as jobs
+from service.settings import Settings
+from tests import servers
+from tests.contract import job_driver as drive
+
+pytestmark = pytest.mark.servers
+
+COPIES = 1000
+LARGE = (
+    "selection_jobs",
+    "candidates",
+    "runs",
+    "job_runs",
+    "measurements",
+    "decisions",
+    "verdicts",
+    "events",
+    "boards",
+)
+STUDENT = "cifar/resnet8w4"
+
+
+@pytest.fixture
+def database(configure: Callable[..., Settings], postgres_server: URL, migrated_postgres: URL) -> Iterator[None]:
+    with servers.fresh_database(postgres_server, template=str(migrated_postgres.database)) as url:
+        configure(database_url=url)
+        yield
+
+
+@contextmanager
+def executed() -> Iterator[list[tuple[str, Any]]]:
+    """Every statement sent meanwhile, with its values."""
+    found: list[tuple[str, Any]] = []
+
+    def note(_connection: object, _cursor: object, statement: str, values: Any, *_: object) -> None:
+        found.append((statement, values))
+
+    event.listen(engine(), "before_cursor_execute", note)
+    try:
+        yield found
+    finally:
+        event.remove(engine(), "before_cursor_execute", note)
+
+
+def scans(statement: str, values: Any) -> list[str]:
+    """The large tables that this statement would read as a whole."""
+    with engine().connect() as connection:
+        # As where all of it is in memory; the tables here are too small for the default to prefer an index.
+        connection.exec_driver_sql("SET random_page_cost = 1")
+        plan = [line for (line,) in connection.exec_driver_sql(f"EXPLAIN {statement}", values)]
+    return [table for table in LARGE for line in plan if f"Seq Scan on {table}" in line]
+
+
+def test_no_query_reads_a_whole_table(database: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    # As small a part of this store as the real limits are of one with 100,000 runs.
+    monkeypatch.setattr(earlier, "NEWEST", 4)
+    done = drive.submit(drive.request("cifar/resnet20", seeds=1, epochs=2, rungs=(1, 2), promote=1))
+    drive.run_to_end(done)
+    leaderboards.made(done)
+    live = drive.submit(drive.request("cifar/resnet8w8", seeds=1, epochs=2, rungs=(1, 2), promote=1))
+    drive.advance(live)
+    with engine().begin() as connection:
+        copy_job(connection, done, 1, COPIES)
+    (waiting,) = [each.id for each in drive.runs_of(live, "queued")][:1]
+    with executed() as found:
+        read_everything(done, live, waiting)
+    asked = {each: values for each, values in found if each.startswith(("SELECT", "WITH", "UPDATE", "DELETE"))}
+    assert len(asked) > 30
+    assert {each: tables for each, values in asked.items() if (tables := scans(each, values))} == {}
+
+
+def read_everything(done: str, live: str, waiting: str) -> None:
+    """What pages, pollers, workers and the reaper ask the database."""
+    leaderboards._kept.clear()
+    for job_id in (done, live):
+        leaderboards.made(job_id)
+        drive.job(job_id)
+    leaderboards.answer(done)
+    best_teacher(STUDENT, "digits", "dpk")
+    with reading() as session:
+        jobs.list_jobs(session, limit=5, before=live)
+        for dataset in (None, "digits"):
+            for method in (None, "dpk"):
+                calibration(session, dataset, method)
+        job = session.get_one(SelectionJob, live)
+        plan = from_json(Plan, job.plan)
+        earlier.comparison_groups(session, job, plan)
+        earlier.previous_winner(session, job, plan)
+        scheduling.stored(session, plan)
+        events.after(session, done, 0, 10)
+        outbox.unsent(session, 10)
+    health.alarms()
+    with transaction() as session:
+        runs.next_claimable(session, "worker", 3)
+        runs.live_jobs(session, after="", limit=10)
+        sweep(session, resend_seconds=0.0, max_attempts=3)
+    drive.claim(waiting)
+    drive.advance(live)
+
+
+def test_a_scan_would_be_noticed(database: None) -> None:
+    done = drive.submit()
+    drive.advance(done)
+    with engine().begin() as connection:
+        copy_job(connection, done, 1, COPIES)
+        connection.execute(text("ANALYZE"))
+    assert scans("SELECT id FROM selection_jobs WHERE revision = 7", {}) == ["selection_jobs"]
