@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from dpk_core.codec import from_json, to_json
 from dpk_core.randomness import derive
-from dpk_core.selection.decide.job_results import JobResults
+from dpk_core.selection.decide.job_results import LEAST_SEEDS, JobResults
 from dpk_core.selection.decide.promotion import promotions
 from dpk_core.selection.decide.schedule import Decision, Rules, Wait, next_decision
 from dpk_core.selection.decide.verdict import Verdict, decide
@@ -210,11 +210,11 @@ def _refresh(session: Session, snapshot: Snapshot, *, over: bool) -> None:
 
 def _at_end(arm: ArmRuns, snapshot: Snapshot) -> CandidateStatus:
     """Of a candidate with trainings left: a limit stopped it, or the rest could not change the verdict's word."""
-    if snapshot.plan.spending.is_limited or snapshot.confirming is None:
+    plan = snapshot.plan
+    if plan.spending.is_limited or snapshot.confirming is None:
         return "stopped"
-    return (
-        "finished" if any(arm.reached(seed) == snapshot.plan.epochs for seed in snapshot.plan.seeds) else "not_promoted"
-    )
+    trained = sum(arm.reached(seed) == plan.epochs for seed in plan.seeds)
+    return "finished" if trained >= min(LEAST_SEEDS, len(plan.seeds)) else "not_promoted"
 
 
 def _set_status(session: Session, arm: ArmRuns, status: CandidateStatus, reason: Reason | None) -> None:

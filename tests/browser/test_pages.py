@@ -26,7 +26,7 @@ def running(site: str) -> str:
 @pytest.fixture
 def finished(site: str) -> str:
     """A job that is over."""
-    job_id = drive.submit()
+    job_id = drive.submit(drive.request(policy="halving"))
     drive.run_to_end(job_id)
     assert drive.job(job_id).state == "finished"
     return job_id
@@ -39,6 +39,7 @@ class TestFinishedJob:
         expect(page.locator("#leaderboard").get_by_role("row")).to_have_count(1 + len(drive.TEACHERS) + 1)
         best = page.locator("#leaderboard").get_by_role("row", name=re.compile("resnet20 "))
         expect(best).to_contain_text("98.0%")
+        page.locator("#every-decision summary").click()
         expect(page.locator("#decisions").get_by_role("row")).to_have_count(1 + len(drive.board(finished).decisions))
         expect(page.locator("svg.chart").first).to_be_visible()
         for section in ("correlation", "learning", "shares", "ledger"):
