@@ -109,6 +109,19 @@ def migrated_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
 
 
 @pytest.fixture
+def embedded(configure: Callable[..., Settings], migrated_sqlite: Path, tmp_path: Path) -> Callable[..., Settings]:
+    """`configure`, with a fresh database at the newest revision in the home: the embedded default."""
+
+    def apply(**values: Any) -> Settings:
+        chosen = configure(**values)
+        chosen.home.mkdir(parents=True, exist_ok=True)
+        shutil.copy(migrated_sqlite, chosen.home / "dpk.sqlite")
+        return chosen
+
+    return apply
+
+
+@pytest.fixture
 def store(configure: Callable[..., Settings], migrated_url: str) -> Settings:
     """A fresh database, built by the real migrations, as the database of this process: on SQLite and on Postgres."""
     return configure(database_url=migrated_url)

@@ -21,7 +21,7 @@ SHORTER = f"""
 from client import demo
 from client.command import main
 
-budget = demo.DEMO_JOB.budget.model_copy(update={{"epochs": 4, "teacher_epochs": 3}})
+budget = demo.DEMO_JOB.budget.model_copy(update={{"epochs": 3, "teacher_epochs": 2}})
 demo.DEMO_JOB = demo.DEMO_JOB.model_copy(update={{"budget": budget, "seeds": {SEEDS}}})
 main(["demo"])
 """

@@ -8,16 +8,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Error, Page, sync_playwright
+from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
 
 from client.sdk import Client
-from migrations.commands import upgrade
+from service.database.session import transaction
+from service.database.tables import Base
 from service.settings import Settings
 from tests.servers import free_port
 
 ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+PATIENCE_MILLISECONDS = 120_000
+"""For anything that is waited for: it takes a moment, but the machine may be overloaded."""
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -35,34 +40,57 @@ def chromium() -> Iterator[Browser]:
                 "Run tests/install-chromium, or set DPK_TEST_CHROMIUM to its path.",
                 pytrace=False,
             )
+        expect.set_options(PATIENCE_MILLISECONDS)
         yield browser
         browser.close()
 
 
-@pytest.fixture
-def site(configure: Callable[..., Settings]) -> Iterator[str]:
-    """Address of the application on an empty embedded store; this process works on the same store."""
-    port = free_port()
-    configure(port=port)
-    upgrade()
-    process = subprocess.Popen([sys.executable, "-m", "service"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+@dataclass(frozen=True)
+class Server:
+    """A running application, and where its store is."""
+
+    home: Path
+    port: int
+    url: str
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite: Path) -> Iterator[Server]:
+    """The application on an embedded store, for all tests of a module."""
+    home, port = tmp_path_factory.mktemp("site"), free_port()
+    shutil.copy(migrated_sqlite, home / "dpk.sqlite")
+    environment = {**os.environ, "DPK_HOME": str(home), "DPK_PORT": str(port)}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "service"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
         with Client(f"http://127.0.0.1:{port}") as client:
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + PATIENCE_MILLISECONDS / 1000
             while not client.is_ready():
                 assert process.poll() is None, "the application ended by itself"
                 assert time.monotonic() < deadline, "the application did not get ready"
                 time.sleep(0.05)
-            yield client.base_url
+            yield Server(home, port, client.base_url)
     finally:
         process.terminate()
         process.wait()
 
 
 @pytest.fixture
+def site(server: Server, configure: Callable[..., Settings]) -> str:
+    """Address of the application on an empty store; this process works on the same store."""
+    configure(home=server.home, port=server.port)
+    with transaction() as session:
+        for table in reversed(Base.metadata.sorted_tables):
+            session.execute(table.delete())
+    return server.url
+
+
+@pytest.fixture
 def page(chromium: Browser, site: str) -> Iterator[Page]:
     """A laptop's page. The test fails on any error in the console and on any request that leaves the site."""
     with chromium.new_context(viewport={"width": 1280, "height": 900}, base_url=site) as context:
+        context.set_default_timeout(PATIENCE_MILLISECONDS)
         opened = context.new_page()
         complaints: list[str] = []
         opened.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)

@@ -89,7 +89,7 @@ class TestRunningJob:
         expect(page.locator("#stages .stage-running .stage-title")).to_have_text("Exploring")
         page.locator("#asked summary").click()
         drive.run_to_end(job_id)
-        expect(page.get_by_role("heading", level=1)).to_have_text(_verdict(job_id), timeout=30_000)
+        expect(page.get_by_role("heading", level=1)).to_have_text(_verdict(job_id))
         expect(page.locator("#live")).not_to_have_attribute("data-running", "")
         expect(page.locator("#stages")).to_have_count(0)
         expect(page.locator("#asked")).to_have_attribute("open", "")
@@ -122,6 +122,7 @@ class TestRunningJob:
 class TestWithoutJavaScript:
     def test_everything_is_there(self, chromium: Browser, site: str, finished: str, running: str) -> None:
         with chromium.new_context(java_script_enabled=False, base_url=site) as context:
+            context.set_default_timeout(120_000)
             page = context.new_page()
             page.goto(f"/jobs/{finished}")
             expect(page.locator("#leaderboard").get_by_role("row")).to_have_count(1 + len(drive.TEACHERS) + 1)
@@ -129,7 +130,7 @@ class TestWithoutJavaScript:
             page.goto(f"/jobs/{running}")
             drive.run_to_end(running)
             # The page asks for itself again every few seconds until the job is over.
-            expect(page.get_by_role("heading", level=1)).to_have_text(_verdict(running), timeout=30_000)
+            expect(page.get_by_role("heading", level=1)).to_have_text(_verdict(running))
 
 
 def test_no_page_is_wider_than_the_screen(page: Page, finished: str, running: str) -> None:

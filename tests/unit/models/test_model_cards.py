@@ -1,10 +1,12 @@
 """Model cards: true to the models, and helpful to those who mistype."""
 
+import functools
 import subprocess
 import sys
 
 import pytest
 import torch
+from torch import nn
 
 from dpk_core.catalogue.cifar_models import CIFAR_MODELS
 from dpk_core.catalogue.models import model_card, model_names, takes_pictures
@@ -13,13 +15,18 @@ from dpk_core.models.build import build_model
 from dpk_core.models.taps import FeatureTaps
 
 
+@functools.cache
+def on_meta(name: str) -> nn.Module:
+    """The model without weights, for all sides of pictures."""
+    with torch.device("meta"):
+        return build_model(name, classes=10, channels=3, seed=0)
+
+
 @pytest.mark.parametrize("side", [27, 28, 32, 33])
 @pytest.mark.parametrize("name", [f"cifar/{name}" for name in CIFAR_MODELS])
 def test_cifar_cards_tell_the_maps_that_the_models_give(name: str, side: int) -> None:
     card = model_card(name, "student")
-    with torch.device("meta"):
-        model = build_model(name, classes=10, channels=3, seed=0)
-        pictures = torch.zeros(2, 3, side, side)
+    model, pictures = on_meta(name), torch.zeros(2, 3, side, side, device="meta")
     with FeatureTaps(model, [tap.module for tap in card.taps]) as taps:
         model(pictures)
     for tap, found in zip(card.taps, taps.maps, strict=True):

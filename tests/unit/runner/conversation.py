@@ -35,7 +35,8 @@ E = TypeVar("E", bound=Event)
 
 ROOT = Path(__file__).parents[3]
 COMMAND = (sys.executable, "-m", "dpk_core.runner", "--device", "cpu", "--threads", "1")
-PATIENCE_SECONDS = 120
+PATIENCE_SECONDS = 600
+"""For anything that is waited for: it takes seconds, but the machine may be overloaded."""
 RECIPE = replace(recipe("digits", epochs=2), batch_size=128)
 
 

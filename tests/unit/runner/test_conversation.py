@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,17 +33,15 @@ from dpk_core.protocol import (
 from dpk_core.recipes import AS_IS
 from dpk_core.spec import MethodName, Start
 from tests.unit.catalogue.npz_files import write_npz
-from tests.unit.runner.conversation import RECIPE, Runner, command, measurements, of_kind, running
+from tests.unit.runner.conversation import PATIENCE_SECONDS, RECIPE, Runner, command, measurements, of_kind, running
 
 STEPS = 898 // 128
 LONG = replace(RECIPE, epochs=500)
 
 
 @pytest.fixture(scope="module")
-def runner() -> Iterator[Runner]:
-    """One process for all these tests: living on is part of what they test."""
-    with running() as process:
-        yield process
+def runner(alone: Runner) -> Runner:
+    return alone
 
 
 @pytest.fixture(scope="module")
@@ -363,4 +360,4 @@ def test_shutdown_stops_the_run_first(artifacts: Path) -> None:
         other.say(ShutdownCommand())
         events = other.until(Stopped)
         assert of_kind(events, Checkpointed)
-        assert other.process.wait(timeout=60) == 0
+        assert other.process.wait(timeout=PATIENCE_SECONDS) == 0

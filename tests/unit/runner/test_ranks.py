@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from dpk_core.protocol import Checkpointed, Failed, Finished, Progressed, Ready, Started, StopCommand, Stopped
-from tests.unit.runner.conversation import RECIPE, Runner, command, measurements, of_kind, running
+from tests.unit.runner.conversation import PATIENCE_SECONDS, RECIPE, Runner, command, measurements, of_kind, running
 
 GENTLE = replace(RECIPE, learning_rate=0.002)
 LONG = replace(RECIPE, epochs=500)
@@ -34,11 +34,10 @@ def test_it_is_ready_when_both_devices_are(runner: Runner) -> None:
     assert len(ranks_of(runner)) == 2
 
 
-def test_a_run_is_that_of_one_device(runner: Runner, tmp_path: Path) -> None:
+def test_a_run_is_that_of_one_device(runner: Runner, alone: Runner, tmp_path: Path) -> None:
     wanted = command(tmp_path / "two", role="teacher", recipe=GENTLE)
     two = runner.run(wanted)
-    with running() as alone:
-        one = alone.run(replace(wanted, artifact_root=str(tmp_path / "one")))
+    one = alone.run(replace(wanted, artifact_root=str(tmp_path / "one")))
     assert [type(event) for event in two if not isinstance(event, Progressed)] == [
         type(event) for event in one if not isinstance(event, Progressed)
     ]
@@ -93,5 +92,5 @@ def test_no_rank_outlives_the_runner(runner: Runner, tmp_path: Path) -> None:
     runner.say(command(tmp_path, recipe=LONG))
     runner.until(Started)
     runner.process.kill()
-    gone, alive = psutil.wait_procs(ranks, timeout=30)
+    gone, alive = psutil.wait_procs(ranks, timeout=PATIENCE_SECONDS)
     assert (len(gone), alive) == (2, [])

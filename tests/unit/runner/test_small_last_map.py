@@ -12,10 +12,10 @@ from dpk_core.catalogue.datasets import dataset_card
 from dpk_core.protocol import Finished
 from dpk_core.recipes import recipe
 from tests.unit.catalogue.npz_files import write_npz
-from tests.unit.runner.conversation import command, measurements, running
+from tests.unit.runner.conversation import Runner, command, measurements
 
 
-def test_resnet18_teaches_resnet8_on_pictures_of_32(tmp_path: Path) -> None:
+def test_resnet18_teaches_resnet8_on_pictures_of_32(alone: Runner, tmp_path: Path) -> None:
     chance = np.random.default_rng(0)
     pictures = {
         f"x_{part}": chance.integers(0, 256, (n, 32, 32, 3), np.uint8) for part, n in (("train", 60), ("test", 12))
@@ -26,15 +26,14 @@ def test_resnet18_teaches_resnet8_on_pictures_of_32(tmp_path: Path) -> None:
         "dataset": card.name, "fingerprint": card.fingerprint, "data_root": tmp_path,
         "recipe": recipe("small", epochs=1, batch_size=8),
     }  # fmt: skip
-    with running() as runner:
-        prepared = runner.run(command(tmp_path, "teacher", role="teacher", model="timm/resnet18", **given))[-1]
-        assert isinstance(prepared, Finished), prepared
-        taught = runner.run(
-            command(
-                tmp_path, model="cifar/resnet8", method="dpk", teacher=prepared.result.weights,
-                teacher_model="timm/resnet18", **given,
-            )
-        )  # fmt: skip
+    prepared = alone.run(command(tmp_path, "teacher", role="teacher", model="timm/resnet18", **given))[-1]
+    assert isinstance(prepared, Finished), prepared
+    taught = alone.run(
+        command(
+            tmp_path, model="cifar/resnet8", method="dpk", teacher=prepared.result.weights,
+            teacher_model="timm/resnet18", **given,
+        )
+    )  # fmt: skip
     assert isinstance(taught[-1], Finished), taught[-1]
     (measured,) = measurements(taught)
     for stage in ("last", "second_last"):

@@ -12,7 +12,6 @@ from fastapi.testclient import TestClient
 
 from client.connection import NOT_FOUND
 from dpk_core.catalogue import datasets
-from migrations.commands import upgrade
 from service import problems
 from service.app import create_app
 from service.database.session import transaction
@@ -30,10 +29,9 @@ REQUEST: dict[str, Any] = {
 
 
 @pytest.fixture
-def client(configure: Callable[..., Settings]) -> Iterator[TestClient]:
+def client(embedded: Callable[..., Settings]) -> Iterator[TestClient]:
     """The application over a fresh SQLite database."""
-    configure()
-    upgrade()
+    embedded()
     with TestClient(create_app(), raise_server_exceptions=False) as opened:
         yield opened
 
@@ -294,8 +292,7 @@ class TestHealth:
         found = problem(TestClient(create_app()).get("/readyz"), 503)
         assert found["errors"][0]["field"] == "database"
 
-    def test_a_broker_that_is_away(self, configure: Callable[..., Settings]) -> None:
-        configure(broker_url="redis://127.0.0.1:1/0")
-        upgrade()
+    def test_a_broker_that_is_away(self, embedded: Callable[..., Settings]) -> None:
+        embedded(broker_url="redis://127.0.0.1:1/0")
         found = problem(TestClient(create_app()).get("/readyz"), 503)
         assert [error["field"] for error in found["errors"]] == ["broker"]

@@ -10,7 +10,6 @@ import anyio
 import pytest
 from fastapi.testclient import TestClient
 
-from migrations.commands import upgrade
 from service import problems
 from service.app import create_app
 from service.doors import bodies, documents, texts
@@ -27,9 +26,8 @@ SMALL = 8_000
 
 
 @pytest.fixture
-def client(configure: Callable[..., Settings]) -> Iterator[TestClient]:
-    configure()
-    upgrade()
+def client(embedded: Callable[..., Settings]) -> Iterator[TestClient]:
+    embedded()
     with TestClient(create_app()) as opened:  # a defect raises here
         yield opened
 

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 import pytest
 from fastapi.testclient import TestClient
 
-from migrations.commands import upgrade
 from service.app import create_app
 from service.database.session import transaction
 from service.events import repository, service
@@ -19,10 +18,9 @@ from tests.contract import job_driver as drive
 
 
 @pytest.fixture
-def client(configure: Callable[..., Settings]) -> Iterator[TestClient]:
+def client(embedded: Callable[..., Settings]) -> Iterator[TestClient]:
     """The application over a fresh SQLite database."""
-    configure()
-    upgrade()
+    embedded()
     with TestClient(create_app()) as opened:
         yield opened
 

@@ -15,7 +15,6 @@ from dpk_core.codec import from_json
 from dpk_core.dpk_settings import CIFAR_DPK, IMAGENET_DPK, DpkSettings, KdSettings, StageSettings
 from dpk_core.recipes import RECIPES, recipe
 from dpk_core.spec import MethodSpec, Recipe, RunSpec, TrainingSpec
-from migrations.commands import upgrade
 from service.app import create_app
 from service.settings import Settings
 from service.wire.setting_choices import MethodChoice, RecipeChoice
@@ -28,10 +27,9 @@ REQUEST: dict[str, Any] = {
 
 
 @pytest.fixture
-def client(configure: Callable[..., Settings]) -> Iterator[TestClient]:
+def client(embedded: Callable[..., Settings]) -> Iterator[TestClient]:
     """The application over a fresh SQLite database."""
-    configure()
-    upgrade()
+    embedded()
     with TestClient(create_app()) as opened:
         yield opened
 

@@ -9,7 +9,6 @@ from types import SimpleNamespace
 import pytest
 
 from dpk_core.disk import machine
-from migrations.commands import upgrade
 from service.database.session import transaction
 from service.health.service import alarms
 from service.runs import repository
@@ -17,10 +16,8 @@ from service.settings import Settings
 
 
 @pytest.fixture
-def settings(configure: Callable[..., Settings]) -> Settings:
-    chosen = configure()
-    upgrade()
-    return chosen
+def settings(embedded: Callable[..., Settings]) -> Settings:
+    return embedded()
 
 
 def test_what_troubles_a_worker_is_told_once_and_no_longer_than_it_lasts(settings: Settings) -> None:

@@ -13,7 +13,6 @@ from pydantic import ValidationError
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from client.sdk import Client
-from migrations.commands import upgrade
 from service.app import create_app
 from service.settings import Settings
 from service.web import pages
@@ -52,11 +51,10 @@ class Site:
 
 
 @pytest.fixture(params=["root path", "header"])
-def site(request: pytest.FixtureRequest, configure: Callable[..., Settings]) -> TestClient:
+def site(request: pytest.FixtureRequest, embedded: Callable[..., Settings]) -> TestClient:
     """The site, with an empty store."""
     by_header = request.param == "header"
-    configure(trust_proxy=by_header)
-    upgrade()
+    embedded(trust_proxy=by_header)
     return TestClient(Site(create_app(), f"{PREFIX}/" if by_header else None))
 
 
@@ -115,16 +113,14 @@ def test_links_in_answers_go_behind_the_servers_address(site: TestClient) -> Non
 
 
 @pytest.mark.parametrize("said", ["//evil.org", "/a//b", "/..", '/"><script>', "evil", "/a?b", "http://x", "/é"])
-def test_a_header_that_is_no_plain_path_counts_as_none(configure: Callable[..., Settings], said: str) -> None:
-    configure(trust_proxy=True)
-    upgrade()
+def test_a_header_that_is_no_plain_path_counts_as_none(embedded: Callable[..., Settings], said: str) -> None:
+    embedded(trust_proxy=True)
     answer = TestClient(create_app()).get("/record", headers={"X-Forwarded-Prefix": said.encode()})
     assert 'href="/"' in answer.text
 
 
-def test_a_header_that_anybody_may_send_changes_nothing(configure: Callable[..., Settings]) -> None:
-    configure()
-    upgrade()
+def test_a_header_that_anybody_may_send_changes_nothing(embedded: Callable[..., Settings]) -> None:
+    embedded()
     client = TestClient(create_app())
     assert client.get("/record", headers={"X-Forwarded-Prefix": "/x"}).text == client.get("/record").text
 

@@ -24,6 +24,8 @@ pytestmark = pytest.mark.skipif(
 )
 
 GENTLE = replace(RECIPE, learning_rate=0.002)
+SHALLOW = "cifar/plain4"
+"""Each operation of a network is some seconds of the C++ compiler's."""
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +36,7 @@ def forgotten_afterwards() -> Iterator[None]:
 
 
 def trained(method: MethodName, *, compiled: Compiled, steps: int = 2) -> Training:
-    training = start(spec(method, recipe=replace(GENTLE, compiled=compiled)))
+    training = start(spec(method, model=SHALLOW, teacher_model=SHALLOW, recipe=replace(GENTLE, compiled=compiled)))
     train(training, 1, Watcher(stop_at=steps))
     return training
 
@@ -72,7 +74,7 @@ def test_each_network_is_compiled_once(method: MethodName, networks: int) -> Non
         patch.setattr(torch, "compile", compile_with_keep)
         trained(method, compiled="default", steps=7)
     assert len(graphs) == networks
-    assert all(sum(node.op == "call_function" for node in graph.graph.nodes) > 20 for graph in graphs)
+    assert all(sum(node.op == "call_function" for node in graph.graph.nodes) > 12 for graph in graphs)
 
 
 def test_it_is_judged_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:

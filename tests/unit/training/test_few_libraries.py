@@ -69,7 +69,7 @@ def test_two_steps_of_dpk_on_an_npz_data_set(tmp_path: Path) -> None:
     write_npz(tmp_path, "small")
     program = PROGRAM.format(absent=ABSENT, root=str(tmp_path))
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=240,
+        [sys.executable, "-c", program], capture_output=True, text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[3])},
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (0, "2\n"), done.stderr

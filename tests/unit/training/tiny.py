@@ -65,12 +65,17 @@ def teacher(model: str = TEACHER) -> nn.Module:
 
 
 def spec(
-    method: MethodName = "none", *, seed: int = 0, teacher_model: str = TEACHER, recipe: Recipe = RECIPE
+    method: MethodName = "none",
+    *,
+    seed: int = 0,
+    model: str = STUDENT,
+    teacher_model: str = TEACHER,
+    recipe: Recipe = RECIPE,
 ) -> TrainingSpec:
     """The student's training under a method."""
     reference = None if method == "none" else TeacherReference(model=teacher_model, training_key="untrained")
     return TrainingSpec(
-        role="student", model=STUDENT, dataset="digits", data_fingerprint=DIGITS.fingerprint,
+        role="student", model=model, dataset="digits", data_fingerprint=DIGITS.fingerprint,
         method=MethodSpec(name=method), teacher=reference, recipe=recipe, seed=seed,
     )  # fmt: skip
 

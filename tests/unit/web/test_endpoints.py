@@ -7,7 +7,6 @@ from collections.abc import Callable
 import pytest
 from fastapi.testclient import TestClient
 
-from migrations.commands import upgrade
 from service.app import create_app
 from service.leaderboards import service
 from service.settings import Settings
@@ -18,10 +17,9 @@ REQUEST = {"student": "cifar/resnet8w4", "dataset": "digits", "teachers": ["cifa
 
 
 @pytest.fixture
-def client(configure: Callable[..., Settings]) -> TestClient:
+def client(embedded: Callable[..., Settings]) -> TestClient:
     """The application on an empty embedded store."""
-    configure()
-    upgrade()
+    embedded()
     return TestClient(create_app())
 
 

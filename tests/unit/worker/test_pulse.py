@@ -7,7 +7,6 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import select, update
 
-from migrations.commands import upgrade
 from service.database.session import transaction
 from service.database.tables import OutboxMessage, Run, Worker
 from service.database.types import epoch_now
@@ -20,10 +19,8 @@ from worker.pulse import Pulse
 
 
 @pytest.fixture
-def settings(configure: Callable[..., Settings]) -> Settings:
-    chosen = configure(sweep_seconds=600.0)
-    upgrade()
-    return chosen
+def settings(embedded: Callable[..., Settings]) -> Settings:
+    return embedded(sweep_seconds=600.0)
 
 
 def beat(settings: Settings, *queues: str) -> Pulse:
