@@ -9,7 +9,6 @@ import pytest
 from dpk_core.protocol import Notice, RunResult
 from dpk_core.spec import RunSpec
 from service.best_teacher.service import best_teacher
-from service.database.session import reading
 from service.runs.claims import Claim
 from tests.contract import job_driver as drive
 from tests.contract.job_driver import Failure, by_skill
@@ -59,8 +58,7 @@ def test_a_verdict_on_teachers_that_learned_nothing_is_marked_everywhere() -> No
     assert caution.startswith("No teacher tells the classes better than chance: ")
     assert board.job.verdict == board.job.headline == f"{board.verdict.sentence} Caution: {caution}"
     assert "Caution" not in board.verdict.sentence
-    with reading() as session:
-        answer = best_teacher(session, "cifar/resnet8w4", "digits", "dpk")
+    answer = best_teacher("cifar/resnet8w4", "digits", "dpk")
     assert (answer.cautions, answer.sentence) == ([caution], board.job.headline)
 
 

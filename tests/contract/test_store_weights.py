@@ -101,10 +101,9 @@ def test_a_student_with_a_start_is_another_question() -> None:
     assert str(board.job.request.student) == GIVEN
     assert board.setup.student_weights.weights == "file:ten.safetensors"
     assert all(run.spec["training"]["start"] for run in drive.runs_of(job_id) if run.purpose != "teacher")
-    with reading() as session:
-        assert best_teacher(session, GIVEN, "digits", "dpk").job == job_id
-        with pytest.raises(NotFound):
-            best_teacher(session, MODEL, "digits", "dpk")
+    assert best_teacher(GIVEN, "digits", "dpk").job == job_id
+    with pytest.raises(NotFound):
+        best_teacher(MODEL, "digits", "dpk")
 
 
 def test_earlier_jobs_of_a_student_with_a_start_are_a_group_of_their_own() -> None:
@@ -130,8 +129,7 @@ def test_weights_that_were_replaced_make_an_answer_stale_and_a_key_a_new_job(wei
     drive.run_to_end(job_id, outcome)
     assert drive.submit(asked, key="k") == job_id
     save_file(build_model(MODEL, classes=10, channels=1, seed=1).state_dict(), weights_root / "ten.safetensors")
-    with reading() as session:
-        answer = best_teacher(session, "cifar/resnet8w4", "digits", "dpk")
+    answer = best_teacher("cifar/resnet8w4", "digits", "dpk")
     assert (answer.verdict, answer.stale) == ("best", True)
     assert answer.stale_because == [f"The weights of {GIVEN} have changed since the job was made."]
     again = service.submit(asked, "k")
@@ -142,6 +140,5 @@ def test_weights_that_were_replaced_make_an_answer_stale_and_a_key_a_new_job(wei
 def test_weights_of_the_student_that_are_gone_make_an_answer_stale(weights_root: Path) -> None:
     drive.run_to_end(drive.submit(request("cifar/resnet20", student=GIVEN)))
     (weights_root / "ten.safetensors").unlink()
-    with reading() as session:
-        because = best_teacher(session, GIVEN, "digits", "dpk").stale_because
+    because = best_teacher(GIVEN, "digits", "dpk").stale_because
     assert because == [f"{GIVEN} cannot be had now: There are no weights ten.safetensors under the weights root."]
