@@ -18,7 +18,7 @@ from dpk_core.training.checkpoint import CheckpointWriter, resume
 from dpk_core.training.evaluate import Evaluation, evaluate
 from dpk_core.training.loop import train
 from dpk_core.training.training import Training, begin
-from tests.unit.training.tiny import Watcher, digits, few_digits, flat, teacher
+from tests.unit.training.tiny import Watcher, digits, flat, teacher
 
 Curve = list[dict[str, float]]
 
@@ -26,7 +26,7 @@ Curve = list[dict[str, float]]
 def begun(world: World, spec: TrainingSpec, data: ImageData | None = None) -> Training:
     """The training before its first step."""
     reference = spec.teacher
-    return begin(spec, data or few_digits(), None if reference is None else teacher(reference.model), world=world)
+    return begin(spec, data or digits(), None if reference is None else teacher(reference.model), world=world)
 
 
 def curve(world: World, spec: TrainingSpec) -> Curve:
