@@ -28,7 +28,7 @@ from dpk_core.dpk_settings import DpkSettings
 from dpk_core.models.build import build_model
 from dpk_core.recipes import SMALL
 from dpk_core.spec import MethodSpec, Recipe, TeacherReference, TrainingSpec
-from dpk_core.training.evaluate import Evaluation, evaluate
+from dpk_core.training.evaluate import EVALUATORS, Evaluation
 from dpk_core.training.loop import train
 from dpk_core.training.training import Training, begin, make_deterministic
 
@@ -136,7 +136,7 @@ def carry_out(planned: Plan, device_name: str, folder: Path, until: float, arm: 
         return row | {"ended_in_epoch": training.epoch + 1, "seconds": round(training.seconds, 1)}
     if is_teacher:
         torch.save({name: value.cpu() for name, value in training.model.state_dict().items()}, weights)
-    accuracy = evaluate(training.judged, data, data.read_test()).accuracy
+    accuracy = EVALUATORS[training.spec.task].evaluate(training.judged, data, data.read_test()).score
     return row | {
         "test_accuracy": accuracy, "seconds": round(training.seconds, 1),
         "last_epoch": {name: round(value, 5) for name, value in training.last_measured.items()},

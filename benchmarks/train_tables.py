@@ -24,7 +24,7 @@ from dpk_core.codec import to_json
 from dpk_core.distill.survey import cka_gap, survey
 from dpk_core.models.build import build_model
 from dpk_core.randomness import derive
-from dpk_core.selection.evaluate.transfer_scores import h_score, leep, logme
+from dpk_core.selection.evaluate.transfer_scores import h_score, leep, logme, ratio_1_2
 from dpk_core.spec import TRAINING_VERSION, TrainingSpec
 
 
@@ -107,10 +107,11 @@ def _arm(definition: Definition, teacher: str | None) -> dict[str, Any]:
 
 @functools.cache
 def _rivals(definition: Definition, teacher: str) -> dict[str, float]:
-    """What rivals say of the teacher; higher is said to be better (of the gap, its negative)."""
+    """What rivals say of the teacher; higher is said to be better (of the gap and the ratio, their negatives)."""
     network, data = trials.teacher_network(definition.subset, definition.teacher(teacher))
     seen = survey(network, teacher, data)
     features_ND, labels_N = seen.features_ND.double().numpy(), seen.labels_N.numpy()
+    logits_NC = seen.logits_NC.double().numpy()
     card = data.card
     student = build_model(
         definition.student, classes=card.classes, channels=card.channels, seed=derive(0, "student"), side=card.side
@@ -118,7 +119,7 @@ def _rivals(definition: Definition, teacher: str) -> dict[str, float]:
     gap = cka_gap(student, definition.student, network, teacher, data)
     scores = {
         "logme": logme(features_ND, labels_N), "h_score": h_score(features_ND, labels_N),
-        "leep": leep(seen.logits_NC.double().numpy(), labels_N), "cka_gap": -gap,
+        "leep": leep(logits_NC, labels_N), "cka_gap": -gap, "ratio_1_2": -ratio_1_2(logits_NC),
     }  # fmt: skip
     return {name: round(value, 6) for name, value in scores.items()}
 

@@ -35,7 +35,7 @@ from dpk_core.data.source import ImageData, load_dataset
 from dpk_core.errors import TrainingDiverged
 from dpk_core.models.build import build_model, parameter_count
 from dpk_core.spec import MethodSpec, Recipe, Start, TeacherReference, TrainingSpec
-from dpk_core.training.evaluate import Evaluation, evaluate
+from dpk_core.training.evaluate import EVALUATORS, Evaluation
 from dpk_core.training.loop import train
 from dpk_core.training.training import Training, begin, make_deterministic
 
@@ -167,7 +167,7 @@ def carry_out(subset: Subset, specs: list[TrainingSpec]) -> list[str]:
 def _keep(under_way: _UnderWay, data: ImageData) -> str:
     training, watcher, diverged = under_way.training, under_way.watcher, under_way.diverged
     spec = training.spec
-    test = evaluate(training.judged, data, data.read_test())
+    test = EVALUATORS[spec.task].evaluate(training.judged, data, data.read_test())
     if spec.role == "teacher":
         _write_weights(training.judged, spec.key())
     validation_right_EV = np.zeros((spec.recipe.epochs, len(data.validation)), np.bool_)
@@ -176,13 +176,13 @@ def _keep(under_way: _UnderWay, data: ImageData) -> str:
     told = {
         "spec": to_json(spec), "values": watcher.values, "seconds": under_way.seconds, "diverged": diverged,
         "parameters": parameter_count(training.model),
-        "validation_pictures": len(data.validation), "test_pictures": len(test.right),
+        "validation_pictures": len(data.validation), "test_pictures": len(test.evidence_N),
     }  # fmt: skip
-    _write(spec.key(), told, validation_right_EV, test.right.numpy())
+    _write(spec.key(), told, validation_right_EV, test.evidence_N.numpy())
     teacher = "" if spec.teacher is None else f" from {spec.teacher.model}"
     return (
         f"{spec.dataset} {spec.model} {spec.method.name}{teacher}, seed {spec.seed}: "
-        f"{100 * test.accuracy:.2f}% in {sum(under_way.seconds):.0f} s of CPU time {diverged or ''}"
+        f"{100 * test.score:.2f}% in {sum(under_way.seconds):.0f} s of CPU time {diverged or ''}"
     )
 
 
@@ -201,7 +201,7 @@ class _Watcher:
 
     def measured(self, training: Training, values: dict[str, float], validation: Evaluation) -> None:  # noqa: ARG002  (an observer's signature)
         self.values.append({name: round(value, 6) for name, value in values.items()})
-        self.right.append(validation.right.numpy())
+        self.right.append(validation.evidence_N.numpy())
 
 
 @dataclass(slots=True)

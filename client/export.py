@@ -44,5 +44,5 @@ def export(
         print_document(found)
         return
     taught = "without a teacher" if found.teacher is None else f"taught by {found.teacher}"
-    say(console(), f"{found.model}, {taught}: {percent(found.test_accuracy)} of the test pictures. {found.chosen}")
+    say(console(), f"{found.model}, {taught}: {percent(found.test_score)} of the test pictures. {found.chosen}")
     say(console(), f"Written to {to}: model.safetensors, config.json, README.md, request.json", whole=True)

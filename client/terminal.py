@@ -30,8 +30,12 @@ WIDE = 120
 def print_leaderboard(console: Console, board: Leaderboard, *, explain: bool = False) -> None:
     """The verdict, the table and the compute spent; `explain` adds who trained and why, correlations and rules."""
     request = board.job.request
-    accuracies = ", accuracies in %" if any(row.teacher_accuracy is not None for row in board.rows) else ""
-    title = f"{request.student} on {request.dataset}, {method_label(request.method)}{accuracies}"
+    scores = (
+        f", {board.metric.name} in {board.metric.unit}"
+        if any(row.teacher_score is not None for row in board.rows)
+        else ""
+    )
+    title = f"{request.student} on {request.dataset}, {method_label(request.method)}{scores}"
     console.print(Text(title, style="italic"))
     console.print(leaderboard_table(board, wide=console.width >= WIDE))
     console.print()
@@ -89,7 +93,7 @@ def leaderboard_table(board: Leaderboard, *, wide: bool) -> Table:
     has a value are left out."""
     filled = filled_columns(board.rows) | _ALWAYS
     table = Table(
-        caption=_caption(board.rows, filled), caption_justify="left", box=None, padding=(0, 2, 0, 0),
+        caption=_caption(board, filled), caption_justify="left", box=None, padding=(0, 2, 0, 0),
         header_style="bold",
     )  # fmt: skip
     shown = {name: cell for name, (needs, only_wide, cell) in _COLUMNS.items() if needs & filled and wide >= only_wide}
@@ -101,11 +105,11 @@ def leaderboard_table(board: Leaderboard, *, wide: bool) -> Table:
     return table
 
 
-def _caption(rows: Sequence[Row], filled: frozenset[str]) -> str | None:
+def _caption(board: Leaderboard, filled: frozenset[str]) -> str | None:
     if "chance" not in filled:
         return None
-    guessed = any(row.full is None and row.expected is not None for row in rows)
-    caption = "teacher's, student: accuracy; best: chance of being the best teacher"
+    guessed = any(row.full is None and row.expected is not None for row in board.rows)
+    caption = f"teacher's, student: {board.metric.name}; best: chance of being the best teacher"
     return caption + ("; in brackets: expected, not trained fully." if guessed else ".")
 
 
@@ -163,7 +167,7 @@ _COLUMNS: dict[str, tuple[frozenset[str], bool, Cell]] = {
     "#": (frozenset({"rank"}), False, lambda row, _: NOTHING if row.rank is None else str(row.rank)),
     "teacher": (_ALWAYS, False, lambda row, _: row.label),
     "params": (frozenset({"parameters"}), True, lambda row, _: count(row.teacher_parameters)),
-    "teacher's": (frozenset({"accuracy"}), False, lambda row, _: percent(row.teacher_accuracy).rstrip("%")),
+    "teacher's": (frozenset({"teacher_score"}), False, lambda row, _: percent(row.teacher_score).rstrip("%")),
     "best": (frozenset({"chance"}), False, lambda row, _: chance(row.chance)),
     "student": (frozenset({"full", "expected"}), False, lambda row, _: _full(row)),
     "expected": (

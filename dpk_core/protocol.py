@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeVar
 
 from dpk_core.codec import from_json, to_json
 from dpk_core.errors import ProtocolFault
+from dpk_core.evidence import Evidence
 from dpk_core.spec import RunSpec
 
 FailureKind = Literal[
@@ -182,11 +183,14 @@ class Preprocessing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunResult:
-    """What a finished run found. `test_accuracy` is None unless the run is full; decisions never read it."""
+    """What a finished run found. Scores are in the metric of the training's task (`dpk_core.tasks.METRICS`).
+
+    `test_score` is None unless the run is full; decisions never read it.
+    """
 
     epochs: int
-    validation_accuracy: float
-    test_accuracy: float | None
+    validation_score: float
+    test_score: float | None
     validation_pictures: int
     test_pictures: int
     seconds: float
@@ -197,12 +201,15 @@ class RunResult:
     device_name: str
     weights: ArtifactReference | None
     scores: dict[str, float] | None = None
-    """What cheap rules say, by name, where they could be measured: of a teacher `logme`, `leep` and `h_score`; of
-    a student under a teacher `cka_gap`, before the student had learnt anything."""
-    validation_right: str | None = None
-    """Which validation pictures the network told right after the last epoch, in their order: packed bits as base64."""
-    majority_share: float | None = None
-    """Share of the most frequent class among the validation pictures: the accuracy of always naming it."""
+    """What cheap rules say, by name, where they could be measured: of a teacher `logme`, `leep`, `h_score` and
+    `ratio_1_2`; of a student under a teacher `cka_gap`, before the student had learnt anything."""
+    validation_evidence: Evidence | None = None
+    """What the network made of each validation picture after the last epoch."""
+    guess_score: float | None = None
+    """Validation score of the best answer that ignores the picture: the accuracy of always naming the most frequent
+    class."""
+    near_chance: bool = False
+    """Whether `validation_score` is within noise of `guess_score` or below it."""
     preprocessing: Preprocessing | None = None
     """Of a full training, whose weights are kept."""
     notices: tuple[Notice, ...] = ()

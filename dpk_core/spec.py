@@ -12,6 +12,7 @@ from typing import Literal, get_args
 
 from dpk_core.codec import content_key
 from dpk_core.dpk_settings import DpkSettings, KdSettings
+from dpk_core.tasks import TaskName
 
 TRAINING_VERSION = 3
 """Part of every content key. Raise it when a change alters the numbers a training produces."""
@@ -192,6 +193,7 @@ class TrainingSpec:
     """None: random weights, drawn from the seed."""
     trains: Literal["all", "head"] = "all"
     """`head`: the layer that gives the class scores alone; the rest stays as it starts, in evaluation mode."""
+    task: TaskName = "classification"
 
     def __post_init__(self) -> None:
         if (self.teacher is None) != (self.method.name == "none"):

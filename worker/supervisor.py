@@ -300,7 +300,7 @@ class _Attempt:
 def _in_words(event: End) -> str:
     match event:
         case Finished():
-            return f"finished with validation accuracy {event.result.validation_accuracy:.4f}"
+            return f"finished with validation accuracy {event.result.validation_score:.4f}"
         case Failed():
             return f"failed ({event.kind}): {event.message.removesuffix('.')}"
         case Stopped():

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
 
 from dpk_core.data.split import ImageData
 from dpk_core.errors import ArtifactFault
+from dpk_core.evidence import pack
 from dpk_core.models.build import parameter_count
 from dpk_core.parallel.world import ALONE, World
 from dpk_core.protocol import (
@@ -35,15 +33,15 @@ from dpk_core.runner.life import Channel
 from dpk_core.runner.notices import (
     chance_notices,
     infos,
-    majority_share,
     record_fallbacks,
     starting_notes,
     training_notices,
 )
 from dpk_core.runner.scores import Scored, student_scores, teacher_scores
+from dpk_core.tasks import METRICS
 from dpk_core.training.checkpoint import CheckpointWriter, resume, save_weights
 from dpk_core.training.determinism import deterministic_where_possible, not_deterministic, refused_operation
-from dpk_core.training.evaluate import Evaluation, evaluate
+from dpk_core.training.evaluate import EVALUATORS, Evaluation
 from dpk_core.training.loop import train
 from dpk_core.training.training import Training, begin
 
@@ -213,15 +211,18 @@ def _result(
     scores: dict[str, float] | None,
 ) -> RunResult:
     spec, data = command.spec, training.data
+    evaluator = EVALUATORS[spec.training.task]
     # The only place that reads the test split, and only when the training is over.
-    test = evaluate(training.judged, data, data.read_test(), training.world) if spec.is_full else None
+    test = evaluator.evaluate(training.judged, data, data.read_test(), training.world) if spec.is_full else None
     weights = None
     if spec.is_full and training.world.leads:
         weights = save_weights(training.judged, root, command.weights_path)
+    score, guess = training.last_measured[METRICS[spec.training.task].measured_as], evaluator.guess(data.validation)
+    evidence = training.last_evidence
     return RunResult(
         epochs=training.epoch,
-        validation_accuracy=training.last_measured["validation_accuracy"],
-        test_accuracy=None if test is None else test.accuracy,
+        validation_score=score,
+        test_score=None if test is None else test.score,
         validation_pictures=data.card.validation_pictures,
         test_pictures=data.card.test_pictures,
         seconds=training.seconds - command.earlier_seconds,
@@ -230,8 +231,9 @@ def _result(
         device_name=device_name,
         weights=weights,
         scores=scores,
-        validation_right=_packed(training.last_right),
-        majority_share=majority_share(data.validation.labels),
+        validation_evidence=None if evidence is None else pack(evidence.numpy()),
+        guess_score=guess,
+        near_chance=evaluator.is_chance(score, data.card.validation_pictures, guess),
         preprocessing=_preprocessing(data) if spec.is_full else None,
     )
 
@@ -241,7 +243,3 @@ def _preprocessing(data: ImageData) -> Preprocessing:
         channels=data.card.channels, side=data.card.side, mean=tuple(data.mean.tolist()),
         deviation=tuple(data.std.tolist()), classes=data.card.classes,
     )  # fmt: skip
-
-
-def _packed(right_N: Tensor | None) -> str | None:
-    return None if right_N is None else base64.b64encode(np.packbits(right_N.numpy()).tobytes()).decode()

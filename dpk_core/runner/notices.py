@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-import torch
-from torch import Tensor
-
 from dpk_core.protocol import Notice, RunResult
-from dpk_core.selection.chance import chance_sentence, is_chance
+from dpk_core.selection.chance import chance_sentence
 from dpk_core.spec import RunSpec
 from dpk_core.training.training import Training
 
@@ -22,11 +19,6 @@ WRONG_ORDER = (
     "The weights were taken as they are: were they made for classes in another order, or for pictures scaled in "
     "another way?"
 )
-
-
-def majority_share(labels_N: Tensor) -> float:
-    """Share of the most frequent class."""
-    return float(torch.bincount(labels_N.cpu()).max()) / len(labels_N)
 
 
 def infos(messages: Iterable[str]) -> list[Notice]:
@@ -70,11 +62,11 @@ def _fallback(stage: str, part: float) -> Notice:
 
 def chance_notices(spec: RunSpec, result: RunResult) -> list[Notice]:
     """Warnings of a prepared teacher that tells the classes no better than chance."""
-    accuracy, pictures, guessing = result.validation_accuracy, result.validation_pictures, result.majority_share
     is_teacher = spec.training.role == "teacher" and spec.is_full
-    if not is_teacher or guessing is None or not is_chance(accuracy, pictures, guessing):
+    if not is_teacher or not result.near_chance or result.guess_score is None:
         return []
-    messages = [chance_sentence("The teacher", accuracy, pictures, guessing)]
+    numbers = result.validation_score, result.validation_pictures, result.guess_score
+    messages = [chance_sentence("The teacher", *numbers)]
     if spec.training.recipe.epochs == 0:
         messages.append(WRONG_ORDER)
     return [Notice(level="warning", message=message) for message in messages]

@@ -12,7 +12,7 @@ from torch import nn
 from dpk_core.data.source import ImageData
 from dpk_core.distill.survey import cka_gap, survey
 from dpk_core.errors import DpkError
-from dpk_core.selection.evaluate.transfer_scores import h_score, leep, logme
+from dpk_core.selection.evaluate.transfer_scores import h_score, leep, logme, ratio_1_2
 from dpk_core.spec import TrainingSpec
 from dpk_core.training.start import starting_model
 
@@ -29,13 +29,13 @@ class Scored:
 
 
 def teacher_scores(teacher: nn.Module, name: str, data: ImageData) -> Scored:
-    """LogME, LEEP and H-score of a prepared teacher on the student's training pictures."""
+    """LogME, LEEP, H-score and Ratio 1-2 of a prepared teacher on the student's training pictures."""
     mode = teacher.training
     teacher.eval()
     try:
         seen = survey(teacher, name, data)
     except FORGIVEN as error:
-        return _nothing(f"LogME, LEEP and H-score of {name}", error)
+        return _nothing(f"LogME, LEEP, H-score and Ratio 1-2 of {name}", error)
     finally:
         teacher.train(mode)
     features_ND, logits_NC = seen.features_ND.double().numpy(), seen.logits_NC.double().numpy()
@@ -46,6 +46,7 @@ def teacher_scores(teacher: nn.Module, name: str, data: ImageData) -> Scored:
             "logme": lambda: logme(features_ND, labels_N),
             "leep": lambda: leep(logits_NC, labels_N),
             "h_score": lambda: h_score(features_ND, labels_N),
+            "ratio_1_2": lambda: ratio_1_2(logits_NC),
         },
     )
 

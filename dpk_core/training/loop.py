@@ -26,7 +26,8 @@ from dpk_core.distill.method import StepContext
 from dpk_core.errors import TrainingDiverged
 from dpk_core.parallel.batch_norm import shared_batch_norm
 from dpk_core.randomness import derive
-from dpk_core.training.evaluate import Evaluation, evaluate
+from dpk_core.tasks import METRICS
+from dpk_core.training.evaluate import EVALUATORS, Evaluation
 from dpk_core.training.gradients import EVERY, gradient_norms
 from dpk_core.training.targets import make_targets
 from dpk_core.training.training import Training
@@ -140,8 +141,8 @@ def _part(
     if number == 0 and training.step % training.steps_per_epoch % EVERY == 0 and recipe.compiled == "no":
         norms = gradient_norms(outcome.terms, training.optimisers.student_parameters, world)
     training.optimisers.add_gradients(outcome.loss * share)
-    accuracy = (outcome.logits_BC.argmax(1) == labels_B).double().mean()
-    return _Part(share, {"train_loss": outcome.loss.detach(), "train_accuracy": accuracy, **outcome.parts}, norms)
+    scores = EVALUATORS[training.spec.task].step_scores(outcome.logits_BC, labels_B)
+    return _Part(share, {"train_loss": outcome.loss.detach(), **scores, **outcome.parts}, norms)
 
 
 def _together(parts: list[_Part]) -> dict[str, Tensor]:
@@ -164,15 +165,16 @@ def _measure(training: Training) -> Evaluation | None:
 
 def _judge(training: Training) -> Evaluation:
     """The network on the validation split; what is measured is kept beside the means of the epoch's steps, if any."""
-    validation = evaluate(training.judged, training.data, training.data.validation, training.world)
+    evaluator = EVALUATORS[training.spec.task]
+    validation = evaluator.evaluate(training.judged, training.data, training.data.validation, training.world)
     if not math.isfinite(validation.loss):
         when = f"after epoch {training.epoch}" if training.step else "before any training"
         message = f"The class scores of {training.spec.model} on the validation pictures are not finite numbers {when}"
         raise TrainingDiverged(f"{message}; its weights are too large or broken.")
-    training.last_right = validation.right
+    training.last_evidence = validation.evidence_N
     training.last_measured = {
         **training.averages.means(),
-        "validation_accuracy": validation.accuracy,
+        METRICS[training.spec.task].measured_as: validation.score,
         "validation_loss": validation.loss,
     }
     return validation

@@ -43,8 +43,8 @@ class Training:
     averages: Averages = field(default_factory=Averages)
     last_measured: dict[str, float] = field(default_factory=dict)
     """Values at the end of the last whole epoch."""
-    last_right: Tensor | None = None
-    """Which validation pictures were right then (N, bool, on the CPU)."""
+    last_evidence: Tensor | None = None
+    """What the network made of each validation picture then (N, on the CPU); see `Evaluation`."""
     fallbacks: dict[str, float] = field(default_factory=dict)
     """By stage, in how many epochs' worth of steps its share took its fallback value; kept by whoever observes."""
 
@@ -81,7 +81,7 @@ class Training:
             "epoch_steps": dict(self.averages.steps),
             "epoch_sums": self.averages.sums,
             "last_measured": self.last_measured,
-            "last_right": self.last_right,
+            "last_evidence": self.last_evidence,
             "fallbacks": dict(self.fallbacks),
         }
 
@@ -97,7 +97,7 @@ class Training:
         self.step, self.seconds = state["step"], state["seconds"]
         self.averages.steps = dict(state["epoch_steps"])
         self.averages.sums = {name: value.to(self.data.device) for name, value in state["epoch_sums"].items()}
-        self.last_measured, self.last_right = state["last_measured"], state["last_right"]
+        self.last_measured, self.last_evidence = state["last_measured"], state["last_evidence"]
         self.fallbacks = dict(state["fallbacks"])
 
 

@@ -58,6 +58,7 @@ def _create_jobs() -> None:
         sa.Column("stage", sa.String(length=24), nullable=True),
         sa.Column("request", sa.JSON(none_as_null=True), nullable=False),
         sa.Column("plan", sa.JSON(none_as_null=True), nullable=False),
+        sa.Column("task", sa.String(length=24), nullable=False),
         sa.Column("student", sa.String(length=400), nullable=False),
         sa.Column("dataset", sa.String(length=200), nullable=False),
         sa.Column("method", sa.String(length=40), nullable=False),

@@ -22,7 +22,7 @@ BEST_TEACHER: dict[str, Any] = {
     "chance_within_margin": 0.83,
     "margin": 0.003,
     "expected_loss": 0.0011,
-    "expected_accuracy": {"value": 0.942, "low": 0.934, "high": 0.95, "confidence": 0.9},
+    "expected_score": {"value": 0.942, "low": 0.934, "high": 0.95, "confidence": 0.9},
     "gain": {"value": 0.014, "low": 0.008, "high": 0.02, "confidence": 0.9},
     "seeds": 3,
     "epochs": 24,

@@ -67,7 +67,7 @@ class BestTeacher(Wire):
     chance_within_margin: float | None = Field(description="That no teacher is better by more than the margin.")
     margin: float | None
     expected_loss: float | None = Field(description="Accuracy that taking this teacher is expected to lose.")
-    expected_accuracy: Interval | None
+    expected_score: Interval | None
     gain: Interval | None = Field(description="Full accuracy over the student without a teacher.")
     seeds: int = Field(description="Of full trainings, the most under one teacher.")
     epochs: int = Field(description="Of a full training.")

@@ -169,7 +169,7 @@ def _keep(question: Question, chosen: _Choice, data: DataNow, marks: object) -> 
         stale=bool(because), stale_because=because,
         chance=numbers and numbers.chance, chance_within_margin=numbers and numbers.near,
         margin=verdict.margin, expected_loss=numbers and numbers.regret,
-        expected_accuracy=_interval(board["expected"]), gain=_interval(board["gain"]),
+        expected_score=_interval(board["expected"]), gain=_interval(board["gain"]),
         seeds=job.outcome.seeds, epochs=plan.epochs, candidates=len(plan.arms) - 1,
         teachers_tried=job.outcome.tried, teachers_trained=job.outcome.trained,
         data=DataThenAndNow(then=plan.data_fingerprint, now=data.fingerprint, reason=data.reason),

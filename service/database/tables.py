@@ -72,6 +72,7 @@ class SelectionJob(Base):
     """The request as it came, after validation."""
     plan: Mapped[Json]
     """`service.scheduling.plan.Plan`: what the request means, resolved once at submission."""
+    task: Mapped[str] = mapped_column(String(24))
     student: Mapped[str] = mapped_column(String(400))
     """`model[@weights]`; with `dataset` and `method` the question."""
     dataset: Mapped[str] = mapped_column(String(200))

@@ -17,6 +17,7 @@ from dpk_core.selection.decide.summary import Summary, model, summary_of
 from dpk_core.selection.decide.verdict import gains
 from dpk_core.selection.statistics import Estimate
 from dpk_core.spec import Recipe, Start
+from dpk_core.tasks import METRICS
 from service.database.tables import Run
 from service.leaderboards.curves import Measurements, curves
 from service.leaderboards.earlier import Earlier
@@ -61,6 +62,7 @@ def leaderboard(
     group = comparison_group(snapshot, results)
     return boards.Leaderboard(
         job=job,
+        metric=METRICS[snapshot.plan.task],
         setup=_setup(snapshot.plan),
         rows=_rows(snapshot, results),
         verdict=verdict,
@@ -167,7 +169,7 @@ def _row(snapshot: Snapshot, arm: ArmRuns, known: Arm, beliefs: _Beliefs) -> boa
     candidate, order = arm.candidate, beliefs.order
     teacher = {} if arm.teacher is None or arm.teacher.result is None else arm.teacher.result
     last = len(snapshot.plan.rungs) - 1
-    tests = arm.test_accuracies()
+    tests = arm.test_scores()
     return boards.Row(
         rank=order.index(candidate.teacher) + 1 if candidate.teacher in order else None,
         candidate_id=candidate.id,
@@ -175,8 +177,8 @@ def _row(snapshot: Snapshot, arm: ArmRuns, known: Arm, beliefs: _Beliefs) -> boa
         label=arm.label,
         status=candidate.status,
         reason=candidate_reason(None if candidate.reason is None else from_json(Reason, candidate.reason)),
-        teacher_accuracy=teacher.get("validation_accuracy"),
-        teacher_test_accuracy=teacher.get("test_accuracy"),
+        teacher_score=teacher.get("validation_score"),
+        teacher_test_score=teacher.get("test_score"),
         teacher_parameters=teacher.get("parameters"),
         stamp=row_stamp(snapshot, arm),
         scores=row_scores(arm),
@@ -197,10 +199,10 @@ def _seed(plan: Plan, seed: int, known: Arm, tests: Mapping[int, float]) -> boar
     curve = known.curves.get(seed, ())
     return boards.SeedResult(
         seed=seed,
-        rungs=[boards.RungResult(epochs=epochs, accuracy=at) for epochs, at in zip(plan.rungs, curve, strict=False)],
-        probe_accuracy=curve[0] if curve and len(plan.rungs) > 1 else None,
-        full_accuracy=curve[-1] if len(curve) == len(plan.rungs) else None,
-        test_accuracy=tests.get(seed),
+        rungs=[boards.RungResult(epochs=epochs, score=at) for epochs, at in zip(plan.rungs, curve, strict=False)],
+        probe_score=curve[0] if curve and len(plan.rungs) > 1 else None,
+        full_score=curve[-1] if len(curve) == len(plan.rungs) else None,
+        test_score=tests.get(seed),
     )
 
 

@@ -41,7 +41,7 @@ JOBS_KEPT = 256
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Taught:
-    """A student's finished run under a teacher, named by the training that prepared it. `accuracies`: those of the
+    """A student's finished run under a teacher, named by the training that prepared it. `scores`: those of the
     run's training, by epoch."""
 
     protocol: str
@@ -49,7 +49,7 @@ class _Taught:
     seed: int
     epochs: int
     result: dict[str, Any]
-    accuracies: Mapping[int, float]
+    scores: Mapping[int, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,11 +101,11 @@ def _record(name: str, teacher: Result | None, runs: Sequence[_Taught], plan: Pl
     reached: dict[float, dict[int, float]] = defaultdict(dict)
     for each in runs:
         for fraction in plan.fractions:
-            if (accuracy := each.accuracies.get(rung_epoch(fraction, each.epochs))) is not None:
-                reached[fraction][each.seed] = accuracy
+            if (score := each.scores.get(rung_epoch(fraction, each.epochs))) is not None:
+                reached[fraction][each.seed] = score
     return TeacherRecord(
         teacher=name,
-        teacher_accuracy=None if teacher is None else teacher["validation_accuracy"],
+        teacher_accuracy=None if teacher is None else teacher["validation_score"],
         reached=dict(reached),
         scores=teacher_scores(teacher),
         gaps=gaps((each.seed, each.result) for each in runs),
@@ -142,7 +142,7 @@ def _finished(session: Session, job: SelectionJob, plan: Plan) -> list[_Taught]:
         Run.finished_at < job.created_at,
     )
     rows: Sequence[Any] = session.execute(chosen.order_by(Run.finished_at.desc(), Run.id.desc()).limit(NEWEST)).all()
-    measured = scheduling.accuracies(session, {key for key, *_ in rows}, before=job.created_at)
+    measured = scheduling.scores(session, {key for key, *_ in rows}, before=job.created_at)
     found = []
     for key, seed, spec, result in rows:
         training = spec["training"]
@@ -150,10 +150,10 @@ def _finished(session: Session, job: SelectionJob, plan: Plan) -> list[_Taught]:
         known = training["data_fingerprint"] == plan.data_fingerprint and training["method"] == method
         if result is None or not known or (protocol == stamp and teacher in own):
             continue
-        ends = {spec["stop_epoch"]: result["validation_accuracy"]}
+        ends = {spec["stop_epoch"]: result["validation_score"]}
         taught = _Taught(
             protocol=protocol, teacher=teacher, seed=seed, epochs=training["recipe"]["epochs"], result=result,
-            accuracies={**measured.get(key, {}), **ends},
+            scores={**measured.get(key, {}), **ends},
         )  # fmt: skip
         found.append(taught)
     return found

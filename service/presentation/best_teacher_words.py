@@ -20,7 +20,7 @@ def stale_sentence(because: Sequence[str]) -> str:
 def sentences(best: BestTeacher) -> list[str]:
     """The whole answer, a line each."""
     found = [best.sentence, _odds(best)]
-    if (expected := best.expected_accuracy) is not None and best.verdict in ("best", "tie"):
+    if (expected := best.expected_score) is not None and best.verdict in ("best", "tie"):
         found.append(f"Expected accuracy: {percent(expected.value)} ({bounds(expected)}).")
     if best.gain is not None:
         found.append(f"Gain over no teacher: {points(best.gain.value)} points ({point_bounds(best.gain)}).")

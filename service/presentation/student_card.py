@@ -26,8 +26,8 @@ def student_card(
         ("data set", f"{plan.dataset} (`{plan.data_fingerprint}`)"), ("seed", str(seed)),
         ("training version", str(plan.version)), ("trained on", f"{result.device_name} (`{result.device}`)"),
         ("parameters", str(result.parameters)),
-        ("validation accuracy", _accuracy(result.validation_accuracy, result.validation_pictures)),
-        ("test accuracy, read once at the end", _accuracy(result.test_accuracy, result.test_pictures)),
+        ("validation accuracy", _accuracy(result.validation_score, result.validation_pictures)),
+        ("test accuracy, read once at the end", _accuracy(result.test_score, result.test_pictures)),
     ]  # fmt: skip
     table = "\n".join(f"| {name} | {value} |" for name, value in rows)
     verdict = "The job had no verdict." if facts is None else verdict_sentence(facts)

@@ -243,7 +243,7 @@ def _announce_runs(session: Session, snapshot: Snapshot) -> None:
             told = {
                 "run_id": run.id, "candidate_id": link.candidate_id, "purpose": link.purpose, "seed": link.seed,
                 "state": run.state, "reused": link.reused, "failure": run.failure,
-                "validation_accuracy": None if run.result is None else run.result["validation_accuracy"],
+                "validation_score": None if run.result is None else run.result["validation_score"],
             }  # fmt: skip
             events.record(session, snapshot.job.id, "run_finished", told)
 

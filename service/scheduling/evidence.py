@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from dpk_core.selection.chance import is_chance
+from dpk_core.codec import from_json
+from dpk_core.evidence import Evidence, Values, sampling_variance, unpack
 from dpk_core.selection.decide.job_results import Arm, JobResults
 from dpk_core.selection.decide.schedule import Begun, StepState
 from service.database.tables import Run
@@ -21,16 +18,14 @@ from service.scheduling.snapshot import ArmRuns, Snapshot
 
 Result = Mapping[str, Any]
 """`RunResult` as it is stored."""
-UNKNOWN_ACCURACY = 0.5
-"""Accuracy at which the sampling variance is largest; counts where no teacher's is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """What the students' runs measured, cancelled ones too: `accuracies` by training and epoch, whichever run of the
+    """What the students' runs measured, cancelled ones too: `scores` by training and epoch, whichever run of the
     training it was; `epochs` that each run trained itself, those that it took over from another left out."""
 
-    accuracies: Mapping[str, Mapping[int, float]]
+    scores: Mapping[str, Mapping[int, float]]
     epochs: Mapping[str, int]
 
 
@@ -59,7 +54,7 @@ def job_results(snapshot: Snapshot, measured: Measured, stored: StoredByTraining
     plan = snapshot.plan
     arms = tuple(
         Arm(
-            teacher=arm.candidate.teacher, teacher_score=_teacher_accuracy(arm), near_chance=is_near_chance(arm),
+            teacher=arm.candidate.teacher, teacher_score=_teacher_score(arm), near_chance=is_near_chance(arm),
             paces=paces(arm, plan, measured), curves=_curves(arm, plan.rungs, measured), evidence=_evidence(arm, plan),
             failed=arm.first_failed is not None, begun=_begun(snapshot, arm),
             stored=_fractions(plan, arm.candidate.teacher, stored),
@@ -81,11 +76,9 @@ def step_state(snapshot: Snapshot, begun: Begun) -> StepState:
 
 
 def is_near_chance(arm: ArmRuns) -> bool:
-    """Whether the teacher tells the classes no better than always naming the most frequent one."""
+    """Whether the teacher's score is within noise of guessing."""
     result = preparation_result(arm)
-    if result is None or result.get("majority_share") is None:
-        return False
-    return is_chance(result["validation_accuracy"], result["validation_pictures"], result["majority_share"])
+    return result is not None and bool(result["near_chance"])
 
 
 def preparation_result(arm: ArmRuns) -> Result | None:
@@ -94,12 +87,10 @@ def preparation_result(arm: ArmRuns) -> Result | None:
 
 
 def _sampling_variance(snapshot: Snapshot) -> float:
-    """Of an accuracy p on V validation pictures: p(1−p)/V, at the teachers' mean accuracy."""
+    """Of a validation score, as the teachers' own scores have it on average."""
     results = [found for arm in snapshot.arms if (found := preparation_result(arm)) is not None]
-    if not results:
-        return 0.0
-    accuracy = fmean(found["validation_accuracy"] for found in results) or UNKNOWN_ACCURACY
-    return float(accuracy * (1 - accuracy) / results[0]["validation_pictures"])
+    known = [values for found in results if (values := _values(found)) is not None]
+    return fmean(map(sampling_variance, known)) if known else 0.0
 
 
 def _begun(snapshot: Snapshot, arm: ArmRuns) -> frozenset[int]:
@@ -126,9 +117,9 @@ def paces(arm: ArmRuns, plan: Plan, measured: Measured) -> dict[int, float]:
     return found
 
 
-def _teacher_accuracy(arm: ArmRuns) -> float | None:
+def _teacher_score(arm: ArmRuns) -> float | None:
     result = preparation_result(arm)
-    return None if result is None else float(result["validation_accuracy"])
+    return None if result is None else float(result["validation_score"])
 
 
 def _curves(arm: ArmRuns, rungs: Sequence[int], measured: Measured) -> dict[int, tuple[float, ...]]:
@@ -138,21 +129,22 @@ def _curves(arm: ArmRuns, rungs: Sequence[int], measured: Measured) -> dict[int,
         if not reached:
             continue
         ends = {stop: run.result for stop, run in runs.items() if run.result is not None}
-        by_epoch = measured.accuracies.get(runs[reached].training_key, {})
-        results = {stop: float(result["validation_accuracy"]) for stop, result in ends.items()}
+        by_epoch = measured.scores.get(runs[reached].training_key, {})
+        results = {stop: float(result["validation_score"]) for stop, result in ends.items()}
         values = {**by_epoch, **results}
         # Every epoch is measured; were one lost, the next one's value stands for it, and no job gets stuck.
         curves[seed] = tuple(values[min(each for each in values if each >= rung)] for rung in rungs if rung <= reached)
     return curves
 
 
-def _evidence(arm: ArmRuns, plan: Plan) -> dict[int, NDArray[np.bool_]]:
-    """Which validation pictures the full trainings' students told right, by seed."""
+def _evidence(arm: ArmRuns, plan: Plan) -> dict[int, Values]:
+    """What the full trainings' students made of each validation picture, by seed."""
     fulls: dict[int, Run] = {seed: runs[plan.epochs] for seed, runs in arm.students.items() if plan.epochs in runs}
     results = {seed: run.result for seed, run in sorted(fulls.items()) if run.state == "finished"}
-    return {seed: _bits(each) for seed, each in results.items() if each is not None and each.get("validation_right")}
+    values = {seed: _values(result) for seed, result in results.items()}
+    return {seed: each for seed, each in values.items() if each is not None}
 
 
-def _bits(result: Result) -> NDArray[np.bool_]:
-    packed = np.frombuffer(base64.b64decode(result["validation_right"]), dtype=np.uint8)
-    return np.unpackbits(packed, count=result["validation_pictures"]).astype(np.bool_)
+def _values(result: Result | None) -> Values | None:
+    stored = None if result is None else result["validation_evidence"]
+    return None if stored is None else unpack(from_json(Evidence, stored))

@@ -86,6 +86,6 @@ def _trained(snapshot: Snapshot) -> dict[str, float]:
     plan, found = snapshot.plan, []
     for arm in _able(snapshot):
         ends = {seed: runs[plan.epochs].result for seed, runs in arm.students.items() if plan.epochs in runs}
-        full = {seed: float(result["validation_accuracy"]) for seed, result in ends.items() if result is not None}
+        full = {seed: float(result["validation_score"]) for seed, result in ends.items() if result is not None}
         found.append(TeacherRecord(teacher=arm.candidate.teacher or "", reached={FULL: full}))
     return ComparisonGroup(records=tuple(found), seeds=plan.seeds).levels(FULL)

@@ -8,6 +8,7 @@ from dpk_core.catalogue.findings import Finding
 from dpk_core.catalogue.tapping import TappedStage
 from dpk_core.selection.decide.summary import PRACTICAL_MARGIN
 from dpk_core.spec import MethodSpec, Recipe, RunSpec, Start, TeacherReference, TrainingSpec
+from dpk_core.tasks import TaskName
 from service.scheduling.states import PolicyName, PreparationKind
 
 TEACHER_SEED = 0
@@ -52,6 +53,7 @@ class Plan:
     `preparations`: by label, of the teachers that are not simply trained from random weights by `teacher_recipe`.
     """
 
+    task: TaskName
     student: str
     dataset: str
     data_fingerprint: str
@@ -106,6 +108,7 @@ class Plan:
             role="teacher", model=preparation.model, dataset=self.dataset, data_fingerprint=self.data_fingerprint,
             method=MethodSpec(name="none"), teacher=None, recipe=preparation.recipe, seed=TEACHER_SEED,
             start=preparation.start, trains="head" if preparation.kind == "head" else "all", version=self.version,
+            task=self.task,
         )  # fmt: skip
         return RunSpec(training=training, stop_epoch=preparation.recipe.epochs)
 
@@ -118,7 +121,7 @@ class Plan:
         training = TrainingSpec(
             role="student", model=self.student, dataset=self.dataset, data_fingerprint=self.data_fingerprint,
             method=MethodSpec(name="none") if teacher is None else self.method, teacher=reference,
-            recipe=self.student_recipe, seed=seed, start=self.student_start, version=self.version,
+            recipe=self.student_recipe, seed=seed, start=self.student_start, version=self.version, task=self.task,
         )  # fmt: skip
         return RunSpec(training=training, stop_epoch=stop_epoch)
 

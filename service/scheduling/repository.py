@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from dpk_core.codec import from_json, to_json
 from dpk_core.selection.decide.schedule import Decision
+from dpk_core.tasks import METRICS
 from service.database import tables
 from service.database.tables import Candidate, IdempotencyKey, JobRun, Measurement, Run, SelectionJob, Verdict
 from service.database.types import epoch_now, utc_now
@@ -22,6 +23,8 @@ from service.scheduling.snapshot import Snapshot, assemble
 
 LIVE = ("queued", "running")
 """States of a job that still needs its runs."""
+SCORES = sorted({metric.measured_as for metric in METRICS.values()})
+"""Measurements that decisions go by."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,29 +134,27 @@ def is_late(session: Session, job: SelectionJob, wall_seconds: float | None) -> 
 def measured(session: Session, snapshot: Snapshot) -> Measured:
     """What was measured of the trainings that the snapshot's students are on, by whichever run."""
     own = [run for arm in snapshot.arms for runs in arm.students.values() for run in runs.values()]
-    rows = _accuracies(session, {run.training_key for run in own})
+    rows = _scores(session, {run.training_key for run in own})
     epochs: dict[str, int] = defaultdict(int)
-    accuracies: dict[str, dict[int, float]] = defaultdict(dict)
+    scores: dict[str, dict[int, float]] = defaultdict(dict)
     linked = {run.id for run in own}
     # What the job's own runs measured counts before what others' did, on another machine perhaps.
     for run_id, key, epoch, value in sorted(rows, key=lambda row: row[0] in linked):
         epochs[run_id] += 1
-        accuracies[key][epoch] = value
-    return Measured(accuracies=accuracies, epochs=epochs)
+        scores[key][epoch] = value
+    return Measured(scores=scores, epochs=epochs)
 
 
-def accuracies(
-    session: Session, training_keys: Iterable[str], *, before: datetime
-) -> Mapping[str, Mapping[int, float]]:
-    """Validation accuracies by training and epoch, of runs that finished or that others may have gone on from, and
+def scores(session: Session, training_keys: Iterable[str], *, before: datetime) -> Mapping[str, Mapping[int, float]]:
+    """Validation scores by training and epoch, of runs that finished or that others may have gone on from, and
     that were over `before`."""
     found: dict[str, dict[int, float]] = defaultdict(dict)
-    for _, key, epoch, value in _accuracies(session, set(training_keys), Run.finished_at < before):
+    for _, key, epoch, value in _scores(session, set(training_keys), Run.finished_at < before):
         found[key][epoch] = value
     return found
 
 
-def _accuracies(
+def _scores(
     session: Session, training_keys: set[str], *which: ColumnElement[bool]
 ) -> Sequence[tuple[str, str, int, float]]:
     chosen = (
@@ -161,7 +162,7 @@ def _accuracies(
         .join(Run, Run.id == Measurement.run_id)
         .where(
             Run.training_key.in_(sorted(training_keys)), Run.state.in_(("finished", "cancelled")),
-            Measurement.name == "validation_accuracy", *which,
+            Measurement.name.in_(SCORES), *which,
         )
         .order_by(Run.created_at, Run.id, Measurement.epoch)
     )  # fmt: skip

@@ -77,11 +77,11 @@ class ArmRuns:
         """The epoch up to which the seed's training has come; 0: nowhere."""
         return max((stop for stop, run in self.students.get(seed, {}).items() if run.state == "finished"), default=0)
 
-    def test_accuracies(self) -> dict[int, float]:
+    def test_scores(self) -> dict[int, float]:
         """By seed, of the trainings that came to their end."""
         found = ((seed, run.result) for seed, runs in sorted(self.students.items()) for run in runs.values())
-        tested = ((seed, None if result is None else result["test_accuracy"]) for seed, result in found)
-        return {seed: float(accuracy) for seed, accuracy in tested if accuracy is not None}
+        tested = ((seed, None if result is None else result["test_score"]) for seed, result in found)
+        return {seed: float(score) for seed, score in tested if score is not None}
 
 
 @dataclass(slots=True)

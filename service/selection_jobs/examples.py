@@ -148,8 +148,8 @@ LEADERBOARD: dict[str, Any] = {
             "label": "resnet20",
             "status": "exploring",
             "reason": None,
-            "teacher_accuracy": 0.978,
-            "teacher_test_accuracy": 0.969,
+            "teacher_score": 0.978,
+            "teacher_test_score": 0.969,
             "teacher_parameters": 272186,
             "stamp": "5c0a9e21",
             "scores": {"size": 272186.0, "logme": 0.42, "leep": -0.11, "h_score": 7.9, "cka_gap": 0.63},
@@ -164,10 +164,10 @@ LEADERBOARD: dict[str, Any] = {
             "seeds": [
                 {
                     "seed": 0,
-                    "rungs": [{"epochs": 3, "accuracy": 0.859}],
-                    "probe_accuracy": 0.859,
-                    "full_accuracy": None,
-                    "test_accuracy": None,
+                    "rungs": [{"epochs": 3, "score": 0.859}],
+                    "probe_score": 0.859,
+                    "full_score": None,
+                    "test_score": None,
                 }
             ],
             "notices": [

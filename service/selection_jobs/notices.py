@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from statistics import fmean
 
-from dpk_core.selection.chance import chance_sentence, is_chance
+from dpk_core.selection.chance import chance_sentence
 from service.presentation.decision_words import LIMIT_KINDS, decision_reason
 from service.presentation.numbers import duration, listed, percent
 from service.scheduling.evidence import Result, preparation_result
@@ -82,16 +82,13 @@ def _full(arm: ArmRuns, epochs: int) -> list[Result]:
 
 
 def _is_blind(results: Sequence[Result]) -> bool:
-    """Whether the mean accuracy is within noise of always naming the most frequent class."""
-    if not results or results[0].get("majority_share") is None:
-        return False
-    accuracy = fmean(result["validation_accuracy"] for result in results)
-    return is_chance(accuracy, results[0]["validation_pictures"], results[0]["majority_share"])
+    """Whether every score is within noise of guessing."""
+    return bool(results) and all(result["near_chance"] for result in results)
 
 
 def _said(who: str, results: Sequence[Result]) -> str:
-    accuracy = fmean(result["validation_accuracy"] for result in results)
-    return chance_sentence(who, accuracy, results[0]["validation_pictures"], results[0]["majority_share"])
+    score = fmean(result["validation_score"] for result in results)
+    return chance_sentence(who, score, results[0]["validation_pictures"], results[0]["guess_score"])
 
 
 def _chance(arm: ArmRuns) -> list[Notice]:
@@ -107,8 +104,8 @@ def _blind_teachers(snapshot: Snapshot) -> list[str]:
     blind = {label: prepared for label, prepared in known.items() if _is_blind([prepared])}
     if not blind:
         return []
-    names = [f"{label} ({percent(prepared['validation_accuracy'])})" for label, prepared in blind.items()]
-    guessing = percent(next(iter(blind.values()))["majority_share"])
+    names = [f"{label} ({percent(prepared['validation_score'])})" for label, prepared in blind.items()]
+    guessing = percent(next(iter(blind.values()))["guess_score"])
     if len(blind) == len(known):
         return [
             f"No teacher tells the classes better than chance: {listed(names)}, where always naming the most frequent "

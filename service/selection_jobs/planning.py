@@ -25,6 +25,7 @@ def make_plan(request: SelectionJobRequest, data: DatasetCard, found: Mapping[st
     student_recipe = student_recipe_of(request, data)
     start = found.get(request.student.label)
     return Plan(
+        task=request.task,
         student=request.student.model,
         dataset=data.name,
         data_fingerprint=data.fingerprint,

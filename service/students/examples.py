@@ -14,8 +14,8 @@ STUDENT: dict[str, Any] = {
     "chosen": "The verdict names this teacher. Seed 1 is the median of 3 by validation accuracy; the test split chose "
     "nothing.",
     "seeds": [0, 1, 2],
-    "validation_accuracy": 0.954,
-    "test_accuracy": 0.947,
+    "validation_score": 0.954,
+    "test_score": 0.947,
     "weights": {"path": f"/selection-jobs/{JOB_ID}/student/weights?seed=1", "sha256": "5f0c", "bytes": 80412},
     "config": {"architecture": "cifar/resnet8w4", "num_classes": 10, "input_size": [1, 8, 8]},
     "card": "# cifar/resnet8w4, trained on digits",

@@ -26,8 +26,8 @@ class Student(Wire):
     seed: int
     chosen: str = Field(description="Why this teacher and this seed, as a sentence.")
     seeds: list[int] = Field(description="Those of the full trainings under this teacher.")
-    validation_accuracy: float
-    test_accuracy: float | None
+    validation_score: float
+    test_score: float | None
     weights: WeightsFile
     config: dict[str, Any] = Field(description="config.json: architecture, classes and preprocessing.")
     card: str = Field(description="README.md: the model card.")

@@ -49,7 +49,7 @@ def student(session: Session, job_id: str, teacher: str | None, seed: int | None
     asked = "" if teacher is None else f"?teacher={teacher}"
     return Student(
         job=job_id, model=snapshot.plan.student, teacher=arm.candidate.teacher, seed=chosen, chosen=f"{why} {because}",
-        seeds=sorted(runs), validation_accuracy=result.validation_accuracy, test_accuracy=result.test_accuracy,
+        seeds=sorted(runs), validation_score=result.validation_score, test_score=result.test_score,
         weights=WeightsFile(
             path=f"/selection-jobs/{job_id}/student/weights{asked}{'&' if asked else '?'}seed={chosen}",
             sha256=result.weights.sha256, bytes=result.weights.bytes,
@@ -114,7 +114,7 @@ def _seed(runs: Mapping[int, Run], seed: int | None) -> tuple[int, str]:
         if seed not in runs:
             raise _rejected("seed", f"There is no full training with seed {seed}; there are {sorted(runs)}.")
         return seed, "The seed was asked for."
-    order = sorted(runs, key=lambda each: ((runs[each].result or {})["validation_accuracy"], each))
+    order = sorted(runs, key=lambda each: ((runs[each].result or {})["validation_score"], each))
     median = order[(len(order) - 1) // 2]
     return median, f"Seed {median} is the median of {len(order)} by validation accuracy; the test split chose nothing."
 

@@ -12,13 +12,12 @@ from service.web.charts import Figure, Spec, chart
 from service.web.palette import NO_TEACHER, Paint, paints
 from service.wire.boards import Curve, Leaderboard, Row
 
-ACCURACY = "validation_accuracy"
 CLASS_GRADIENT = "gradient.class"
 _TERMS = {"gradient.logits": "Logit term", "gradient.features": "Feature term"}
 _STAGES = {"share.last": "Last stage", "share.second_last": "Second-last stage"}
 _MOST_TICKS = 8
 _WIDE = 0.08
-"""A range of accuracies whose ticks are whole percents."""
+"""A range of scores whose ticks are whole percents."""
 
 Series = list[tuple[int, float]]
 
@@ -27,28 +26,35 @@ def learning_curves(board: Leaderboard) -> list[Figure]:
     """One chart per arm: a thin line per seed, their mean, and the mean without a teacher for comparison."""
     curves = [curve for curve in board.curves if curve.purpose == "student"]
     by_arm = _by_candidate(curves)
-    every = [value for curve in curves for _, value in _series(curve, ACCURACY)]
+    measured = board.metric.measured_as
+    every = [value for curve in curves for _, value in _series(curve, measured)]
     if not every:
         return []
     domain = [min(every), max(every)]
     bare = next((row.candidate_id for row in board.rows if row.teacher is None), None)
-    reference = _mean(by_arm.get(bare, []), ACCURACY) if bare is not None else []
+    reference = _mean(by_arm.get(bare, []), measured) if bare is not None else []
     painted, rungs = paints(board.rows), board.setup.rungs[:-1]
     return [
-        _learning_curve(row, by_arm[row.candidate_id], painted[row.candidate_id], reference, domain, rungs)
+        _learning_curve(row, by_arm[row.candidate_id], painted[row.candidate_id], reference, domain, rungs, measured)
         for row in board.rows
-        if any(_series(curve, ACCURACY) for curve in by_arm.get(row.candidate_id, []))
+        if any(_series(curve, measured) for curve in by_arm.get(row.candidate_id, []))
     ]
 
 
 def _learning_curve(
-    row: Row, curves: list[Curve], paint: Paint, reference: Series, domain: list[float], rungs: list[int]
+    row: Row,
+    curves: list[Curve],
+    paint: Paint,
+    reference: Series,
+    domain: list[float],
+    rungs: list[int],
+    measured: str,
 ) -> Figure:
-    mean = _mean(curves, ACCURACY)
+    mean = _mean(curves, measured)
     values: list[Spec] = [
         {"epoch": epoch, "value": value, "line": f"seed {curve.seed}", "kind": "seed"}
         for curve in curves
-        for epoch, value in _series(curve, ACCURACY)
+        for epoch, value in _series(curve, measured)
     ]
     values += [{"epoch": epoch, "value": value, "line": "mean", "kind": "mean"} for epoch, value in mean]
     if row.teacher is not None:
@@ -139,13 +145,13 @@ def teacher_curves(board: Leaderboard) -> list[Figure]:
     lines = {
         row.label: (series, painted[row.candidate_id])
         for row in board.rows
-        if (series := _mean(by_arm.get(row.candidate_id, []), ACCURACY))
+        if (series := _mean(by_arm.get(row.candidate_id, []), board.metric.measured_as))
     }
     if not lines:
         return []
     said = "; ".join(f"{label} {percent(series[-1][1])}" for label, (series, _) in lines.items())
     spec = _lines(lines, _percents([value for series, _ in lines.values() for _, value in series]))
-    return [Figure(title="Teachers in training", description=f"Newest accuracy: {said}.", spec=spec)]
+    return [Figure(title="Teachers in training", description=f"Newest {board.metric.name}: {said}.", spec=spec)]
 
 
 def _lines(lines: dict[str, tuple[Series, Paint]], axis: Spec) -> Spec:

@@ -1,4 +1,4 @@
-"""Does a better teacher give a better student? Teacher accuracy against student accuracy, one chart per moment."""
+"""Does a better teacher give a better student? Teacher score against student score, one chart per moment."""
 
 from __future__ import annotations
 
@@ -29,10 +29,11 @@ class _Point:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Plane:
-    """Where accuracies lie in the plot, in pixels; labels are placed by it."""
+    """Where scores lie in the plot, in pixels; labels are placed by it."""
 
     x: Domain
     y: Domain
+    metric: str
 
     def across(self, value: float) -> float:
         return _PLOT_WIDTH * (value - self.x[0]) / (self.x[1] - self.x[0])
@@ -42,17 +43,17 @@ class _Plane:
 
     def mark(self, point: _Point) -> Mark:
         return Mark(
-            x=self.across(point.row.teacher_accuracy or 0), y=self.down(point.value), top=self.down(point.high),
+            x=self.across(point.row.teacher_score or 0), y=self.down(point.value), top=self.down(point.high),
             bottom=self.down(point.low), text=point.row.label,
         )  # fmt: skip
 
     @property
     def x_axis(self) -> Spec:
-        return _axis("teacher accuracy", self.x, grid=False)
+        return _axis(f"teacher {self.metric}", self.x, grid=False)
 
     @property
     def y_axis(self) -> Spec:
-        return _axis("student accuracy", self.y, grid=True)
+        return _axis(f"student {self.metric}", self.y, grid=True)
 
 
 def scatters(board: Leaderboard) -> list[Figure]:
@@ -65,9 +66,9 @@ def _scatter(board: Leaderboard, moment: Literal["probe", "full"]) -> Figure | N
     if not any(point.measured for point in placed):
         return None
     bare = next((summary for row in board.rows if row.teacher is None and (summary := _summary(row, moment))), None)
-    ordered = sorted(placed, key=lambda point: (point.row.teacher_accuracy or 0, point.value))
+    ordered = sorted(placed, key=lambda point: (point.row.teacher_score or 0, point.value))
     said = "; ".join(
-        f"{point.row.label}: teacher {percent(point.row.teacher_accuracy)}, student {percent(point.value)}"
+        f"{point.row.label}: teacher {percent(point.row.teacher_score)}, student {percent(point.value)}"
         + ("" if point.measured else " expected")
         for point in ordered
     )
@@ -77,7 +78,7 @@ def _scatter(board: Leaderboard, moment: Literal["probe", "full"]) -> Figure | N
         title="At the first rung" if moment == "probe" else "Fully trained",
         description=f"{said}.",
         caption=_MEASURED + _EXPECTED if any(not point.measured for point in placed) else _MEASURED,
-        spec=_spec(ordered, paints(board.rows), bare),
+        spec=_spec(ordered, paints(board.rows), bare, board.metric.name),
     )
 
 
@@ -86,7 +87,7 @@ def _summary(row: Row, moment: Literal["probe", "full"]) -> Summary | None:
 
 
 def _point(row: Row, moment: Literal["probe", "full"]) -> _Point | None:
-    if row.teacher is None or row.teacher_accuracy is None:
+    if row.teacher is None or row.teacher_score is None:
         return None
     if (summary := _summary(row, moment)) is not None:
         sd = summary.sd or 0.0
@@ -96,9 +97,10 @@ def _point(row: Row, moment: Literal["probe", "full"]) -> _Point | None:
     return None
 
 
-def _spec(points: list[_Point], painted: dict[int, Paint], bare: Summary | None) -> Spec:
+def _spec(points: list[_Point], painted: dict[int, Paint], bare: Summary | None, metric: str) -> Spec:
     edges = [edge for point in points for edge in (point.low, point.high)] + ([bare.mean] if bare else [])
-    plane = _Plane(x=_domain([point.row.teacher_accuracy or 0 for point in points]), y=_domain(edges))
+    across = _domain([point.row.teacher_score or 0 for point in points])
+    plane = _Plane(x=across, y=_domain(edges), metric=metric)
     marks = [plane.mark(point) for point in points]
     layers, taken = ([], []) if bare is None else _bare_layers(bare.mean, plane, marks)
     values = [
@@ -147,7 +149,7 @@ def _point_layers(plane: _Plane) -> list[Spec]:
 
 def _values(point: _Point, paint: Paint) -> Spec:
     return {
-        "teacher": point.row.teacher_accuracy, "student": point.value, "low": point.low, "high": point.high,
+        "teacher": point.row.teacher_score, "student": point.value, "low": point.low, "high": point.high,
         "label": point.row.label, "colour": paint.colour, "shape": paint.shape,
         "fill": paint.colour if point.measured else "var(--paper)",
     }  # fmt: skip

@@ -1,4 +1,5 @@
-"""What a leaderboard looks like on the wire. Accuracies are fractions in 0 … 1; times are device seconds."""
+"""What a leaderboard looks like on the wire. Scores, in the metric of the job's task, are fractions in 0 … 1; times are
+device seconds."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from pydantic import Field
 
 from dpk_core.selection.decide.confirming import Purpose
 from dpk_core.selection.decide.verdict import VerdictKind
+from dpk_core.tasks import Metric
 from service.scheduling.states import CandidateStatus, PolicyName, PreparationKind
 from service.schemas import Wire
 from service.wire.jobs import Job, Notice
@@ -32,23 +34,23 @@ class Interval(Wire):
 
 
 class RungResult(Wire):
-    """Validation accuracy after so many epochs."""
+    """Validation score after so many epochs."""
 
     epochs: int
-    accuracy: float
+    score: float
 
 
 class SeedResult(Wire):
     """What one seed gave: at each rung that was reached, and first and last of them once more by name.
 
-    `test_accuracy` is read once, at the end of the full training; nothing is decided by it.
+    `test_score` is read once, at the end of the full training; nothing is decided by it.
     """
 
     seed: int
     rungs: list[RungResult]
-    probe_accuracy: float | None
-    full_accuracy: float | None
-    test_accuracy: float | None
+    probe_score: float | None
+    full_score: float | None
+    test_score: float | None
 
 
 class StartingWeights(Wire):
@@ -75,8 +77,8 @@ class Row(Wire):
     label: str
     status: CandidateStatus
     reason: str | None
-    teacher_accuracy: float | None
-    teacher_test_accuracy: float | None
+    teacher_score: float | None
+    teacher_test_score: float | None
     teacher_parameters: int | None
     stamp: str = Field(description="Only rows with the same stamp are ranked together; see `trust`.")
     scores: dict[str, float] = Field(description="What rivals of the probe say of the teacher, by name.")
@@ -84,9 +86,9 @@ class Row(Wire):
     probe: Summary | None
     full: Summary | None
     test: Summary | None
-    expected: Interval | None = Field(description="Expected accuracy of the fully trained student.")
+    expected: Interval | None = Field(description="Expected score of the fully trained student.")
     chance: float | None = Field(description="Of being the best of the teachers.")
-    gain: Interval | None = Field(description="Expected full accuracy over the arm without a teacher.")
+    gain: Interval | None = Field(description="Expected full score over the arm without a teacher.")
     seconds: float = Field(description="Training time spent for this row in this job, teacher preparation included.")
     seeds: list[SeedResult]
     notices: list[Notice] = Field(description="About the teacher's preparation and the student's trainings.")
@@ -119,7 +121,7 @@ class Verdict(Wire):
     margin: float | None = Field(default=None, description="Differences up to it do not count, as a fraction.")
     chance: float | None = Field(default=None, description="That no teacher is better than the best one.")
     near: float | None = Field(default=None, description="Chance that none is better by more than the margin.")
-    regret: float | None = Field(default=None, description="Accuracy that taking it is expected to lose, a fraction.")
+    regret: float | None = Field(default=None, description="Score that taking it is expected to lose, a fraction.")
     change: float | None = Field(
         default=None, description="Chance that training all teachers fully would lead to another one."
     )
@@ -234,6 +236,7 @@ class Leaderboard(Wire):
     """Everything a page or a report shows about a job."""
 
     job: Job
+    metric: Metric = Field(description="Of all scores; `direction` says which are better.")
     setup: Setup
     rows: list[Row]
     verdict: Verdict | None

@@ -9,7 +9,7 @@ from pydantic import Field
 from service.schemas import Wire
 
 RivalName = Literal[
-    "probe", "teacher_accuracy", "size", "cka_gap", "logme", "leep", "h_score", "previous_winner", "random"
+    "probe", "teacher_accuracy", "size", "cka_gap", "logme", "leep", "h_score", "ratio_1_2", "previous_winner", "random"
 ]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import math
 import random
 from collections.abc import Callable, Sequence
@@ -14,7 +13,9 @@ import pytest
 from sqlalchemy import select
 
 from dpk_core.codec import from_json
+from dpk_core.evidence import Evidence, pack
 from dpk_core.protocol import ArtifactReference, Checkpoint, Measured, Preprocessing, RunResult
+from dpk_core.selection.chance import is_chance
 from dpk_core.selection.decide.verdict import Verdict as Facts
 from dpk_core.spec import RunSpec, TrainingSpec
 from service.database.session import reading, transaction
@@ -192,17 +193,18 @@ def result(held: Claim, accuracy: float) -> RunResult:
     """What a runner reports; the test split is read at the end of full trainings and never looks like validation."""
     spec, seconds = held.spec, seconds_at_end(held) - held.earlier_seconds
     return RunResult(
-        epochs=spec.stop_epoch, validation_accuracy=accuracy, test_accuracy=accuracy / 2 if spec.is_full else None,
+        epochs=spec.stop_epoch, validation_score=accuracy, test_score=accuracy / 2 if spec.is_full else None,
         validation_pictures=VALIDATION_PICTURES, test_pictures=360, seconds=seconds, parameters=1234,
         device="cpu", device_name="CPU", weights=WEIGHTS if spec.is_full else None, preprocessing=PREPROCESSING,
-        scores=_scores(held, accuracy), validation_right=packed_right(accuracy),
+        scores=_scores(held, accuracy), validation_evidence=evidence(accuracy),
+        guess_score=0.1, near_chance=is_chance(accuracy, VALIDATION_PICTURES, 0.1),
     )  # fmt: skip
 
 
-def packed_right(accuracy: float) -> str:
+def evidence(accuracy: float) -> Evidence:
     """Pictures are easy or hard for every network alike, so that accuracies differ by little luck."""
     right = np.random.default_rng(0).permutation(VALIDATION_PICTURES) < round(accuracy * VALIDATION_PICTURES)
-    return base64.b64encode(np.packbits(right).tobytes()).decode()
+    return pack(right)
 
 
 def _scores(held: Claim, accuracy: float) -> dict[str, float] | None:

@@ -36,7 +36,7 @@ def checkpoint(name: str, *, step: int, seconds: float) -> Checkpoint:
 
 def result(*, seconds: float = 1.0, weights: ArtifactReference | None = None) -> RunResult:
     return RunResult(
-        epochs=4, validation_accuracy=0.5, test_accuracy=0.5, validation_pictures=10, test_pictures=10,
+        epochs=4, validation_score=0.5, test_score=0.5, validation_pictures=10, test_pictures=10,
         seconds=seconds, parameters=10, device="cpu", device_name="CPU", weights=weights,
     )  # fmt: skip
 

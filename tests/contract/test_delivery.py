@@ -79,7 +79,7 @@ def test_the_worker_that_trains_it_again_finds_itself_lost() -> None:
     assert delivered(late)
     assert_finished(run_id)
     assert report(other) is Answer.LOST
-    assert not finish(other, validation_accuracy=0.9)
+    assert not finish(other, validation_score=0.9)
     assert_finished(run_id)
 
 

@@ -132,7 +132,7 @@ class TestClaim:
         before = values(run_id)
         assert claim(run_id, "b") is None
         assert report(held, Report(step=99)) is Answer.LOST
-        assert not finish(held, validation_accuracy=0.9)
+        assert not finish(held, validation_score=0.9)
         with transaction() as session:
             service.request_cancel(session, [run_id], "mine")
         swept(resend_seconds=0.0)

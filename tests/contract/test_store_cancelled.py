@@ -58,7 +58,7 @@ def test_it_is_gone_on_with_and_paid_once() -> None:
     drive.run_to_end(job_id)
     assert [run.seconds for run in drive.runs_of(job_id) if run.id == again.run_id] == [5.0]
     assert drive.board(job_id).ledger.exhaustive == 64.0, "eight trainings of eight epochs, at a second each"
-    rungs = {at.epochs: at.accuracy for at in next(s for s in row_of(job_id).seeds if s.seed == begun.seed).rungs}
+    rungs = {at.epochs: at.score for at in next(s for s in row_of(job_id).seeds if s.seed == begun.seed).rungs}
     assert rungs[2] == pytest.approx(0.2), "what the cancelled run measured is part of the training"
     assert rungs[8] == 0.88
 

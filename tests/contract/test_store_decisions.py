@@ -34,7 +34,7 @@ class TestRungs:
         second = [run for run in drive.runs_of(board.job.id) if run.teacher == best.teacher and run.seed == 1]
         assert {run.spec["stop_epoch"] for run in second} == {4, 8}
         assert [at.epochs for at in best.seeds[1].rungs] == [2, 4, 8]
-        assert best.seeds[1].rungs[0].accuracy == pytest.approx(0.88 + 0.004 - 0.3 * (1 - 2 / 8))
+        assert best.seeds[1].rungs[0].score == pytest.approx(0.88 + 0.004 - 0.3 * (1 - 2 / 8))
 
     def test_rungs_that_another_job_trained_are_known_too(self) -> None:
         finished(rungs=[1, 8], policy="exhaustive")

@@ -33,7 +33,7 @@ class TestChoice:
         by_seed = {seed: drive.SKILL["cifar/resnet20"] + 0.004 * seed for seed in (0, 1, 2)}
         assert found.seed == sorted(by_seed, key=lambda seed: by_seed[seed])[1]
         assert "the median of 3 by validation accuracy" in found.chosen
-        assert found.test_accuracy == pytest.approx(found.validation_accuracy / 2)
+        assert found.test_score == pytest.approx(found.validation_score / 2)
 
     def test_another_teacher_and_seed_can_be_asked_for(self) -> None:
         job_id = drive.finished(policy="exhaustive").job.id

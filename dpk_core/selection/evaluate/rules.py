@@ -10,7 +10,7 @@ from typing import Literal
 from dpk_core.selection.evaluate.records import ComparisonGroup, TeacherRecord
 
 RuleName = Literal[
-    "probe", "teacher_accuracy", "size", "cka_gap", "logme", "leep", "h_score", "previous_winner", "random"
+    "probe", "teacher_accuracy", "size", "cka_gap", "logme", "leep", "h_score", "ratio_1_2", "previous_winner", "random"
 ]
 SCORES: dict[RuleName, tuple[str, float]] = {
     "size": ("the largest", 1.0),
@@ -18,6 +18,7 @@ SCORES: dict[RuleName, tuple[str, float]] = {
     "logme": ("LogME", 1.0),
     "leep": ("LEEP", 1.0),
     "h_score": ("H-score", 1.0),
+    "ratio_1_2": ("Ratio 1-2", -1.0),
 }
 """What the scores of teachers are called, the rule that follows them, and whether the highest or the lowest wins."""
 

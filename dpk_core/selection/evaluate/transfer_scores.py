@@ -1,7 +1,7 @@
 """Scores that promise to name the best teacher without teaching: what the probe must beat, on the same data.
 
 Each looks at the teacher on the student's training pictures. Legend: N pictures, D features, C classes, Z classes of
-the teacher's own head. Higher is said to be better for all three.
+the teacher's own head. Higher is said to be better, for Ratio 1-2 lower.
 """
 
 from __future__ import annotations
@@ -79,3 +79,13 @@ def h_score(features_ND: Matrix, labels_N: Labels) -> float:
         means_ND[labels_N == label] = centred_ND[labels_N == label].mean(0)
     within_DD, between_DD = centred_ND.T @ centred_ND, means_ND.T @ means_ND
     return float(np.trace(np.linalg.pinv(within_DD, rcond=1e-10, hermitian=True) @ between_DD))
+
+
+def ratio_1_2(logits_NZ: Matrix) -> float:
+    """Ratio 1-2: mean over pictures of the largest logit over the second largest. Not finite where that is 0.
+
+    Gosal et al., CVPR 2026 (2605.15689): a teacher that is too confident teaches less, so lower is said to be better.
+    """
+    second_N, first_N = np.partition(logits_NZ, -2, axis=1)[:, -2:].T
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return float((first_N / second_N).mean())

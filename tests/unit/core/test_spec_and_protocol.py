@@ -249,7 +249,7 @@ class TestProtocol:
 
     def test_events_survive_the_line(self) -> None:
         result = RunResult(
-            epochs=2, validation_accuracy=0.5, test_accuracy=None, validation_pictures=10, test_pictures=10,
+            epochs=2, validation_score=0.5, test_score=None, validation_pictures=10, test_pictures=10,
             seconds=1.0, parameters=7, device="cpu", device_name="x", weights=None,
         )  # fmt: skip
         for event in (

@@ -136,8 +136,8 @@ def test_evaluation_is_shared(ranks: Ranks, pictures: int) -> None:
     """898 pictures are two batches, one for each rank; 500 and 3 leave the second rank without any."""
     one, both = judged(ALONE, spec(), pictures), ranks.do(judged, spec(), pictures)
     for two in both:
-        assert two.accuracy == one.accuracy
-        assert torch.equal(two.right, one.right)
+        assert two.score == one.score
+        assert torch.equal(two.evidence_N, one.evidence_N)
         assert two.loss == pytest.approx(one.loss, rel=1e-12)
 
 

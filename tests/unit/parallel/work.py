@@ -15,7 +15,7 @@ from dpk_core.parallel.world import World
 from dpk_core.protocol import Checkpoint
 from dpk_core.spec import TrainingSpec
 from dpk_core.training.checkpoint import CheckpointWriter, resume
-from dpk_core.training.evaluate import Evaluation, evaluate
+from dpk_core.training.evaluate import EVALUATORS, Evaluation
 from dpk_core.training.loop import train
 from dpk_core.training.training import Training, begin
 from tests.unit.training.tiny import Watcher, digits, flat, teacher
@@ -72,7 +72,7 @@ def judged(world: World, spec: TrainingSpec, pictures: int) -> Evaluation:
         digits().train.pictures[:pictures, 0].numpy(), digits().train.labels[:pictures].numpy(),
         torch.device("cpu"),
     )  # fmt: skip
-    return evaluate(begun(world, spec).model, digits(), split, world)
+    return EVALUATORS["classification"].evaluate(begun(world, spec).model, digits(), split, world)
 
 
 def normalised(world: World, norm: nn.Module, whole_BCHW: Tensor, asked_BCHW: Tensor) -> dict[str, Tensor]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import torch
 from dpk_core.catalogue.datasets import DIGITS, dataset_card
 from dpk_core.catalogue.weights import file_identity
 from dpk_core.data.source import load_dataset
+from dpk_core.evidence import unpack
 from dpk_core.models.build import build_model
 from dpk_core.protocol import (
     Checkpointed,
@@ -76,12 +76,10 @@ class TestFinished:
         result = teacher.result
         assert result.weights is not None
         assert result.weights.bytes == (artifacts / "weights" / "teacher.safetensors").stat().st_size
-        assert result.test_accuracy is not None
+        assert result.test_score is not None
         assert (result.epochs, result.validation_pictures, result.test_pictures) == (2, 539, 360)
-        assert result.validation_right is not None
-        packed = np.frombuffer(base64.b64decode(result.validation_right), dtype=np.uint8)
-        right = np.unpackbits(packed, count=result.validation_pictures)
-        assert right.mean() == pytest.approx(result.validation_accuracy)
+        assert result.validation_evidence is not None
+        assert unpack(result.validation_evidence).mean() == pytest.approx(result.validation_score)
 
     def test_a_students_full_training_leaves_weights_that_do_the_same_in_plain_pytorch(
         self, runner: Runner, artifacts: Path
@@ -100,7 +98,7 @@ class TestFinished:
         with torch.no_grad():
             answers_B = network((pictures_BCHW.float() - mean) / deviation).argmax(1)
         right = (answers_B == test.labels).float().mean().item()
-        assert right == pytest.approx(last.result.test_accuracy, abs=1e-6)
+        assert right == pytest.approx(last.result.test_score, abs=1e-6)
 
     def test_an_average_of_the_weights_is_what_is_judged_and_kept(self, runner: Runner, artifacts: Path) -> None:
         averaged = replace(RECIPE, ema_decay=0.5)
@@ -121,8 +119,8 @@ class TestFinished:
         assert isinstance(last, Finished)
         assert last.result.weights is not None
         assert (last.result.epochs, last.result.weights.sha256) == (0, kept.sha256)
-        assert last.result.validation_accuracy == teacher.result.validation_accuracy
-        assert last.result.test_accuracy == teacher.result.test_accuracy
+        assert last.result.validation_score == teacher.result.validation_score
+        assert last.result.test_score == teacher.result.test_score
         assert of_kind(events, Checkpointed) == []
         assert [event.epoch for event in of_kind(events, Measured)] == [0]
 
@@ -143,7 +141,7 @@ class TestFinished:
         last = events[-1]
         assert isinstance(last, Finished)
         assert list(last.result.notices) == told
-        assert last.result.majority_share == pytest.approx(0.102, abs=0.001)
+        assert last.result.guess_score == pytest.approx(0.102, abs=0.001)
 
     def test_a_probe_reads_no_test_and_leaves_no_weights(self, runner: Runner, artifacts: Path) -> None:
         events = runner.run(command(artifacts, "probe", stop_epoch=1))
@@ -151,15 +149,15 @@ class TestFinished:
         assert isinstance(started, Started)
         assert (started.step, started.total_steps, started.steps_per_epoch) == (0, STEPS, STEPS)
         assert isinstance(last, Finished)
-        assert (last.result.epochs, last.result.test_accuracy, last.result.weights) == (1, None, None)
-        assert last.result.validation_accuracy == measurements(events)[-1]["validation_accuracy"]
+        assert (last.result.epochs, last.result.test_score, last.result.weights) == (1, None, None)
+        assert last.result.validation_score == measurements(events)[-1]["validation_accuracy"]
         assert last.result.parameters == started.parameters > 1000
 
     def test_a_full_student_reads_test_and_its_state_is_its_checkpoint(self, runner: Runner, artifacts: Path) -> None:
         events = runner.run(command(artifacts, "full"))
         last = events[-1]
         assert isinstance(last, Finished)
-        assert last.result.test_accuracy is not None
+        assert last.result.test_score is not None
         assert last.result.weights is not None, "a full training keeps its student"
         checkpoint = of_kind(events, Checkpointed)[-1].checkpoint
         assert (checkpoint.step, checkpoint.epoch) == (2 * STEPS, 2)
@@ -230,7 +228,7 @@ class TestStopAndResume:
         assert measurements(first) + measurements(second) == measurements(whole)
         assert isinstance(whole[-1], Finished)
         assert isinstance(second[-1], Finished)
-        assert second[-1].result.test_accuracy == whole[-1].result.test_accuracy
+        assert second[-1].result.test_score == whole[-1].result.test_score
 
     def test_a_full_run_goes_on_from_its_probe(self, runner: Runner, artifacts: Path) -> None:
         whole = runner.run(command(artifacts, "at-once"))

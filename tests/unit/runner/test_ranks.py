@@ -48,7 +48,7 @@ def test_a_run_is_that_of_one_device(runner: Runner, alone: Runner, tmp_path: Pa
     assert isinstance(expected, Finished)
     assert last.result.device == "cpu,cpu"
     assert last.result.device_name == runner.ready.device_name
-    assert last.result.test_accuracy == pytest.approx(expected.result.test_accuracy, abs=0.005)
+    assert last.result.test_score == pytest.approx(expected.result.test_score, abs=0.005)
     files = [sorted(path.name for path in (tmp_path / root).rglob("*.*")) for root in ("one", "two")]
     assert files[0] == files[1] == ["r1-14.pt", "r1.safetensors"]
 

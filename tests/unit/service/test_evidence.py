@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Any
 
 import numpy as np
 import pytest
 
+from dpk_core.codec import to_json
+from dpk_core.evidence import pack, sampling_variance
 from dpk_core.selection.decide.job_results import JobResults
 from service.database.tables import Candidate, JobRun, Run, SelectionJob
 from service.database.types import utc_now
@@ -19,11 +20,11 @@ WEAK, STRONG = (teacher.label for teacher in REQUEST.teachers)
 PICTURES = 500
 Ended = tuple[str | None, int, int, float]
 """Teacher, seed, last epoch and accuracy."""
-NOTHING = Measured(accuracies={}, epochs={})
+NOTHING = Measured(scores={}, epochs={})
 
 
-def packed(right: np.ndarray[Any, Any]) -> str:
-    return base64.b64encode(np.packbits(right).tobytes()).decode()
+def packed(values: np.ndarray[Any, Any]) -> Any:
+    return to_json(pack(values))
 
 
 def snapshot(*ended: Ended, seconds: float = 1.0, teachers: dict[str, float] | None = None, **more: Any) -> Snapshot:
@@ -35,7 +36,10 @@ def snapshot(*ended: Ended, seconds: float = 1.0, teachers: dict[str, float] | N
     for teacher, purpose, seed, stop, accuracy in [*made, *((name, "explore", *rest) for name, *rest in ended)]:
         place = PLAN.arms.index(teacher)
         name = f"{purpose}{seed}_{stop}_{place}"
-        result = {"validation_accuracy": accuracy, "test_accuracy": None, "validation_pictures": PICTURES, **more}
+        result = {
+            "validation_score": accuracy, "test_score": None, "near_chance": accuracy < 0.12,
+            "validation_evidence": packed(np.arange(PICTURES) < round(accuracy * PICTURES)), **more,
+        }  # fmt: skip
         run = Run(
             id=name, training_key=f"t{seed}_{place}", state="finished", seed=seed, result=result, seconds=seconds,
             purpose="teacher" if purpose == "teacher" else "probe", spec={"stop_epoch": stop},
@@ -55,7 +59,7 @@ class TestCurves:
         assert found.arms[1].curves == {}
 
     def test_a_rung_that_was_passed_comes_from_the_measurements(self) -> None:
-        measured = Measured(accuracies={"t0_0": {1: 0.3, 2: 0.61, 8: 0.9}}, epochs={})
+        measured = Measured(scores={"t0_0": {1: 0.3, 2: 0.61, 8: 0.9}}, epochs={})
         found = known(snapshot((WEAK, 0, 8, 0.8)), measured)
         assert found.arms[0].curves == {0: (0.61, 0.8)}, "a run's own result counts before what others measured"
 
@@ -63,25 +67,32 @@ class TestCurves:
         assert known(snapshot((WEAK, 0, 8, 0.8))).arms[0].curves == {0: (0.8, 0.8)}
 
     def test_what_others_measured_beyond_is_not_known(self) -> None:
-        measured = Measured(accuracies={"t0_0": {2: 0.6, 8: 0.9}}, epochs={})
+        measured = Measured(scores={"t0_0": {2: 0.6, 8: 0.9}}, epochs={})
         assert known(snapshot((WEAK, 0, 2, 0.6)), measured).arms[0].curves == {0: (0.6,)}
 
 
 class TestEvidence:
     def test_it_is_of_full_trainings_picture_by_picture(self) -> None:
-        right = np.random.default_rng(0).random(PICTURES) < 0.8
-        found = known(snapshot((WEAK, 0, 2, 0.6), (WEAK, 0, 8, 0.8), (WEAK, 1, 2, 0.5), validation_right=packed(right)))
+        values = np.random.default_rng(0).random(PICTURES) < 0.8
+        ended = ((WEAK, 0, 2, 0.6), (WEAK, 0, 8, 0.8), (WEAK, 1, 2, 0.5))
+        found = known(snapshot(*ended, validation_evidence=packed(values)))
         assert found.arms[0].evidence.keys() == {0}
-        assert np.array_equal(found.arms[0].evidence[0], right)
+        assert np.array_equal(found.arms[0].evidence[0], values)
 
-    def test_scores_vary_over_pictures_as_the_teachers_accuracy_does(self) -> None:
+    def test_numbers_that_are_not_right_or_wrong_come_through(self) -> None:
+        values = np.random.default_rng(0).normal(0.4, 2.0, PICTURES).astype(np.float32)
+        found = known(snapshot((WEAK, 0, 8, 0.4), validation_evidence=packed(values)))
+        assert np.array_equal(found.arms[0].evidence[0], values)
+        assert sampling_variance(values) == pytest.approx(4 / PICTURES, rel=0.1)
+
+    def test_scores_vary_over_pictures_as_the_teachers_do(self) -> None:
         found = known(snapshot(teachers={WEAK: 0.7, STRONG: 0.9}))
-        assert found.sampling_variance == pytest.approx(0.8 * 0.2 / PICTURES)
+        assert found.sampling_variance == pytest.approx((0.7 * 0.3 + 0.9 * 0.1) / 2 / PICTURES)
         assert [arm.teacher_score for arm in found.arms] == [0.7, 0.9, None]
         assert known(snapshot()).sampling_variance == 0
 
     def test_who_learned_nothing_is_marked(self) -> None:
-        found = known(snapshot(teachers={WEAK: 0.11, STRONG: 0.9}, majority_share=0.1))
+        found = known(snapshot(teachers={WEAK: 0.11, STRONG: 0.9}))
         assert [arm.near_chance for arm in found.arms] == [True, False, False]
         assert [arm.teacher for arm in found.candidates] == [STRONG]
 

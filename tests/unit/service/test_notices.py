@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from dpk_core.catalogue.findings import Finding
+from dpk_core.selection.chance import is_chance
 from dpk_core.selection.decide.policies.policy import Reason, ReasonKind
 from dpk_core.selection.decide.schedule import Decision
 from service.database.tables import Candidate, JobRun, Run, SelectionJob
@@ -50,8 +51,8 @@ class Made:
         """Adds a run."""
         name = f"{arm}-{purpose}-{seed}-{epochs}"
         result: dict[str, Any] = {
-            "validation_accuracy": accuracy, "validation_pictures": 539, "test_accuracy": None, "epochs": epochs,
-            "majority_share": GUESSING, "notices": list(notices),
+            "validation_score": accuracy, "validation_pictures": 539, "test_score": None, "epochs": epochs,
+            "guess_score": GUESSING, "near_chance": is_chance(accuracy, 539, GUESSING), "notices": list(notices),
         }  # fmt: skip
         found = Run(
             id=name, training_key=name, state=state, purpose="teacher" if purpose == "teacher" else "full", seed=seed,

@@ -82,8 +82,8 @@ class TestMeasurements:
 def test_the_observer_is_shown_every_validation_picture() -> None:
     training, watcher = start(spec("none")), Watcher()
     train(training, 2, watcher)
-    assert [len(judgement.right) for judgement in watcher.judgements] == [len(few_digits().validation)] * 2
-    shares = [judgement.right.double().mean().item() for judgement in watcher.judgements]
+    assert [len(judgement.evidence_N) for judgement in watcher.judgements] == [len(few_digits().validation)] * 2
+    shares = [judgement.evidence_N.double().mean().item() for judgement in watcher.judgements]
     assert shares == [values["validation_accuracy"] for values in watcher.epochs]
 
 

@@ -15,7 +15,7 @@ from dpk_core.data.source import ImageData, load_dataset
 from dpk_core.data.streamed import StreamedSplit
 from dpk_core.recipes import recipe
 from dpk_core.spec import Augmentation, MethodSpec, TrainingSpec
-from dpk_core.training.evaluate import evaluate
+from dpk_core.training.evaluate import EVALUATORS
 from dpk_core.training.loop import train
 from dpk_core.training.training import Training, begin
 from tests.unit.catalogue.picture_sets import write_folder
@@ -67,8 +67,9 @@ def test_where_the_pictures_are_changes_nothing(tmp_path: Path, monkeypatch: pyt
     for training in trained:
         assert train(training, 2, Watcher())
     assert_equal_states(*trained)
+    evaluate = EVALUATORS["classification"].evaluate
     one, other = (evaluate(training.model, training.data, training.data.read_test()) for training in trained)
-    assert (one.loss, one.right.tolist()) == (other.loss, other.right.tolist())
+    assert (one.loss, one.evidence_N.tolist()) == (other.loss, other.evidence_N.tolist())
 
 
 @pytest.mark.parametrize("channels_last", [True, False])

@@ -18,7 +18,7 @@ from dpk_core.models.build import build_model
 from dpk_core.recipes import AS_IS
 from dpk_core.spec import Start, TrainingSpec
 from dpk_core.training.checkpoint import CheckpointWriter, resume
-from dpk_core.training.evaluate import evaluate
+from dpk_core.training.evaluate import EVALUATORS
 from dpk_core.training.loop import train
 from dpk_core.training.training import Training, begin
 from tests.unit.training.tiny import RECIPE, STEPS, STUDENT, Watcher, assert_equal_states, few_digits, spec
@@ -50,8 +50,8 @@ def test_without_epochs_they_are_judged_as_they_are(tmp_path: Path) -> None:
     training, watcher = begun(teacher_spec(file_start(tmp_path), recipe=AS_IS), tmp_path), Watcher()
     before = {name: value.clone() for name, value in training.model.state_dict().items()}
     assert train(training, 0, watcher)
-    judged = evaluate(training.model, few_digits(), few_digits().validation)
-    assert watcher.epochs == [{"validation_accuracy": judged.accuracy, "validation_loss": judged.loss}]
+    judged = EVALUATORS["classification"].evaluate(training.model, few_digits(), few_digits().validation)
+    assert watcher.epochs == [{"validation_accuracy": judged.score, "validation_loss": judged.loss}]
     assert (training.step, training.epoch) == (0, 0)
     assert training.seconds > 0
     assert all(torch.equal(value, before[name]) for name, value in training.model.state_dict().items())

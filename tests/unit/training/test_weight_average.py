@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from dpk_core.training.evaluate import evaluate
+from dpk_core.training.evaluate import EVALUATORS
 from dpk_core.training.loop import train
 from dpk_core.training.training import Training
 from tests.unit.training.tiny import RECIPE, Watcher, spec, start
@@ -46,6 +46,7 @@ def test_it_is_what_is_measured_and_leaves_the_training_as_it_was() -> None:
     for training, watcher in zip((plain, averaged), watchers, strict=True):
         train(training, 1, watcher)
     measured = watchers[1].epochs[0]
+    evaluate = EVALUATORS["classification"].evaluate
     assert measured["validation_loss"] == evaluate(averaged.judged, averaged.data, averaged.data.validation).loss
     assert measured["validation_loss"] != watchers[0].epochs[0]["validation_loss"]
     assert measured["train_loss"] == watchers[0].epochs[0]["train_loss"]

@@ -12,6 +12,7 @@ from dpk_core.dpk_settings import CIFAR_DPK
 from dpk_core.recipes import RECIPES
 from dpk_core.selection.decide.confirming import Purpose
 from dpk_core.spec import MethodSpec
+from dpk_core.tasks import METRICS
 from service.presentation import words
 from service.scheduling.states import CandidateStatus, JobState, Stage
 from service.wire.boards import (
@@ -127,6 +128,7 @@ def leaderboard(progress: Progress = "finished", *, state: JobState | None = Non
     sentence = None if verdict is None else verdict.sentence
     return Leaderboard(
         job=job(state, progress, verdict=sentence, seeds=seeds),
+        metric=METRICS["classification"],
         setup=Setup(
             student_weights=StartingWeights(weights="random", identity=None),
             method_settings=to_json(MethodSpec(name="dpk", dpk=CIFAR_DPK)),
@@ -228,8 +230,8 @@ def _row(index: int, arm: str | None, progress: Progress, seeds: int) -> Row:
         label="no teacher" if arm is None else arm.rpartition("/")[2],
         status=_status(arm, progress, probes is not None),
         reason=DROPPED if _lost(arm, progress) else None,
-        teacher_accuracy=accuracy if at >= 2 else None,
-        teacher_test_accuracy=None if accuracy is None or at < 2 else accuracy - 0.004,
+        teacher_score=accuracy if at >= 2 else None,
+        teacher_test_score=None if accuracy is None or at < 2 else accuracy - 0.004,
         teacher_parameters=parameters,
         stamp=STAMP,
         scores={} if arm is None or at < 2 else {"size": float(parameters or 0), "leep": -0.02 * index},
@@ -247,9 +249,9 @@ def _row(index: int, arm: str | None, progress: Progress, seeds: int) -> Row:
             SeedResult(
                 seed=seed,
                 rungs=_rungs(probes, full, seed),
-                probe_accuracy=probes[seed] if probes else None,
-                full_accuracy=full[seed] if full else None,
-                test_accuracy=full[seed] - 0.007 if full else None,
+                probe_score=probes[seed] if probes else None,
+                full_score=full[seed] if full else None,
+                test_score=full[seed] - 0.007 if full else None,
             )
             for seed in range(seeds)
         ],
@@ -258,10 +260,10 @@ def _row(index: int, arm: str | None, progress: Progress, seeds: int) -> Row:
 
 
 def _rungs(probes: list[float] | None, full: list[float] | None, seed: int) -> list[RungResult]:
-    reached = [] if probes is None else [RungResult(epochs=PROBE_EPOCHS, accuracy=probes[seed])]
+    reached = [] if probes is None else [RungResult(epochs=PROBE_EPOCHS, score=probes[seed])]
     if full is not None and probes is not None:
-        reached.append(RungResult(epochs=12, accuracy=(probes[seed] + full[seed]) / 2))
-        reached.append(RungResult(epochs=EPOCHS, accuracy=full[seed]))
+        reached.append(RungResult(epochs=12, score=(probes[seed] + full[seed]) / 2))
+        reached.append(RungResult(epochs=EPOCHS, score=full[seed]))
     return reached
 
 

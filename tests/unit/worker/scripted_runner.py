@@ -57,7 +57,7 @@ def finish(command: RunCommand) -> None:
     checkpoint(command, 50)
     checkpoint(command, 100)
     result = RunResult(
-        epochs=1, validation_accuracy=0.5, test_accuracy=None, validation_pictures=10, test_pictures=10,
+        epochs=1, validation_score=0.5, test_score=None, validation_pictures=10, test_pictures=10,
         seconds=3.0, parameters=10, device="cpu", device_name=f"CPU of {os.getpid()}", weights=None,
     )  # fmt: skip
     say(Finished(run_id=command.run_id, result=result))

@@ -1,0 +1,45 @@
+"""A network's result on each validation picture, as text in a run's result: numbers whose mean is its score.
+
+Two networks are compared picture by picture from it. Results that are right or wrong take a bit each; others, such as
+the jackknife pseudo-values of a metric that is no mean over pictures, take 32 bits.
+"""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Values = NDArray[np.bool_] | NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """`data`: base64 of packed bits, or of little-endian floats, of so many pictures in the split's order."""
+
+    kind: Literal["bits", "floats"]
+    pictures: int
+    data: str
+
+
+def pack(values_N: Values) -> Evidence:
+    """Booleans as bits, everything else as 32-bit floats."""
+    is_bits = values_N.dtype == np.bool_
+    raw = np.packbits(values_N.astype(np.bool_)).tobytes() if is_bits else values_N.astype("<f4").tobytes()
+    return Evidence(kind="bits" if is_bits else "floats", pictures=len(values_N), data=base64.b64encode(raw).decode())
+
+
+def unpack(evidence: Evidence) -> Values:
+    """What `pack` was given (N)."""
+    raw = base64.b64decode(evidence.data)
+    if evidence.kind == "bits":
+        return np.unpackbits(np.frombuffer(raw, np.uint8), count=evidence.pictures).astype(np.bool_)
+    return np.frombuffer(raw, "<f4", count=evidence.pictures).astype(np.float32)
+
+
+def sampling_variance(values_N: Values) -> float:
+    """Variance of the score over draws of its pictures: p(1−p)/N for an accuracy p."""
+    return float(np.var(values_N, dtype=np.float64)) / len(values_N)
