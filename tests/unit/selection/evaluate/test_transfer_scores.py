@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import optimize, special
 
-from dpk_core.selection.evaluate.transfer_scores import h_score, leep, logme
+from dpk_core.selection.evaluate.transfer_scores import h_score, leep, logme, ratio_1_2
 
 CHANCE = np.random.Generator(np.random.PCG64(0))
 LABELS = np.arange(60) % 3
@@ -74,3 +74,9 @@ def test_the_names_of_classes_do_not_matter() -> None:
     assert h_score(NEAR, renamed) == pytest.approx(h_score(NEAR, LABELS))
     logits = special.log_softmax(NEAR, axis=1)
     assert leep(logits, renamed) == pytest.approx(leep(logits, LABELS))
+
+
+def test_ratio_1_2_is_the_mean_ratio_of_the_two_largest_logits() -> None:
+    logits_NZ = np.array([[1.0, 8.0, 2.0], [3.0, -1.0, 6.0]])
+    assert ratio_1_2(logits_NZ) == pytest.approx((8 / 2 + 6 / 3) / 2)
+    assert not np.isfinite(ratio_1_2(np.array([[4.0, 0.0, -1.0]])))
