@@ -101,7 +101,7 @@ class TestPaces:
     def test_they_are_those_of_a_seeds_first_run_and_of_the_epochs_that_it_trained_itself(self) -> None:
         found = snapshot((WEAK, 0, 2, 0.6), (WEAK, 0, 8, 0.8), (WEAK, 1, 2, 0.6), seconds=3.0)
         measured = Measured(
-            accuracies={}, epochs={"explore0_2_0": 2, "explore0_8_0": 6, "explore1_2_0": 1}
+            scores={}, epochs={"explore0_2_0": 2, "explore0_8_0": 6, "explore1_2_0": 1}
         )  # fmt: skip
         assert known(found, measured).arms[0].paces == {0: 3.0 / 2 * 8, 1: 3.0 * 8}
         assert known(found).arms[0].paces == {}
