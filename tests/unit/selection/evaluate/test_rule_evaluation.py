@@ -160,7 +160,7 @@ def test_over_questions() -> None:
     by_name = {each.name: each for each in found}
     counts = {name: each.questions for name, each in by_name.items()}
     assert counts == {
-        "probe": 2, "teacher_accuracy": 2, "size": 2, "cka_gap": 0, "logme": 2, "leep": 0, "h_score": 0,
+        "probe": 2, "teacher_accuracy": 2, "size": 2, "cka_gap": 0, "logme": 2, "leep": 0, "h_score": 0, "ratio_1_2": 0,
         "previous_winner": 0, "random": 2,
     }  # fmt: skip
     accurate, probe = by_name["teacher_accuracy"], by_name["probe"]
