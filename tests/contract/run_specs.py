@@ -43,8 +43,8 @@ def result(*, seconds: float = 1.0, weights: ArtifactReference | None = None) ->
 
 def add_job(session: Session, job_id: str, *runs: Run, state: str = "running") -> SelectionJob:
     job = SelectionJob(
-        id=job_id, state=state, request={}, plan={}, task="classification", student="s", dataset="d", method="dpk", protocol="0" * 8,
-        created_at=utc_now(),
+        id=job_id, state=state, request={}, plan={}, task="classification", student="s", dataset="d", method="dpk",
+        protocol="0" * 8, created_at=utc_now(),
     )  # fmt: skip
     session.add(job)
     session.flush()
