@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from scipy import special
-
 CONFIDENCE = 0.95
 """Of the one-sided binomial test of an accuracy against guessing."""
 
@@ -14,6 +12,8 @@ def is_chance(accuracy: float, pictures: int, guessing: float) -> bool:
     `guessing`: the share of the most frequent class, which is what always naming that class gets right. The null
     hypothesis "right with probability `guessing`" is kept unless its one-sided p-value is below 1 - CONFIDENCE.
     """
+    from scipy import special  # networks are trained where it is not installed
+
     right = round(accuracy * pictures)
     p_value = 1.0 if right <= 0 else float(special.bdtrc(right - 1, pictures, guessing))
     return p_value >= 1 - CONFIDENCE
