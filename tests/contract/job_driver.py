@@ -211,7 +211,7 @@ def _scores(held: Claim, accuracy: float) -> dict[str, float] | None:
     """LogME and LEEP follow the teacher's accuracy, H-score runs against it; the gap is measured once."""
     spec = held.spec
     if spec.training.role == "teacher":
-        return {"logme": accuracy, "leep": accuracy - 1, "h_score": 9 - accuracy}
+        return {"logme": accuracy, "leep": accuracy - 1, "h_score": 9 - accuracy, "ratio_1_2": 2.0}
     if spec.training.teacher is None or held.known_scores is not None:
         return held.known_scores
     return {"cka_gap": 0.5 + 0.1 * spec.training.seed}

@@ -62,6 +62,7 @@ class TestRivals:
         rows = {row.teacher: row for row in drive.board(finished()).rows}
         assert rows[BEST].scores == {
             "size": 1234, "logme": pytest.approx(0.98), "leep": pytest.approx(-0.02), "h_score": pytest.approx(8.02),
+            "ratio_1_2": 2.0,
             "cka_gap": pytest.approx(0.55),
         }  # fmt: skip
         assert rows[None].scores == {}

@@ -172,7 +172,7 @@ class TestFinished:
     def test_scores_come_with_a_teacher_and_with_a_student_under_one(
         self, runner: Runner, artifacts: Path, teacher: Finished
     ) -> None:
-        assert set(teacher.result.scores or {}) == {"logme", "leep", "h_score"}
+        assert set(teacher.result.scores or {}) == {"logme", "leep", "h_score", "ratio_1_2"}
         weights = teacher.result.weights
         first = runner.run(command(artifacts, "gap1", method="kd", teacher=weights, stop_epoch=1))
         measured = of_kind(first, Finished)[0].result.scores

@@ -15,13 +15,13 @@ from dpk_core.training.loop import train
 from tests.unit.training.tiny import STUDENT, TEACHER, Watcher, digits, spec, start, teacher
 
 
-def test_a_teacher_has_three_scores_and_stays_as_it_was() -> None:
+def test_a_teacher_has_its_scores_and_stays_as_it_was() -> None:
     network = build_model(TEACHER, classes=10, channels=1, seed=1).train()
     before = {name: value.clone() for name, value in network.state_dict().items()}
     found = teacher_scores(network, TEACHER, digits())
     assert found.notes == ()
     assert found.scores is not None
-    assert set(found.scores) == {"logme", "leep", "h_score"}
+    assert set(found.scores) == {"logme", "leep", "h_score", "ratio_1_2"}
     # LEEP is a mean log-likelihood, H-score a trace of at most classes − 1 directions.
     assert found.scores["leep"] < 0
     assert 0 < found.scores["h_score"] < 9
@@ -47,10 +47,10 @@ def test_the_gap_is_that_before_the_first_step_whenever_it_is_measured() -> None
 def test_no_feature_maps_no_score_and_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     found = teacher_scores(nn.Linear(1, 1), "timm/no-such-model", digits())
     assert found.scores is None
-    assert found.notes[0].startswith("LogME, LEEP and H-score of timm/no-such-model could not be measured: ")
+    assert found.notes[0].startswith("LogME, LEEP, H-score and Ratio 1-2 of timm/no-such-model could not be measured: ")
     monkeypatch.setattr(scores, "logme", lambda *_: math.nan)
     found = teacher_scores(teacher(), TEACHER, digits())
-    assert set(found.scores or {}) == {"leep", "h_score"}
+    assert set(found.scores or {}) == {"leep", "h_score", "ratio_1_2"}
     assert found.notes == (f"logme of {TEACHER} could not be measured: it is undefined on this data.",)
 
 
