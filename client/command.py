@@ -30,6 +30,7 @@ app.command()(jobs.leaderboard)
 app.command("best-teacher", short_help="Look up the answer of finished jobs.", epilog=exit_codes.for_help())(
     best_teacher.best_teacher
 )
+app.command()(jobs.request)
 app.command()(jobs.cancel)
 app.command()(export.export)
 app.add_typer(datasets.app)

@@ -1,4 +1,4 @@
-"""Commands about a job that there is: watch, leaderboard, cancel."""
+"""Commands about a job that there is: watch, leaderboard, request, cancel."""
 
 from __future__ import annotations
 
@@ -50,6 +50,12 @@ def leaderboard(
             return
         print_leaderboard(console(), board, explain=explain)
         say(console(), f"Page: {client.base_url}{board.job.links.page}", whole=True)
+
+
+def request(job_id: JobId, server: Server = SERVER_DEFAULT) -> None:
+    """Print the request that repeats a job, as JSON for `dpk submit --file`."""
+    with Client(server) as client:
+        print_document(client.request(job_id))
 
 
 def cancel(job_id: JobId, server: Server = SERVER_DEFAULT, as_json: AsJson = False) -> None:

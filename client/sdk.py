@@ -95,6 +95,10 @@ class Client:
         """A job as it is now."""
         return self._ask(Job, "GET", _path(job_id))
 
+    def request(self, job_id: str) -> SelectionJobRequest:
+        """What the job was asked for, with every default filled in; `submit` takes it again."""
+        return self._ask(SelectionJobRequest, "GET", _path(job_id, "/request"))
+
     def leaderboard(self, job_id: str) -> Leaderboard:
         """Everything known about a job."""
         return self._ask(Leaderboard, "GET", _path(job_id, "/leaderboard"))

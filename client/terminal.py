@@ -10,6 +10,7 @@ from rich.text import Text
 
 from service.presentation.decision_words import decision_sentences
 from service.presentation.numbers import NOTHING, chance, count, duration, listed, percent, points
+from service.presentation.repeat_words import environment_line, repeat_sentence
 from service.presentation.setting_words import method_label
 from service.presentation.trust_words import filled_cells, is_judged, paired_sentences, rival_lines, stamp_sentence
 from service.presentation.words import (
@@ -70,6 +71,9 @@ def _explain(console: Console, board: Leaderboard) -> None:
         say(console, " ".join(paired_sentences(board.trust)))
         say(console, board.trust.note)
     say(console, stamp_sentence(board.trust))
+    for each in board.setup.environments:
+        say(console, f"Trained on {environment_line(each)}.")
+    say(console, repeat_sentence(board.job.id), whole=True)
 
 
 def _row_sentences(rows: Sequence[Row], *, warnings_only: bool) -> list[str]:

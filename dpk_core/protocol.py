@@ -212,6 +212,8 @@ class RunResult:
     """Whether `validation_score` is within noise of `guess_score` or below it."""
     preprocessing: Preprocessing | None = None
     """Of a full training, whose weights are kept."""
+    versions: dict[str, str] | None = None
+    """Of Python and of the packages that carried it out, by name."""
     notices: tuple[Notice, ...] = ()
     """About the whole training, with what earlier runs of it found."""
 

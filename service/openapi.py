@@ -21,6 +21,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "submit_selection_job": JOB,
     "list_selection_jobs": JOB_LIST,
     "get_selection_job": JOB,
+    "get_request": JOB["request"],
     "get_leaderboard": LEADERBOARD,
     "get_student": STUDENT,
     "cancel_selection_job": CANCELLING,

@@ -38,6 +38,7 @@ from dpk_core.runner.notices import (
     training_notices,
 )
 from dpk_core.runner.scores import Scored, student_scores, teacher_scores
+from dpk_core.runner.versions import versions
 from dpk_core.tasks import METRICS
 from dpk_core.training.checkpoint import CheckpointWriter, resume, save_weights
 from dpk_core.training.determinism import deterministic_where_possible, not_deterministic, refused_operation
@@ -235,6 +236,7 @@ def _result(
         guess_score=guess,
         near_chance=evaluator.is_chance(score, data.card.validation_pictures, guess),
         preprocessing=_preprocessing(data) if spec.is_full else None,
+        versions=versions(),
     )
 
 

@@ -63,7 +63,7 @@ def leaderboard(
     return boards.Leaderboard(
         job=job,
         metric=METRICS[snapshot.plan.task],
-        setup=_setup(snapshot.plan),
+        setup=_setup(snapshot),
         rows=_rows(snapshot, results),
         verdict=verdict,
         decisions=_decisions(snapshot),
@@ -92,7 +92,8 @@ def _decisions(snapshot: Snapshot) -> list[boards.Decision]:
     ]  # fmt: skip
 
 
-def _setup(plan: Plan) -> boards.Setup:
+def _setup(snapshot: Snapshot) -> boards.Setup:
+    plan = snapshot.plan
     return boards.Setup(
         student_weights=_weights(plan.student, plan.student_start),
         method_settings=to_json(plan.method),
@@ -115,7 +116,19 @@ def _setup(plan: Plan) -> boards.Setup:
         data_fingerprint=plan.data_fingerprint,
         data_notes=[each.message for each in plan.data_findings],
         training_version=plan.version,
+        environments=_environments(snapshot),
     )
+
+
+def _environments(snapshot: Snapshot) -> list[boards.Environment]:
+    found: list[boards.Environment] = []
+    for _, run in snapshot.links:
+        if run.result is None or run.device is None:
+            continue
+        each = boards.Environment(device=run.device, versions=run.result.get("versions") or {})
+        if each not in found:
+            found.append(each)
+    return sorted(found, key=lambda each: (each.device, sorted(each.versions.items())))
 
 
 def _method_changes(plan: Plan) -> dict[str, Any]:

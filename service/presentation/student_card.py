@@ -10,6 +10,7 @@ from dpk_core.protocol import RunResult
 from dpk_core.selection.decide.verdict import Verdict
 from dpk_core.selection.statistics import wilson
 from service.presentation.numbers import percent
+from service.presentation.repeat_words import versions_line
 from service.presentation.verdict_words import verdict_sentence
 from service.scheduling.plan import Plan
 
@@ -25,6 +26,7 @@ def student_card(
         ("recipe", f"{recipe.name}, {recipe.epochs} epochs, batches of {recipe.batch_size}"),
         ("data set", f"{plan.dataset} (`{plan.data_fingerprint}`)"), ("seed", str(seed)),
         ("training version", str(plan.version)), ("trained on", f"{result.device_name} (`{result.device}`)"),
+        ("trained with", versions_line(result.versions)),
         ("parameters", str(result.parameters)),
         ("validation accuracy", _accuracy(result.validation_score, result.validation_pictures)),
         ("test accuracy, read once at the end", _accuracy(result.test_score, result.test_pictures)),
@@ -49,6 +51,8 @@ Intervals are Wilson's at 90 %, over pictures; another seed differs by more.
 of weights that teacher or student began with are not known to DPK Select: look them up before you pass this on.
 
 ## Repeat
+
+    dpk submit --file request.json
 
 ```json
 {json.dumps(request, indent=2)}

@@ -82,6 +82,16 @@ def get(session: Reading, job_id: JobId, if_none_match: IfNoneMatch = None) -> R
     return document(tag, service.get(session, job_id).model_dump_json())
 
 
+@router.get(
+    "/{job_id}/request", operation_id="get_request", summary="The request that repeats a job",
+    dependencies=NO_PARAMETERS, responses=responses(404),
+)  # fmt: skip
+def request(session: Reading, job_id: JobId, response: Response) -> SelectionJobRequest:
+    """As it was sent, with every default filled in: for `dpk submit --file`, or the body of another submission."""
+    response.headers["Content-Disposition"] = 'attachment; filename="request.json"'
+    return service.request_of(session, job_id)
+
+
 @router.post(
     "/{job_id}/cancel", operation_id="cancel_selection_job", summary="End a job early", status_code=202,
     dependencies=NO_PARAMETERS, responses=responses(404, 409),

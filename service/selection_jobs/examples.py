@@ -104,6 +104,7 @@ JOB: dict[str, Any] = {
         "cancel": f"/selection-jobs/{JOB_ID}/cancel",
         "page": f"/jobs/{JOB_ID}",
         "report": f"/selection-jobs/{JOB_ID}/report",
+        "request": f"/selection-jobs/{JOB_ID}/request",
     },
 }
 
@@ -140,6 +141,9 @@ LEADERBOARD: dict[str, Any] = {
         "side": 8,
         "data_fingerprint": "sha256:5f0c…/split-1",
         "training_version": 1,
+        "environments": [
+            {"device": "x86_64 CPU", "versions": {"dpk-select": "0.1.0", "torch": "2.15.0", "timm": "1.0.31"}}
+        ],
     },
     "rows": [
         {

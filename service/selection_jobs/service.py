@@ -85,6 +85,11 @@ def get(session: Session, job_id: str) -> schemas.Job:
     return _views(session, [found(session, job_id)])[0]
 
 
+def request_of(session: Session, job_id: str) -> schemas.SelectionJobRequest:
+    """What was asked for, with every default filled in. Raises NotFound."""
+    return schemas.SelectionJobRequest.model_validate(found(session, job_id).request)
+
+
 def tag_of(session: Session, job_id: str) -> str:
     """The tag of a job and its board: changes with its rows, its runs' progress and the living workers.
 

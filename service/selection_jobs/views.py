@@ -22,7 +22,7 @@ def links(job_id: str) -> schemas.Links:
     base = f"/selection-jobs/{job_id}"
     return schemas.Links(
         self=base, leaderboard=f"{base}/leaderboard", events=f"{base}/events", cancel=f"{base}/cancel",
-        page=f"/jobs/{job_id}", report=f"{base}/report",
+        page=f"/jobs/{job_id}", report=f"{base}/report", request=f"{base}/request",
     )  # fmt: skip
 
 

@@ -19,5 +19,7 @@ STUDENT: dict[str, Any] = {
     "weights": {"path": f"/selection-jobs/{JOB_ID}/student/weights?seed=1", "sha256": "5f0c", "bytes": 80412},
     "config": {"architecture": "cifar/resnet8w4", "num_classes": 10, "input_size": [1, 8, 8]},
     "card": "# cifar/resnet8w4, trained on digits",
+    "device": "x86_64 CPU",
+    "versions": {"dpk-select": "0.1.0", "torch": "2.15.0", "timm": "1.0.31"},
     "request": {"student": "cifar/resnet8w4", "dataset": "digits", "teachers": ["cifar/resnet20"]},
 }

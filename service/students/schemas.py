@@ -31,4 +31,8 @@ class Student(Wire):
     weights: WeightsFile
     config: dict[str, Any] = Field(description="config.json: architecture, classes and preprocessing.")
     card: str = Field(description="README.md: the model card.")
+    device: str = Field(description="What it was trained on.")
+    versions: dict[str, str] = Field(
+        description="Of Python and the packages that trained it; empty where not recorded."
+    )
     request: dict[str, Any] = Field(description="The request that repeats the job.")

@@ -54,7 +54,7 @@ def student(session: Session, job_id: str, teacher: str | None, seed: int | None
             path=f"/selection-jobs/{job_id}/student/weights{asked}{'&' if asked else '?'}seed={chosen}",
             sha256=result.weights.sha256, bytes=result.weights.bytes,
         ),
-        config=config, request=snapshot.job.request,
+        config=config, request=snapshot.job.request, device=result.device_name, versions=result.versions or {},
         card=student_card(
             snapshot.plan, snapshot.job.request, facts, job=job_id, teacher=arm.candidate.teacher, seed=chosen,
             chosen=f"{why} {because}", result=result,

@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from service.calibration.schemas import Calibration
 from service.datasets.schemas import Dataset, DatasetList
-from service.presentation import decision_words, numbers, setting_words, trust_words, words
+from service.presentation import decision_words, numbers, repeat_words, setting_words, trust_words, words
 from service.presentation.dataset_words import LEVELS, shown_classes
 from service.presentation.dataset_words import facts as dataset_facts
 from service.presentation.dataset_words import headline as dataset_headline
@@ -199,8 +199,8 @@ def _environment() -> Environment:
         numbers.percent, words.spread, numbers.points, words.bounds, words.point_bounds, numbers.duration,
         numbers.count, numbers.clock, numbers.short, words.preparation, numbers.chance, decision_words.who,
         decision_words.where, decision_words.why, setting_words.method_label, setting_words.method_line,
-        setting_words.recipe_line,
-        setting_words.pictures_line,
+        setting_words.recipe_line, setting_words.pictures_line, repeat_words.fetch_command,
+        repeat_words.environment_line,
     ):  # fmt: skip
         environment.filters[function.__name__] = function
     parts = b"".join(content for name in _STATIC if (content := (static_file(name) or (b"", ""))[0]))

@@ -197,6 +197,13 @@ class Curve(Wire):
     points: list[CurvePoint]
 
 
+class Environment(Wire):
+    """What trainings were carried out with. `versions`: of Python and packages, by name; empty where not recorded."""
+
+    device: str
+    versions: dict[str, str]
+
+
 class Setup(Wire):
     """What the request came to when every default was filled in: all it takes to repeat the job."""
 
@@ -230,6 +237,7 @@ class Setup(Wire):
         description="What must be known of the data set: left out, copied, read in a way that is not obvious.",
     )
     training_version: int
+    environments: list[Environment] = Field(default=[], description="Of the finished trainings, each once.")
 
 
 class Leaderboard(Wire):

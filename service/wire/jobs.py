@@ -99,6 +99,7 @@ class Links(Wire):
     cancel: str
     page: str
     report: str
+    request: str = Field(description="The whole request, to be sent again: `dpk submit --file`.")
 
 
 class Notice(Wire):

@@ -197,7 +197,7 @@ def result(held: Claim, accuracy: float) -> RunResult:
         validation_pictures=VALIDATION_PICTURES, test_pictures=360, seconds=seconds, parameters=1234,
         device="cpu", device_name="CPU", weights=WEIGHTS if spec.is_full else None, preprocessing=PREPROCESSING,
         scores=_scores(held, accuracy), validation_evidence=evidence(accuracy),
-        guess_score=0.1, near_chance=is_chance(accuracy, VALIDATION_PICTURES, 0.1),
+        guess_score=0.1, near_chance=is_chance(accuracy, VALIDATION_PICTURES, 0.1), versions={"torch": "2.15.0"},
     )  # fmt: skip
 
 

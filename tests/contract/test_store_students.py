@@ -10,8 +10,10 @@ import pytest
 from dpk_core import artifacts
 from dpk_core.protocol import RunResult
 from service.database.session import reading
+from service.database.tables import SelectionJob
 from service.problems import Conflict, NotFound, Rejected
 from service.runs.claims import Claim
+from service.selection_jobs import service as jobs
 from service.settings import settings
 from service.students import service
 from service.students.schemas import Student
@@ -65,6 +67,22 @@ def test_what_goes_with_it_says_how_to_use_it_and_where_it_comes_from() -> None:
     for said in (found.config["data_fingerprint"], "Take resnet20", found.job, "| seed |", "look them up", '"dataset"'):
         assert said in found.card
     assert found.request["student"] == "cifar/resnet8w4"
+
+
+def test_the_request_that_goes_with_it_asks_for_the_same_trainings() -> None:
+    job_id = drive.finished(policy="exhaustive").job.id
+    found = student(job_id)
+    assert (found.device, found.versions) == ("CPU", {"torch": "2.15.0"})
+    assert "| trained with | torch 2.15.0 |" in found.card
+    assert "dpk submit --file request.json" in found.card
+    with reading() as session:
+        request = jobs.request_of(session, job_id)
+    assert request.model_dump(mode="json") == found.request
+    again = jobs.submit(request, None)
+    assert again.id != job_id
+    with reading() as session:
+        first, second = (session.get_one(SelectionJob, each).plan for each in (job_id, again.id))
+    assert first == second
 
 
 def test_the_weights_are_the_file_that_the_run_left(monkeypatch: pytest.MonkeyPatch) -> None:

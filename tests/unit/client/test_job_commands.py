@@ -13,6 +13,7 @@ import pytest
 from client import watching
 from client.exit_codes import ExitCode
 from service.wire.boards import Leaderboard
+from service.wire.jobs import SelectionJobRequest
 from tests.unit.client.conftest import FakeServer, Outcome
 from tests.unit.web import sample
 
@@ -265,6 +266,22 @@ class TestLeaderboard:
         assert f"Page: {server.url}/jobs/{sample.JOB_ID}" in done.out
         table = done.out.split("\n\n")[0]
         assert max(len(line.rstrip()) for line in table.splitlines()) <= 80
+
+    def test_the_request_it_names_repeats_the_job(self, server: FakeServer, dpk: Dpk, tmp_path: Path) -> None:
+        board = sample.leaderboard()
+        server.answer(f"GET {JOB}/leaderboard", board)
+        server.answer(f"GET {JOB}/request", board.job.request)
+        server.answer("POST /selection-jobs", board.job)
+        said = dpk("leaderboard", sample.JOB_ID, "--explain").out
+        assert (
+            f"To repeat this: dpk request {sample.JOB_ID} > request.json, then dpk submit --file request.json" in said
+        )
+        assert "Trained on x86_64 CPU: dpk-select 0.1.0, torch 2.15.0." in said
+        file = tmp_path / "request.json"
+        file.write_text(dpk("request", sample.JOB_ID).out)
+        assert dpk("submit", "--file", str(file)).code == 0
+        sent = SelectionJobRequest.model_validate_json(server.asked[-1].body)
+        assert sent == board.job.request
 
     def test_what_was_not_trained_shows_its_expectation_in_brackets(self, server: FakeServer, dpk: Dpk) -> None:
         board = sample.leaderboard()

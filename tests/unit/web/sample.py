@@ -20,6 +20,7 @@ from service.wire.boards import (
     Curve,
     Decision,
     DecisionStep,
+    Environment,
     Interval,
     Leaderboard,
     Ledger,
@@ -111,7 +112,7 @@ def links(job_id: str) -> Links:
     base = f"/selection-jobs/{job_id}"
     return Links(
         self=base, leaderboard=f"{base}/leaderboard", events=f"{base}/events", cancel=f"{base}/cancel",
-        page=f"/jobs/{job_id}", report=f"{base}/report",
+        page=f"/jobs/{job_id}", report=f"{base}/report", request=f"{base}/request",
     )  # fmt: skip
 
 
@@ -149,6 +150,7 @@ def leaderboard(progress: Progress = "finished", *, state: JobState | None = Non
             side=8,
             data_fingerprint="sha256:0123/split-1",
             training_version=2,
+            environments=[Environment(device="x86_64 CPU", versions={"torch": "2.15.0", "dpk-select": "0.1.0"})],
         ),
         rows=rows,
         verdict=verdict,

@@ -146,6 +146,16 @@ class TestJobPage:
         assert text.count("Confirming. ") == 1
         assert "Who trained, and why" not in _page(sample.leaderboard("preparing")).text
 
+    def test_it_names_the_file_and_the_command_that_repeat_it(self) -> None:
+        page = _page(sample.leaderboard())
+        assert page.count("a", href=f"/selection-jobs/{sample.JOB_ID}/request", download="request.json") == 1
+        report = _Tags(pages.report_page(sample.leaderboard()))
+        for drawn in (page, report):
+            assert "dpk submit --file request.json" in drawn.text
+            assert f"dpk request {sample.JOB_ID} > request.json" in drawn.text
+            assert "x86_64 CPU: dpk-select 0.1.0, torch 2.15.0" in drawn.text
+        assert report.count("a", download="request.json") == 0
+
     def test_every_rung_of_every_seed_is_there(self) -> None:
         text = re.sub(r"\s+", " ", _page(sample.leaderboard("finished")).text)
         assert "SeedEpoch 6Epoch 12Epoch 24Test" in text
