@@ -10,7 +10,20 @@ from typing import Annotated
 
 import typer
 
-from client import VERSION, best_teacher, choices, datasets, demo, exit_codes, export, jobs, models, server, submit
+from client import (
+    VERSION,
+    best_teacher,
+    choices,
+    datasets,
+    demo,
+    evaluate,
+    exit_codes,
+    export,
+    jobs,
+    models,
+    server,
+    submit,
+)
 from client.errors import ClientError, PipeClosed
 from client.exit_codes import ExitCode
 from client.options import complaints
@@ -33,6 +46,7 @@ app.command("best-teacher", short_help="Look up the answer of finished jobs.", e
 app.command()(jobs.request)
 app.command()(jobs.cancel)
 app.command()(export.export)
+app.command()(evaluate.evaluate)
 app.add_typer(datasets.app)
 app.command()(models.models)
 app.command()(choices.methods)

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from client.errors import InputFault, ServerUnreachable
+from client import torch_half
+from client.errors import ClientError, InputFault
 from client.options import SERVER_DEFAULT, AsJson, JobId, Server, console, print_document
 from client.sdk import Client
 from client.terminal import say
 from service.presentation.numbers import percent
+
+
+class Format(StrEnum):
+    """Formats of a student; the first is always written."""
+
+    SAFETENSORS = "safetensors"
+    PT2 = "pt2"
+    ONNX = "onnx"
+
+
+_NEEDS = {Format.SAFETENSORS: (), Format.PT2: ("torch",), Format.ONNX: ("torch", "onnx", "onnxscript")}
+_FORMAT_HELP = "Write model.pt2 (torch.export) or model.onnx too; may be repeated. Needs torch here."
 
 
 def export(
@@ -21,6 +34,7 @@ def export(
     to: Annotated[Path, typer.Option("--to", file_okay=False, help="The folder to write; it must not hold another.")],
     teacher: Annotated[str | None, typer.Option(help="Take the student of this teacher; none: without one.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Take the training with this seed.")] = None,
+    formats: Annotated[list[Format] | None, typer.Option("--format", help=_FORMAT_HELP)] = None,
     server: Server = SERVER_DEFAULT,
     as_json: AsJson = False,
 ) -> None:
@@ -30,19 +44,27 @@ def export(
     """
     if (to / "model.safetensors").exists():
         raise InputFault(f"{to} holds a student already; name another folder.")
+    others = [each for each in Format if each in (formats or []) and each is not Format.SAFETENSORS]
+    for each in others:
+        torch_half.need(f"dpk export --format {each}", *_NEEDS[each])
     with Client(server) as client:
         found = client.student(job_id, teacher=teacher, seed=seed)
-        content = client.student_weights(found)
-    if hashlib.sha256(content).hexdigest() != found.weights.sha256:
-        raise ServerUnreachable("The weights did not arrive whole; try again.")
+        content, program = client.student_weights(found), client.student_program(found)
     to.mkdir(parents=True, exist_ok=True)
     (to / "config.json").write_text(json.dumps(found.config, indent=2) + "\n", encoding="utf-8")
     (to / "README.md").write_text(found.card, encoding="utf-8")
     (to / "request.json").write_text(json.dumps(found.request, indent=2) + "\n", encoding="utf-8")
+    if program is not None:
+        (to / "program.safetensors").write_bytes(program)
     (to / "model.safetensors").write_bytes(content)
+    if others:
+        try:
+            torch_half.ask("convert", to.absolute(), *others)
+        except ClientError as error:
+            raise InputFault(f"{error} The rest of the student is in {to}.") from None
     if as_json:
         print_document(found)
         return
     taught = "without a teacher" if found.teacher is None else f"taught by {found.teacher}"
     say(console(), f"{found.model}, {taught}: {percent(found.test_score)} of the test pictures. {found.chosen}")
-    say(console(), f"Written to {to}: model.safetensors, config.json, README.md, request.json", whole=True)
+    say(console(), f"Written to {to}: {', '.join(sorted(file.name for file in to.iterdir()))}", whole=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -13,7 +14,7 @@ from pydantic import ValidationError
 
 from client.address import DEFAULT_SERVER
 from client.connection import SECONDS, Ask, Connection
-from client.errors import InputFault
+from client.errors import InputFault, ServerUnreachable
 from client.watching import PATIENCE, Watch, watch
 from service.best_teacher.schemas import BestTeacher
 from service.calibration.schemas import Calibration
@@ -21,7 +22,7 @@ from service.datasets.schemas import Dataset, DatasetList
 from service.methods.schemas import MethodList, RecipeList
 from service.models.schemas import ModelList, ModelView
 from service.schemas import Wire
-from service.students.schemas import Student
+from service.students.schemas import Student, WeightsFile
 from service.validation import field_errors
 from service.wire.boards import Leaderboard
 from service.wire.jobs import Job, JobList, SelectionJobRequest
@@ -162,8 +163,18 @@ class Client:
         return self._ask(Student, "GET", _path(job_id, "/student"), params=params)
 
     def student_weights(self, student: Student) -> bytes:
-        """Its weights, a safetensors file."""
-        return self._connection.send(Ask(method="GET", path=student.weights.path, seconds=UPLOAD_SECONDS)).content
+        """Its weights, a safetensors file. Raises ServerUnreachable where they do not arrive whole."""
+        return self._file(student.weights)
+
+    def student_program(self, student: Student) -> bytes | None:
+        """Of an uploaded network, the program that it is built from. Raises as `student_weights`."""
+        return None if student.program is None else self._file(student.program)
+
+    def _file(self, file: WeightsFile) -> bytes:
+        content = self._connection.send(Ask(method="GET", path=file.path, seconds=UPLOAD_SECONDS)).content
+        if hashlib.sha256(content).hexdigest() != file.sha256:
+            raise ServerUnreachable(f"{file.path} did not arrive whole; try again.")
+        return content
 
     def report(self, job_id: str) -> str:
         """The leaderboard as one self-contained HTML file."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 from pydantic import Field
 
 from service.database.dependencies import Reading
-from service.parameters import Parameters
+from service.parameters import NO_PARAMETERS, Parameters
 from service.problems import responses
 from service.selection_jobs.endpoints import JobId
 from service.students import service
@@ -37,14 +37,25 @@ def student(session: Reading, job_id: JobId, asked: Annotated[StudentParameters,
     return service.student(session, job_id, asked.teacher, asked.seed)
 
 
+_SAFETENSORS: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
+}
+
+
 @router.get(
     "/{job_id}/student/weights", operation_id="get_student_weights", summary="Its weights", response_class=Response,
-    responses={
-        200: {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}},
-        **responses(404, 409),
-    },
+    responses={**_SAFETENSORS, **responses(404, 409)},
 )  # fmt: skip
 def weights(session: Reading, job_id: JobId, asked: Annotated[StudentParameters, Query()]) -> Response:
     """The safetensors file."""
     content = service.weights(session, job_id, asked.teacher, asked.seed)
     return Response(content, media_type="application/octet-stream")
+
+
+@router.get(
+    "/{job_id}/student/program", operation_id="get_student_program", summary="What an uploaded student is built from",
+    response_class=Response, dependencies=NO_PARAMETERS, responses={**_SAFETENSORS, **responses(404)},
+)  # fmt: skip
+def program(session: Reading, job_id: JobId) -> Response:
+    """The checked program of an uploaded network, a safetensors file whose metadata describe the network."""
+    return Response(service.program(session, job_id), media_type="application/octet-stream")

@@ -10,7 +10,7 @@ from service.schemas import Wire
 
 
 class WeightsFile(Wire):
-    """The student's parameters and buffers as safetensors; `path` is to be put behind the server's address."""
+    """A safetensors file; `path` is to be put behind the server's address."""
 
     path: str
     sha256: str
@@ -29,6 +29,9 @@ class Student(Wire):
     validation_score: float
     test_score: float | None
     weights: WeightsFile
+    program: WeightsFile | None = Field(
+        default=None, description="Of an uploaded network, the checked program that it is built from, as safetensors."
+    )
     config: dict[str, Any] = Field(description="config.json: architecture, classes and preprocessing.")
     card: str = Field(description="README.md: the model card.")
     device: str = Field(description="What it was trained on.")

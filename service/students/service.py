@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from dpk_core import artifacts
 from dpk_core.catalogue.datasets import dataset_check
+from dpk_core.catalogue.own_models import own_model
 from dpk_core.codec import from_json
 from dpk_core.errors import ArtifactFault, DataFault, InvalidRequest
 from dpk_core.protocol import ArtifactReference, Preprocessing, RunResult
@@ -54,7 +55,8 @@ def student(session: Session, job_id: str, teacher: str | None, seed: int | None
             path=f"/selection-jobs/{job_id}/student/weights{asked}{'&' if asked else '?'}seed={chosen}",
             sha256=result.weights.sha256, bytes=result.weights.bytes,
         ),
-        config=config, request=snapshot.job.request, device=result.device_name, versions=result.versions or {},
+        program=_program(job_id, snapshot.plan), config=config, request=snapshot.job.request,
+        device=result.device_name, versions=result.versions or {},
         card=student_card(
             snapshot.plan, snapshot.job.request, facts, job=job_id, teacher=arm.candidate.teacher, seed=chosen,
             chosen=f"{why} {because}", result=result,
@@ -71,10 +73,36 @@ def weights(session: Session, job_id: str, teacher: str | None, seed: int | None
         raise _rejected("teacher", f"No training under {arm.label} came to its end with weights that were kept.")
     reference: ArtifactReference | None = from_json(RunResult, runs[_seed(runs, seed)[0]].result).weights
     assert reference is not None
+    return _content(reference, "weights file")
+
+
+def program(session: Session, job_id: str) -> bytes:
+    """The checked program of an uploaded student. Raises NotFound where the student is no upload, or it is lost."""
+    plan = repository.snapshot(session, found(session, job_id)).plan
+    reference = _program_file(plan)
+    if reference is None:
+        raise NotFound(f"{plan.student} is no uploaded network: it is built by its name.")
+    return _content(reference, "program")
+
+
+def _program(job_id: str, plan: Plan) -> WeightsFile | None:
+    reference = _program_file(plan)
+    if reference is None:
+        return None
+    path = f"/selection-jobs/{job_id}/student/program"
+    return WeightsFile(path=path, sha256=reference.sha256, bytes=reference.bytes)
+
+
+def _program_file(plan: Plan) -> ArtifactReference | None:
+    own = own_model(plan.student)
+    return None if own is None else own.file
+
+
+def _content(reference: ArtifactReference, what: str) -> bytes:
     try:
         return artifacts.read(settings().resolved_artifact_root, reference)
     except ArtifactFault as error:
-        raise NotFound(f"The weights of this student are lost: {error}") from error
+        raise NotFound(f"The {what} of this student is lost: {error}") from error
 
 
 def _verdict(session: Session, job_id: str) -> Verdict | None:

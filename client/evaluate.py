@@ -1,0 +1,45 @@
+"""`dpk evaluate`: an exported student on the test pictures of a data set."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from client import torch_half
+from client.options import AsJson, console, write
+from client.terminal import say
+from dpk_core.selection.statistics import wilson
+from service.presentation.numbers import percent
+
+
+def evaluate(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", exists=True, file_okay=False, help="What dpk export wrote.")],
+    dataset: Annotated[str, typer.Option(metavar="NAME", help="The data set, as `digits` or kind/name.")],
+    data_root: Annotated[
+        Path | None, typer.Option(envvar="DPK_DATA_ROOT", file_okay=False, help="The folder of data sets.")
+    ] = None,
+    device: Annotated[str, typer.Option(envvar="DPK_DEVICE", help="auto, cpu or cuda:0.")] = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Measure the test accuracy of an exported student, on this machine and without a server.
+
+    On the data that it was trained on it is the accuracy of its model card.
+    """
+    torch_half.need("dpk evaluate", "torch")
+    root: list[str | Path] = [] if data_root is None else ["--data-root", data_root.absolute()]
+    found = torch_half.ask("evaluate", folder.absolute(), dataset, "--device", device, *root)
+    if as_json:
+        write(json.dumps(found, indent=2) + "\n")
+        return
+    accuracy, pictures = found["test_accuracy"], found["test_pictures"]
+    around = wilson(accuracy * pictures, pictures)
+    say(
+        console(),
+        f"{found['architecture']} on {found['dataset']}: {percent(accuracy)} of {pictures} test pictures "
+        f"({percent(around.low)} to {percent(around.high)}).",
+    )
+    if not found["same_data"]:
+        say(console(), "These are not the data that it was trained on; their fingerprint is another.")

@@ -1,0 +1,38 @@
+"""Commands that need torch: they run as a process of their own, for this one never imports it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from client.errors import ClientError, InputFault
+
+INSTALL = "install dpk-select[runner] here, or run this where it is installed"
+
+
+def need(what: str, *packages: str) -> None:
+    """Raises InputFault where a package that `what` needs is not installed."""
+    missing = [name for name in packages if find_spec(name) is None]
+    if missing:
+        raise InputFault(f"{what} needs {' and '.join(missing)}, which this Python does not have; {INSTALL}.")
+
+
+def ask(*arguments: str | Path) -> dict[str, Any]:
+    """What `dpk_core.runner.student_command` answers. Raises InputFault where it refuses, ClientError where it dies."""
+    done = subprocess.run(  # noqa: S603 - our own module; a path is no option
+        [sys.executable, "-P", "-m", "dpk_core.runner.student_command", *map(str, arguments)],
+        capture_output=True, check=False, text=True, stdin=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONWARNINGS": "ignore"},
+    )  # fmt: skip
+    if done.returncode != 0:
+        said = done.stderr.strip().splitlines()
+        raise ClientError(f"The process with torch ended with {done.returncode}: {said[-1] if said else 'no word'}")
+    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    if "refused" in answer:
+        raise InputFault(answer["refused"])
+    return answer

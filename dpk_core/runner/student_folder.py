@@ -1,0 +1,96 @@
+"""A folder that `dpk export` wrote, as a network: weights, architecture and preprocessing."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+from safetensors import SafetensorError
+from torch import nn
+
+from dpk_core.catalogue.own_models import UPLOAD
+from dpk_core.errors import DataFault
+from dpk_core.models.build import build_model, repeat_grey
+from dpk_core.models.exported import ExportedModel, unpacked
+
+WEIGHTS, CONFIG, PROGRAM = "model.safetensors", "config.json", "program.safetensors"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudentFolder:
+    """A student in evaluation mode. It takes B x `channels` x `side` x `side` pictures in 0 … 255, less `mean` and
+    divided by `deviation` by channel. `fingerprint`: of the data that it was trained on."""
+
+    model: nn.Module
+    architecture: str
+    classes: int
+    channels: int
+    side: int
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+    fingerprint: str | None
+
+
+def read_student(folder: Path) -> StudentFolder:
+    """The student of a folder. Raises DataFault where its files are missing or do not belong together, InvalidRequest
+    where its architecture is not known here."""
+    config = _config(folder)
+    try:
+        architecture = str(config["architecture"])
+        classes, (channels, side, _) = int(config["num_classes"]), map(int, config["input_size"])
+        mean, deviation = (tuple(255 * float(each) for each in config[name]) for name in ("mean", "std"))
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise DataFault(
+            f"{folder / CONFIG} is no configuration of a student ({type(error).__name__}: {error}); export the student "
+            "again."
+        ) from None
+    if not len(mean) == len(deviation) == channels:
+        raise DataFault(f"{folder / CONFIG} has not one mean and one std for each of {channels} channels.")
+    model = _built(folder, architecture, classes, channels, side)
+    try:
+        model.load_state_dict(safetensors.torch.load(_bytes(folder / WEIGHTS)))
+    except (SafetensorError, RuntimeError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise DataFault(f"{folder / WEIGHTS} does not hold the weights of {architecture}: {first}") from None
+    return StudentFolder(
+        model=model.eval(), architecture=architecture, classes=classes, channels=channels, side=side, mean=mean,
+        deviation=deviation, fingerprint=config.get("data_fingerprint"),
+    )  # fmt: skip
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    try:
+        config = json.loads(_bytes(folder / CONFIG))
+    except (ValueError, RecursionError):
+        raise DataFault(f"{folder / CONFIG} is no JSON; export the student again.") from None
+    if not isinstance(config, dict):
+        raise DataFault(f"{folder / CONFIG} is no JSON object; export the student again.")
+    return config
+
+
+def _built(folder: Path, architecture: str, classes: int, channels: int, side: int) -> nn.Module:
+    """The network with whatever weights. An upload is built from its program, which lies in the folder."""
+    if not architecture.startswith(f"{UPLOAD}/"):
+        try:
+            return build_model(architecture, classes=classes, channels=channels, seed=0, side=side)
+        except ValueError as error:
+            raise DataFault(f"{architecture} cannot be built as {folder / CONFIG} says: {error}") from None
+    try:
+        program, state = unpacked(_bytes(folder / PROGRAM))
+        model = ExportedModel(program, classes)
+        model.take(state, "buffer", "constant")
+    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataFault(f"{folder / PROGRAM} is no program of an uploaded network ({error}).") from None
+    if program.channels == 3 and channels == 1:
+        model.register_forward_pre_hook(repeat_grey)
+    return model
+
+
+def _bytes(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise DataFault(f"{file} cannot be read ({error.strerror}); name a folder that `dpk export` wrote.") from None
