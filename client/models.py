@@ -42,7 +42,9 @@ def models(
 
 @model.command("add")
 def add(
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="What torch.export.save wrote (.pt2).")],
+    file: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, help="A torch.export program (.pt2), or a CNN as ONNX.")
+    ],
     name: Annotated[str, typer.Option(help="What to call it: lower-case letters, digits, _ and -.")],
     server: Server = SERVER_DEFAULT,
     as_json: AsJson = False,
@@ -56,6 +58,8 @@ def add(
     say(
         console(), f"{added.name}: {_parameters(added)} parameters, maps at strides {_maps(added)}, {_pictures(added)}."
     )
+    for note in added.notes:
+        say(console(), note)
     say(console(), f"Take it as student or teacher: {added.name} draws its weights anew, {added.name}@own keeps them.")
 
 

@@ -149,9 +149,10 @@ class Client:
         return self._ask(RecipeList, "GET", "/recipes")
 
     def add_model(self, file: Path, name: str) -> ModelView:
-        """Uploads what `torch.export.save` wrote. Its full name, with digits of its hash, is in the answer.
+        """Uploads what `torch.export.save` wrote, or a CNN as ONNX.
 
-        Sending the same file again changes nothing. The server checks the file, which may take minutes.
+        Its full name, with digits of its hash, is in the answer. Sending the same file again changes nothing.
+        The server checks the file, which may take minutes.
         """
         ask = Ask(method="POST", path="/models", file=file, params={"name": name}, seconds=UPLOAD_SECONDS)
         return self._connection.read(ModelView, ask)

@@ -46,7 +46,7 @@ def confine(file_bytes: int, target: Path) -> None:
         held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         _limit(resource.RLIMIT_AS, held + MEMORY_BYTES + 6 * file_bytes)
     _limit(resource.RLIMIT_CPU, CPU_SECONDS)
-    _limit(resource.RLIMIT_FSIZE, 4 * file_bytes + 2**24)
+    _limit(resource.RLIMIT_FSIZE, 4 * file_bytes + 2**25)
     _limit(resource.RLIMIT_NOFILE, OPEN_FILES)
     _limit(resource.RLIMIT_CORE, 0)
     allowed = os.fspath(target)

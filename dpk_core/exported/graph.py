@@ -7,7 +7,7 @@ exported in. Shapes that the file states for values inside the graph are never r
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -15,7 +15,7 @@ from dpk_core.exported import operators
 from dpk_core.exported.archive import CONSTANTS, EXPORT_AGAIN, GRAPH, WEIGHTS, Archive, Refused
 from dpk_core.exported.arguments import argument, output_names
 from dpk_core.exported.drawing import drawn
-from dpk_core.exported.hierarchy import Place, places, silent_norms, with_taps
+from dpk_core.exported.hierarchy import Place, places, silent_norms, values_in, with_taps
 from dpk_core.exported.program import PICTURES, Leaf, Program, Step
 from dpk_core.exported.symbols import linear, side_of
 from dpk_core.exported.tensors import FLOATING, Stored, stored_tensors
@@ -85,7 +85,7 @@ def _read(archive: Archive) -> tuple[Program, Mapping[str, Stored]]:
     height, width, channels = _pictures(pictures, graph["tensor_values"][pictures], reading.ranges)
     program = Program(
         channels=channels, height=height, width=width, leaves=tuple(drawn(leaves, steps)), steps=tuple(steps),
-        output=output, modules=modules, head=_head(steps, output, leaves),
+        output=output, modules=modules, head=scoring_layer(steps, output, leaves),
     )  # fmt: skip
     return program, {leaf.name: stored[leaf.name] for leaf in leaves}
 
@@ -248,19 +248,11 @@ def _check_norms(reading: _Reading, call_graph: list[Any]) -> None:
 
 def _used(reading: _Reading, steps: list[Step]) -> list[Leaf]:
     """The leaves that a step reads, and those of the batch normalisations."""
-    read = {number for step in steps for number in _read_by(step.inputs)} | {
-        number for step in steps for number in _read_by(step.named.values() if step.kind == "aten" else ())
+    read = {number for step in steps for number in values_in(step.inputs)} | {
+        number for step in steps for number in values_in(step.named.values() if step.kind == "aten" else ())
     }
     of_norms = {f"{module}.{key}" for module, found in reading.norms.items() for key in (*found["leaves"], _COUNTER)}
     return [leaf for number, leaf in reading.leaves.items() if number in read or leaf.name in of_norms]
-
-
-def _read_by(arguments: Any) -> Iterator[int]:
-    for each in arguments:
-        if each[0] == "value":
-            yield each[1]
-        elif each[0] == "list":
-            yield from _read_by(each[1])
 
 
 def _pictures(name: str, stated: Mapping[str, Any], ranges: Mapping[str, Any]) -> tuple[Any, Any, int]:
@@ -285,12 +277,12 @@ def _pictures(name: str, stated: Mapping[str, Any], ranges: Mapping[str, Any]) -
     return height, width, channels
 
 
-def _head(steps: list[Step], output: int, leaves: list[Leaf]) -> tuple[str, ...]:
+def scoring_layer(steps: list[Step], output: int, leaves: list[Leaf]) -> tuple[str, ...]:
     """The parameters of the linear layer that gives the scores, if one does."""
     last = next(step for step in steps if step.kind != "tap" and output in step.outputs)
     if last.name != "linear.default":
         return ()
     names = {leaf.value: leaf.name for leaf in leaves if leaf.role == "parameter"}
     used = [each[1] for each in last.inputs[1:] if each[0] == "value"]
-    uses = [number for step in steps for number in _read_by(step.inputs) if number in used]
+    uses = [number for step in steps for number in values_in(step.inputs) if number in used]
     return tuple(names[number] for number in used) if set(used) <= names.keys() and len(uses) == len(used) else ()

@@ -8,7 +8,7 @@ further call of the same module.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,17 +98,18 @@ def _readers(steps: Sequence[Step], output: int) -> dict[int, set[int]]:
     """By value, the steps that read it; -1: it is the network's output."""
     found: dict[int, set[int]] = {output: {-1}}
     for index, step in enumerate(steps):
-        for value in _values([*step.inputs, *(step.named.values() if step.kind == "aten" else ())]):
+        for value in values_in([*step.inputs, *(step.named.values() if step.kind == "aten" else ())]):
             found.setdefault(value, set()).add(index)
     return found
 
 
-def _values(arguments: Sequence[Any]) -> Iterator[int]:
+def values_in(arguments: Iterable[Any]) -> Iterator[int]:
+    """The numbers of the values among arguments."""
     for each in arguments:
         if each[0] == "value":
             yield each[1]
         elif each[0] == "list":
-            yield from _values(each[1])
+            yield from values_in(each[1])
 
 
 def _numbers(outputs: Sequence[Any]) -> Iterator[int]:

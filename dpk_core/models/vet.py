@@ -1,4 +1,4 @@
-"""Checks an uploaded program and writes what is kept of it; a process of its own, for a file that may be hostile.
+"""Checks an uploaded program or ONNX file and writes what is kept of it; a process of its own, as it may be hostile.
 
     python -m dpk_core.exported.check NAME IDENTITY UPLOAD TARGET
 
@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -29,17 +30,26 @@ from dpk_core.exported.tensors import Stored
 from dpk_core.models.describe import TRIED_SIDES, card_entry, listed_parameters, trainable
 from dpk_core.models.exported import ExportedModel, packed
 
+Read = tuple[Program, dict[str, Tensor], tuple[str, ...]]
+"""A program, the numbers of its leaves, and what people must know of it."""
+
 BATCHES = (2, 3)
 """Batches that a network is tried with: its scores must follow them."""
 
 
+def is_onnx(file: Path) -> bool:
+    """Whether a file begins as ONNX files do, with the field of their format's version."""
+    with file.open("rb") as opened:
+        return opened.read(1) == b"\x08"
+
+
 def vet(name: str, identity: str, upload: Path) -> tuple[OwnModel, bytes]:
     """The document of an upload (its file is not named yet), and what is to be kept. Raises Refused, OSError."""
-    archive = open_archive(upload)
-    with archive.file:
-        program, stored = read_program(archive)
-        state = {leaf.name: _tensor(archive, leaf, stored[leaf.name]) for leaf in program.leaves}
+    from_onnx = is_onnx(upload)
+    program, state, notes = _from_onnx(upload) if from_onnx else _from_archive(upload)
     model, side, classes = _running(program, state)
+    if from_onnx:
+        _check_pictures_apart(model, side)
     _check_gradients(model, side)
     entry = card_entry(model.eval(), side, classes, None)
     card: dict[str, Any] = {**entry, "channels": program.channels, "classes": None if program.head else classes}
@@ -49,9 +59,28 @@ def vet(name: str, identity: str, upload: Path) -> tuple[OwnModel, bytes]:
     )
     document = OwnModel(
         name=name, source="upload", identity=identity, card=card, weights=to_json(weights),
-        parameters=listed_parameters(name, model), count=trainable(model, program.head),
+        parameters=listed_parameters(name, model), count=trainable(model, program.head), notes=notes,
     )  # fmt: skip
     return document, packed(program, state)
+
+
+def _from_archive(upload: Path) -> Read:
+    archive = open_archive(upload)
+    with archive.file:
+        program, stored = read_program(archive)
+        state = {leaf.name: _tensor(archive, leaf, stored[leaf.name]) for leaf in program.leaves}
+    return program, state, ()
+
+
+def _from_onnx(upload: Path) -> Read:
+    from dpk_core.exported.onnx_file import open_onnx
+    from dpk_core.exported.onnx_graph import translate
+
+    program, numbers, notes = translate(open_onnx(upload))
+    state = {name: torch.from_numpy(np.array(each, order="C")) for name, each in numbers.items()}
+    for name, tensor in state.items():
+        _check_finite(name, tensor)
+    return program, state, notes
 
 
 def _tensor(archive: Archive, leaf: Leaf, stored: Stored) -> Tensor:
@@ -60,9 +89,14 @@ def _tensor(archive: Archive, leaf: Leaf, stored: Stored) -> Tensor:
     flat = torch.frombuffer(bytearray(numbers), dtype=getattr(torch, stored.dtype)) if numbers else torch.empty(0)
     tensor = flat.as_strided(stored.shape, stored.strides).contiguous() if numbers else flat.reshape(stored.shape)
     tensor = tensor.float() if tensor.is_floating_point() else tensor
-    if leaf.role != "constant" and not torch.isfinite(tensor).all():
-        raise Refused(f"its {leaf.name!r} holds numbers that are not finite")
+    if leaf.role != "constant":
+        _check_finite(leaf.name, tensor)
     return tensor
+
+
+def _check_finite(name: str, tensor: Tensor) -> None:
+    if not torch.isfinite(tensor).all():
+        raise Refused(f"its {name!r} holds numbers that are not finite")
 
 
 def _running(program: Program, state: Mapping[str, Tensor]) -> tuple[ExportedModel, int, int]:
@@ -85,6 +119,15 @@ def _running(program: Program, state: Mapping[str, Tensor]) -> tuple[ExportedMod
         if len(shape) != 2 or shape[0] != batch or shape[1] < 2:
             raise Refused(f"for {batch} pictures it gives {list(shape)}, and not a score for each of them and class")
     return model, side, int(shapes[0][1])
+
+
+def _check_pictures_apart(model: ExportedModel, side: int) -> None:
+    """The scores of a picture must not depend on those beside it: an ONNX file may state one batch and mean it."""
+    pictures = torch.randn(3, model.picture_channels, side, side, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        together, alone = model(pictures), torch.cat([model(each[None]) for each in pictures])
+    if not torch.allclose(together, alone, rtol=1e-3, atol=1e-3):
+        raise Refused("the scores of a picture in it depend on the other pictures of a batch; export it for any batch")
 
 
 def _check_gradients(model: ExportedModel, side: int) -> None:
@@ -112,6 +155,8 @@ def _first_line(error: Exception) -> str:
 
 def main(name: str, identity: str, upload: Path, target: Path) -> None:
     """Checks the file in confinement and writes the target."""
+    if is_onnx(upload):
+        import dpk_core.exported.onnx_graph  # noqa: F401 - while files may still be opened: a library of its own
     confine(upload.stat().st_size, target)
     answer: dict[str, Any]
     try:

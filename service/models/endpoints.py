@@ -57,8 +57,8 @@ def list_models(asked: Annotated[ListParameters, Query()]) -> ModelList:
     },
 )  # fmt: skip
 async def add(request: Request, response: Response, asked: Annotated[AddParameters, Query()]) -> ModelView:
-    """Takes the file that `torch.export.save` wrote (.pt2) and checks it before it is kept. Its parameters may be used
-    (`own/NAME@own`) or drawn anew (`own/NAME`); docs/own-models.md says how to export."""
+    """Takes the file that `torch.export.save` wrote (.pt2), or a CNN as ONNX, and checks it before it is kept. Its
+    parameters may be used (`own/NAME@own`) or drawn anew (`own/NAME`); docs/own-models.md says how to export."""
     incoming = settings().resolved_artifact_root / "models" / "incoming"
     async with received(request.stream(), incoming, settings().model_megabytes * 2**20) as upload:
         model, is_new = await run_in_threadpool(service.add, asked.name, upload)

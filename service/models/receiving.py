@@ -50,7 +50,7 @@ async def received(stream: AsyncIterator[bytes], incoming: Path, most_bytes: int
 
 async def _take(stream: AsyncIterator[bytes], folder: Path, most_bytes: int) -> Received:
     digest, size, block = hashlib.sha256(), 0, bytearray()
-    target = folder / "upload.pt2"
+    target = folder / "upload"
     try:
         with target.open("wb") as file:
             async for chunk in stream:
@@ -71,7 +71,7 @@ async def _take(stream: AsyncIterator[bytes], folder: Path, most_bytes: int) -> 
     except OSError as error:
         raise _no_room(error, folder.parent) from error
     if size == 0:
-        raise _rejected("The body is empty; send the bytes of a file that torch.export.save wrote.")
+        raise _rejected("The body is empty; send a file that torch.export.save or torch.onnx.export wrote.")
     return Received(folder, target, digest.hexdigest(), size)
 
 

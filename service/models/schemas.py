@@ -41,6 +41,7 @@ class ModelView(Wire):
     classes: int | None = Field(description="Null: it is built for the classes of the data.")
     weights: list[str] = Field(description="What may follow the name after an @.")
     sha256: str | None = Field(description="Of the uploaded file, or of a plug-in's code.")
+    notes: list[str] = Field(default=[], description="What an upload was changed in, one sentence each.")
 
 
 class ModelList(Wire):

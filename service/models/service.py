@@ -107,6 +107,7 @@ def view(name: str) -> schemas.ModelView:
         obstacle=card.obstacle, pictures=schemas.PictureSizes(least=sides.least, step=sides.step, only=sides.only),
         channels=card.channels, classes=card.classes, weights=_weights(name, own),
         sha256=None if own is None else own.identity.removeprefix("sha256:"),
+        notes=[] if own is None else list(own.notes),
     )  # fmt: skip
 
 

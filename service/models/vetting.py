@@ -62,8 +62,11 @@ def _ask(name: str, upload: Received) -> dict[str, Any]:
     if done.returncode == 0:
         answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
         return answer
-    if b"No module named 'torch'" in done.stderr:
-        raise _unavailable("This server has no torch, which checks uploads; docs/own-models.md says how to add it.")
+    for package in ("torch", "onnx"):
+        if f"No module named '{package}'".encode() in done.stderr:
+            raise _unavailable(
+                f"This server has no {package}, which checks such uploads; docs/own-models.md says how to add it."
+            )
     return {"refused": "its check died, as of a file that needs more memory or time than a check is given"}
 
 
