@@ -74,7 +74,7 @@ def open_archive(path: Path) -> Archive:
     try:
         file = zipfile.ZipFile(path)
     except (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError):
-        raise Refused("it is no zip archive, as torch.export.save writes one") from None
+        raise Refused("it is neither a zip archive, as torch.export.save writes one, nor ONNX") from None
     try:
         return Archive(file, _checked(file.infolist(), size))
     except BaseException:

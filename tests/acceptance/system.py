@@ -76,6 +76,11 @@ class System:
         subprocess.run([sys.executable, "-m", "migrations", "upgrade"], check=True, cwd=ROOT, env=self.environment)
         self.engine: Engine = open_engine(database_url or f"sqlite:///{home / 'dpk.sqlite'}")
 
+    @property
+    def address(self) -> str:
+        """Where it answers."""
+        return f"http://127.0.0.1:{self._port}"
+
     def start_api(self) -> None:
         """Returns when it answers."""
         process = self.start("service")
@@ -140,7 +145,7 @@ class System:
         """One request; raises for an error status."""
         data = None if body is None else json.dumps(body).encode()
         headers = {"content-type": "application/json"}
-        request = urllib.request.Request(f"http://127.0.0.1:{self._port}{path}", data, headers, method=method)
+        request = urllib.request.Request(f"{self.address}{path}", data, headers, method=method)  # noqa: S310
         with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as response:  # noqa: S310 - our own address
             answer: dict[str, Any] = json.load(response)
             return answer

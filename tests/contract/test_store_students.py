@@ -67,6 +67,9 @@ def test_what_goes_with_it_says_how_to_use_it_and_where_it_comes_from() -> None:
     for said in (found.config["data_fingerprint"], "Take resnet20", found.job, "| seed |", "look them up", '"dataset"'):
         assert said in found.card
     assert found.request["student"] == "cifar/resnet8w4"
+    assert found.program is None
+    with reading() as session, pytest.raises(NotFound, match="is no uploaded network"):
+        service.program(session, found.job)
 
 
 def test_the_request_that_goes_with_it_asks_for_the_same_trainings() -> None:

@@ -52,7 +52,7 @@ def test_a_file_is_sent_as_it_is(server: FakeServer, dpk: Dpk, tmp_path: Path) -
 def test_a_refused_file_is_one_sentence_and_exit_code_2(server: FakeServer, dpk: Dpk, tmp_path: Path) -> None:
     file = tmp_path / "evil.pt2"
     file.write_text("x")
-    reason = "The file is refused: it is no zip archive, as torch.export.save writes one."
+    reason = "The file is refused: it is neither a zip archive, as torch.export.save writes one, nor ONNX."
     server.problem("POST /models?name=evil", 422, f"body: {reason}", FieldError(field="body", message=reason))
     said = dpk("model", "add", str(file), "--name", "evil")
     assert said.code == 2

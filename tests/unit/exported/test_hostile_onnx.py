@@ -137,7 +137,7 @@ CASES: dict[str, tuple[Change, str]] = {
     "a border without end": (attribute(pads=[2**40] * 4), "four natural numbers"),
     "strides of nothing": (attribute(strides=[0, 0]), "it does not run"),
     "groups of nothing": (attribute(group=0), "it does not run"),
-    "a division by zero": (attribute(dilations=[2**31, 2**31]), "it does not run"),
+    "dilations without end": (attribute(dilations=[2**31, 2**31]), "it does not run"),
     # Graphs that do not hold together.
     "a value from nowhere": (lambda made: made.graph.node[0].input.__setitem__(0, "n"), "before anything gives it"),
     "a circle": (lambda made: made.graph.node[0].input.__setitem__(0, "r"), "before anything gives it"),

@@ -22,6 +22,7 @@ from dpk_core.catalogue import own_models
 from dpk_core.catalogue.own_models import OwnModel
 from dpk_core.catalogue.weights import find_weights
 from dpk_core.codec import to_json
+from dpk_core.exported.onnx_graph import SOFTMAX_LEFT_OUT
 from dpk_core.models.build import build_model
 from dpk_core.models.vet import vet
 from dpk_core.runner import warm
@@ -31,7 +32,7 @@ from service.app import create_app
 from service.database.session import transaction
 from service.models import vetting
 from service.models.receiving import Received
-from service.problems import Rejected
+from service.problems import Rejected, Unavailable
 from service.runs import service as runs
 from service.scheduling.advance import advance_job
 from service.selection_jobs.preflight import check
@@ -40,6 +41,7 @@ from service.wire.jobs import SelectionJobRequest
 from tests.unit.catalogue.npz_files import write_npz
 from tests.unit.exported.archives import members, write
 from tests.unit.exported.networks import excited
+from tests.unit.exported.onnx_files import LIGHT
 from tests.unit.exported.test_hostile import Payload
 from tests.unit.training.tiny import digits, spec
 
@@ -81,7 +83,7 @@ class TestUploads:
             "taps": [{"module": f"stages.{index}", "channels": channels, "stride": stride}
                      for index, channels, stride in ((0, 8, 1), (1, 16, 2), (2, 24, 4))],
             "obstacle": None, "pictures": {"least": 1, "step": 1, "only": 8}, "channels": 1, "classes": None,
-            "weights": ["own"], "sha256": digest,
+            "weights": ["own"], "sha256": digest, "notes": [],
         }  # fmt: skip
         assert client.post("/models?name=student", content=content).status_code == 200
         assert client.post("/models?name=other", content=content).json()["name"] == f"own/other-{digest[:8]}"
@@ -159,7 +161,7 @@ class TestUploads:
         assert answer.json()["errors"] == [
             {"field": "body", "message": answer.json()["errors"][0]["message"], "nearest": None}
         ]
-        assert "The file is refused: it is no zip archive" in answer.json()["detail"]
+        assert "The file is refused: it is neither a zip archive" in answer.json()["detail"]
         assert client.get("/models?source=own").json()["count"] == 0
         assert not list((tmp_path / "home" / "artifacts" / "models" / "incoming").iterdir())
 
@@ -203,6 +205,27 @@ def test_the_check_runs_confined_and_runs_nothing(tmp_path: Path, monkeypatch: p
     assert model.count > 0
     assert not mark.exists()
     assert sorted(os.listdir(folder)) == [vetting.KEPT, "upload.pt2"]
+
+
+def test_an_onnx_file_is_checked_by_the_same_process(tmp_path: Path) -> None:
+    """One that makes its weights from shapes, so that more is written than was sent."""
+    content = (LIGHT / "light_shufflenet.onnx").read_bytes()
+    file = tmp_path / "upload"
+    file.write_bytes(content)
+    upload = Received(tmp_path, file, hashlib.sha256(content).hexdigest(), len(content))
+    model = vetting.vetted("own/mine-00000000", upload)
+    assert model.notes == (SOFTMAX_LEFT_OUT,)
+    assert (tmp_path / vetting.KEPT).stat().st_size > 4 * model.count > 40 * len(content)
+
+
+@pytest.mark.parametrize("package", ["torch", "onnx"])
+def test_a_server_that_cannot_check_says_what_it_lacks(
+    package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = f"ModuleNotFoundError: No module named '{package}'".encode()
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: subprocess.CompletedProcess((), 1, b"", said))
+    with pytest.raises(Unavailable, match=f"has no {package}, which checks such uploads"):
+        vetting.vetted("own/x-00000000", Received(tmp_path, tmp_path / "upload", "0" * 64, 1))
 
 
 @pytest.mark.parametrize(
