@@ -22,6 +22,10 @@ def evaluate(
         Path | None, typer.Option(envvar="DPK_DATA_ROOT", file_okay=False, help="The folder of data sets.")
     ] = None,
     device: Annotated[str, typer.Option(envvar="DPK_DEVICE", help="auto, cpu or cuda:0.")] = "auto",
+    threads: Annotated[
+        int,
+        typer.Option(envvar="DPK_THREADS", min=1, help="CPU threads; a worker has 1 unless told."),
+    ] = 1,
     as_json: AsJson = False,
 ) -> None:
     """Measure the test accuracy of an exported student, on this machine and without a server.
@@ -30,7 +34,7 @@ def evaluate(
     """
     torch_half.need("dpk evaluate", "torch")
     root: list[str | Path] = [] if data_root is None else ["--data-root", data_root.absolute()]
-    found = torch_half.ask("evaluate", folder.absolute(), dataset, "--device", device, *root)
+    found = torch_half.ask("--threads", str(threads), "evaluate", folder.absolute(), dataset, "--device", device, *root)
     if as_json:
         write(json.dumps(found, indent=2) + "\n")
         return

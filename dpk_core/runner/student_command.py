@@ -1,7 +1,7 @@
 """What `dpk evaluate` and `dpk export --format` do with a folder, in a process that has torch.
 
-    python -m dpk_core.runner.student_command evaluate DIR NAME [--data-root DIR] [--device auto]
-    python -m dpk_core.runner.student_command convert DIR FORMAT…
+    python -m dpk_core.runner.student_command [--threads 1] evaluate DIR NAME [--data-root DIR] [--device auto]
+    python -m dpk_core.runner.student_command [--threads 1] convert DIR FORMAT…
 
 The last line on standard output is JSON: `{"refused": sentence}`, or what was found.
 """
@@ -24,7 +24,6 @@ from dpk_core.errors import DataFault, DpkError, InvalidRequest
 from dpk_core.runner.exporters import EXPORTERS
 from dpk_core.runner.student_folder import read_student
 from dpk_core.training.evaluate import evaluate
-from dpk_core.training.training import make_deterministic
 
 
 def evaluated(folder: Path, dataset: str, data_root: Path | None, device: torch.device) -> dict[str, Any]:
@@ -60,6 +59,7 @@ def converted(folder: Path, formats: Sequence[str]) -> dict[str, Any]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Carries out one command and prints its answer."""
     asked = _parser().parse_args(arguments)
+    torch.set_num_threads(asked.threads)
     try:
         if asked.command == "convert":
             answer = converted(asked.folder, asked.formats)
@@ -85,6 +85,7 @@ def _shape(channels: int, side: int, classes: int) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m dpk_core.runner.student_command")
+    parser.add_argument("--threads", type=int, default=1)
     commands = parser.add_subparsers(dest="command", required=True)
     evaluating = commands.add_parser("evaluate")
     evaluating.add_argument("folder", type=Path)
@@ -98,5 +99,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    make_deterministic(1)
     main()
