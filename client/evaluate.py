@@ -38,7 +38,7 @@ def evaluate(
     if as_json:
         write(json.dumps(found, indent=2) + "\n")
         return
-    accuracy, pictures = found["test_accuracy"], found["test_pictures"]
+    accuracy, pictures = found["test_score"], found["test_pictures"]
     around = wilson(accuracy * pictures, pictures)
     say(
         console(),

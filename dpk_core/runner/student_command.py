@@ -23,7 +23,7 @@ from dpk_core.data.source import load_dataset
 from dpk_core.errors import DataFault, DpkError, InvalidRequest
 from dpk_core.runner.exporters import EXPORTERS
 from dpk_core.runner.student_folder import read_student
-from dpk_core.training.evaluate import evaluate
+from dpk_core.training.evaluate import EVALUATORS
 
 
 def evaluated(folder: Path, dataset: str, data_root: Path | None, device: torch.device) -> dict[str, Any]:
@@ -39,11 +39,11 @@ def evaluated(folder: Path, dataset: str, data_root: Path | None, device: torch.
     data = load_dataset(card, data_root, device)
     mean, std = (torch.tensor(each, device=device) for each in (student.mean, student.deviation))
     data = replace(data, mean=mean, std=std)
-    found = evaluate(student.model.to(device), data, data.read_test())
+    found = EVALUATORS["classification"].evaluate(student.model.to(device), data, data.read_test())
     return {
         "architecture": student.architecture, "dataset": card.name, "data_fingerprint": card.fingerprint,
-        "same_data": card.fingerprint == student.fingerprint, "test_accuracy": found.accuracy,
-        "test_pictures": len(found.right), "test_loss": found.loss,
+        "same_data": card.fingerprint == student.fingerprint, "test_score": found.score,
+        "test_pictures": len(found.evidence_N), "test_loss": found.loss,
     }  # fmt: skip
 
 

@@ -45,7 +45,7 @@ def test_its_accuracy_is_that_of_the_network_on_the_test_pictures(network: nn.Mo
     with torch.no_grad():
         right_B = network((pictures_BCHW / 255 - MEAN) / DEVIATION).argmax(1) == test.labels
     found = evaluated(folder, "digits", None, CPU)
-    assert found["test_accuracy"] == pytest.approx(float(right_B.float().mean()))
+    assert found["test_score"] == pytest.approx(float(right_B.float().mean()))
     assert (found["test_pictures"], found["same_data"]) == (len(test), True)
 
 
