@@ -19,5 +19,6 @@ MODEL: dict[str, Any] = {
     "classes": None,
     "weights": ["own"],
     "sha256": "5f0c9a3b6a0f4d7b1d1c0c6f9e2f7d5c8b3a49e0d6c1f2b7a8e9d0c1b2a3f4e5",
+    "notes": [],
 }
 MODEL_LIST: dict[str, Any] = {"models": [MODEL], "count": 1, "next_after": None}

@@ -102,5 +102,5 @@ def test_the_weights_are_the_file_that_the_run_left(monkeypatch: pytest.MonkeyPa
         assert service.weights(session, job_id, None, None) == content
     assert found.weights.sha256 == hashlib.sha256(content).hexdigest()
     (settings().resolved_artifact_root / reference.path).unlink()
-    with reading() as session, pytest.raises(NotFound, match="are lost"):
+    with reading() as session, pytest.raises(NotFound, match="weights file of this student is lost"):
         service.weights(session, job_id, None, None)

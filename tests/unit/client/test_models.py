@@ -49,6 +49,14 @@ def test_a_file_is_sent_as_it_is(server: FakeServer, dpk: Dpk, tmp_path: Path) -
     assert json.loads(said.out) == MODEL
 
 
+def test_what_was_left_out_of_a_file_is_said(server: FakeServer, dpk: Dpk, tmp_path: Path) -> None:
+    (tmp_path / "student.onnx").write_text("x")
+    noted = view().model_copy(update={"notes": ["The final Softmax of the file was left out."]})
+    server.answer("POST /models?name=student", noted, status=201)
+    said = dpk("model", "add", str(tmp_path / "student.onnx"), "--name", "student")
+    assert said.out.splitlines()[1] == "The final Softmax of the file was left out."
+
+
 def test_a_refused_file_is_one_sentence_and_exit_code_2(server: FakeServer, dpk: Dpk, tmp_path: Path) -> None:
     file = tmp_path / "evil.pt2"
     file.write_text("x")
