@@ -10,7 +10,7 @@ DEMO_JOB = SelectionJobRequest(
     teachers=["cifar/mobilenetv2", "cifar/resnet8w8", "cifar/resnet14w8", "cifar/resnet20", "cifar/resnet8x4"],
     method="dpk",
     seeds=5,
-    # Short trainings, of which `make bench-demo` measures how far they differ: longer ones would all look alike on these
+    # Short trainings, of which `make bench-demo` measures how far they differ: longer ones would look alike on these
     # data. 539 validation pictures tell differences below a point no better: a higher chance would take too long.
     budget=Budget(epochs=12, teacher_epochs=4, margin=0.003, chance=0.8),
 )
