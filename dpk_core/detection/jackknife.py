@@ -2,8 +2,8 @@
 
 AP is no mean over pictures, so a picture has no AP of its own that could be averaged. Its pseudo-value is
 AP + N·∂AP/∂wₙ, where picture n counts wₙ times and all weights are 1 (Jaeckel 1972; Efron 1982, chapter 6). The
-derivatives add up to 0, so the mean is AP. The variance of the values over N is the sampling variance of AP, and the covariance of two networks'
-values over N that of their APs, as with pictures that are right or wrong.
+derivatives add up to 0, so the mean is AP. The variance of the values over N is the sampling variance of AP, and the
+covariance of two networks' values over N that of their APs, as with pictures that are right or wrong.
 
 What is differentiated is the area under the interpolated precision, Σ over right detections of the highest precision
 from there on, over the boxes; COCO's mean at 101 recalls is a sum for that area and no smooth function of weights.

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from dpk_core.catalogue.detection.canvas import canvas_faults
+from dpk_core.catalogue.detection.canvas import Canvas, canvas_faults
 from dpk_core.catalogue.detection.faults import Fault
 from dpk_core.catalogue.detection.findings import fault_findings
 from dpk_core.catalogue.detection.kinds import KINDS
@@ -242,8 +242,8 @@ def test_more_boxes_than_are_read(tmp_path: Path) -> None:
 
 def test_boxes_too_small_for_the_canvas(tmp_path: Path) -> None:
     index = detection_index(write_coco(tmp_path / "set", sound_documents())).index
-    assert canvas_faults(index, HEIGHT, WIDTH) == ()
-    fault = canvas_faults(index, HEIGHT // 4, WIDTH // 4)[0]
+    assert canvas_faults(index, Canvas(height=HEIGHT, width=WIDTH)) == ()
+    fault = canvas_faults(index, Canvas(height=HEIGHT // 4, width=WIDTH // 4))[0]
     assert (fault.kind, fault.count, fault.of, fault.example) == ("boxes_too_small", 4, 4, "3.5 px on 12 x 16")
     assert level((fault,), "boxes_too_small") == "refusal"
 
