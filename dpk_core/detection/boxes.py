@@ -6,6 +6,7 @@ the picture that has most, 4 numbers each: left, top, right, bottom.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dpk_core.catalogue.detection.canvas import Canvas
+from dpk_core.catalogue.detection.index import SplitIndex
 
 NO_BOX = -1
 """Label in the places of a batch that hold no box."""
@@ -61,6 +63,23 @@ def to_canvas(boxes_M4: NDArray[np.float64], height: int, width: int, canvas: Ca
 def from_canvas(boxes_M4: NDArray[np.float64], height: int, width: int, canvas: Canvas) -> NDArray[np.float64]:
     """Boxes on the canvas in the pixels of the picture, cut to it: the inverse of `to_canvas`."""
     return np.clip(boxes_M4 / _scale(height, width, canvas), 0, [width, height, width, height])
+
+
+def box_targets(split: SplitIndex, pictures: Sequence[int], canvas: Canvas) -> BoxTargets:
+    """The boxes of some pictures on the canvas."""
+    counts = [int(split.first_N1[picture + 1] - split.first_N1[picture]) for picture in pictures]
+    most = max([1, *counts])
+    boxes_BM4 = torch.zeros(len(pictures), most, 4)
+    labels_BM = torch.full((len(pictures), most), NO_BOX)
+    crowd_BM = torch.zeros(len(pictures), most, dtype=torch.bool)
+    for place, (picture, count) in enumerate(zip(pictures, counts, strict=True)):
+        here = slice(int(split.first_N1[picture]), int(split.first_N1[picture + 1]))
+        height, width = split.sizes_N2[picture].tolist()
+        on_canvas = to_canvas(split.boxes_M4[here].astype("float64"), height, width, canvas)
+        boxes_BM4[place, :count] = torch.from_numpy(on_canvas).float()
+        labels_BM[place, :count] = torch.from_numpy(split.classes_M[here]).long()
+        crowd_BM[place, :count] = torch.from_numpy(split.crowd_M[here])
+    return BoxTargets(boxes_BM4=boxes_BM4, labels_BM=labels_BM, crowd_BM=crowd_BM)
 
 
 def mirrored(targets: BoxTargets, which_B: Tensor, side: int, *, upright: bool = False) -> BoxTargets:

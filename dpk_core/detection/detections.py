@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,3 +38,13 @@ def no_detections() -> Detections:
         pictures_D=np.zeros(0, np.int64), boxes_D4=np.zeros((0, 4)), classes_D=np.zeros(0, np.int64),
         scores_D=np.zeros(0),
     )  # fmt: skip
+
+
+def joined(parts: Sequence[Detections]) -> Detections:
+    """Of several batches."""
+    return Detections(
+        pictures_D=np.concatenate([part.pictures_D for part in parts]),
+        boxes_D4=np.concatenate([part.boxes_D4 for part in parts]),
+        classes_D=np.concatenate([part.classes_D for part in parts]),
+        scores_D=np.concatenate([part.scores_D for part in parts]),
+    )
