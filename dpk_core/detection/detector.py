@@ -18,7 +18,7 @@ def detector_losses(model: nn.Module, pictures_BCHW: Tensor, targets: BoxTargets
 
     Crowds are not trained on. Faster R-CNN draws the regions it trains on from the global generator.
     """
-    first = _first_class(model)
+    first = first_class(model)
     trained_BM = targets.present_BM & ~targets.crowd_BM
     given = [
         {"boxes": targets.boxes_BM4[picture][here_M], "labels": targets.labels_BM[picture][here_M] + first}
@@ -42,7 +42,7 @@ def detect(
     parts = [no_detections()]
     for place, each in enumerate(found):
         boxes_D4 = each["boxes"].double().cpu().numpy()
-        labels_D = each["labels"].cpu().numpy() - _first_class(model)
+        labels_D = each["labels"].cpu().numpy() - first_class(model)
         parts.append(
             Detections(
                 pictures_D=labels_D * 0 + first_picture + place,
@@ -54,6 +54,6 @@ def detect(
     return joined(parts)
 
 
-def _first_class(model: nn.Module) -> int:
+def first_class(model: nn.Module) -> int:
     """The detector's number of class 0: Faster R-CNN's own class 0 is the background."""
     return 1 if isinstance(model, FasterRCNN) else 0
