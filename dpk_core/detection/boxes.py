@@ -103,7 +103,9 @@ def cropped(targets: BoxTargets, windows_B4: Tensor, canvas: Canvas) -> BoxTarge
     after_BM4 = torch.minimum(before_BM4.clamp_min(0), size_B14)
     stays_BM = _areas(after_BM4) >= LEAST_PART * _areas(before_BM4)
     canvas_4 = after_BM4.new_tensor([canvas.width, canvas.height, canvas.width, canvas.height])
-    return _with_boxes(targets, after_BM4 * (canvas_4 / size_B14), targets.present_BM & stays_BM)
+    # Rounding may lead beyond the canvas.
+    enlarged_BM4 = torch.minimum(after_BM4 * (canvas_4 / size_B14), canvas_4)
+    return _with_boxes(targets, enlarged_BM4, targets.present_BM & stays_BM)
 
 
 def _with_boxes(targets: BoxTargets, boxes_BM4: Tensor, stays_BM: Tensor) -> BoxTargets:

@@ -8,7 +8,8 @@ Shapes: B pictures, C channels, H x W the canvas.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torchvision
@@ -82,7 +83,7 @@ def load_classifier(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
 
 
 def _backbone(name: str, settings: DetectorSettings) -> BackboneWithFPN:
-    network = torchvision.models.get_model(name, weights=None)
+    network = torchvision.models.get_model(name, weights=None, norm_layer=_norm(name))
     stages = _mobilenet_stages(network.features) if name.startswith("mobilenet") else _resnet_stages(network)
     chosen = {module: str(place) for place, module in enumerate(stages[level][0] for level in settings.levels)}
     channels = [stages[level][1] for level in settings.levels]
@@ -92,6 +93,12 @@ def _backbone(name: str, settings: DetectorSettings) -> BackboneWithFPN:
         extra_blocks=LastLevelMaxPool() if settings.pooled else LastLevelP6P7(width, width),
         norm_layer=nn.BatchNorm2d if settings.pyramid_norm else None,
     )  # fmt: skip
+
+
+def _norm(name: str) -> Callable[[int], nn.Module]:
+    """Batch norm whose running statistics follow in some ten steps, also in MobileNets, whose library follows in a
+    hundred: detectors are trained for few steps. MobileNets keep the epsilon that their weights were trained with."""
+    return functools.partial(nn.BatchNorm2d, eps=1e-3 if name.startswith("mobilenet") else 1e-5, momentum=0.1)
 
 
 def _resnet_stages(network: Any) -> dict[int, tuple[str, int]]:

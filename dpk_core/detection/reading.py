@@ -1,14 +1,17 @@
-"""A picture file on the canvas, in the frame that its boxes are given in."""
+"""Picture files on the canvas, in the frame that its boxes are given in."""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from dpk_core.catalogue.detection.canvas import Canvas
+from dpk_core.catalogue.detection.index import SplitIndex
 from dpk_core.catalogue.headers import BROKEN, SIDEWAYS, exif_mark, open_picture
 from dpk_core.catalogue.pixels import decoded
 from dpk_core.catalogue.reading import Background, ReadingRule
@@ -44,3 +47,17 @@ def read_on_canvas(
     fitted = pixels.resize((inner_width, inner_height), Image.Resampling.BILINEAR)
     whole[:, :inner_height, :inner_width] = np.asarray(fitted).transpose(2, 0, 1)
     return whole
+
+
+def read_pictures(folder: Path, split: SplitIndex, pictures: Sequence[int], canvas: Canvas) -> NDArray[np.uint8]:
+    """Some pictures of a split (B x 3 x canvas). Raises DataFault naming one that cannot be read."""
+    read = []
+    for picture in pictures:
+        name = split.name(picture)
+        try:
+            content = (folder / name).read_bytes()
+        except OSError as error:
+            raise DataFault(f"{name} cannot be read: {error.strerror}.") from error
+        height, width = split.sizes_N2[picture].tolist()
+        read.append(read_on_canvas(name, content, height, width, canvas))
+    return np.stack(read)

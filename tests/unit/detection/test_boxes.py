@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,8 +18,9 @@ from dpk_core.catalogue.detection.canvas import Canvas
 from dpk_core.data.rows import BatchRows
 from dpk_core.detection.augment import BoxAugmentation, augment_boxes
 from dpk_core.detection.boxes import NO_BOX, BoxTargets, cropped, fitted_size, from_canvas, to_canvas
-from dpk_core.detection.reading import read_on_canvas
+from dpk_core.detection.reading import read_on_canvas, read_pictures
 from dpk_core.errors import DataFault
+from tests.unit.detection.made_up import made_up_split
 
 CANVAS = Canvas(height=48, width=40)
 Box = tuple[int, int, int, int]
@@ -182,3 +184,17 @@ class TestAugmentation:
     def test_settings_that_mean_nothing(self, wrong: dict[str, float]) -> None:
         with pytest.raises(ValueError, match=next(iter(wrong))):
             BoxAugmentation(**wrong)
+
+
+def test_pictures_of_a_split_are_read_in_order(tmp_path: Path) -> None:
+    split = made_up_split(1, 3, 1)
+    boxes: list[Box] = [(10, 20, 200, 100), (0, 0, 300, 200), (100, 10, 320, 240)]
+    for picture, box in enumerate(boxes):
+        (tmp_path / split.name(picture)).write_bytes(png(painted(240, 320, box)))
+    found = read_pictures(tmp_path, split, [2, 0], CANVAS)
+    assert found.shape == (2, 3, CANVAS.height, CANVAS.width)
+    for pixels, box in zip(found, (boxes[2], boxes[0]), strict=True):
+        assert extent(pixels) == pytest.approx(to_canvas(np.array([box], float), 240, 320, CANVAS)[0], abs=1.01)
+    (tmp_path / "1.png").unlink()
+    with pytest.raises(DataFault, match=r"1.png cannot be read: No such file"):
+        read_pictures(tmp_path, split, [0, 1], CANVAS)
