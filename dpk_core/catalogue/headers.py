@@ -105,7 +105,7 @@ def open_picture(name: str, source: Path | IO[bytes]) -> Image.Image:
 def check_header(name: str, source: Path | IO[bytes]) -> Header:
     """The header of a picture. Raises DataFault naming it when it is none, or none we can use."""
     with open_picture(name, source) as picture:
-        mark = _mark(picture)
+        mark = exif_mark(picture)
         # Pillow turns the size of TIFF files itself.
         sideways = mark in SIDEWAYS and picture.format != "TIFF"
         width, height = picture.size[::-1] if sideways else picture.size
@@ -185,7 +185,7 @@ def _reaching(sizes: Mapping[tuple[int, int], int], edge: Callable[[tuple[int, i
     return lengths[math.ceil(MOST * len(lengths)) - 1]
 
 
-def _mark(picture: Image.Image) -> int:
+def exif_mark(picture: Image.Image) -> int:
     """The EXIF orientation, 1 … 8, without decoding; 1: upright."""
     try:
         with warnings.catch_warnings():

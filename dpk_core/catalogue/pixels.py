@@ -26,17 +26,19 @@ MARGIN = 8 / 7
 """Shorter edge over the side of the middle that is kept of large pictures: 256 for 224, as usual on ImageNet."""
 
 
-def decoded(picture: Image.Image, rule: ReadingRule, *, reduced: bool) -> Image.Image:
+def decoded(picture: Image.Image, rule: ReadingRule, *, reduced: bool, upright: bool = True) -> Image.Image:
     """An opened picture's pixels at their own size. Raises what is in `headers.BROKEN`.
 
     `reduced`: large JPEG files may be decoded at a fraction of their size, where the working size needs no more.
+    `upright`: turned as its EXIF mark says.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if reduced:
             picture.draft(rule.mode, (4 * rule.side, 4 * rule.side))
         picture.load()
-        picture = _upright(picture)
+        if upright:
+            picture = _upright(picture)
         if picture.mode in DEEP:
             return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8)).convert(rule.mode)
         if is_transparent(picture):

@@ -17,15 +17,28 @@ def unbiased_cka(student_BCHW: Tensor, teacher_BCHW: Tensor) -> Tensor:
     where it is undefined, that is unless both self-similarities are positive. No value is taken absolutely and no host
     synchronisation happens. Raises ValueError below 4 pictures.
     """
+    return cka_of_terms(hsic_terms(student_BCHW, teacher_BCHW))
+
+
+def hsic_terms(student_BCHW: Tensor, teacher_BCHW: Tensor) -> Tensor:
+    """HSIC1 of student and teacher, of the student with itself, of the teacher with itself (3, float64, no gradient).
+
+    Raises ValueError below 4 pictures.
+    """
     pictures = student_BCHW.shape[0]
     if pictures < LEAST_PICTURES:
         raise ValueError(f"CKA needs at least {LEAST_PICTURES} pictures a step, not {pictures}")
     with torch.no_grad(), torch.autocast(student_BCHW.device.type, enabled=False):
         K_BB, L_BB = gram(student_BCHW), gram(teacher_BCHW)
-        cross, student_self, teacher_self = hsic1(K_BB, L_BB), hsic1(K_BB, K_BB), hsic1(L_BB, L_BB)
-        # Two roots, as the product of two large self-similarities could overflow. The root of a negative is NaN.
-        cka = cross / (student_self.sqrt() * teacher_self.sqrt())
-        return torch.where((student_self > 0) & (teacher_self > 0), cka, torch.nan)
+        return torch.stack([hsic1(K_BB, L_BB), hsic1(K_BB, K_BB), hsic1(L_BB, L_BB)])
+
+
+def cka_of_terms(terms_3: Tensor) -> Tensor:
+    """CKA of the terms of a batch, or of their sums over batches."""
+    cross, student_self, teacher_self = terms_3.unbind()
+    # Two roots, as the product of two large self-similarities could overflow. The root of a negative is NaN.
+    cka = cross / (student_self.sqrt() * teacher_self.sqrt())
+    return torch.where((student_self > 0) & (teacher_self > 0), cka, torch.nan)
 
 
 def gram(map_BCHW: Tensor) -> Tensor:

@@ -1,0 +1,81 @@
+"""What a student takes over from its teacher's neck and heads, and what not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from dpk_core.catalogue.detection.detectors import SMALL
+from dpk_core.detection.inheriting import inherit
+from dpk_core.detection.models import build_detector
+from dpk_core.errors import InvalidRequest
+
+SLIM = replace(SMALL, channels=16, region_width=32, ratios=(0.5, 1.0))
+STUDENT, TEACHER = ("cat", "dog", "cow"), ("dog", "horse", "cat", "bird")
+
+
+def detector(kind: str, backbone: str, classes: int, seed: int) -> nn.Module:
+    return build_detector(f"detection/{kind}_{backbone}", classes=classes, seed=seed, settings=SLIM)
+
+
+@pytest.mark.parametrize("kind", ["fasterrcnn", "retinanet"])
+def test_neck_and_heads_are_the_teachers_and_the_body_is_not(kind: str) -> None:
+    student = detector(kind, "mobilenet_v3_small", 3, 1)
+    teacher = detector(kind, "resnet18", 4, 2)
+    before = {name: each.clone() for name, each in student.state_dict().items()}
+    found = inherit(student, teacher, STUDENT, TEACHER)
+    after, theirs = student.state_dict(), teacher.state_dict()
+    assert found.classes == ("cat", "dog")
+    # The lateral layers take the backbones' channels, which differ.
+    assert {name.rpartition(".")[0] for name in found.own} == {f"backbone.fpn.inner_blocks.{n}.0" for n in range(3)}
+    class_layers = [
+        name for name in found.copied if any(word in name for word in ("cls_score", "bbox_pred", "cls_logits"))
+    ]
+    for name in set(found.copied) - set(class_layers):
+        assert torch.equal(after[name], theirs[name]), name
+    assert all(torch.equal(after[name], before[name]) for name in after if name.startswith("backbone.body."))
+    # Cats and dogs are the teacher's, cows the student's own.
+    if kind == "fasterrcnn":
+        weight, given = (
+            after["roi_heads.box_predictor.cls_score.weight"],
+            theirs["roi_heads.box_predictor.cls_score.weight"],
+        )
+        assert torch.equal(weight[[0, 1, 2]], given[[0, 3, 1]])
+        assert torch.equal(weight[3], before["roi_heads.box_predictor.cls_score.weight"][3])
+        boxes, given = after["roi_heads.box_predictor.bbox_pred.bias"], theirs["roi_heads.box_predictor.bbox_pred.bias"]
+        assert torch.equal(boxes[4:8], given[12:16])
+    else:
+        name = "head.classification_head.cls_logits.weight"
+        # 2 octaves × 2 ratios = 4 anchors, each with all classes.
+        weight, given = after[name].view(4, 3, -1), theirs[name].view(4, 4, -1)
+        assert torch.equal(weight[:, [0, 1]], given[:, [2, 0]])
+        assert torch.equal(weight[:, 2], before[name].view(4, 3, -1)[:, 2])
+
+
+def test_of_a_teacher_of_the_same_backbone_the_whole_neck_is_copied() -> None:
+    student, teacher = (
+        detector("retinanet", "mobilenet_v3_small", 3, 1),
+        detector("retinanet", "mobilenet_v3_small", 3, 2),
+    )
+    assert inherit(student, teacher, STUDENT, STUDENT).own == ()
+
+
+def test_without_a_common_class_the_class_layer_is_the_students() -> None:
+    student, teacher = (
+        detector("retinanet", "mobilenet_v3_small", 1, 1),
+        detector("retinanet", "mobilenet_v3_small", 1, 2),
+    )
+    found = inherit(student, teacher, ("cat",), ("dog",))
+    assert found.own == tuple(f"head.classification_head.cls_logits.{name}" for name in ("weight", "bias"))
+
+
+def test_another_kind_is_refused() -> None:
+    student, teacher = (
+        detector("retinanet", "mobilenet_v3_small", 1, 1),
+        detector("fasterrcnn", "mobilenet_v3_small", 1, 2),
+    )
+    with pytest.raises(InvalidRequest, match="A RetinaNet cannot start from the heads of a FasterRCNN"):
+        inherit(student, teacher, ("cat",), ("cat",))
