@@ -7,11 +7,12 @@ and the full run after it are two runs of the same training, so the full run con
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from dpk_core.codec import content_key
 from dpk_core.dpk_settings import DpkSettings, KdSettings
+from dpk_core.preprocessing import ModelPreprocessing
 from dpk_core.tasks import TaskName
 
 TRAINING_VERSION = 3
@@ -165,7 +166,9 @@ class Start:
     |---|---|---|
     | `pretrained` | what the library publishes (`resnet18.a1_in1k`, `resnet18-f37072fd.pth`) | library and version |
     | `own` | an uploaded model | `sha256:` of the upload |
-    | `file` | a safetensors file's path under the weights root, `/` as separator | `sha256:` and 64 hex digits |
+    | `file` | a weights file's path under the weights root, `/` as separator | `sha256:` and 64 hex digits |
+
+    A file is what it holds: its name is where it is looked for, and no part of a content key.
     """
 
     source: Literal["pretrained", "own", "file"]
@@ -194,6 +197,10 @@ class TrainingSpec:
     trains: Literal["all", "head"] = "all"
     """`head`: the layer that gives the class scores alone; the rest stays as it starts, in evaluation mode."""
     task: TaskName = "classification"
+    preprocessing: ModelPreprocessing | None = None
+    """How pictures were prepared for the weights that a teacher starts from; None: not known, so as the data set's."""
+    class_map: tuple[int, ...] | None = None
+    """For each class of the data the one of the weights that it is; None: in the same order."""
 
     def __post_init__(self) -> None:
         if (self.teacher is None) != (self.method.name == "none"):
@@ -202,12 +209,20 @@ class TrainingSpec:
             raise ValueError("a teacher's own training takes no teacher")
         if self.start is None and (self.trains == "head" or self.recipe.epochs == 0):
             raise ValueError("random weights are no use without a training of all of them")
+        if (self.preprocessing or self.class_map) and (self.role == "student" or self.start is None):
+            raise ValueError("only a teacher's weights have preprocessing and classes of their own")
         if self.role == "student" and (self.trains == "head" or self.recipe.epochs == 0):
             raise ValueError("a student trains as a whole, for an epoch at least")
 
     def key(self) -> str:
         """Content key of the training: names its checkpoints and its weights."""
-        return content_key(self)
+        return content_key(self.by_content())
+
+    def by_content(self) -> TrainingSpec:
+        """Without the name of a file, whose content has an identity: equal weights are equal under every name."""
+        if self.start is None or self.start.source != "file":
+            return self
+        return replace(self, start=replace(self.start, name=""))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,4 +244,4 @@ class RunSpec:
 
     def key(self) -> str:
         """Content key of the run: equal keys, equal results."""
-        return content_key(self)
+        return content_key(replace(self, training=self.training.by_content()))

@@ -18,6 +18,7 @@ from dpk_core.catalogue.parameters import (
     model_parameters,
     weights_card,
 )
+from dpk_core.catalogue.pytorch_files import WRAPPERS
 from dpk_core.catalogue.tensors import shown
 from dpk_core.errors import InvalidRequest
 
@@ -32,13 +33,15 @@ SOME_NAMES = 8
 class MadeFor:
     """What weights were made for. `channels`, `side`: None where they do not matter or cannot be told.
 
-    `prefix`: what stands before each of their names and is to be left out.
+    `prefix`: what stands before each of their names and is to be left out. `refits`: whether all that follows the side
+    are tables of one position a token, which can be resampled for another side.
     """
 
     classes: int
     channels: int | None = None
     side: int | None = None
     prefix: str = ""
+    refits: bool = False
 
 
 def made_for(model: str, tensors: Parameters, source: str, field: str) -> MadeFor:
@@ -49,12 +52,14 @@ def made_for(model: str, tensors: Parameters, source: str, field: str) -> MadeFo
     """
     card, expected = weights_card(model, field), model_parameters(model)
     prefix = _prefix(tensors, expected)
+    wrapper, slash, _ = prefix.partition("/")
+    tensors = {name: each for name, each in tensors.items() if name.startswith(wrapper + slash)} if slash else tensors
     found = {name.removeprefix(prefix): each for name, each in tensors.items() if name.startswith(prefix)}
     try:
         _check_names(tensors, found, expected, prefix)
         made = MadeFor(
             classes=_classes(found, card), channels=_channels(found, expected, card), side=_side(found, card),
-            prefix=prefix,
+            prefix=prefix, refits=is_refitted(card),
         )  # fmt: skip
         for name, each in expected.items():
             if name in found:
@@ -64,15 +69,22 @@ def made_for(model: str, tensors: Parameters, source: str, field: str) -> MadeFo
     return made
 
 
+def is_refitted(card: WeightsCard) -> bool:
+    """Whether weights of the model can be refitted to pictures of another side."""
+    tables = card.positions.values()
+    return bool(tables) and {*card.sided} == {*card.positions} and all((t.axis, t.power) == (1, 2) for t in tables)
+
+
 def check_pictures(made: MadeFor, side: int | None, channels: int, source: str, field: str) -> None:
     """Raises InvalidRequest on `field` where the weights `source` were made for pictures of another kind.
 
     Grey pictures are taken by weights for coloured ones: their first convolution is summed over its channels, which
     gives what three equal channels would.
     """
-    if None not in (made.side, side) and made.side != side:
+    if None not in (made.side, side) and made.side != side and not made.refits:
         message = f"The weights {source} were made for pictures of {made.side}x{made.side}; these are {side}x{side}"
-        raise InvalidRequest(field, f"{message}, and the table of positions does not fit.")
+        reason = f"what follows the size in this model cannot be refitted. Have the pictures resized: size={made.side}."
+        raise InvalidRequest(field, f"{message}, and {reason}")
     if made.channels not in (None, channels) and (made.channels, channels) != (LISTED_CHANNELS, 1):
         message = f"The first convolution of the weights {source} takes pictures of {_in_words(made.channels)}"
         raise InvalidRequest(field, f"{message}; these have {channels}.")
@@ -81,15 +93,20 @@ def check_pictures(made: MadeFor, side: int | None, channels: int, source: str, 
 def _prefix(tensors: Collection[str], expected: Parameters) -> str:
     """What a wrapper put before the names (`module.`), whatever it is; an empty text where they are the model's own.
 
-    That without which most of the model's names are there, judged by a few of them first.
+    That without which most of the model's names are there, judged by a few of them first. Of a checkpoint's entries
+    (`pytorch_files.WRAPPERS`, set off by `/`) that hold the model alike, the first.
     """
     some = [name for name in expected if not name.endswith(COUNTER)][:SOME_NAMES]
     ends = Counter(name.removesuffix(end) for name in tensors for end in some if name.endswith(end))
-    likely = {prefix: 0 for prefix, _ in ends.most_common(SOME_NAMES) if not prefix or prefix.endswith(".")}
-    for prefix in likely:
-        likely[prefix] = sum(prefix + name in tensors for name in expected)
+    common = [prefix for prefix, _ in ends.most_common(SOME_NAMES) if not prefix or prefix.endswith((".", "/"))]
+    likely = {prefix: sum(prefix + name in tensors for name in expected) for prefix in sorted(common, key=_rank)}
     best = max(likely, key=likely.__getitem__, default="")
     return best if likely.get(best, 0) > len(expected) // 2 else ""
+
+
+def _rank(prefix: str) -> int:
+    wrapper, slash, _ = prefix.partition("/")
+    return WRAPPERS.index(wrapper) if slash and wrapper in WRAPPERS else -1
 
 
 def _check_names(tensors: Parameters, found: Parameters, expected: Parameters, prefix: str) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 from dpk_core.catalogue.own_models import own_model
 from dpk_core.codec import from_json
 from dpk_core.errors import InvalidRequest
+from dpk_core.preprocessing import ModelPreprocessing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,12 +27,14 @@ class Published:
 
     `classes`: those of its head, 0 where it comes without one. `hub`: the Hugging Face repository that keeps the file;
     None: a file among torch's own. `side`: of the pictures that it was made for, where it fits no others.
+    `preprocessing`: what the library says of it.
     """
 
     name: str
     classes: int
     hub: str | None = None
     side: int | None = None
+    preprocessing: ModelPreprocessing | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,14 +22,15 @@ MOST_HEADER_BYTES = 16 * 2**20
 MOST_DIMENSIONS = 16
 """Twice what any known model's tensors have; a product of very many sizes would take long."""
 
+FIRST_BYTES = 512
+"""Enough to tell a PyTorch file by."""
+
 BLOCK = 2**20
 """Bytes that are hashed and searched at once; a multiple of every number's size."""
 
-PICKLE = (
-    "it is a PyTorch file (a pickle), which can run code when it is read and so is never read here. Convert it once: "
-    "python -c \"import torch, safetensors.torch as s; d = torch.load('old.pth', weights_only=True); "
-    "s.save_file(d.get('state_dict', d), 'new.safetensors')\""
-)
+PICKLE = "it is a PyTorch file (a pickle) under another ending; name it .pth"
+
+METADATA, UNREADABLE = "__metadata__", "its header cannot be read"
 
 _BYTES = {
     "BOOL": 1, "U8": 1, "I8": 1, "F8_E4M3": 1, "F8_E5M2": 1, "I16": 2, "U16": 2, "F16": 2, "BF16": 2,
@@ -66,24 +67,22 @@ class Content:
     not_finite: str | None
 
 
+def is_pytorch_file(path: Path) -> bool:
+    """Whether `torch.save` wrote the file, judged by its first bytes. Raises OSError."""
+    with path.open("rb") as file:
+        return _is_pickle(file.read(FIRST_BYTES))
+
+
 def read_header(path: Path) -> Mapping[str, TensorEntry]:
     """Every tensor by name, in the order of their bytes.
 
     Raises OSError, and ValueError with the reason where the file is not safetensors: the end of a sentence about it.
     """
-    with path.open("rb") as file:
-        first = file.read(8)
-        length = int.from_bytes(first, "little")
-        if not 2 <= length <= MOST_HEADER_BYTES:
-            raise ValueError(_other_kind(first + file.read(512)))
-        header = file.read(length)
-    start = 8 + length
+    entries, start = _header(path)
     try:
-        entries = json.loads(header.decode(), object_pairs_hook=_once, parse_constant=_no_number)
-        entries.pop("__metadata__", None)
-        tensors = {_encodable(name): _entry(entry, start) for name, entry in entries.items()}
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, MemoryError):
-        raise ValueError("its header cannot be read") from None
+        tensors = {_encodable(name): _entry(entry, start) for name, entry in entries.items() if name != METADATA}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise ValueError(UNREADABLE) from None
     in_order = dict(sorted(tensors.items(), key=lambda item: (item[1].begin, item[1].end)))
     for name, entry in in_order.items():
         if entry.begin != start:
@@ -92,6 +91,31 @@ def read_header(path: Path) -> Mapping[str, TensorEntry]:
     if path.stat().st_size != start:
         raise ValueError("it is not whole")
     return in_order
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """The texts that whoever wrote the file added to it. Raises as `read_header` does."""
+    found = _header(path)[0].get(METADATA) or {}
+    if not isinstance(found, dict):
+        raise ValueError(UNREADABLE)
+    return {str(name): value for name, value in found.items() if isinstance(value, str)}
+
+
+def _header(path: Path) -> tuple[dict[str, Any], int]:
+    """The entries of the header, and where the tensors begin."""
+    with path.open("rb") as file:
+        first = file.read(8)
+        length = int.from_bytes(first, "little")
+        if not 2 <= length <= MOST_HEADER_BYTES:
+            raise ValueError(_other_kind(first + file.read(FIRST_BYTES)))
+        header = file.read(length)
+    try:
+        entries = json.loads(header.decode(), object_pairs_hook=_once, parse_constant=_no_number)
+    except (ValueError, RecursionError, MemoryError):
+        raise ValueError(UNREADABLE) from None
+    if not isinstance(entries, dict):
+        raise ValueError(UNREADABLE)
+    return entries, 8 + length
 
 
 def read_content(path: Path) -> Content:
@@ -152,6 +176,9 @@ def _encodable(name: str) -> str:
 
 def _other_kind(first: bytes) -> str:
     """What the file may be, judged by its first bytes."""
+    return PICKLE if _is_pickle(first) else "it does not begin with a header"
+
+
+def _is_pickle(first: bytes) -> bool:
     zipped = first.startswith(b"PK\x03\x04") and b"data.pkl" in first
-    pickled = first[:1] == b"\x80" and first[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05")
-    return PICKLE if zipped or pickled else "it does not begin with a header"
+    return zipped or (first[:1] == b"\x80" and first[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"))

@@ -6,7 +6,7 @@
 | `pretrained` | what the model's library publishes by default, from its hub cache |
 | `<tag>` | what it publishes under this tag (`a2_in1k`, `IMAGENET1K_V1`) |
 | `own` | what an uploaded model holds |
-| `file:<name>` | `<name>`, a safetensors file under the weights root, of the model's own parameter names |
+| `file:<name>` | `<name>`, a safetensors or PyTorch file under the weights root, of the model's own parameter names |
 
 `model@weights` names both, `model` alone the model with random weights. Names as the
 libraries print them (`names.py`) are read first. What is known of each model's parameters is in `parameters.py`.
@@ -34,7 +34,9 @@ from dpk_core.catalogue.parameters import (
     model_parameters,
     weights_card,
 )
-from dpk_core.catalogue.tensors import FLOATING, read_content, read_header
+from dpk_core.catalogue.pytorch_files import ENDINGS, as_safetensors, digest
+from dpk_core.catalogue.side_cars import NOTHING_STATED, Stated, stated_beside
+from dpk_core.catalogue.tensors import FLOATING, is_pytorch_file, read_content, read_header
 from dpk_core.errors import InvalidRequest
 from dpk_core.nearest import nearest
 from dpk_core.spec import Start
@@ -44,10 +46,12 @@ RANDOM, PRETRAINED, OWN, FILE = "random", "pretrained", "own", "file:"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundWeights:
-    """Weights that are there, and what they were made for (0 classes: they come without a head)."""
+    """Weights that are there, what they were made for (0 classes: they come without a head), and what is stated of
+    them."""
 
     start: Start
     made_for: MadeFor
+    stated: Stated = NOTHING_STATED
 
 
 def split_weights(name: str) -> tuple[str, str]:
@@ -80,9 +84,9 @@ def word_for(model: str, start: Start | None) -> str:
 def find_weights(model: str, weights: str, root: Path | None, field: str) -> FoundWeights | None:
     """The weights of a known model; None: random ones.
 
-    Raises InvalidRequest on `field` for a word that names none, for a file that is missing, outside the root, not
-    safetensors, of another model or with numbers that are not finite, and for published weights that there are none of
-    or that cannot be had.
+    Raises InvalidRequest on `field` for a word that names none, for a file that is missing, outside the root, of
+    another kind, of another model or with numbers that are not finite, for a side-car that cannot be understood, and
+    for published weights that there are none of or that cannot be had.
     """
     if weights == RANDOM:
         return None
@@ -110,10 +114,21 @@ def weights_file(name: str, root: Path | None, field: str) -> Path:
     return path
 
 
-def file_tensors(path: Path, name: str, field: str) -> Parameters:
-    """What a weights file says it holds. Raises InvalidRequest on `field` where it is no safetensors file."""
+def readable_file(path: Path, name: str, field: str) -> Path:
+    """The weights file as safetensors: itself, or what was made of a PyTorch file.
+
+    Raises InvalidRequest on `field` where it is refused or cannot be read.
+    """
     with _readable(name, field):
-        header = read_header(path)
+        pytorch = path.suffix.lower() in ENDINGS and is_pytorch_file(path)
+        return as_safetensors(path) if pytorch else path
+
+
+def file_tensors(path: Path, name: str, field: str) -> Parameters:
+    """What a weights file says it holds. Raises InvalidRequest on `field` where it is no such file."""
+    readable = readable_file(path, name, field)
+    with _readable(name, field):
+        header = read_header(readable)
     return {key: Parameter(entry.shape, entry.dtype in FLOATING) for key, entry in header.items()}
 
 
@@ -122,9 +137,10 @@ def file_identity(path: Path, name: str, field: str) -> str:
 
     Raises InvalidRequest on `field` where it cannot be read or holds numbers that are not finite.
     """
+    readable = readable_file(path, name, field)
     with _readable(name, field):
         status = path.stat()
-        content = _content(path, status.st_size, status.st_mtime_ns)
+        content = _content(path, readable, status.st_size, status.st_mtime_ns)
     if content["not_finite"] is not None:
         message = f"The weights {name} hold numbers that are not finite ({content['not_finite']})"
         raise InvalidRequest(field, f"{message}; take an earlier state of that training.")
@@ -163,13 +179,16 @@ def _find_published(model: str, weights: str, field: str) -> FoundWeights:
         raise InvalidRequest(field, message, nearest(weights, (RANDOM, PRETRAINED, *tags)))
     check_obtainable(model, tags[tag], field)
     start = Start(source="pretrained", name=tags[tag].name, identity=library(model))
-    return FoundWeights(start=start, made_for=MadeFor(classes=tags[tag].classes, side=tags[tag].side))
+    made = MadeFor(classes=tags[tag].classes, side=tags[tag].side)
+    said = Stated(source=f"{library(model)}'s configuration", preprocessing=tags[tag].preprocessing)
+    return FoundWeights(start=start, made_for=made, stated=said)
 
 
 def _find_file(model: str, name: str, root: Path | None, field: str) -> FoundWeights:
     path = weights_file(name, root, field)
     made = made_for(model, file_tensors(path, name, field), name, field)
-    return FoundWeights(start=Start(source="file", name=name, identity=file_identity(path, name, field)), made_for=made)
+    start = Start(source="file", name=name, identity=file_identity(path, name, field))
+    return FoundWeights(start=start, made_for=made, stated=stated_beside(path, name, field))
 
 
 @contextmanager
@@ -178,12 +197,17 @@ def _readable(name: str, field: str) -> Iterator[None]:
         yield
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        message = f"The weights {name} cannot be read as a safetensors file: {reason}."
+        message = f"The weights {name} cannot be read: {reason}."
         raise InvalidRequest(field, message) from None
 
 
 @functools.lru_cache(maxsize=64)
-def _content(path: Path, size: int, changed_ns: int) -> dict[str, Any]:
+def _content(path: Path, readable: Path, size: int, changed_ns: int) -> dict[str, Any]:
     """What `read_content` says, kept between processes too: a large file takes seconds to read."""
     file = DataFile(path.name, size, changed_ns)
-    return remembered("weights", stamp(path.parent, [file]), lambda: asdict(read_content(path)))
+    return remembered("weights", stamp(path.parent, [file]), lambda: _read_content(path, readable))
+
+
+def _read_content(path: Path, readable: Path) -> dict[str, Any]:
+    content = asdict(read_content(readable))
+    return content if readable == path else {**content, "sha256": digest(path)}

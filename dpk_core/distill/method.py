@@ -117,7 +117,9 @@ class Method(nn.Module, ABC):
 
         self.student.forward = forward
         if self.teacher is not None:
-            self._run_teacher = compiler(self.teacher.forward)
+            teacher = self.teacher
+            # Called, not its `forward` alone, so that the hooks that prepare its pictures run.
+            self._run_teacher = compiler(lambda pictures_BCHW: teacher(pictures_BCHW))
 
     def ask_teacher(self, pictures_BCHW: Tensor) -> Tensor:
         """The teacher's logits, without gradient."""

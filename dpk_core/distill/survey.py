@@ -13,12 +13,15 @@ from torch import Tensor, nn
 
 from dpk_core.data.split import ImageData
 from dpk_core.distill.cka import unbiased_cka
+from dpk_core.models.preprocessing import side_seen
 from dpk_core.models.taps import FeatureTaps, last_tap
 from dpk_core.randomness import derive
 
 PICTURES = 2000
 """Training pictures looked at, at most, and the same ones for every teacher."""
 BATCH = 250
+BATCH_PIXELS = BATCH * 64**2
+"""Fewer pictures at once where the teacher sees larger ones."""
 CKA_PICTURES = 250
 """CKA is taken over one batch, as large as memory lets every pair of networks have."""
 
@@ -36,7 +39,8 @@ def survey(teacher: nn.Module, name: str, data: ImageData) -> Survey:
     """Looks at the training pictures through the teacher, unaugmented. Raises InvalidRequest where it has no taps."""
     features, logits, labels = [], [], []
     with FeatureTaps(teacher, [last_tap(name)]) as taps, torch.no_grad():
-        for positions_B in torch.split(chosen(data), BATCH):
+        batch = max(1, min(BATCH, BATCH_PIXELS // side_seen(teacher, data.card.side) ** 2))
+        for positions_B in torch.split(chosen(data), batch):
             pictures_BCHW = data.train.start_reading(positions_B)()
             logits.append(teacher(data.normalise(pictures_BCHW)).float().cpu())
             features.append(taps.maps[0].float().mean((2, 3)).cpu())

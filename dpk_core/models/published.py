@@ -11,6 +11,8 @@ from typing import Any
 
 from dpk_core.catalogue.models import model_card
 from dpk_core.catalogue.parameters import Published
+from dpk_core.catalogue.side_cars import INTERPOLATIONS, preprocessing_of
+from dpk_core.preprocessing import ModelPreprocessing
 
 RESCALING = frozenset({"torchvision/googlenet", "torchvision/inception_v3"})
 """Their published weights go with a rescaling of the input that a file of weights cannot hold."""
@@ -67,11 +69,15 @@ def _config(name: str) -> Any:
 
 def _timm(name: str) -> Published | None:
     config = _config(name)
+    seen = preprocessing_of(
+        mean=tuple(config.mean), std=tuple(config.std), side=config.input_size[1],
+        interpolation=INTERPOLATIONS.get(config.interpolation, "bilinear"),
+    )  # fmt: skip
     if config.hf_hub_id is not None:
-        return Published(name=name, classes=config.num_classes, hub=config.hf_hub_id)
+        return Published(name=name, classes=config.num_classes, hub=config.hf_hub_id, preprocessing=seen)
     if not isinstance(config.url, str):
         return None
-    return Published(name=config.url.rpartition("/")[2], classes=config.num_classes)
+    return Published(name=config.url.rpartition("/")[2], classes=config.num_classes, preprocessing=seen)
 
 
 def _torchvision(member: str) -> Mapping[str, Published]:
@@ -80,11 +86,22 @@ def _torchvision(member: str) -> Mapping[str, Published]:
     weights = torchvision.models.get_model_weights(member)
     return {
         each.name: Published(
-            name=each.url.rpartition("/")[2], classes=len(each.meta["categories"]), side=_side(member, each)
+            name=each.url.rpartition("/")[2],
+            classes=len(each.meta["categories"]),
+            side=_side(member, each),
+            preprocessing=_preprocessing(each),
         )
         for each in sorted(weights, key=lambda each: (each is not weights.DEFAULT, each.name))
         if each.meta["categories"]
     }
+
+
+def _preprocessing(weights: Any) -> ModelPreprocessing | None:
+    transforms = weights.transforms()
+    return preprocessing_of(
+        mean=tuple(transforms.mean), std=tuple(transforms.std), side=transforms.crop_size[0],
+        interpolation=INTERPOLATIONS.get(transforms.interpolation.value, "bilinear"),
+    )  # fmt: skip
 
 
 def _side(member: str, weights: Any) -> int | None:

@@ -39,6 +39,7 @@ from dpk_core.catalogue.parameters import (
 from dpk_core.codec import to_json
 from dpk_core.models.inventory import build_on_meta, own_size
 from dpk_core.models.published import published
+from dpk_core.preprocessing import AS_DATA
 
 FOLDER = Path(__file__).parent.parent / "catalogue"
 CARDS, PARAMETERS = FOLDER / "model_weights.json", FOLDER / "model_parameters.zip"
@@ -107,9 +108,16 @@ def entry(card: WeightsCard) -> dict[str, Any]:
     """The card as the file holds it, without what is empty."""
     said: dict[str, Any] = to_json(card)
     said["published"] = {
-        tag: {k: v for k, v in each.items() if v is not None} for tag, each in said["published"].items()
+        tag: {k: _without_defaults(v) for k, v in each.items() if v is not None}
+        for tag, each in said["published"].items()
     }
     return {key: value for key, value in said.items() if value or key == "head"}
+
+
+def _without_defaults(value: Any) -> Any:
+    """Of preprocessing, what is not as it mostly is."""
+    mostly = to_json(AS_DATA)
+    return {k: v for k, v in value.items() if v != mostly[k]} if isinstance(value, dict) else value
 
 
 def main() -> None:

@@ -1,10 +1,11 @@
-"""Builds a model with trained weights: published ones through its library's hub cache, or a local safetensors file.
+"""Builds a model with trained weights: published ones through its library's hub cache, or those of a local file.
 
 A library of models is imported where one of its models is built, as in `build.py`.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,11 +16,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from dpk_core.catalogue.fitting import COUNTER, check_pictures, made_for
+from dpk_core.catalogue.fitting import COUNTER, check_pictures, is_refitted, made_for
 from dpk_core.catalogue.models import model_card, takes_pictures
 from dpk_core.catalogue.own_models import UPLOAD
-from dpk_core.catalogue.parameters import Parameter, weights_card
-from dpk_core.catalogue.weights import OWN, PRETRAINED, RANDOM
+from dpk_core.catalogue.parameters import Parameter, WeightsCard, weights_card
+from dpk_core.catalogue.weights import OWN, PRETRAINED, RANDOM, readable_file
 from dpk_core.errors import InvalidRequest
 from dpk_core.exported.program import DRAWING_RULE, OWN_START
 from dpk_core.models.build import build_model, own_randomness
@@ -30,7 +31,7 @@ FIELD = "weights"
 
 Weights = str | Path
 """`random`; `own`: what an uploaded model holds; `pretrained` or a tag: what the model's library publishes for it; a
-path: a safetensors file of the model's own names."""
+path: a safetensors or PyTorch file of the model's own names."""
 
 WAY_OUT = "take random weights or a local safetensors file"
 
@@ -46,9 +47,12 @@ class WeightedModel:
 
 
 def build_with_weights(
-    name: str, *, classes: int, channels: int, seed: int, side: int | None = None, weights: Weights
-) -> WeightedModel:
+    name: str, *, classes: int, channels: int, seed: int, side: int | None = None, weights: Weights,
+    class_map: tuple[int, ...] | None = None,
+) -> WeightedModel:  # fmt: skip
     """The model `name` with `weights`; what they do not decide (a new head) is decided by `seed`, as in `build_model`.
+
+    `class_map`: for each class the one of the weights whose scores it takes.
 
     Raises InvalidRequest on field `weights` where there are none, they cannot be had, do not fit or hold numbers that
     are not finite; else as `build_model` does.
@@ -59,28 +63,35 @@ def build_with_weights(
     if isinstance(weights, Path) or weights == OWN:
         source, state = (weights.name, _read(weights)) if isinstance(weights, Path) else (name, own_weights(name))
         model = build_model(name, classes=classes, channels=channels, seed=seed, side=side)
-        built = _fitted(name, model, state, channels, side, source)
+        built = _fitted(name, model, state, channels, side, source, class_map)
         if weights == OWN:
             built = replace(built, notes=(*built.notes, OWN_START))
     else:
         source = f"published for {name}"
-        built = _published(name, weights, classes, channels, seed, side)
+        built = _published(name, weights, classes, channels, seed, side, class_map)
     _check_finite(built.model, source)
     return built
 
 
-def _published(name: str, weights: str, classes: int, channels: int, seed: int, side: int | None) -> WeightedModel:
+def _published(
+    name: str, weights: str, classes: int, channels: int, seed: int, side: int | None,
+    class_map: tuple[int, ...] | None,
+) -> WeightedModel:  # fmt: skip
     family, _, member = model_card(name, "model").name.partition("/")
     tags = published(name)
     tag = next(iter(tags), None) if weights == PRETRAINED else weights
     if tag is None or tag not in tags:
         raise InvalidRequest(FIELD, f"There are no published weights of {name}; {WAY_OUT}.")
     try:
-        if family == "timm":
+        if family == "timm" and class_map is None:
             return _timm_pretrained(name, f"{member}.{tag}", classes, channels, seed, side)
         model = build_model(name, classes=classes, channels=channels, seed=seed, side=side)
-        state = _torchvision_state(member, tag)
-        return _fitted(name, model, state, channels, side, f"published for {name}")
+        if family == "timm":
+            whole = _timm_pretrained(name, f"{member}.{tag}", tags[tag].classes, channels, seed, side)
+            state: Mapping[str, Tensor] = whole.model.state_dict()
+        else:
+            state = _torchvision_state(member, tag)
+        return _fitted(name, model, state, channels, side, f"published for {name}", class_map)
     except OSError as error:
         problem = f"The published weights of {name} are not in the hub cache and cannot be downloaded here"
         raise InvalidRequest(FIELD, f"{problem} ({type(error).__name__}); {WAY_OUT}.") from error
@@ -115,28 +126,38 @@ def _torchvision_state(member: str, tag: str) -> Mapping[str, Tensor]:
 
 def _read(path: Path) -> Mapping[str, Tensor]:
     try:
-        return load_file(path)
+        return load_file(readable_file(path, path.name, FIELD))
     except (OSError, SafetensorError) as error:
-        message = f"The weights {path.name} cannot be read as a safetensors file ({error})."
+        message = f"The weights {path.name} cannot be read: they are no safetensors file ({error})."
         raise InvalidRequest(FIELD, message) from error
 
 
 def _fitted(
-    name: str, model: nn.Module, state: Mapping[str, Tensor], channels: int, side: int | None, source: str
-) -> WeightedModel:
+    name: str, model: nn.Module, state: Mapping[str, Tensor], channels: int, side: int | None, source: str,
+    class_map: tuple[int, ...] | None,
+) -> WeightedModel:  # fmt: skip
     """Loads every entry of `state` but a head for another number of classes; anything else that differs is refused."""
     tensors = {key: Parameter(tuple(each.shape), each.is_floating_point()) for key, each in state.items()}
     made = made_for(name, tensors, source, FIELD)
     check_pictures(made, side, channels, source, FIELD)
-    own, notes = model.state_dict(), []
-    given = {key.removeprefix(made.prefix): tensor for key, tensor in state.items()}
+    own, notes, card = model.state_dict(), [], weights_card(name, FIELD)
+    given = {
+        key.removeprefix(made.prefix): tensor
+        for key, tensor in state.items()
+        if key.startswith(made.prefix)
+    }  # fmt: skip
     if made.prefix:
-        notes.append(f"The names in the weights {source} begin with {made.prefix!r}, which was left out.")
-    for key in weights_card(name, FIELD).first:
+        notes.append(_prefix_note(source, made.prefix))
+    if class_map is not None:
+        given |= {key: given[key][list(class_map)] for key in card.head}
+    given, refitted = _refitted(given, own, card)
+    if refitted and None not in (made.side, side):
+        notes.append(_refitted_note(made.side, side))
+    for key in card.first:
         if given[key].shape[1] != own[key].shape[1]:
             given[key] = given[key].sum(dim=1, keepdim=True)
             notes.append(_folded_note(made.channels or 3, channels))
-    replaced = tuple(key for key in weights_card(name, FIELD).head if own[key].shape != given[key].shape)
+    replaced = tuple(key for key in card.head if own[key].shape != given[key].shape)
     if replaced:
         notes.append(_new_head(replaced, made.classes, own[replaced[0]].shape[0]))
     kept = {key: own[key] for key in own if key in replaced or (key.endswith(COUNTER) and key not in given)}
@@ -148,11 +169,39 @@ def _fitted(
     return WeightedModel(model=model, replaced=replaced, notes=tuple(notes))
 
 
+def _refitted(given: dict[str, Tensor], own: Mapping[str, Tensor], card: WeightsCard) -> tuple[dict[str, Tensor], bool]:
+    """Tables of positions resampled for pictures of another side, as timm does with published weights, and whether any
+    had to be."""
+    other = [key for key in card.positions if is_refitted(card) and given[key].shape != own[key].shape]
+    if not other:
+        return given, False
+    from timm.layers.pos_embed import resample_abs_pos_embed  # here, as timm takes longer to import than torch
+
+    for key in other:
+        extra = card.positions[key].extra
+        side = math.isqrt(own[key].shape[1] - extra)
+        given = {**given, key: resample_abs_pos_embed(given[key].float(), [side, side], num_prefix_tokens=extra)}
+    return given, True
+
+
 def _check_finite(model: nn.Module, source: str) -> None:
     for key, tensor in model.state_dict().items():
         if not torch.isfinite(tensor).all():
             message = f"The weights {source} hold numbers that are not finite ({key}); take an earlier state."
             raise InvalidRequest(FIELD, message)
+
+
+def _prefix_note(source: str, prefix: str) -> str:
+    entry, slash, rest = prefix.rpartition("/")
+    begin = f"The names in the weights {source} begin with {rest!r}, which was left out." if rest else ""
+    return f"Of the checkpoint {source} the entry {entry!r} was taken. {begin}".strip() if slash else begin
+
+
+def _refitted_note(made_for: int | None, side: int | None) -> str:
+    return (
+        f"Its table of positions, made for pictures of {made_for}x{made_for}, was resampled for {side}x{side}; with "
+        f"size={made_for} the pictures are resized instead."
+    )
 
 
 def _folded_note(made_for: int, channels: int) -> str:

@@ -9,11 +9,12 @@ from typing import Any
 
 import torch
 
-from dpk_core.data.split import ImageData
 from dpk_core.errors import ArtifactFault
 from dpk_core.evidence import pack
 from dpk_core.models.build import parameter_count
+from dpk_core.models.preprocessing import WHITE
 from dpk_core.parallel.world import ALONE, World
+from dpk_core.preprocessing import AS_DATA
 from dpk_core.protocol import (
     Checkpointed,
     Event,
@@ -28,6 +29,7 @@ from dpk_core.protocol import (
     Stopped,
 )
 from dpk_core.runner import warm
+from dpk_core.runner.as_is import order_notice, scaling_notice
 from dpk_core.runner.inbox import Assignment
 from dpk_core.runner.life import Channel
 from dpk_core.runner.notices import (
@@ -159,6 +161,7 @@ def _attempt(
         writer = CheckpointWriter(root, command.checkpoint_prefix, command.resume)
         reporter = Reporter(assignment, channel, writer, total_steps)
     reporter.began(training)
+    early = scaling_notice(training)
     reached = train(training, command.spec.stop_epoch, reporter)
     reporter.progress(training)
     if total_steps > 0:
@@ -167,7 +170,8 @@ def _attempt(
         return Stopped(run_id=command.run_id, step=training.step)
     scored = _scores(command, training) if world.leads else Scored(scores=None, notes=())
     result = _result(command, training, root, device, device_name, scored.scores)
-    late = [*chance_notices(command.spec, result), *infos(scored.notes)]
+    shown = order_notice(training) if world.leads else []
+    late = [*early, *shown, *chance_notices(command.spec, result), *infos(scored.notes)]
     for notice in late:
         channel.send(Noticed(run_id=command.run_id, level=notice.level, message=notice.message))
     notices = (*infos(notes), *training_notices(training), *late)
@@ -217,7 +221,7 @@ def _result(
     test = evaluator.evaluate(training.judged, data, data.read_test(), training.world) if spec.is_full else None
     weights = None
     if spec.is_full and training.world.leads:
-        weights = save_weights(training.judged, root, command.weights_path)
+        weights = save_weights(training.judged, root, command.weights_path, training.preprocessing)
     score, guess = training.last_measured[METRICS[spec.training.task].measured_as], evaluator.guess(data.validation)
     evidence = training.last_evidence
     return RunResult(
@@ -235,13 +239,17 @@ def _result(
         validation_evidence=None if evidence is None else pack(evidence.numpy()),
         guess_score=guess,
         near_chance=evaluator.is_chance(score, data.card.validation_pictures, guess),
-        preprocessing=_preprocessing(data) if spec.is_full else None,
+        preprocessing=_preprocessing(training) if spec.is_full else None,
         versions=versions(),
     )
 
 
-def _preprocessing(data: ImageData) -> Preprocessing:
+def _preprocessing(training: Training) -> Preprocessing:
+    data, own = training.data, training.preprocessing or AS_DATA
+    mean, deviation = tuple(data.mean.tolist()), tuple(data.std.tolist())
+    if own.mean is not None and own.std is not None:
+        mean, deviation = (tuple(WHITE / own.scale * each for each in values) for values in (own.mean, own.std))
     return Preprocessing(
-        channels=data.card.channels, side=data.card.side, mean=tuple(data.mean.tolist()),
-        deviation=tuple(data.std.tolist()), classes=data.card.classes,
+        channels=own.channels(data.card.channels), side=own.side or data.card.side, mean=mean, deviation=deviation,
+        classes=data.card.classes,
     )  # fmt: skip

@@ -19,9 +19,11 @@ from dpk_core.data.source import ImageData, load_dataset
 from dpk_core.disk import machine
 from dpk_core.errors import DataFault, InvalidRequest, MissingHere
 from dpk_core.models.build import build_model
+from dpk_core.models.preprocessing import feed_as_trained
+from dpk_core.preprocessing import AS_DATA
 from dpk_core.protocol import ArtifactReference
 from dpk_core.spec import TrainingSpec
-from dpk_core.training.checkpoint import load_weights
+from dpk_core.training.checkpoint import load_weights, saved_preprocessing
 
 DATASETS = 2
 TEACHERS = 4
@@ -53,8 +55,10 @@ def data_for(spec: TrainingSpec, data_root: Path | None, device: torch.device) -
 
 
 def teacher_for(model: str, weights: ArtifactReference, root: Path, data: ImageData) -> nn.Module:
-    """The teacher with its weights, frozen, on the data's device. Raises ArtifactFault when they are broken."""
-    return _load_teacher(model, weights, root, data.card, data.device)
+    """The teacher with its weights, frozen, on the data's device. It takes pictures as the student does, and sees them
+    as it was trained on them. Raises ArtifactFault when its weights are broken."""
+    statistics = tuple(data.mean.tolist()), tuple(data.std.tolist())
+    return _load_teacher(model, weights, root, data.card, statistics, data.device)
 
 
 def forget() -> None:
@@ -90,8 +94,14 @@ def _load_data(card: DatasetCard, data_root: Path | None, device: torch.device) 
 
 @functools.lru_cache(maxsize=TEACHERS)
 def _load_teacher(
-    model: str, weights: ArtifactReference, root: Path, card: DatasetCard, device: torch.device
-) -> nn.Module:
-    teacher = build_model(model, classes=card.classes, channels=card.channels, seed=0, side=card.side)
+    model: str, weights: ArtifactReference, root: Path, card: DatasetCard,
+    statistics: tuple[tuple[float, ...], tuple[float, ...]], device: torch.device,
+) -> nn.Module:  # fmt: skip
+    own = saved_preprocessing(root, weights) or AS_DATA
+    channels = own.channels(card.channels)
+    teacher = build_model(model, classes=card.classes, channels=channels, seed=0, side=own.side or card.side)
     load_weights(teacher, root, weights)
+    if own != AS_DATA:
+        mean_C, std_C = (torch.tensor(each, device=device) for each in statistics)
+        feed_as_trained(teacher, own, mean_C, std_C)
     return teacher.to(device).eval().requires_grad_(False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import pickle
 import re
 from contextlib import suppress
@@ -14,10 +15,14 @@ from safetensors import SafetensorError
 from torch import nn
 
 from dpk_core import artifacts
+from dpk_core.codec import from_json, to_json
 from dpk_core.errors import ArtifactFault
+from dpk_core.preprocessing import ModelPreprocessing
 from dpk_core.protocol import ArtifactReference, Checkpoint
 from dpk_core.training.training import Training
 
+PREPROCESSING = "preprocessing"
+"""Its entry in the metadata of weights."""
 KEPT = 2
 """Checkpoints of a prefix that stay on disk."""
 
@@ -83,10 +88,24 @@ def resume(training: Training, root: Path, checkpoint: Checkpoint) -> None:
         raise ArtifactFault(f"The checkpoint {checkpoint.file.path} does not fit this training: {error}.") from error
 
 
-def save_weights(model: nn.Module, root: Path, path: str) -> ArtifactReference:
-    """Writes the model's parameters and buffers as safetensors."""
+def save_weights(
+    model: nn.Module, root: Path, path: str, preprocessing: ModelPreprocessing | None = None
+) -> ArtifactReference:
+    """Writes the model's parameters and buffers as safetensors, with how pictures are prepared for them."""
     state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-    return artifacts.write(root, path, safetensors.torch.save(state))
+    said = None if preprocessing is None else {PREPROCESSING: json.dumps(to_json(preprocessing))}
+    return artifacts.write(root, path, safetensors.torch.save(state, said))
+
+
+def saved_preprocessing(root: Path, reference: ArtifactReference) -> ModelPreprocessing | None:
+    """What `save_weights` was told of it. Raises ArtifactFault when the file is missing or broken."""
+    content = artifacts.read(root, reference)
+    try:
+        entries = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+        text = entries.get("__metadata__", {}).get(PREPROCESSING)
+        return None if text is None else from_json(ModelPreprocessing, json.loads(text))
+    except (ValueError, AttributeError) as error:
+        raise ArtifactFault(f"The weights {reference.path} do not say how pictures are prepared: {error}.") from error
 
 
 def load_weights(model: nn.Module, root: Path, reference: ArtifactReference) -> None:

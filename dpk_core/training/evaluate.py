@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from dpk_core.data.batches import in_order
 from dpk_core.data.split import ImageData, PictureSplit
+from dpk_core.models.preprocessing import side_seen
 from dpk_core.parallel.world import ALONE, World
 from dpk_core.selection.chance import is_chance
 from dpk_core.tasks import TaskName
@@ -80,7 +81,7 @@ EVALUATORS: Mapping[TaskName, Evaluator] = {"classification": Classification()}
 
 def _accuracy(model: nn.Module, data: ImageData, split: PictureSplit, world: World) -> Evaluation:
     mode = model.training
-    batch_size = min(BATCH, max(1, BATCH_PIXELS // data.card.side**2))
+    batch_size = min(BATCH, max(1, BATCH_PIXELS // side_seen(model, data.card.side) ** 2))
     model.eval()
     right_N = torch.zeros(len(split), dtype=torch.uint8, device=data.device)
     loss = torch.zeros((), dtype=torch.float64, device=data.device)

@@ -13,6 +13,7 @@ from dpk_core.disk import machine
 from dpk_core.errors import InvalidRequest, MissingHere
 from dpk_core.models.published import library, published
 from dpk_core.models.weights import WeightedModel, Weights, build_with_weights
+from dpk_core.preprocessing import AS_DATA
 from dpk_core.randomness import derive
 from dpk_core.spec import TrainingSpec
 
@@ -26,9 +27,10 @@ def starting_model(spec: TrainingSpec, card: DatasetCard, weights_root: Path | N
     weights that the specification was made for, InvalidRequest where they do not fit, or have another head and are to
     be taken as they are.
     """
+    own = spec.preprocessing or AS_DATA
     built = build_with_weights(
-        spec.model, classes=card.classes, channels=card.channels, seed=derive(spec.seed, "student"), side=card.side,
-        weights=_weights_here(spec, weights_root),
+        spec.model, classes=card.classes, channels=own.channels(card.channels), seed=derive(spec.seed, "student"),
+        side=own.side or card.side, weights=_weights_here(spec, weights_root), class_map=spec.class_map,
     )  # fmt: skip
     if built.replaced and spec.recipe.epochs == 0:
         raise InvalidRequest(FIELD, f"{spec.model} cannot be taken as it is: {built.notes[-1]}")

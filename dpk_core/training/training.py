@@ -16,7 +16,9 @@ from dpk_core.data.source import ImageData
 from dpk_core.distill.build import build_method
 from dpk_core.distill.method import Method
 from dpk_core.errors import ArtifactFault, InvalidRequest
+from dpk_core.models.preprocessing import feed_as_trained
 from dpk_core.parallel.world import ALONE, World
+from dpk_core.preprocessing import ModelPreprocessing
 from dpk_core.randomness import derive
 from dpk_core.spec import TrainingSpec
 from dpk_core.training.averages import Averages
@@ -36,6 +38,8 @@ class Training:
     average: AveragedModel | None = None
     """The running average of the network's weights and buffers, where the recipe asks for one."""
     steps_per_epoch: int
+    preprocessing: ModelPreprocessing | None = None
+    """How pictures are prepared for a teacher's weights, where that is known or was measured."""
     notes: tuple[str, ...] = ()
     """What a reader of the result must know of the weights it started from, one sentence each."""
     step: int = 0
@@ -120,6 +124,8 @@ def begin(
     own_rows(spec.recipe, world)  # raises before anything is built
     started = starting_model(spec, card, weights_root)
     student = started.model.to(data.device)
+    if spec.preprocessing is not None:
+        feed_as_trained(student, spec.preprocessing, data.mean, data.std)
     if spec.recipe.channels_last:
         # The teacher is lent and stays as it is: its convolutions follow the layout of the pictures.
         student.to(memory_format=torch.channels_last)
@@ -149,6 +155,7 @@ def begin(
     return Training(
         spec=spec, data=data, method=method, steps_per_epoch=steps, average=average, world=world,
         optimisers=make_optimisers(method, spec.recipe, steps), notes=started.notes,
+        preprocessing=spec.preprocessing,
     )  # fmt: skip
 
 

@@ -34,8 +34,8 @@ def without(*names: str) -> Tensors:
         (RESNET, tensors(), MadeFor(classes=LISTED_CLASSES, channels=3)),
         (RESNET, tensors(conv1__weight=(64, 1, 7, 7)), MadeFor(classes=LISTED_CLASSES, channels=1)),
         (RESNET, tensors(fc__weight=(7, 512), fc__bias=(7,)), MadeFor(classes=7, channels=3)),
-        (VIT, tensors(VIT), MadeFor(classes=LISTED_CLASSES, channels=3, side=224)),
-        (VIT, tensors(VIT, pos_embed=(1, 17, 192)), MadeFor(classes=LISTED_CLASSES, channels=3, side=64)),
+        (VIT, tensors(VIT), MadeFor(classes=LISTED_CLASSES, channels=3, side=224, refits=True)),
+        (VIT, tensors(VIT, pos_embed=(1, 17, 192)), MadeFor(classes=LISTED_CLASSES, channels=3, side=64, refits=True)),
         ("torchvision/resnet18", tensors("torchvision/resnet18"), MadeFor(classes=LISTED_CLASSES)),
     ],
 )
@@ -90,7 +90,8 @@ def test_what_differs_first_is_named(found: Tensors, reason: str) -> None:
     [
         (MadeFor(classes=2, channels=3, side=64), None),
         (MadeFor(classes=2), None),
-        (MadeFor(classes=2, side=224), "made for pictures of 224x224; these are 64x64"),
+        (MadeFor(classes=2, side=224), "made for pictures of 224x224; these are 64x64, .* resized: size=224"),
+        (MadeFor(classes=2, side=224, refits=True), None),
         (MadeFor(classes=2, channels=1), "takes pictures of 1 channel; these have 3"),
         (MadeFor(classes=2, channels=4), "takes pictures of 4 channels; these have 3"),
     ],

@@ -82,10 +82,11 @@ class TestFiles:
         monkeypatch.setattr(weights, "read_content", None)
         assert find_weights(MODEL, "file:a", tmp_path, "weights") == first
 
-    def test_a_pytorch_file_is_named_whatever_it_is_called(self, tmp_path: Path) -> None:
-        for name in ("a.pth", "a.safetensors"):
-            torch.save({"state_dict": {}}, tmp_path / name)
-            assert "it is a PyTorch file (a pickle)" in refused(f"file:{name}", tmp_path)
+    def test_a_pytorch_file_is_not_read_under_the_ending_of_another_kind(self, tmp_path: Path) -> None:
+        torch.save({"state_dict": {}}, tmp_path / "a.safetensors")
+        assert "it is a PyTorch file (a pickle) under another ending; name it .pth" in refused(
+            "file:a.safetensors", tmp_path
+        )
 
     def test_what_is_no_such_file_is_said(self, tmp_path: Path) -> None:
         inside = tmp_path / "root"
@@ -99,7 +100,7 @@ class TestFiles:
             assert "under the weights root" in refused(f"file:{missing}", inside)
         for outside in ("../outside.safetensors", str(tmp_path / "outside.safetensors"), "link"):
             assert "outside the weights root" in refused(f"file:{outside}", inside)
-        assert "cannot be read as a safetensors file" in refused("file:text", inside)
+        assert "cannot be read: it does not begin with a header" in refused("file:text", inside)
         for another in ("other", "wide"):
             assert f"do not fit {MODEL}" in refused(f"file:{another}", inside)
 

@@ -96,12 +96,33 @@ class TestLocalFile:
         with pytest.raises(InvalidRequest, match="takes pictures of 1 channel; these have 3"):
             built(tmp_path / "g.safetensors", channels=3)
 
-    def test_a_transformer_of_another_size_is_refused_with_the_sizes(self, tmp_path: Path) -> None:
-        name = "timm/vit_tiny_patch16_224"
-        model = build_model(name, classes=10, channels=3, seed=1, side=32)
-        save_file(model.state_dict(), tmp_path / "a.safetensors")
-        with pytest.raises(InvalidRequest, match="made for pictures of 32x32; these are 64x64"):
-            build_with_weights(name, classes=10, channels=3, seed=2, side=64, weights=tmp_path / "a.safetensors")
+    def test_a_transformer_of_another_size_is_refitted_as_published_weights_are(self, tmp_path: Path) -> None:
+        model = build_model("timm/test_vit3", classes=10, channels=3, seed=1, side=32)
+        path = tmp_path / "a.safetensors"
+        save_file(model.state_dict(), path)
+        loaded = build_with_weights("timm/test_vit3", classes=10, channels=3, seed=2, side=64, weights=path)
+        overlay = {"file": str(path), "num_classes": 10}
+        timms = timm.create_model(
+            "test_vit3.r160_in1k", pretrained=True, num_classes=10, img_size=64, pretrained_cfg_overlay=overlay
+        )
+        assert equal(loaded.model, timms)
+        assert "made for pictures of 32x32, was resampled for 64x64" in loaded.notes[0]
+
+    def test_what_cannot_be_refitted_is_refused_with_the_sizes(self, tmp_path: Path) -> None:
+        name = "timm/mixer_s32_224"
+        save_file(build_model(name, classes=10, channels=3, seed=1, side=64).state_dict(), tmp_path / "a.safetensors")
+        with pytest.raises(InvalidRequest, match=r"made for pictures of 64x64; these are 96x96.*size=64"):
+            build_with_weights(name, classes=10, channels=3, seed=2, side=96, weights=tmp_path / "a.safetensors")
+
+    def test_a_class_map_turns_the_heads_rows(self, tmp_path: Path) -> None:
+        original = saved(tmp_path / "a.safetensors", classes=7).eval()
+        order = (6, 0, 3)
+        loaded = build_with_weights(
+            NAME, classes=3, channels=1, seed=2, weights=tmp_path / "a.safetensors", class_map=order
+        )
+        pictures = torch.rand(2, 1, 8, 8)
+        torch.testing.assert_close(loaded.model.eval()(pictures), original(pictures)[:, order])
+        assert loaded.replaced == ()
 
     def test_numbers_that_are_not_finite_are_refused(self, tmp_path: Path) -> None:
         state = build_model(NAME, classes=10, channels=1, seed=1).state_dict()
@@ -115,7 +136,7 @@ class TestLocalFile:
         path = tmp_path / "a.safetensors"
         if content is not None:
             path.write_bytes(content)
-        with pytest.raises(InvalidRequest, match=r"a\.safetensors cannot be read as a safetensors file") as caught:
+        with pytest.raises(InvalidRequest, match=r"a\.safetensors cannot be read") as caught:
             built(path)
         assert caught.value.field == "weights"
 

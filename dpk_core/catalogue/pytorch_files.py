@@ -1,0 +1,89 @@
+"""PyTorch files (`.pth`, `.pt`, `.bin`, `.ckpt`) as safetensors files, made once by a child process. No torch here.
+
+A pickle can run code when it is read. The child reads it with `torch.load(weights_only=True)`, which builds tensors and
+plain values alone, after it has given away network, other processes, files, memory and time
+(`dpk_core.exported.confinement`). What it leaves lies in the cache folder under the SHA-256 of the PyTorch file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+from dpk_core.catalogue.content import DataFile, cache_folder, remembered, stamp, whole_file
+
+ENDINGS = (".pth", ".pt", ".bin", ".ckpt")
+WRAPPERS = (
+    "state_dict", "model", "model_state_dict", "net", "network", "model_ema", "state_dict_ema", "ema", "teacher",
+)  # fmt: skip
+"""Entries of a checkpoint that may hold a state dict; of several that fit a model alike, the first is taken. Their
+tensors are named `<entry>/<name>`."""
+
+SECONDS = 300.0
+"""A child that takes longer is ended, and its file refused."""
+CONVERT = (
+    "python -c \"import torch, safetensors.torch as s; d = torch.load('old.pth', weights_only=True); "
+    "s.save_file(d.get('state_dict', d), 'new.safetensors')\""
+)
+
+_room = threading.BoundedSemaphore(2)
+"""Children side by side; each takes gigabytes at worst."""
+
+
+def as_safetensors(path: Path) -> Path:
+    """The tensors of a PyTorch file as a safetensors file in the cache folder.
+
+    Raises OSError, and ValueError with the reason where it is refused: the end of a sentence about the file.
+    """
+    target = cache_folder() / f"pytorch-{digest(path)}.safetensors"
+    if not target.exists():
+        with _room, tempfile.TemporaryDirectory() as folder:
+            _convert(path, Path(folder))
+            with (Path(folder) / "kept.safetensors").open("rb") as kept, whole_file(target) as file:
+                while block := kept.read(2**22):
+                    file.write(block)
+    return target
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file, 64 hex digits; read again only when the file has changed. Raises OSError."""
+    status = path.stat()
+    key = stamp(path.parent, [DataFile(path.name, status.st_size, status.st_mtime_ns)])
+    return str(remembered("pytorch-file", key, lambda: {"sha256": _hashed(path)})["sha256"])
+
+
+def _hashed(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _convert(path: Path, folder: Path) -> None:
+    command = (
+        sys.executable, "-P", "-m", "dpk_core.catalogue.read_pytorch_file", str(path.resolve()),
+        str(folder / "kept.safetensors"),
+    )  # fmt: skip
+    modules = os.pathsep.join(str(Path(each).resolve()) for each in sys.path if each)
+    environment = {
+        "PATH": os.defpath, "LANG": "C.UTF-8", "HOME": str(folder), "TMPDIR": str(folder), "OMP_NUM_THREADS": "1",
+        "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": modules,
+    }  # fmt: skip
+    try:
+        done = subprocess.run(  # noqa: S603 - our own module; the paths are ours
+            command, capture_output=True, timeout=SECONDS, check=False, cwd=folder, stdin=subprocess.DEVNULL,
+            env=environment, start_new_session=True,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise ValueError(f"it was not read within {SECONDS:.0f} seconds") from None
+    if b"No module named 'torch'" in done.stderr:
+        raise ValueError(f"it is a PyTorch file, and this server has no torch to read it. Convert it once: {CONVERT}")
+    if done.returncode != 0:
+        raise ValueError("reading it as a PyTorch file ended the process, as of one that needs too much memory or time")
+    answer = json.loads(done.stdout.splitlines()[-1])
+    if answer["refused"] is not None:
+        raise ValueError(answer["refused"])
