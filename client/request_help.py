@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from dpk_core.recipes import RECIPES
 from dpk_core.spec import TaughtMethodName
-from service.wire.choices import TeacherChoice
+from service.wire.choices import PreprocessingChoice, TeacherChoice
 from service.wire.jobs import Budget, SelectionJobRequest
 from service.wire.setting_choices import MethodChoice
 
@@ -40,9 +40,11 @@ def _choices(owner: type[BaseModel], name: str) -> Collection[str]:
 
 STUDENT = "The student, as family/name[@weights]."
 PREPARATIONS = ", ".join(_choices(TeacherChoice, "preparation"))
+PREPROCESSING = tuple(PreprocessingChoice.model_fields)
 TEACHER = (
-    "A candidate teacher, as family/name[@weights][,preparation[=epochs]]; give it once per teacher. Weights: random, "
-    f"pretrained or file:name.safetensors. Preparation: {PREPARATIONS}."
+    "A candidate teacher, as family/name[@weights][,preparation[=epochs]][,mean=…,std=…,size=…]; give it once per "
+    f"teacher. Weights: random, pretrained or file:name.safetensors. Preparation: {PREPARATIONS}. How pictures were "
+    f"prepared for its weights: {', '.join(PREPROCESSING)}; channels and class_map as 0.5/0.4/0.3."
 )
 METHOD = (
     "How the student learns from a teacher, or a file of JSON that says it with settings (FILE.json). One of: "

@@ -15,7 +15,7 @@ from client.errors import InputFault
 from client.jobs import follow_to_the_end
 from client.options import SERVER_DEFAULT, AsJson, Server, TimeOut, print_document, write
 from client.sdk import Client
-from dpk_core.catalogue.weights import split_weights
+from client.teacher_text import read_teacher
 from service.validation import field_errors
 from service.wire.jobs import SelectionJobRequest
 
@@ -65,7 +65,7 @@ def submit(
     budget |= {"batch_size": batch_size, "promote": promote, "policy": policy, "chance": chance, "margin": margin}
     budget |= {"audit": audit, "seconds": seconds, "wall_seconds": wall_seconds, "runs": runs}
     budget["prefer_cheaper"] = prefer_cheaper or None
-    teachers = None if teacher is None else [_teacher(text) for text in teacher]
+    teachers = None if teacher is None else [read_teacher(text) for text in teacher]
     typed: dict[str, Any] = {"student": student, "dataset": dataset, "teachers": teachers}
     typed |= {"method": _choice(method), "recipe": _choice(recipe), "seeds": seeds, "classes": classes}
     for name, value in [*([] if profile is None else [("method.profile", profile)]), *map(_setting, settings or [])]:
@@ -121,15 +121,6 @@ def _set(typed: dict[str, Any], name: str, value: object) -> None:
             raise InputFault(f"{name} cannot be set: {part} is no object.")
         inside = inside[part]
     inside[last] = value
-
-
-def _teacher(text: str) -> str | dict[str, Any]:
-    """What follows the last comma is the preparation; a file whose name has one is for --file."""
-    name, comma, preparation = text.rpartition(",")
-    if not comma:
-        return text
-    (model, weights), (kind, _, epochs) = split_weights(name), preparation.partition("=")
-    return {"model": model, "weights": weights, "preparation": kind, "epochs": epochs or None}
 
 
 def _read(file: Path) -> object:

@@ -83,7 +83,9 @@ def check_pictures(made: MadeFor, side: int | None, channels: int, source: str, 
     """
     if None not in (made.side, side) and made.side != side and not made.refits:
         message = f"The weights {source} were made for pictures of {made.side}x{made.side}; these are {side}x{side}"
-        reason = f"what follows the size in this model cannot be refitted. Have the pictures resized: size={made.side}."
+        reason = (
+            f"what follows the size in this model cannot be refitted. A teacher's are resized with size={made.side}."
+        )
         raise InvalidRequest(field, f"{message}, and {reason}")
     if made.channels not in (None, channels) and (made.channels, channels) != (LISTED_CHANNELS, 1):
         message = f"The first convolution of the weights {source} takes pictures of {_in_words(made.channels)}"

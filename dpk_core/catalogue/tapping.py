@@ -89,20 +89,23 @@ def usable(sides: Sequence[int], least_side: int) -> tuple[int, ...]:
 
 
 def tapped_stages(
-    method: MethodSpec, student: ModelCard, teacher: ModelCard, picture_side: int, field: str
-) -> tuple[TappedStage, ...]:
+    method: MethodSpec, student: ModelCard, teacher: ModelCard, picture_side: int, field: str,
+    teacher_side: int | None = None,
+) -> tuple[TappedStage, ...]:  # fmt: skip
     """What `method` compares on square pictures of this side, from the deepest stage; nothing where it needs no maps.
 
-    Each network gives its own deepest maps that are large enough. Raises InvalidRequest on `field` (the teacher's) or
-    on `student`, whichever does not take the pictures or has too few maps.
+    `teacher_side`: of the pictures that the teacher sees, where they are resized for it. Each network gives its own
+    deepest maps that are large enough. Raises InvalidRequest on `field` (the teacher's) or on `student`, whichever does
+    not take the pictures or has too few maps.
     """
-    for card, place in ((student, "student"), (teacher, field)):
-        takes_pictures(card, picture_side, place)
+    teacher_side = teacher_side or picture_side
+    for card, side, place in ((student, picture_side, "student"), (teacher, teacher_side, field)):
+        takes_pictures(card, side, place)
     demand = map_demand(method)
     if demand is None:
         return ()
     students = _maps(method, demand, student, picture_side, "student")
-    teachers = _maps(method, demand, teacher, picture_side, field)
+    teachers = _maps(method, demand, teacher, teacher_side, field)
     return tuple(
         TappedStage(stage=stage, student=ours, teacher=theirs)
         for stage, ours, theirs in zip(STAGES, students, teachers, strict=False)

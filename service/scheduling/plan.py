@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 
 from dpk_core.catalogue.findings import Finding
 from dpk_core.catalogue.tapping import TappedStage
+from dpk_core.preprocessing import ModelPreprocessing
 from dpk_core.selection.decide.summary import PRACTICAL_MARGIN
 from dpk_core.spec import MethodSpec, Recipe, RunSpec, Start, TeacherReference, TrainingSpec
 from dpk_core.tasks import TaskName
-from service.scheduling.states import PolicyName, PreparationKind
+from service.scheduling.states import ClassesBy, PolicyName, PreparationKind
 
 TEACHER_SEED = 0
 """Every job trains a teacher with the same seed, so that its weights are found again by content."""
@@ -17,12 +18,21 @@ TEACHER_SEED = 0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preparation:
-    """How a teacher comes to its weights: what it starts from (None: random) and how it is trained from there."""
+    """How a teacher comes to its weights: what it starts from (None: random) and how it is trained from there.
+
+    `preprocessing`, `class_map`: as in `TrainingSpec`. `stated_by`: who says how pictures are prepared, empty where
+    nobody does. `lacks`: a class of the data that is none of the weights', where names are known and do not agree.
+    """
 
     model: str
     start: Start | None
     kind: PreparationKind
     recipe: Recipe
+    preprocessing: ModelPreprocessing | None = None
+    stated_by: str = ""
+    class_map: tuple[int, ...] | None = None
+    classes_by: ClassesBy = "number"
+    lacks: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +119,7 @@ class Plan:
             method=MethodSpec(name="none"), teacher=None, recipe=preparation.recipe, seed=TEACHER_SEED,
             start=preparation.start, trains="head" if preparation.kind == "head" else "all", version=self.version,
             task=self.task,
+            preprocessing=preparation.preprocessing, class_map=preparation.class_map,
         )  # fmt: skip
         return RunSpec(training=training, stop_epoch=preparation.recipe.epochs)
 

@@ -14,6 +14,8 @@ CandidateStatus = Literal[
     "cancelled",
 ]  # fmt: skip
 PolicyName = Literal["adaptive", "halving", "exhaustive", "teacher_accuracy"]
+ClassesBy = Literal["number", "name", "request"]
+"""How the classes of weights were matched with those of the data."""
 PreparationKind = Literal["train", "as_is", "head", "fine_tune"]
 """Trained from random weights; taken as they are; a new head trained on a body that stays; trained on as a whole."""
 

@@ -12,6 +12,7 @@ from statistics import fmean
 from dpk_core.selection.chance import chance_sentence
 from service.presentation.decision_words import LIMIT_KINDS, decision_reason
 from service.presentation.numbers import duration, listed, percent
+from service.presentation.teacher_words import input_notices
 from service.scheduling.evidence import Result, preparation_result
 from service.scheduling.plan import Spending
 from service.scheduling.snapshot import ArmRuns, Snapshot
@@ -23,8 +24,15 @@ TRAIN_LONGER = "Train longer, or check the recipe, the picture scaling and the l
 def row_notices(snapshot: Snapshot, arm: ArmRuns) -> list[Notice]:
     """What an arm's teacher and students were noticed for, warnings first; what holds for all is the job's."""
     shared = {notice.message for notice in _shared(snapshot)}
-    found = [*_chance(arm), *(notice for run in arm.runs for notice in _stored(run.result))]
+    found = [*_inputs(snapshot, arm), *_chance(arm), *(notice for run in arm.runs for notice in _stored(run.result))]
     return _once(notice for notice in found if notice.message not in shared)
+
+
+def _inputs(snapshot: Snapshot, arm: ArmRuns) -> list[Notice]:
+    """How pictures are prepared for the teacher, and how its classes were matched."""
+    teacher = arm.candidate.teacher
+    said = [] if teacher is None else input_notices(snapshot.plan.preparation(teacher), snapshot.plan.side)
+    return [Notice(level="warning" if is_warning else "info", message=message) for message, is_warning in said]
 
 
 def job_notices(snapshot: Snapshot) -> list[Notice]:

@@ -13,14 +13,20 @@ from dpk_core.selection.decide.job_results import EIGHTHS
 from dpk_core.spec import DPK_METHODS, TRAINING_VERSION, MethodSpec, Recipe
 from service.scheduling.plan import Plan, Preparation, Spending, rung_epoch
 from service.scheduling.states import PreparationKind
+from service.selection_jobs.teacher_inputs import PLAIN, TeacherInput
 from service.wire.choices import TeacherChoice
 from service.wire.jobs import SelectionJobRequest
 
 NOTHING: Mapping[str, FoundWeights] = MappingProxyType({})
+NO_INPUTS: Mapping[str, TeacherInput] = MappingProxyType({})
 
 
-def make_plan(request: SelectionJobRequest, data: DatasetCard, found: Mapping[str, FoundWeights] = NOTHING) -> Plan:
-    """Fills in the defaults. Expects a request that pre-flight has passed; `found`: trained weights by label."""
+def make_plan(
+    request: SelectionJobRequest, data: DatasetCard, found: Mapping[str, FoundWeights] = NOTHING,
+    inputs: Mapping[str, TeacherInput] = NO_INPUTS,
+) -> Plan:  # fmt: skip
+    """Fills in the defaults. Expects a request that pre-flight has passed; `found`: trained weights by label, `inputs`:
+    what teachers' weights take."""
     budget = request.budget
     student_recipe = student_recipe_of(request, data)
     start = found.get(request.student.label)
@@ -44,7 +50,7 @@ def make_plan(request: SelectionJobRequest, data: DatasetCard, found: Mapping[st
         student_start=None if start is None else start.start,
         preparations={
             teacher.label: _preparation(
-                teacher, found.get(teacher.label), data,
+                teacher, found.get(teacher.label), data, inputs.get(teacher.label, PLAIN),
                 _teacher_recipe(request, data, teacher.epochs or budget.teacher_epochs),
             )
             for teacher in request.teachers
@@ -120,22 +126,29 @@ def _recipe_notes(request: SelectionJobRequest, chosen: Recipe) -> tuple[str, ..
     )
 
 
-def preparation_kind(teacher: TeacherChoice, found: FoundWeights | None, data: DatasetCard) -> PreparationKind:
+def preparation_kind(
+    teacher: TeacherChoice, found: FoundWeights | None, data: DatasetCard, taken: TeacherInput
+) -> PreparationKind:
     """What `auto` comes to: a random teacher is trained; of others the head where it is for other classes."""
     if found is None:
         return "train"
     if teacher.preparation != "auto":
         return teacher.preparation
-    return "as_is" if found.made_for.classes == data.classes else "head"
+    return "as_is" if found.made_for.classes == data.classes or taken.class_map is not None else "head"
 
 
-def _preparation(teacher: TeacherChoice, found: FoundWeights | None, data: DatasetCard, base: Recipe) -> Preparation:
-    kind = preparation_kind(teacher, found, data)
+def _preparation(
+    teacher: TeacherChoice, found: FoundWeights | None, data: DatasetCard, taken: TeacherInput, base: Recipe
+) -> Preparation:
+    kind = preparation_kind(teacher, found, data, taken)
     recipes: dict[PreparationKind, Recipe] = {
         "train": base, "as_is": AS_IS, "head": base, "fine_tune": fine_tuning(base)
     }  # fmt: skip
     start = None if found is None else found.start
-    return Preparation(model=teacher.model, start=start, kind=kind, recipe=recipes[kind])
+    return Preparation(
+        model=teacher.model, start=start, kind=kind, recipe=recipes[kind], preprocessing=taken.preprocessing,
+        stated_by=taken.source, class_map=taken.class_map, classes_by=taken.classes_by, lacks=taken.lacks,
+    )  # fmt: skip
 
 
 def default_rungs(epochs: int) -> tuple[int, ...]:

@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TypeVar
 
-from dpk_core.catalogue.datasets import DatasetCard, dataset_card
+from dpk_core.catalogue.datasets import DatasetCard, dataset_card, dataset_check
 from dpk_core.catalogue.fitting import check_pictures
 from dpk_core.catalogue.models import ModelCard, check_data, model_card
 from dpk_core.catalogue.parameters import weights_card
@@ -24,6 +24,7 @@ from service.problems import Rejected, field_error
 from service.scheduling.plan import Plan
 from service.schemas import FieldError
 from service.selection_jobs.planning import make_plan, method_of, student_recipe_of
+from service.selection_jobs.teacher_inputs import PLAIN, TeacherInput, teacher_input
 from service.wire.choices import ModelChoice, TeacherChoice
 from service.wire.jobs import SelectionJobRequest
 
@@ -62,7 +63,7 @@ def check(request: SelectionJobRequest, data_root: Path | None, weights_root: Pa
     The student may be among the teachers: what it learns from its own kind is a fair question.
     """
     findings, found, taps = _Findings(), dict[str, FoundWeights](), dict[str, tuple[TappedStage, ...]]()
-    errors = findings.errors
+    errors, inputs = findings.errors, dict[str, TeacherInput]()
 
     data = findings.ask(lambda: dataset_card(request.dataset, data_root, "dataset"))
     known = request.recipe is None or request.recipe.name is None or request.recipe.name in RECIPES
@@ -72,20 +73,30 @@ def check(request: SelectionJobRequest, data_root: Path | None, weights_root: Pa
         card = data
         method = findings.ask(lambda: method_of(request, card))
 
+    def names() -> list[str]:
+        """Of the data's classes."""
+        return [each.name for each in dataset_check(request.dataset, data_root, "dataset").classes]
+
     def look_up(choice: ModelChoice, field: str) -> ModelCard | None:
         """The model's card; what its weights are goes into `found`."""
         card = findings.ask(lambda: model_card(choice.model, field))
         if card is None:
             return None
-        if data is not None:
-            findings.ask(functools.partial(check_data, card, data.channels, data.classes, field))
         place = f"{field}.weights"
         weights = findings.ask(lambda: find_weights(choice.model, choice.weights, weights_root, place))
         if weights is not None:
             found[choice.label] = weights
-            if data is not None:
-                made, name = weights.made_for, weights.start.name
-                findings.ask(lambda: check_pictures(made, data.side, data.channels, name, place))
+        if data is None:
+            return card
+        taken = PLAIN
+        if isinstance(choice, TeacherChoice):
+            taken = findings.ask(lambda: teacher_input(choice, weights, data, names, field)) or PLAIN
+            inputs[choice.label] = taken
+        side, channels = taken.side(data), taken.channels(data)
+        findings.ask(functools.partial(check_data, card, channels, data.classes, field))
+        if weights is not None:
+            made, name = weights.made_for, weights.start.name
+            findings.ask(lambda: check_pictures(made, side, channels, name, place))
         return card
 
     student = look_up(request.student, "student")
@@ -94,10 +105,12 @@ def check(request: SelectionJobRequest, data_root: Path | None, weights_root: Pa
         teacher = look_up(choice, field)
         if student is not None and teacher is not None and data is not None:
             asked = method or MethodSpec(name=request.method.name)
-            stages = findings.ask(functools.partial(tapped_stages, asked, student, teacher, data.side, field))
+            side = inputs[choice.label].side(data)
+            stages = findings.ask(functools.partial(tapped_stages, asked, student, teacher, data.side, field, side))
             taps[choice.label] = stages or ()
         if data is not None:
-            errors.extend(_preparation(choice, found.get(choice.label), data, field))
+            taken = inputs.get(choice.label, PLAIN)
+            errors.extend(_preparation(choice, found.get(choice.label), data, taken, field))
     errors.extend(_duplicates(request))
     errors.extend(_unknown_recipe(request))
     errors.extend(_said_twice(request))
@@ -111,11 +124,12 @@ def check(request: SelectionJobRequest, data_root: Path | None, weights_root: Pa
         card = data
         recipe = findings.ask(lambda: student_recipe_of(request, card)) if known else None
         if method is not None and recipe is not None:
-            errors.extend(_budget(request, make_plan(request, data, found)))
+            plan = make_plan(request, data, found, inputs)
+            errors.extend([*_budget(request, plan), *_same_weights(request, plan)])
     if errors:
         raise Rejected.because(errors)
     assert data is not None
-    return replace(make_plan(request, data, found), taps=taps)
+    return replace(make_plan(request, data, found, inputs), taps=taps)
 
 
 def _patches(settings: DpkSettings, taps: Mapping[str, tuple[TappedStage, ...]]) -> Iterator[FieldError]:
@@ -133,7 +147,7 @@ def _patches(settings: DpkSettings, taps: Mapping[str, tuple[TappedStage, ...]])
 
 
 def _preparation(
-    teacher: TeacherChoice, found: FoundWeights | None, data: DatasetCard, field: str
+    teacher: TeacherChoice, found: FoundWeights | None, data: DatasetCard, taken: TeacherInput, field: str
 ) -> Iterator[FieldError]:
     """What cannot be done with these weights."""
     wanted, place = teacher.preparation, f"{field}.preparation"
@@ -143,7 +157,7 @@ def _preparation(
     elif teacher.weights != RANDOM and wanted == "train":
         message = "This would throw the weights away and begin with random ones; to train them on, take fine_tune."
         yield FieldError(field=place, message=message, nearest="fine_tune")
-    elif wanted == "as_is" and found is not None and found.made_for.classes != data.classes:
+    elif wanted == "as_is" and found and not taken.class_map and found.made_for.classes != data.classes:
         made_for = (
             f"were made for {found.made_for.classes} classes" if found.made_for.classes else "come without a head"
         )
@@ -160,6 +174,16 @@ def _duplicates(request: SelectionJobRequest) -> Iterator[FieldError]:
         earlier = first.setdefault(teacher.label, index)
         if earlier != index:
             message = f"{teacher.label} is listed already, as teachers[{earlier}]."
+            yield FieldError(field=f"teachers[{index}]", message=message)
+
+
+def _same_weights(request: SelectionJobRequest, plan: Plan) -> Iterator[FieldError]:
+    """Files under other names that hold the same weights are one teacher."""
+    first: dict[str, int] = {}
+    for index, teacher in enumerate(request.teachers):
+        earlier = first.setdefault(plan.teacher_run(teacher.label).training.key(), index)
+        if request.teachers[earlier].label != teacher.label:
+            message = f"{teacher.label} is teachers[{earlier}] under another name: the same weights, byte for byte."
             yield FieldError(field=f"teachers[{index}]", message=message)
 
 

@@ -21,8 +21,13 @@ from pydantic_core import PydanticCustomError
 
 from dpk_core.catalogue.names import canonical
 from dpk_core.catalogue.weights import RANDOM, join_weights, split_weights
+from dpk_core.preprocessing import MOST_SIDE, ChannelOrder, Interpolation
 from service.scheduling.states import PreparationKind
 from service.schemas import WireRequest
+
+Channels = float | Annotated[tuple[float, ...], Field(min_length=1, max_length=3)]
+_OWN = ("preprocessing", "class_map")
+"""Left out where they are not given."""
 
 
 class ModelChoice(WireRequest):
@@ -47,7 +52,7 @@ class ModelChoice(WireRequest):
         default=RANDOM, max_length=120, examples=["pretrained"],
         description="`random`; `pretrained`: what its library publishes by default; a tag of its library (`a2_in1k`); "
         "`own`: what an uploaded model holds; "
-        "`file:<name>`: a safetensors file under the server's weights root.",
+        "`file:<name>`: a safetensors or PyTorch file under the server's weights root.",
     )  # fmt: skip
 
     @property
@@ -57,6 +62,31 @@ class ModelChoice(WireRequest):
 
     def __str__(self) -> str:
         return self.label
+
+
+class PreprocessingChoice(WireRequest):
+    """How pictures were prepared for a teacher's weights; before what is stated of them elsewhere.
+
+    It sees (scale · picture − mean) / std, pictures in 0 … 1. Of mean, std and scale, those left out are 0, 1 and 1.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    mean: Channels | None = Field(default=None, description="One number, or one for each of three channels.")
+    std: Channels | None = Field(default=None, description="As mean; above 0.")
+    scale: float | None = Field(
+        default=None, gt=0, description="What white is before the mean is subtracted: 1 or 255."
+    )
+    scaling: Literal["measured"] | None = Field(
+        default=None,
+        description="Not known: of the data set's own and the common scalings, take the one that is clearly best on "
+        "validation pictures.",
+    )
+    size: int | None = Field(
+        default=None, ge=1, le=MOST_SIDE, description="Pictures are resized to this side, in pixels."
+    )
+    interpolation: Interpolation | None = Field(default=None, description="How they are resized; default: bilinear.")
+    channel_order: ChannelOrder | None = Field(default=None, description="Default: rgb.")
 
 
 class TeacherChoice(ModelChoice):
@@ -70,6 +100,16 @@ class TeacherChoice(ModelChoice):
     epochs: int | None = Field(
         default=None, ge=1, le=1000, description="Epochs of its preparation; default: `budget.teacher_epochs`."
     )
+    preprocessing: PreprocessingChoice | None = Field(
+        default=None,
+        description="How pictures were prepared for its weights; default: what their file, its side-car or their "
+        "library says, else as the data set's.",
+    )
+    class_map: tuple[int, ...] | None = Field(
+        default=None, min_length=1, max_length=100_000,
+        description="For each class of the data, in order, the number of the one of the weights that it is; default: "
+        "by the names of the classes where both are known, else the same numbers.",
+    )  # fmt: skip
 
 
 def _from_text(value: object) -> object:
@@ -86,8 +126,10 @@ def _to_text(choice: ModelChoice) -> str:
 
 
 def _to_text_or_object(choice: TeacherChoice, whole: SerializerFunctionWrapHandler) -> str | dict[str, Any]:
-    plain = choice.preparation == "auto" and choice.epochs is None
-    return choice.label if plain else whole(choice)
+    if choice == TeacherChoice(model=choice.model, weights=choice.weights):
+        return choice.label
+    given: dict[str, Any] = whole(choice)
+    return {name: value for name, value in given.items() if value is not None or name not in _OWN}
 
 
 Student = Annotated[

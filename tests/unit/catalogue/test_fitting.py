@@ -90,7 +90,7 @@ def test_what_differs_first_is_named(found: Tensors, reason: str) -> None:
     [
         (MadeFor(classes=2, channels=3, side=64), None),
         (MadeFor(classes=2), None),
-        (MadeFor(classes=2, side=224), "made for pictures of 224x224; these are 64x64, .* resized: size=224"),
+        (MadeFor(classes=2, side=224), "made for pictures of 224x224; these are 64x64, .* resized with size=224"),
         (MadeFor(classes=2, side=224, refits=True), None),
         (MadeFor(classes=2, channels=1), "takes pictures of 1 channel; these have 3"),
         (MadeFor(classes=2, channels=4), "takes pictures of 4 channels; these have 3"),

@@ -135,9 +135,10 @@ class TestFinished:
         given: dict[str, Any] = {"model": "cifar/resnet8w8", "role": "teacher", "recipe": AS_IS, "start": start}
         events = runner.run(command(artifacts, "blind", weights_root=artifacts, **given))
         told = [Notice(level=event.level, message=event.message) for event in of_kind(events, Noticed)]
-        assert {notice.level for notice in told} == {"warning"}
-        assert "The teacher tells the classes no better than chance: " in told[0].message
-        assert "classes in another order" in told[1].message
+        assert [notice.level for notice in told] == ["info", "warning", "warning"]
+        assert "The picture scaling of these weights is not known" in told[0].message
+        assert "The teacher tells the classes no better than chance: " in told[1].message
+        assert "classes in another order" in told[2].message
         last = events[-1]
         assert isinstance(last, Finished)
         assert list(last.result.notices) == told

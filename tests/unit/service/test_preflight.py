@@ -88,7 +88,7 @@ def test_a_batch_has_the_pictures_that_its_method_needs(method: str) -> None:
     assert (error.field, error.nearest) == ("budget.batch_size", str(least))
 
 
-VIT, CONVNEXT = "timm/vit_tiny_patch16_224", "timm/convnext_atto"
+VIT, CONVNEXT, MIXER = "timm/vit_tiny_patch16_224", "timm/convnext_atto", "timm/mixer_s32_224"
 
 
 def test_a_batch_of_one_is_for_networks_without_batch_normalisation(tmp_path: Path) -> None:
@@ -236,17 +236,17 @@ class TestWeights:
     def test_weights_for_other_pictures_are_told_before_anything_runs(self, tmp_path: Path) -> None:
         write_data(tmp_path, "colour", pictures=40, side=64, channels=3)
         save_file(build_model(MODEL, classes=10, channels=1, seed=0).state_dict(), tmp_path / "grey.safetensors")
-        vit = build_model(VIT, classes=10, channels=3, seed=0, side=32)
-        save_file(vit.state_dict(), tmp_path / "vit.safetensors")
+        mixer = build_model(MIXER, classes=10, channels=3, seed=0, side=96)
+        save_file(mixer.state_dict(), tmp_path / "mixer.safetensors")
         change = {
             "dataset": "npz/colour", "method": "kd", "budget": {"batch_size": 8},
-            "student": f"{VIT}@file:vit.safetensors", "teachers": [f"{MODEL}@file:grey.safetensors", MODEL],
+            "student": f"{MIXER}@file:mixer.safetensors", "teachers": [f"{MODEL}@file:grey.safetensors", MODEL],
         }  # fmt: skip
         with pytest.raises(Rejected) as raised:
             check(SelectionJobRequest.model_validate({**RIGHT, **change}), tmp_path, tmp_path)
         said = [(error.field, error.message) for error in raised.value.errors]
         assert [field for field, _ in said] == ["student.weights", "teachers[0].weights"]
-        assert "were made for pictures of 32x32; these are 64x64" in said[0][1]
+        assert "were made for pictures of 96x96; these are 64x64" in said[0][1]
         assert "takes pictures of 1 channel; these have 3" in said[1][1]
 
     def test_names_as_the_libraries_print_them_are_the_same_arms(self, monkeypatch: pytest.MonkeyPatch) -> None:
