@@ -28,6 +28,8 @@ def feed_as_trained(
     One affine step by channel, then resizing, which is linear too, so their order does not matter.
     """
     affine = None
+    if own.channel_order == "bgr":
+        mean_C, std_C = mean_C.flip(0), std_C.flip(0)
     if own.mean is not None and own.std is not None:
         own_mean, own_std = (torch.tensor(each, device=mean_C.device) for each in (own.mean, own.std))
         if mean_C.numel() == 1 and own.channels(1) == 1:
