@@ -20,10 +20,9 @@ def read_teacher(text: str) -> str | dict[str, Any]:
     name, *parts = text.split(",")
     if not parts:
         return text
-    options: list[str] = []
-    while len(parts) > 1 and _is_option(parts[-1]):
+    options = [parts.pop()]  # whatever it is: what is wrong with it, the request's own check says
+    while parts and _is_option(parts[-1]):
         options.insert(0, parts.pop())
-    options.insert(0, parts.pop())  # what it is that is wrong with it, the request's own check says
     model, weights = split_weights(",".join([name, *parts]))
     asked: dict[str, Any] = {"model": model, "weights": weights}
     for option in options:
