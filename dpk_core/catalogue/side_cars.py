@@ -4,7 +4,7 @@
 |---|---|
 | metadata of a safetensors file | entries by the names below, values as JSON |
 | `<name>.json` beside `<name>.safetensors` (or `.pth` …) | an object; before the metadata |
-| `config.json` in a folder that holds one weights file | the same, where the other is missing |
+| `config.json` beside `model.…` or `pytorch_model.…`, or beside a single weights file | the same, failing the other |
 
 An object may be what timm writes (`pretrained_cfg`), what `dpk export` writes, or hold the names themselves:
 
@@ -32,6 +32,8 @@ from dpk_core.errors import InvalidRequest
 from dpk_core.preprocessing import ChannelOrder, Interpolation, ModelPreprocessing
 
 WEIGHTS_ENDINGS = (".safetensors", *ENDINGS)
+HUB_NAMES = ("model", "pytorch_model")
+"""What the Hugging Face hub calls the weights that a `config.json` belongs to."""
 MOST_BYTES = 4 * 2**20
 """Names of 20,000 classes take about a megabyte."""
 CLASS_NAMES = ("classes", "label_names", "class_names")
@@ -138,9 +140,7 @@ def _classes(found: Mapping[str, Any]) -> tuple[str, ...] | None:
     names = next((found[key] for key in CLASS_NAMES if key in found), None)
     if names is None and isinstance(found.get("id2label"), dict):
         numbered = {int(key): value for key, value in found["id2label"].items()}
-        names = (
-            [numbered[place] for place in range(len(numbered))] if sorted(numbered) == [*range(len(numbered))] else None
-        )
+        names = [numbered.get(place) for place in range(len(numbered))]
     if not isinstance(names, list) or not all(isinstance(each, str) for each in names):
         return None
     return tuple(names)
@@ -151,10 +151,14 @@ def _side_car(path: Path) -> Path | None:
     if own != path and own.is_file():
         return own
     config = path.with_name("config.json")
-    weights = [each.name for each in path.parent.iterdir() if each.suffix in WEIGHTS_ENDINGS]
-    if config.is_file() and weights == [path.name]:
+    if config.is_file() and (path.stem in HUB_NAMES or _is_alone(path)):
         return config
     return None
+
+
+def _is_alone(path: Path) -> bool:
+    """Whether the folder holds no other weights."""
+    return [each.name for each in path.parent.iterdir() if each.suffix in WEIGHTS_ENDINGS] == [path.name]
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -48,6 +48,10 @@ def test_an_exported_students_configuration_is_read(tmp_path: Path) -> None:
 def test_a_configuration_of_several_weights_is_nobodys(tmp_path: Path) -> None:
     save_file({"a": torch.zeros(2)}, tmp_path / "other.safetensors")
     assert said(tmp_path, config=TIMM) == NOTHING_STATED
+    for name in ("model.safetensors", "pytorch_model.safetensors"):
+        (tmp_path / "other.safetensors").rename(tmp_path / name)
+        assert stated_beside(tmp_path / name, name, "weights").preprocessing == HALF
+        (tmp_path / name).rename(tmp_path / "other.safetensors")
 
 
 def test_metadata_is_read_and_what_lies_beside_it_comes_first(tmp_path: Path) -> None:
