@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import optimize
 from torch import Tensor, nn
 
 from dpk_core.data.batches import in_order
@@ -76,12 +75,13 @@ def order_notice(training: Training) -> list[Notice]:
     found = class_order(_answers(training.model, data, looked), looked.labels.cpu().numpy(), data.card.classes)
     if found is None:
         return []
+    order = found.order if spec.class_map is None else tuple(spec.class_map[place] for place in found.order)
     message = (
         f"The classes of these weights stand in another order{_turned(found.order)}: read in the order of the data, "
         f"{found.accuracy:.1%} of validation pictures are right instead of {found.before:.1%}."
     )
-    if len(found.order) <= MOST_LISTED:
-        message += f" Give class_map={'/'.join(map(str, found.order))} with the teacher, if the names agree."
+    if len(order) <= MOST_LISTED:
+        message += f" Give class_map={'/'.join(map(str, order))} with the teacher, if the names agree."
     return [Notice(level="warning", message=message)]
 
 
@@ -99,6 +99,8 @@ def class_order(answers_N: NDArray[np.int64], labels_N: NDArray[np.int64], class
 
     It is found on one half of the pictures and tried on the other, as the best of so many would look better by chance.
     """
+    from scipy import optimize  # here, as networks train without it
+
     confusion_CC = np.zeros((classes, classes), np.int64)
     np.add.at(confusion_CC, (labels_N[::2], answers_N[::2]), 1)
     # What nothing speaks about stays where it is.

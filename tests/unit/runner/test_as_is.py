@@ -128,6 +128,9 @@ def test_an_order_is_no_chance_find() -> None:
 def test_a_class_map_puts_them_right(tmp_path: Path) -> None:
     turned = judged(tmp_path, OWN, [9, 0, 1, 2, 3, 4, 5, 6, 7, 8])
     right = begin(replace(turned.spec, class_map=(1, 2, 3, 4, 5, 6, 7, 8, 9, 0)), digits(), None, weights_root=tmp_path)
+    wrong = begin(replace(turned.spec, class_map=(0, 1, 2, 3, 4, 5, 6, 7, 8, 9)), digits(), None, weights_root=tmp_path)
+    (notice,) = order_notice(wrong)
+    assert "Give class_map=1/2/3/4/5/6/7/8/9/0 with" in notice.message
     assert accuracy(turned) < 0.2
     assert accuracy(right) == accuracy(judged(tmp_path, OWN))
 
