@@ -18,6 +18,7 @@ from dpk_core.models.preprocessing import feed_as_trained, side_seen
 from dpk_core.preprocessing import COMMON_SCALINGS, ModelPreprocessing, asked_for
 from dpk_core.protocol import Notice
 from dpk_core.randomness import derive
+from dpk_core.spec import TrainingSpec
 from dpk_core.training.evaluate import BATCH, BATCH_PIXELS
 from dpk_core.training.training import Training
 
@@ -41,7 +42,7 @@ def scaling_notice(training: Training) -> list[Notice]:
     Where the specification says so, the clearly best of them is taken from now on, and the notice says which.
     """
     spec = training.spec
-    if spec.role != "teacher" or spec.start is None or (spec.preprocessing and spec.preprocessing.mean is not None):
+    if not _brings_weights(spec) or (spec.preprocessing and spec.preprocessing.mean is not None):
         return []
     if spec.recipe.epochs > 0:
         return [Notice(level="info", message=f"{UNKNOWN} {GIVE}")]
@@ -69,7 +70,7 @@ def scaling_notice(training: Training) -> list[Notice]:
 def order_notice(training: Training) -> list[Notice]:
     """That the classes of weights that are judged as they are stand in another order, as far as it shows."""
     spec, data = training.spec, training.data
-    if spec.role != "teacher" or spec.start is None or spec.recipe.epochs > 0:
+    if not _brings_weights(spec) or spec.recipe.epochs > 0:
         return []
     looked = Looked.at(data)
     found = class_order(_answers(training.model, data, looked), looked.labels.cpu().numpy(), data.card.classes)
@@ -141,6 +142,10 @@ class Looked:
     def start_reading(self, positions_B: Tensor, crops_BA4: Draws | None = None) -> Reading:
         """See `PictureSplit`."""
         return self.split.start_reading(self.positions[positions_B], crops_BA4)
+
+
+def _brings_weights(spec: TrainingSpec) -> bool:
+    return spec.task == "classification" and spec.role == "teacher" and spec.start is not None
 
 
 def _right_by_scaling(model: nn.Module, data: ImageData) -> Mapping[str, NDArray[np.bool_]]:

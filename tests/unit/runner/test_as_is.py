@@ -26,7 +26,7 @@ from dpk_core.runner import warm
 from dpk_core.runner.as_is import class_order, order_notice, scaling_notice
 from dpk_core.spec import MethodName, MethodSpec, Start
 from dpk_core.training.checkpoint import save_weights
-from dpk_core.training.evaluate import evaluate
+from dpk_core.training.evaluate import EVALUATORS
 from dpk_core.training.training import Training, begin
 from tests.unit.training.tiny import STUDENT, TEACHER, deterministic, digits, spec
 
@@ -74,7 +74,7 @@ def judged(root: Path, own: ModelPreprocessing | None = None, order: list[int] |
 
 
 def accuracy(training: Training) -> float:
-    return evaluate(training.model, training.data, training.data.validation).accuracy
+    return EVALUATORS["classification"].evaluate(training.model, training.data, training.data.validation).score
 
 
 def test_weights_are_judged_as_they_were_trained(tmp_path: Path) -> None:
