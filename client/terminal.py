@@ -33,7 +33,7 @@ def print_leaderboard(console: Console, board: Leaderboard, *, explain: bool = F
     request = board.job.request
     scores = (
         f", {board.metric.name} in {board.metric.unit}"
-        if any(row.teacher_score is not None for row in board.rows)
+        if any(row.teacher_accuracy is not None for row in board.rows)
         else ""
     )
     title = f"{request.student} on {request.dataset}, {method_label(request.method)}{scores}"
@@ -171,7 +171,7 @@ _COLUMNS: dict[str, tuple[frozenset[str], bool, Cell]] = {
     "#": (frozenset({"rank"}), False, lambda row, _: NOTHING if row.rank is None else str(row.rank)),
     "teacher": (_ALWAYS, False, lambda row, _: row.label),
     "params": (frozenset({"parameters"}), True, lambda row, _: count(row.teacher_parameters)),
-    "teacher's": (frozenset({"teacher_score"}), False, lambda row, _: percent(row.teacher_score).rstrip("%")),
+    "teacher's": (frozenset({"teacher_accuracy"}), False, lambda row, _: percent(row.teacher_accuracy).rstrip("%")),
     "best": (frozenset({"chance"}), False, lambda row, _: chance(row.chance)),
     "student": (frozenset({"full", "expected"}), False, lambda row, _: _full(row)),
     "expected": (

@@ -119,7 +119,7 @@ def filled_columns(rows: Sequence[Row]) -> frozenset[str]:
     filled: dict[str, Sequence[object]] = {
         "rank": [row.rank for row in rows],
         "parameters": [row.teacher_parameters for row in rows],
-        "teacher_score": [row.teacher_score for row in rows],
+        "teacher_accuracy": [row.teacher_accuracy for row in rows],
         "chance": [row.chance for row in rows],
         "full": [row.full for row in rows],
         "expected": [row.expected for row in rows],

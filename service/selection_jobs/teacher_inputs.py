@@ -64,8 +64,7 @@ def teacher_input(
         mapped = replace(mapped, class_map=choice.class_map, classes_by="request")
     elif stated.classes is not None and len(stated.classes) == found.made_for.classes:
         mapped = _by_name(mapped, stated.classes, names())
-    _check_measured(choice, found, data, mapped, field)
-    return mapped
+    return _measured(choice, found, data, mapped, field)
 
 
 def _asked(choice: PreprocessingChoice, known: ModelPreprocessing, field: str) -> ModelPreprocessing:
@@ -81,7 +80,7 @@ def _asked(choice: PreprocessingChoice, known: ModelPreprocessing, field: str) -
         if scaled is not None:
             given |= {"mean": scaled.mean, "std": scaled.std, "scale": scaled.scale, "measured": False}
         elif choice.scaling is not None:
-            given |= {"mean": None, "std": None, "scale": 1.0, "measured": True}
+            given |= {"mean": None, "std": None, "scale": 1.0, "measured": choice.scaling == "measured"}
         return replace(known, **given)
     except ValueError as error:
         message = str(error)
@@ -124,13 +123,19 @@ def _plain(name: str) -> str:
     return name.strip().casefold().replace("_", " ").replace("-", " ")
 
 
-def _check_measured(
+def _measured(
     choice: TeacherChoice, found: FoundWeights, data: DatasetCard, mapped: TeacherInput, field: str
-) -> None:
-    """A scaling can be measured by the scores of the weights alone."""
-    if mapped.preprocessing is None or not mapped.preprocessing.measured:
-        return
+) -> TeacherInput:
+    """A scaling that nobody knows is measured, unless the data set's own is asked for; it can be measured only by the
+    scores of the weights alone."""
+    known = mapped.preprocessing or AS_DATA
     fits = mapped.class_map is not None or found.made_for.classes == data.classes
-    if choice.preparation not in ("auto", "as_is") or not fits:
+    if choice.preparation in ("auto", "as_is") and fits:
+        asked = choice.preprocessing is not None and choice.preprocessing.scaling is not None
+        return (
+            mapped if asked or known.mean is not None else replace(mapped, preprocessing=replace(known, measured=True))
+        )
+    if known.measured:
         message = "A scaling can only be measured of weights that are taken as they are; give mean and std."
         raise InvalidRequest(f"{field}.preprocessing.scaling", message)
+    return mapped

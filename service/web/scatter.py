@@ -43,7 +43,7 @@ class _Plane:
 
     def mark(self, point: _Point) -> Mark:
         return Mark(
-            x=self.across(point.row.teacher_score or 0), y=self.down(point.value), top=self.down(point.high),
+            x=self.across(point.row.teacher_accuracy or 0), y=self.down(point.value), top=self.down(point.high),
             bottom=self.down(point.low), text=point.row.label,
         )  # fmt: skip
 
@@ -66,9 +66,9 @@ def _scatter(board: Leaderboard, moment: Literal["probe", "full"]) -> Figure | N
     if not any(point.measured for point in placed):
         return None
     bare = next((summary for row in board.rows if row.teacher is None and (summary := _summary(row, moment))), None)
-    ordered = sorted(placed, key=lambda point: (point.row.teacher_score or 0, point.value))
+    ordered = sorted(placed, key=lambda point: (point.row.teacher_accuracy or 0, point.value))
     said = "; ".join(
-        f"{point.row.label}: teacher {percent(point.row.teacher_score)}, student {percent(point.value)}"
+        f"{point.row.label}: teacher {percent(point.row.teacher_accuracy)}, student {percent(point.value)}"
         + ("" if point.measured else " expected")
         for point in ordered
     )
@@ -87,7 +87,7 @@ def _summary(row: Row, moment: Literal["probe", "full"]) -> Summary | None:
 
 
 def _point(row: Row, moment: Literal["probe", "full"]) -> _Point | None:
-    if row.teacher is None or row.teacher_score is None:
+    if row.teacher is None or row.teacher_accuracy is None:
         return None
     if (summary := _summary(row, moment)) is not None:
         sd = summary.sd or 0.0
@@ -99,7 +99,7 @@ def _point(row: Row, moment: Literal["probe", "full"]) -> _Point | None:
 
 def _spec(points: list[_Point], painted: dict[int, Paint], bare: Summary | None, metric: str) -> Spec:
     edges = [edge for point in points for edge in (point.low, point.high)] + ([bare.mean] if bare else [])
-    across = _domain([point.row.teacher_score or 0 for point in points])
+    across = _domain([point.row.teacher_accuracy or 0 for point in points])
     plane = _Plane(x=across, y=_domain(edges), metric=metric)
     marks = [plane.mark(point) for point in points]
     layers, taken = ([], []) if bare is None else _bare_layers(bare.mean, plane, marks)
@@ -149,7 +149,7 @@ def _point_layers(plane: _Plane) -> list[Spec]:
 
 def _values(point: _Point, paint: Paint) -> Spec:
     return {
-        "teacher": point.row.teacher_score, "student": point.value, "low": point.low, "high": point.high,
+        "teacher": point.row.teacher_accuracy, "student": point.value, "low": point.low, "high": point.high,
         "label": point.row.label, "colour": paint.colour, "shape": paint.shape,
         "fill": paint.colour if point.measured else "var(--paper)",
     }  # fmt: skip

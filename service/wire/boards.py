@@ -77,8 +77,8 @@ class Row(Wire):
     label: str
     status: CandidateStatus
     reason: str | None
-    teacher_score: float | None
-    teacher_test_score: float | None
+    teacher_accuracy: float | None = Field(description="The teacher's own validation score, in the job's metric.")
+    teacher_test_accuracy: float | None = Field(description="The same on the test pictures.")
     teacher_parameters: int | None
     stamp: str = Field(description="Only rows with the same stamp are ranked together; see `trust`.")
     scores: dict[str, float] = Field(description="What rivals of the probe say of the teacher, by name.")

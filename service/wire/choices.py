@@ -77,10 +77,11 @@ class PreprocessingChoice(WireRequest):
     scale: float | None = Field(
         default=None, gt=0, description="What white is before the mean is subtracted: 1 or 255."
     )
-    scaling: Literal["measured"] | None = Field(
+    scaling: Literal["measured", "data"] | None = Field(
         default=None,
-        description="Not known: of the data set's own and the common scalings, take the one that is clearly best on "
-        "validation pictures.",
+        description="Where mean and std are not known. `measured`: of the data set's own and the common scalings, the "
+        "one that is clearly best on validation pictures, which is the default of weights that are taken as they are; "
+        "`data`: the data set's own.",
     )
     size: int | None = Field(
         default=None, ge=1, le=MOST_SIDE, description="Pictures are resized to this side, in pixels."

@@ -47,7 +47,7 @@ def test_the_demo_answers_with_everything_it_promises(tmp_path: Path) -> None:
     assert board.verdict.sentence.split(".")[0] in " ".join(done.stdout.split())
     for row in board.rows:
         assert len(row.seeds) == SEEDS
-        assert (row.teacher is None) == (row.teacher_score is None)
+        assert (row.teacher is None) == (row.teacher_accuracy is None)
         trained = row.status == "finished"
         assert all(seed.full_score is not None for seed in row.seeds) == trained
         assert all((seed.test_score is None) == (seed.full_score is None) for seed in row.seeds)
@@ -55,7 +55,7 @@ def test_the_demo_answers_with_everything_it_promises(tmp_path: Path) -> None:
     assert sum(row.status == "finished" for row in board.rows) >= DEMO_JOB.budget.promote + 1
     assert [each.stage for each in board.decisions][-1] == "confirming"
     assert sum(row.chance or 0 for row in board.rows) == pytest.approx(1)
-    assert len({row.teacher_score for row in board.rows if row.teacher is not None}) > 3, "the teachers look alike"
+    assert len({row.teacher_accuracy for row in board.rows if row.teacher is not None}) > 3, "the teachers look alike"
     for curve in board.curves:
         taught = curve.purpose == "student" and curve.label != "no teacher"
         assert all(("share.last" in point.values) == taught for point in curve.points)

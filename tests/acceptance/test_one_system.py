@@ -67,9 +67,9 @@ def test_a_teacher_taken_as_it_is_teaches_like_the_one_it_was(whole: System) -> 
         label: (rows[label]["preparation"]["kind"], rows[label]["preparation"]["epochs"]) for label in rows if label
     }
     assert said == {TEACHER: ("train", 3), KEPT: ("as_is", 0), SEVEN: ("head", 2), COLOUR: ("as_is", 0)}
-    for part in ("teacher_score", "teacher_test_score", "full", "test"):
+    for part in ("teacher_accuracy", "teacher_test_accuracy", "full", "test"):
         assert rows[KEPT][part] == rows[TEACHER][part]
-    assert rows[SEVEN]["teacher_score"] > 0.3, "a new head learns on a body that stays"
+    assert rows[SEVEN]["teacher_accuracy"] > 0.3, "a new head learns on a body that stays"
     curves = {(curve["label"], curve["purpose"]): curve["points"] for curve in whole.leaderboard(second)["curves"]}
     assert [point["epoch"] for point in curves["resnet8w8@file:mine/kept.safetensors", "teacher"]] == [0]
 

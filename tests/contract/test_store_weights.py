@@ -60,7 +60,7 @@ def test_one_model_in_three_ways_is_three_arms() -> None:
     identity = rows[GIVEN].preparation
     assert identity is not None
     assert (identity.identity or "").startswith("sha256:")
-    assert rows[GIVEN].teacher_score != rows[MODEL].teacher_score
+    assert rows[GIVEN].teacher_accuracy != rows[MODEL].teacher_accuracy
     keys = {
         run.spec["training"]["teacher"]["training_key"] for run in drive.runs_of(job_id, purpose="full") if run.teacher
     }

@@ -56,9 +56,13 @@ def said(plan: Plan, teacher: str = GIVEN) -> list[str]:
 
 
 class TestPreprocessing:
-    def test_what_nobody_says_is_not_known(self, root: Path) -> None:
+    def test_what_nobody_says_is_measured(self, root: Path) -> None:
         plan = asked(root, GIVEN)
-        assert plan.preparation(GIVEN).preprocessing is None
+        assert plan.preparation(GIVEN).preprocessing == ModelPreprocessing(measured=True)
+        teacher = {"model": MODEL, "weights": "file:w.safetensors"}
+        plan = asked(root, {**teacher, "preprocessing": {"scaling": "data"}})
+        assert plan.preparation(GIVEN).preprocessing == ModelPreprocessing()
+        assert asked(root, {**teacher, "preparation": "fine_tune"}).preparation(GIVEN).preprocessing is None
         assert said(plan) == []
 
     def test_what_lies_beside_the_weights_is_taken_and_named(self, root: Path) -> None:
