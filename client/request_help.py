@@ -42,9 +42,10 @@ STUDENT = "The student, as family/name[@weights]."
 PREPARATIONS = ", ".join(_choices(TeacherChoice, "preparation"))
 PREPROCESSING = tuple(PreprocessingChoice.model_fields)
 TEACHER = (
-    "A candidate teacher, as family/name[@weights][,preparation[=epochs]][,mean=…,std=…,size=…]; give it once per "
-    f"teacher. Weights: random, pretrained or file:name.safetensors. Preparation: {PREPARATIONS}. How pictures were "
-    f"prepared for its weights: {', '.join(PREPROCESSING)}; channels and class_map as 0.5/0.4/0.3."
+    "A candidate teacher, as family/name[@weights], with [,preparation[=epochs]] and [,mean=0.5,size=224] behind it; "
+    "give it once per teacher. Weights: random, pretrained or file:name.safetensors. Preparation: "
+    f"{PREPARATIONS}. How pictures were prepared for its weights: {', '.join(PREPROCESSING)}; channels and class_map "
+    "as 0.5/0.4/0.3."
 )
 METHOD = (
     "How the student learns from a teacher, or a file of JSON that says it with settings (FILE.json). One of: "
