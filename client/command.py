@@ -19,6 +19,7 @@ from client import (
     evaluate,
     exit_codes,
     export,
+    gate,
     jobs,
     models,
     server,
@@ -42,6 +43,9 @@ app.command()(jobs.watch)
 app.command()(jobs.leaderboard)
 app.command("best-teacher", short_help="Look up the answer of finished jobs.", epilog=exit_codes.for_help())(
     best_teacher.best_teacher
+)
+app.command(short_help="Pass a pipeline while the best teacher is as expected.", epilog=exit_codes.for_help())(
+    gate.gate
 )
 app.command()(jobs.request)
 app.command()(jobs.cancel)

@@ -26,6 +26,7 @@ class ExitCode(IntEnum):
     NOTHING_FOUND = 6, "Nothing was found, or what was found is stale."
     RUNNING = 7, "No answer yet; a job that may give one is running."
     TIME_OUT = 8, "The time given with --timeout is over; the job goes on."
+    CHANGED = 9, "Of `gate`: another teacher is the best one now."
     INTERRUPTED = 130, "Ctrl-C."
     PIPE_CLOSED = 141, "The program that reads the output stopped reading."
 
