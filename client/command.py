@@ -39,6 +39,7 @@ app = typer.Typer(
 app.command()(demo.demo)
 app.command()(server.serve)
 app.command()(submit.submit)
+app.command()(jobs.jobs)
 app.command()(jobs.watch)
 app.command()(jobs.leaderboard)
 app.command("best-teacher", short_help="Look up the answer of finished jobs.", epilog=exit_codes.for_help())(

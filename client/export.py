@@ -48,7 +48,7 @@ def export(
     for each in others:
         torch_half.need(f"dpk export --format {each}", *_NEEDS[each])
     with Client(server) as client:
-        found = client.student(job_id, teacher=teacher, seed=seed)
+        found = client.student(client.full_id(job_id), teacher=teacher, seed=seed)
         content, program = client.student_weights(found), client.student_program(found)
     to.mkdir(parents=True, exist_ok=True)
     (to / "config.json").write_text(json.dumps(found.config, indent=2) + "\n", encoding="utf-8")

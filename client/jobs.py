@@ -1,15 +1,59 @@
-"""Commands about a job that there is: watch, leaderboard, request, cancel."""
+"""Commands about jobs that there are: jobs, watch, leaderboard, request, cancel."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import Annotated, get_args
 
-from client.errors import JobEnded
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from client.errors import InputFault, JobEnded
 from client.options import SERVER_DEFAULT, AsJson, Explain, JobId, Server, TimeOut, complaints, console, print_document
 from client.progress import follow
 from client.sdk import Client
 from client.terminal import print_leaderboard, say
+from service.presentation.numbers import clock
+from service.scheduling.states import JobState
 from service.wire.jobs import Job
+
+SHORT = 8
+"""Digits of an id that a list shows; any beginning of an id that only one job has will do."""
+
+
+def jobs(
+    limit: Annotated[int, typer.Option(min=1, max=100, help="Jobs, at most.")] = 20,
+    state: Annotated[
+        str | None, typer.Option(help=f"Only jobs in this state: {', '.join(get_args(JobState))}.")
+    ] = None,
+    server: Server = SERVER_DEFAULT,
+    as_json: AsJson = False,
+) -> None:
+    """List the newest jobs, with what each has come to.
+
+    For example: dpk jobs --state running
+    """
+    if state is not None and state not in get_args(JobState):
+        raise InputFault(f"--state: {state!r} is none of {', '.join(get_args(JobState))}.")
+    with Client(server) as client:
+        found = client.jobs(limit=limit, state=state)
+    if as_json:
+        print_document(found)
+        return
+    if not found.jobs:
+        say(console(), "There are no such jobs." if state else "There are no jobs yet; `dpk submit` asks a question.")
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("id", "state", "asked", "student", "data", "teachers", "came to"):
+        table.add_column(title, no_wrap=title in ("id", "state"), overflow="fold")
+    for job in found.jobs:
+        asked = job.request
+        table.add_row(
+            job.id[:SHORT], job.state, clock(job.created_at), Text(str(asked.student)), Text(asked.dataset),
+            str(len(asked.teachers)), Text(job.headline.partition(". ")[0]),
+        )  # fmt: skip
+    console().print(table)
 
 
 def watch(job_id: JobId, timeout: TimeOut = None, server: Server = SERVER_DEFAULT, as_json: AsJson = False) -> None:
@@ -18,7 +62,7 @@ def watch(job_id: JobId, timeout: TimeOut = None, server: Server = SERVER_DEFAUL
     Ends with 1 when the job failed or was cancelled. A restart of the server does not end it.
     """
     with Client(server) as client:
-        follow_to_the_end(client, job_id, timeout=timeout, as_json=as_json)
+        follow_to_the_end(client, client.full_id(job_id), timeout=timeout, as_json=as_json)
 
 
 def follow_to_the_end(
@@ -44,7 +88,7 @@ def leaderboard(
 ) -> None:
     """Show what is known about a job's teachers."""
     with Client(server) as client:
-        board = client.leaderboard(job_id)
+        board = client.leaderboard(client.full_id(job_id))
         if as_json:
             print_document(board)
             return
@@ -55,13 +99,13 @@ def leaderboard(
 def request(job_id: JobId, server: Server = SERVER_DEFAULT) -> None:
     """Print the request that repeats a job, as JSON for `dpk submit --file`."""
     with Client(server) as client:
-        print_document(client.request(job_id))
+        print_document(client.request(client.full_id(job_id)))
 
 
 def cancel(job_id: JobId, server: Server = SERVER_DEFAULT, as_json: AsJson = False) -> None:
     """Stop a job. What it has trained so far is kept for other jobs."""
     with Client(server) as client:
-        job = client.cancel(job_id)
+        job = client.cancel(client.full_id(job_id))
         if as_json:
             print_document(job)
         else:

@@ -15,7 +15,9 @@ from client.errors import PipeClosed
 
 Server = Annotated[str, typer.Option("--server", envvar="DPK_SERVER", help="Address of the server, or host:port.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text for people.")]
-JobId = Annotated[str, typer.Argument(metavar="ID", help="The job, as `dpk submit` printed it.")]
+JobId = Annotated[
+    str, typer.Argument(metavar="ID", help="The job, as `dpk submit` printed it, or the beginning of its id.")
+]
 Home = Annotated[Path, typer.Option("--home", envvar="DPK_HOME", help="Where the embedded store lives.")]
 TimeOut = Annotated[
     float | None,

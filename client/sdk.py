@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -87,10 +88,22 @@ class Client:
         headers = {"Idempotency-Key": _key(idempotency_key)}
         return self._ask(Job, "POST", "/selection-jobs", json=body, headers=headers)
 
-    def jobs(self, *, before: str | None = None) -> JobList:
-        """Jobs, newest first; `before`: `next_before` of the page before."""
-        params = {} if before is None else {"before": before}
+    def jobs(
+        self, *, before: str | None = None, state: str | None = None, prefix: str | None = None, limit: int = 50
+    ) -> JobList:
+        """Jobs, newest first; `before`: `next_before` of the page before; `prefix`: the beginning of their ids."""
+        given = {"before": before, "state": state, "prefix": prefix, "limit": None if limit == 50 else str(limit)}
+        params = {name: value for name, value in given.items() if value is not None}
         return self._ask(JobList, "GET", "/selection-jobs", params=params)
+
+    def full_id(self, job: str) -> str:
+        """A job's id from its beginning; what is no beginning of one is given back. Raises InputFault for several."""
+        if not re.fullmatch("[0-9a-f]{4,31}", job):
+            return job
+        found = [each.id for each in self.jobs(prefix=job, limit=5).jobs]
+        if len(found) > 1:
+            raise InputFault(f"Several jobs begin with {job}: {', '.join(found)}. Give more of the id.")
+        return found[0] if found else job
 
     def job(self, job_id: str) -> Job:
         """A job as it is now."""

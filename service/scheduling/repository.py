@@ -64,12 +64,19 @@ def lock(session: Session, job_id: str) -> SelectionJob | None:
     return session.get(SelectionJob, job_id, with_for_update=True, populate_existing=True)
 
 
-def page(session: Session, limit: int, before: SelectionJob | None) -> list[SelectionJob]:
-    """The `limit` newest jobs that are older than `before`."""
+def page(
+    session: Session, limit: int, before: SelectionJob | None, *, state: str | None = None, prefix: str | None = None
+) -> list[SelectionJob]:
+    """The `limit` newest jobs that are older than `before`; those in a state, and whose ids begin with `prefix`."""
     place = (SelectionJob.created_at, SelectionJob.id)
     chosen = select(SelectionJob).order_by(*(column.desc() for column in place)).limit(limit)
     if before is not None:
         chosen = chosen.where(tuple_(*place) < (before.created_at, before.id))
+    if state is not None:
+        chosen = chosen.where(SelectionJob.state == state)
+    if prefix is not None:
+        # A range of ids, as it is looked up in the primary key whatever the database's order of letters is.
+        chosen = chosen.where(SelectionJob.id >= prefix, SelectionJob.id < prefix + "g")
     return list(session.scalars(chosen))
 
 

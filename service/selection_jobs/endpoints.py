@@ -12,6 +12,7 @@ from service.database.dependencies import Reading, Writing
 from service.outbox.service import dispatch
 from service.parameters import NO_PARAMETERS, Parameters
 from service.problems import responses
+from service.scheduling.states import JobState
 from service.selection_jobs import examples, service
 from service.sub_path import Root
 from service.wire.jobs import Job, JobList, SelectionJobRequest
@@ -34,6 +35,8 @@ class ListParameters(Parameters):
 
     limit: int = Field(default=50, ge=1, le=100)
     before: str | None = Field(default=None, max_length=32, description="`next_before` of the page before.")
+    state: JobState | None = Field(default=None, description="Only jobs in this state.")
+    prefix: str | None = Field(default=None, pattern="^[0-9a-f]{1,32}$", description="Only jobs whose id begins so.")
 
 
 @router.post(
@@ -66,7 +69,7 @@ def submit(
 )  # fmt: skip
 def list_jobs(session: Reading, asked: Annotated[ListParameters, Query()]) -> JobList:
     """At most `limit` jobs that are older than the job `before`."""
-    return service.list_jobs(session, limit=asked.limit, before=asked.before)
+    return service.list_jobs(session, **asked.model_dump())
 
 
 @router.get(

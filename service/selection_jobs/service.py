@@ -104,13 +104,15 @@ def tag_of(session: Session, job_id: str) -> str:
     return etag(VERSION, job_id, marks.state, marks.revision, list(marks.runs), workers)
 
 
-def list_jobs(session: Session, *, limit: int = 50, before: str | None = None) -> schemas.JobList:
-    """The newest `limit` jobs older than the job `before`."""
+def list_jobs(
+    session: Session, *, limit: int = 50, before: str | None = None, state: str | None = None, prefix: str | None = None
+) -> schemas.JobList:
+    """The newest `limit` jobs older than the job `before`; those in a state, and whose ids begin with `prefix`."""
     oldest = None if before is None else repository.find(session, before)
     if before is not None and oldest is None:
         message = f"There is no selection job {before!r}. Take next_before of the page before."
         raise Rejected.because([FieldError(field="before", message=message)])
-    jobs = repository.page(session, limit + 1, oldest)
+    jobs = repository.page(session, limit + 1, oldest, state=state, prefix=prefix)
     more = len(jobs) > limit
     return schemas.JobList(jobs=_views(session, jobs[:limit]), next_before=jobs[limit - 1].id if more else None)
 

@@ -18,7 +18,19 @@ from tests.unit.client.conftest import FakeServer, Outcome
 from tests.unit.web import sample
 
 Dpk = Callable[..., Outcome]
-COMMANDS = ["demo", "serve", "submit", "watch", "leaderboard", "best-teacher", "gate", "cancel", "worker", "migrate"]
+COMMANDS = [
+    "demo",
+    "serve",
+    "submit",
+    "jobs",
+    "watch",
+    "leaderboard",
+    "best-teacher",
+    "gate",
+    "cancel",
+    "worker",
+    "migrate",
+]
 
 
 class TestHelp:

@@ -13,7 +13,7 @@ import pytest
 from client import watching
 from client.exit_codes import ExitCode
 from service.wire.boards import Leaderboard
-from service.wire.jobs import SelectionJobRequest
+from service.wire.jobs import JobList, SelectionJobRequest
 from tests.unit.client.conftest import FakeServer, Outcome
 from tests.unit.web import sample
 
@@ -355,3 +355,46 @@ def test_a_server_that_is_not_there_is_one_sentence(dpk: Dpk, monkeypatch: pytes
     assert done.code == 2
     assert done.err.startswith("Nothing answers at http://127.0.0.1:9;")
     assert len(done.err.splitlines()) == 1
+
+
+class TestJobs:
+    def test_the_newest_with_what_they_came_to(self, server: FakeServer, dpk: Dpk) -> None:
+        server.answer("GET /selection-jobs?limit=20", JobList(jobs=[sample.job()], next_before=None))
+        header, row, *_ = dpk("jobs").out.splitlines()
+        assert header.split() == ["id", "state", "asked", "student", "data", "teachers", "came", "to"]
+        assert row.split()[:2] == [sample.JOB_ID[:8], sample.job().state]
+
+    def test_a_state_is_checked_before_anything_is_asked(self, server: FakeServer, dpk: Dpk) -> None:
+        done = dpk("jobs", "--state", "done")
+        assert done.code == ExitCode.WRONG_USE
+        assert "'done' is none of queued, running" in done.err
+        assert server.asked == []
+
+    def test_none(self, server: FakeServer, dpk: Dpk) -> None:
+        server.answer("GET /selection-jobs?state=failed&limit=20", JobList(jobs=[], next_before=None))
+        assert dpk("jobs", "--state", "failed").out == "There are no such jobs.\n"
+
+
+class TestShortIds:
+    def test_a_beginning_that_one_job_has(self, server: FakeServer, dpk: Dpk) -> None:
+        short = sample.JOB_ID[:8]
+        server.answer(f"GET /selection-jobs?prefix={short}&limit=5", JobList(jobs=[sample.job()], next_before=None))
+        server.answer(f"GET {JOB}/leaderboard", sample.leaderboard("finished"))
+        assert dpk("leaderboard", short).code == 0
+
+    def test_one_that_several_have(self, server: FakeServer, dpk: Dpk) -> None:
+        other = sample.job().model_copy(update={"id": sample.JOB_ID[:8] + "0" * 24})
+        server.answer(
+            f"GET /selection-jobs?prefix={sample.JOB_ID[:8]}&limit=5",
+            JobList(jobs=[sample.job(), other], next_before=None),
+        )
+        done = dpk("cancel", sample.JOB_ID[:8])
+        assert done.code == ExitCode.WRONG_USE
+        assert f"Several jobs begin with {sample.JOB_ID[:8]}: {sample.JOB_ID}, {other.id}." in " ".join(
+            done.err.split()
+        )
+
+    def test_one_that_none_has_is_asked_for_as_it_is(self, server: FakeServer, dpk: Dpk) -> None:
+        server.answer("GET /selection-jobs?prefix=abcd&limit=5", JobList(jobs=[], next_before=None))
+        server.problem("GET /selection-jobs/abcd/leaderboard", 404, "There is no selection job 'abcd'.")
+        assert dpk("leaderboard", "abcd").code == ExitCode.NOTHING_FOUND
