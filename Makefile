@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8000
-PROCESSES ?= 2
+PROCESSES ?= 3
 JOBS ?= 400
 
 help: ## show this list
@@ -41,7 +41,7 @@ demo: $(VENV)/.run ## the main job, end to end: which teacher for a tiny student
 serve: $(VENV)/.run ## keep the API, the page and the workers up on http://127.0.0.1:$(PORT) (PORT=…)
 	@$(BIN)/dpk serve --port $(PORT)
 
-test: $(VENV)/.dev ## every test, on its own real Postgres, Redis and Chromium (TESTS=…, PROCESSES=2 side by side)
+test: $(VENV)/.dev ## every test, on its own real Postgres, Redis and Chromium (TESTS=…, PROCESSES=3 side by side)
 	@tests/install-chromium
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder $(TESTS)
 
