@@ -353,18 +353,6 @@ class TestReading:
         assert [job.id for job in (*first.jobs, *second.jobs)] == ids[::-1]
         assert second.next_before is None
 
-    def test_by_state_and_by_the_beginning_of_an_id(self) -> None:
-        one, other = drive.submit(), drive.submit()
-        with transaction() as session:
-            service.cancel(session, other)
-        with reading() as session:
-            for given, found in (
-                ({"state": "queued"}, [one]),
-                ({"prefix": one[:8]}, [one]),
-                ({"prefix": one[0] + "g"}, []),
-            ):
-                assert [job.id for job in service.list_jobs(session, **given).jobs] == found
-
     def test_a_reader_cannot_write(self) -> None:
         drive.submit()
         with pytest.raises(Exception, match=r"readonly|read-only"), reading() as session:  # noqa: PT012 - the commit may raise too

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from service.database.session import reading, transaction
 from service.leaderboards import earlier
+from service.selection_jobs import service
 from service.web import pages
 from service.wire.jobs import PolicyName
 from tests.contract import job_driver as drive
@@ -48,3 +50,14 @@ def test_what_the_store_knew_is_read_once_for_a_job(monkeypatch: pytest.MonkeyPa
     assert drive.board(later).trust == first.trust
     with pytest.raises(AssertionError):
         drive.board(drive.submit(drive.request(promote=1)))
+
+
+def test_jobs_are_listed_by_state_and_by_the_beginning_of_an_id() -> None:
+    one, other = drive.submit(), drive.submit()
+    with transaction() as session:
+        service.cancel(session, other)
+    with reading() as session:
+        assert [job.id for job in service.list_jobs(session, state="queued").jobs] == [one]
+        assert [job.id for job in service.list_jobs(session, prefix=one[:8]).jobs] == [one]
+        assert [job.id for job in service.list_jobs(session, prefix=one).jobs] == [one]
+        assert service.list_jobs(session, prefix=one[:8], state="failed").jobs == []
