@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from dpk_core.catalogue.detection.canvas import Canvas
+from dpk_core.data.box_augment import augment_boxes
+from dpk_core.data.boxes import NO_BOX, BoxTargets, cropped, fitted_size, from_canvas, to_canvas
+from dpk_core.data.canvas_reading import read_on_canvas, read_pictures
 from dpk_core.data.rows import BatchRows
-from dpk_core.detection.augment import BoxAugmentation, augment_boxes
-from dpk_core.detection.boxes import NO_BOX, BoxTargets, cropped, fitted_size, from_canvas, to_canvas
-from dpk_core.detection.reading import read_on_canvas, read_pictures
+from dpk_core.detection_settings import BoxAugmentation, Canvas
 from dpk_core.errors import DataFault
 from tests.unit.detection.made_up import made_up_split
 

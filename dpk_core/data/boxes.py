@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dpk_core.catalogue.detection.canvas import Canvas
 from dpk_core.catalogue.detection.index import SplitIndex
+from dpk_core.detection_settings import Canvas
 
 NO_BOX = -1
 """Label in the places of a batch that hold no box."""

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from dpk_core.catalogue.detection.canvas import Canvas
 from dpk_core.catalogue.detection.index import SplitIndex
 from dpk_core.catalogue.headers import BROKEN, SIDEWAYS, exif_mark, open_picture
 from dpk_core.catalogue.pixels import decoded
 from dpk_core.catalogue.reading import Background, ReadingRule
-from dpk_core.detection.boxes import fitted_size
+from dpk_core.data.boxes import fitted_size
+from dpk_core.detection_settings import Canvas
 from dpk_core.errors import DataFault
 
 
