@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -125,17 +126,17 @@ class PyramidSettings:
     |---|---|---|
     | `feature_weight` | β | weight of the sum over levels; measure what it pulls (`gradient.features`) |
     | `prior` | | levels that go through DPK; the authors': the coarser ones |
-    | `plain` | | levels that the student's map, through a 1×1 convolution, is drawn to directly |
+    | `plain` | | levels that the student's map, through a 1×1 convolution, is drawn to directly; None: all others |
     | `share` | π | of tokens that the teacher hands over at a level of `prior` |
     | `cka_steps` | | batches that CKA is taken over; a single one of 4 pictures is mostly noise |
 
-    Feature MSE draws all levels directly, and FGD has weights of its own. The authors' β, share and clamps for
-    detection are not handed down; these are those of CIFAR-100 and β = 1.
+    Feature MSE draws all of these levels directly; FGD compares them with weights of its own, times β. The authors' β,
+    share and clamps for detection are not handed down; these are those of CIFAR-100 and β = 1.
     """
 
     feature_weight: float = 1.0
     prior: tuple[LevelName, ...] = ("P4", "P5")
-    plain: tuple[LevelName, ...] = ("P3",)
+    plain: tuple[LevelName, ...] | None = None
     share: ShareSettings = CIFAR_SHARE
     cka_steps: int = 32
 
@@ -144,12 +145,12 @@ class PyramidSettings:
             raise ValueError(f"feature_weight must not be negative, not {self.feature_weight}")
         if self.cka_steps < 1:
             raise ValueError(f"cka_steps must be at least 1, not {self.cka_steps}")
-        if not self.levels or len(set(self.levels)) != len(self.levels):
-            raise ValueError(f"prior and plain must name one or more different levels, not {list(self.levels)}")
+        named = (*self.prior, *(self.plain or ()))
+        if not named or len(set(named)) != len(named):
+            raise ValueError(f"prior and plain must name one or more different levels, not {list(named)}")
         if self.share.lag:
             raise ValueError("share of a pyramid takes no lag: its CKA is of many steps already")
 
-    @property
-    def levels(self) -> tuple[LevelName, ...]:
-        """All levels, the finest first."""
-        return tuple(sorted((*self.plain, *self.prior)))
+    def plain_of(self, common: Sequence[LevelName]) -> tuple[LevelName, ...]:
+        """The plain levels, of those that both detectors have."""
+        return tuple(level for level in common if level not in self.prior) if self.plain is None else self.plain

@@ -249,6 +249,8 @@ class TrainingSpec:
             raise ValueError(f"method {self.method.name!r} is not one of the task {self.task}")
         if is_detection and (self.trains == "head" or self.method.dpk is not None):
             raise ValueError("detectors train as a whole, and DPK's settings for them are those of the pyramid")
+        if is_detection and (self.preprocessing is not None or self.class_map is not None):
+            raise ValueError("preprocessing and class_map are for classifiers; detectors see pictures as the data are")
         if not is_detection and (self.method.inherits or self.method.pyramid is not None):
             raise ValueError("inherit and pyramid are for detectors")
 

@@ -79,8 +79,9 @@ def test_inheriting() -> None:
 
 
 def test_levels() -> None:
-    assert PyramidSettings().levels == ("P3", "P4", "P5")
+    assert PyramidSettings().plain_of(["P2", "P3", "P4", "P5"]) == ("P2", "P3")
+    assert PyramidSettings(plain=()).plain_of(["P3", "P4", "P5"]) == ()
     with pytest.raises(ValueError, match="prior and plain"):
-        PyramidSettings(prior=("P3", "P4"))
+        PyramidSettings(prior=("P3", "P4"), plain=("P3",))
     with pytest.raises(ValueError, match="no lag"):
         PyramidSettings(share=ShareSettings(lag=True))
