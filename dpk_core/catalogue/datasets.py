@@ -7,7 +7,7 @@
 | `folder/<name>`, `imagenet/<name>` | `<name>/train/<class>/…` and other layouts, see `layouts` |
 | `parquet/<name>` | `<name>/train*.parquet`, see `parquet` |
 | `torchvision/cifar10`, `torchvision/cifar100` | torchvision's folders, see `cifar` |
-| `boxes/<name>` | pictures with boxes, see `detection.layout`; jobs do not offer them yet |
+| `boxes/<name>` | pictures with boxes, see `detection.layout` and `box_dataset_card`; of no use to classifiers |
 """
 
 from __future__ import annotations
@@ -24,8 +24,7 @@ from dpk_core.catalogue import cifar
 from dpk_core.catalogue.built_in import DIGITS_CHECK, cifar_check
 from dpk_core.catalogue.dataset_check import DatasetCheck, class_pictures
 from dpk_core.catalogue.dataset_hints import inside, nearest_first, no_such_data_set
-from dpk_core.catalogue.detection.cards import box_dataset_check, is_box_data
-from dpk_core.catalogue.detection.check import DetectionCheck
+from dpk_core.catalogue.detection.cards import box_dataset_check
 from dpk_core.catalogue.findings import Finding, findings
 from dpk_core.catalogue.folders import folder_kind
 from dpk_core.catalogue.layouts import entries
@@ -39,7 +38,7 @@ from dpk_core.catalogue.samples import Sample, remembered_samples, sample_files
 from dpk_core.catalogue.shards import has_shards
 from dpk_core.catalogue.splits import fingerprint
 from dpk_core.catalogue.survey import uniform_survey
-from dpk_core.detection_settings import Canvas, DetectionSettings
+from dpk_core.detection_settings import Canvas
 from dpk_core.display import is_text, shown
 from dpk_core.errors import DataFault, InvalidRequest
 
@@ -108,13 +107,15 @@ def card_of(check: DatasetCheck) -> DatasetCard:
     )  # fmt: skip
 
 
-def box_card(check: DetectionCheck) -> DatasetCard:
-    """What is found of a detection data set in short."""
+def box_dataset_card(name: str, data_root: Path | None, field: str, canvas: Canvas) -> DatasetCard:
+    """The card of the detection data set `boxes/<name>` on a canvas. Raises InvalidRequest on `field` where there is
+    none, DataFault where it cannot be understood."""
+    check = box_dataset_check(name, data_root, canvas, field)
     return DatasetCard(
         name=check.name, fingerprint=check.fingerprint, classes=len(check.classes), channels=3,
-        side=max(check.canvas.height, check.canvas.width), train_pictures=check.train,
+        side=max(canvas.height, canvas.width), train_pictures=check.train,
         validation_pictures=check.validation, test_pictures=check.test, default_recipe="detection_small",
-        findings=check.findings, canvas=check.canvas,
+        findings=check.findings, canvas=canvas,
     )  # fmt: skip
 
 
@@ -156,13 +157,8 @@ def check_dataset_name(name: str, data_root: Path | None, field: str) -> None:
     raise InvalidRequest(field, no_such_data_set(name, near, data_root), near[0])
 
 
-def dataset_card(name: str, data_root: Path | None, field: str, canvas: Canvas | None = None) -> DatasetCard:
-    """The card of the data set `name`: what `dataset_check` finds, in short. Raises what that raises.
-
-    `canvas`: that pictures with boxes lie on; None: that of the recipe `detection_small`.
-    """
-    if is_box_data(name):
-        return box_card(box_dataset_check(name, data_root, canvas or DetectionSettings().canvas, field))
+def dataset_card(name: str, data_root: Path | None, field: str) -> DatasetCard:
+    """The card of the data set `name`: what `dataset_check` finds, in short. Raises what that raises."""
     return DIGITS if name == "digits" else card_of(dataset_check(name, data_root, field))
 
 

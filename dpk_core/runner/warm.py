@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from dpk_core.catalogue.datasets import DatasetCard, dataset_card
+from dpk_core.catalogue.datasets import DatasetCard, box_dataset_card, dataset_card
 from dpk_core.catalogue.detection.detectors import kind_and_backbone
 from dpk_core.catalogue.models import model_card
 from dpk_core.catalogue.own_models import OwnModel, make_known
@@ -80,8 +80,10 @@ def forget() -> None:
 def _card(spec: TrainingSpec, data_root: Path | None) -> DatasetCard:
     root = "DPK_DATA_ROOT is not set" if data_root is None else f"data root {data_root}"
     try:
-        canvas = None if spec.recipe.detection is None else spec.recipe.detection.canvas
-        card = dataset_card(spec.dataset, data_root, "dataset", canvas)
+        if spec.recipe.detection is None:
+            card = dataset_card(spec.dataset, data_root, "dataset")
+        else:
+            card = box_dataset_card(spec.dataset, data_root, "dataset", spec.recipe.detection.canvas)
     except InvalidRequest as error:
         raise MissingHere(f"{machine()} does not have the data set {spec.dataset} ({root}).") from error
     except DataFault as error:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from dpk_core.catalogue.datasets import DatasetCard, dataset_card, dataset_names
+from dpk_core.catalogue.datasets import DatasetCard, box_dataset_card, dataset_card, dataset_names
 from dpk_core.catalogue.detection.cards import box_dataset_names
 from dpk_core.data import box_files
 from dpk_core.data.batches import TrainingBatches, pictures_in_order, training_batch
@@ -28,7 +28,7 @@ RECIPE = replace(recipe("detection_small", epochs=2), batch_size=2)
 
 def card(root: Path) -> DatasetCard:
     write_coco(root / "pets", sound_documents(pictures=4))
-    return dataset_card("boxes/pets", root, "dataset", CANVAS)
+    return box_dataset_card("boxes/pets", root, "dataset", CANVAS)
 
 
 def test_a_card_has_height_and_width(tmp_path: Path) -> None:
@@ -45,9 +45,11 @@ def test_names(tmp_path: Path) -> None:
     assert box_dataset_names(tmp_path) == ("boxes/pets",)
     assert not any(name.startswith("boxes/") for name in dataset_names(tmp_path))
     with pytest.raises(InvalidRequest, match=r"no data set 'boxes/pet'; there are boxes/pets.*choice: boxes/pets"):
-        dataset_card("boxes/pet", tmp_path, "dataset")
+        box_dataset_card("boxes/pet", tmp_path, "dataset", CANVAS)
+    with pytest.raises(InvalidRequest, match="no data set 'boxes/pets'"):
+        dataset_card("boxes/pets", tmp_path, "dataset")  # that of a job of classification
     with pytest.raises(InvalidRequest, match="holds no annotations of boxes"):
-        dataset_card("boxes/pet", tmp_path / "photos", "dataset")
+        box_dataset_card("boxes/pet", tmp_path / "photos", "dataset", CANVAS)
 
 
 def test_from_files_and_from_memory_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,9 +95,9 @@ def test_what_cannot_be_trained_on(tmp_path: Path) -> None:
         each["iscrowd"] = 1
     write_coco(tmp_path / "crowds", documents)
     with pytest.raises(DataFault, match=r"validation pictures of boxes/crowds have no boxes"):
-        load_dataset(dataset_card("boxes/crowds", tmp_path, "dataset", CANVAS), tmp_path, CPU)
+        load_dataset(box_dataset_card("boxes/crowds", tmp_path, "dataset", CANVAS), tmp_path, CPU)
     write_coco(tmp_path / "broken", sound_documents(pictures=4))
     whole = (tmp_path / "broken" / "test" / "test1.png").read_bytes()
     (tmp_path / "broken" / "test" / "test1.png").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(DataFault, match=r"test1\.png"):
-        load_dataset(dataset_card("boxes/broken", tmp_path, "dataset", CANVAS), tmp_path, CPU)
+        load_dataset(box_dataset_card("boxes/broken", tmp_path, "dataset", CANVAS), tmp_path, CPU)
