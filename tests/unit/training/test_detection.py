@@ -160,6 +160,19 @@ def test_accumulation_splits_pictures_with_their_boxes() -> None:
         train(start(spec("dpk", recipe=replace(RECIPE, accumulation=2))), 1, Watcher())
 
 
+@pytest.mark.parametrize("method", ["dpk", "feature_mse", "fgd"])
+def test_building_and_hooks(method: DetectionMethodName) -> None:
+    """Extras are decided by the seed alone, no global random state moves, and no hook is left behind."""
+    before = torch.get_rng_state()
+    one, other, another = (start(spec(method, seed=seed)) for seed in (3, 3, 4))
+    assert torch.equal(torch.get_rng_state(), before)
+    weights = [dict(each.method.extras.named_parameters()) for each in (one, other, another)]
+    assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
+    assert any(not torch.equal(value, weights[2][name]) for name, value in weights[0].items())
+    train(one, 1, Watcher())
+    assert not any(module._forward_hooks for module in one.model.modules())
+
+
 class TestInheriting:
     @pytest.mark.parametrize("method", [MethodSpec(name="inherit"), MethodSpec(name="fgd", inherit=True)])
     def test_the_student_begins_with_neck_and_heads(self, method: MethodSpec) -> None:
