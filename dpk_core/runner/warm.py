@@ -64,7 +64,10 @@ def teacher_for(
     model: str, weights: ArtifactReference, root: Path, data: ImageData, detection: DetectionSettings | None = None
 ) -> nn.Module:
     """The teacher with its weights, frozen, on the data's device. It takes pictures as the student does, and sees them
-    as it was trained on them. `detection`: how a detector is built. Raises ArtifactFault when its weights are broken."""
+    as it was trained on them. `detection`: how a detector is built.
+
+    Raises ArtifactFault when its weights are broken.
+    """
     statistics = tuple(data.mean.tolist()), tuple(data.std.tolist())
     return _load_teacher(model, detection, weights, root, data.card, statistics, data.device)
 
