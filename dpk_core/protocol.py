@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 from dpk_core.codec import from_json, to_json
+from dpk_core.detection_settings import Canvas
 from dpk_core.errors import ProtocolFault
 from dpk_core.evidence import Evidence
 from dpk_core.spec import RunSpec
@@ -171,14 +172,15 @@ class Notice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preprocessing:
-    """What a network takes: pictures of `channels` x `side` x `side` in 0 … 255, less `mean` by channel and divided by
-    `deviation`; and how many classes it answers with."""
+    """What a network takes: pictures of `channels` x `side` x `side`, or on a `canvas`, in 0 … 255, less `mean` by
+    channel and divided by `deviation`; and how many classes it answers with."""
 
     channels: int
     side: int
     mean: tuple[float, ...]
     deviation: tuple[float, ...]
     classes: int
+    canvas: Canvas | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

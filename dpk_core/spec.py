@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from dpk_core.codec import content_key
+from dpk_core.detection_settings import DetectionSettings, PyramidSettings
 from dpk_core.dpk_settings import DpkSettings, KdSettings
 from dpk_core.preprocessing import ModelPreprocessing
 from dpk_core.tasks import TaskName
@@ -23,6 +24,9 @@ DpkName = Literal["dpk", "dpk_no_teacher_tokens", "dpk_features_only"]
 TaughtMethodName = Literal[DpkName, "kd", "fitnet", "at", "sp", "rkd", "crd", "dkd", "dist", "reviewkd"]
 """The methods that need a teacher."""
 MethodName = Literal["none", TaughtMethodName]
+"""The methods of classification."""
+DetectionMethodName = Literal["none", "dpk", "feature_mse", "fgd", "inherit"]
+"""The methods of detection. `inherit`: the student starts from its teacher's neck and heads, and is taught no more."""
 DPK_METHODS: frozenset[str] = frozenset(get_args(DpkName))
 """The methods that measure CKA."""
 LOGIT_METHODS: frozenset[str] = frozenset({"none", "kd", "dkd", "dist"})
@@ -96,6 +100,8 @@ class Recipe:
     compiled: Compiled = "no"
     """Whether student and teacher run through torch's compiler, which is faster on a GPU and rounds differently.
     `reduce-overhead` also replays them as CUDA graphs, which saves the time of launching many small operations."""
+    detection: DetectionSettings | None = None
+    """Canvas, detectors and augmentation, where networks are trained to find boxes; None: to tell classes."""
 
     def __post_init__(self) -> None:
         for name, (possible, words) in _LIMITS.items():
@@ -108,6 +114,10 @@ class Recipe:
             raise ValueError("compiled 'reduce-overhead' takes no accumulation: the parts would share one memory")
         if self.epochs and not self.learning_rate:
             raise ValueError("learning_rate must be above 0 where there are epochs")
+        if self.detection is not None:
+            for name, off in _NOT_WITH_BOXES.items():
+                if getattr(self, name) != off:
+                    raise ValueError(f"{name} must be {off!r} where boxes are trained, not {getattr(self, name)!r}")
 
 
 _LIMITS: dict[str, tuple[Callable[[float], bool], str]] = {
@@ -129,25 +139,41 @@ _LIMITS: dict[str, tuple[Callable[[float], bool], str]] = {
 }
 """What the numbers of a recipe may be, where they are there."""
 
+_NOT_WITH_BOXES: dict[str, object] = {
+    "augmentation": "none", "label_smoothing": 0, "mixup": 0, "cutmix": 0, "randaugment": None, "erasing": 0,
+    "compiled": "no",
+}  # fmt: skip
+"""What has no meaning, or moves no boxes; a detector's shapes change from step to step, so it is not compiled."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MethodSpec:
     """How the student is taught. `none`: cross-entropy only. `profile` sets the sizes of DPK's modules.
 
     `dpk`: the choices of DPK and its control arms; None: the authors' for CIFAR-100. `kd`: those of KD; None: the
-    literature's.
+    literature's. `pyramid`: the choices of detection's methods; None: the defaults. `inherit`: whether a student
+    detector also starts from its teacher's neck and heads.
     """
 
-    name: MethodName
+    name: MethodName | DetectionMethodName
     profile: ProfileName = "probe"
     dpk: DpkSettings | None = None
     kd: KdSettings | None = None
+    pyramid: PyramidSettings | None = None
+    inherit: bool = False
 
     def __post_init__(self) -> None:
+        if self.inherit and self.name == "none":
+            raise ValueError("inherit needs a teacher; the method that does nothing else is called 'inherit'")
         if self.kd is not None and self.name != "kd":
             raise ValueError(f"method {self.name!r} takes no settings of KD")
         if self.dpk is not None and self.name not in get_args(DpkName):
             raise ValueError(f"method {self.name!r} takes no settings of DPK")
+
+    @property
+    def inherits(self) -> bool:
+        """Whether the student starts from its teacher's neck and heads."""
+        return self.inherit or self.name == "inherit"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,6 +239,20 @@ class TrainingSpec:
             raise ValueError("only a teacher's weights have preprocessing and classes of their own")
         if self.role == "student" and (self.trains == "head" or self.recipe.epochs == 0):
             raise ValueError("a student trains as a whole, for an epoch at least")
+        self._check_task()
+
+    def _check_task(self) -> None:
+        is_detection = self.task == "detection"
+        if is_detection != (self.recipe.detection is not None):
+            raise ValueError(f"recipe {self.recipe.name} is not one of the task {self.task}")
+        if self.method.name not in get_args(DetectionMethodName if is_detection else MethodName):
+            raise ValueError(f"method {self.method.name!r} is not one of the task {self.task}")
+        if is_detection and (self.trains == "head" or self.method.dpk is not None):
+            raise ValueError("detectors train as a whole, and DPK's settings for them are those of the pyramid")
+        if is_detection and (self.preprocessing is not None or self.class_map is not None):
+            raise ValueError("preprocessing and class_map are for classifiers; detectors see pictures as the data are")
+        if not is_detection and (self.method.inherits or self.method.pyramid is not None):
+            raise ValueError("inherit and pyramid are for detectors")
 
     def key(self) -> str:
         """Content key of the training: names its checkpoints and its weights."""

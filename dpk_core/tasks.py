@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-TaskName = Literal["classification"]
+TaskName = Literal["classification", "detection"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,5 +29,8 @@ class Metric:
         return f"validation_{self.name}"
 
 
-METRICS: dict[TaskName, Metric] = {"classification": Metric(name="accuracy", direction="maximise", unit="%")}
+METRICS: dict[TaskName, Metric] = {
+    "classification": Metric(name="accuracy", direction="maximise", unit="%"),
+    "detection": Metric(name="average_precision", direction="maximise", unit="points"),
+}
 """The metric of each task."""

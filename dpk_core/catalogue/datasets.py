@@ -7,12 +7,14 @@
 | `folder/<name>`, `imagenet/<name>` | `<name>/train/<class>/…` and other layouts, see `layouts` |
 | `parquet/<name>` | `<name>/train*.parquet`, see `parquet` |
 | `torchvision/cifar10`, `torchvision/cifar100` | torchvision's folders, see `cifar` |
+| `boxes/<name>` | pictures with boxes, see `detection.layout` and `box_dataset_card`; of no use to classifiers |
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
+import math
 import os
 import time
 from dataclasses import dataclass
@@ -22,6 +24,7 @@ from dpk_core.catalogue import cifar
 from dpk_core.catalogue.built_in import DIGITS_CHECK, cifar_check
 from dpk_core.catalogue.dataset_check import DatasetCheck, class_pictures
 from dpk_core.catalogue.dataset_hints import inside, nearest_first, no_such_data_set
+from dpk_core.catalogue.detection.cards import box_dataset_check
 from dpk_core.catalogue.findings import Finding, findings
 from dpk_core.catalogue.folders import folder_kind
 from dpk_core.catalogue.layouts import entries
@@ -35,6 +38,7 @@ from dpk_core.catalogue.samples import Sample, remembered_samples, sample_files
 from dpk_core.catalogue.shards import has_shards
 from dpk_core.catalogue.splits import fingerprint
 from dpk_core.catalogue.survey import uniform_survey
+from dpk_core.detection_settings import Canvas
 from dpk_core.display import is_text, shown
 from dpk_core.errors import DataFault, InvalidRequest
 
@@ -53,7 +57,7 @@ PHOTO_SIDE = 64
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetCard:
     """A data set by name. `fingerprint`: content hash. Pictures are `channels` x `side` x `side`; those of files are
-    made so by `rule`.
+    made so by `rule`. Pictures with boxes lie on a `canvas`, whose longer side is `side`.
 
     `findings`: what people must know of it, the worst first; one may be a refusal to train on it.
     """
@@ -70,12 +74,18 @@ class DatasetCard:
     fit: Fit = "whole"
     background: Background = "white"
     findings: tuple[Finding, ...] = ()
+    canvas: Canvas | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the pictures."""
+        return (self.side, self.side) if self.canvas is None else (self.canvas.height, self.canvas.width)
 
     @property
     def decoded_bytes(self) -> int:
         """Memory that all pictures together take at their working size."""
         pictures = self.train_pictures + self.validation_pictures + self.test_pictures
-        return pictures * self.channels * self.side**2
+        return pictures * self.channels * math.prod(self.size)
 
     @property
     def rule(self) -> ReadingRule:
@@ -94,6 +104,18 @@ def card_of(check: DatasetCheck) -> DatasetCard:
         name=check.name, fingerprint=check.fingerprint, classes=len(check.classes), channels=check.channels,
         side=check.side, train_pictures=check.train, validation_pictures=check.validation, test_pictures=check.test,
         default_recipe=check.default_recipe, fit=check.fit, background=check.background, findings=findings(check),
+    )  # fmt: skip
+
+
+def box_dataset_card(name: str, data_root: Path | None, field: str, canvas: Canvas) -> DatasetCard:
+    """The card of the detection data set `boxes/<name>` on a canvas. Raises InvalidRequest on `field` where there is
+    none, DataFault where it cannot be understood."""
+    check = box_dataset_check(name, data_root, canvas, field)
+    return DatasetCard(
+        name=check.name, fingerprint=check.fingerprint, classes=len(check.classes), channels=3,
+        side=max(canvas.height, canvas.width), train_pictures=check.train,
+        validation_pictures=check.validation, test_pictures=check.test, default_recipe="detection_small",
+        findings=check.findings, canvas=canvas,
     )  # fmt: skip
 
 

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 
 from dpk_core.data.augment import CROPPING, augment
+from dpk_core.data.box_augment import augment_boxes
+from dpk_core.data.boxes import BoxTargets, Targets
 from dpk_core.data.crops import draw_crops
 from dpk_core.data.erasing import erase
 from dpk_core.data.rows import BatchRows, own_rows, whole_batch
@@ -40,8 +42,10 @@ def epoch_order(seed: int, epoch: int, pictures: int, batch_size: int) -> Tensor
     return order[: steps_per_epoch(pictures, batch_size) * batch_size].view(-1, batch_size)
 
 
-def training_batch(data: ImageData, positions_B: Tensor, recipe: Recipe, seed: int, step: int) -> tuple[Tensor, Tensor]:
-    """The pictures of a step, augmented and normalised (B x C x H x W, float32), and their labels (B)."""
+def training_batch(
+    data: ImageData, positions_B: Tensor, recipe: Recipe, seed: int, step: int
+) -> tuple[Tensor, Targets]:
+    """The pictures of a step, augmented and normalised (B x C x H x W, float32), and their labels (B) or boxes."""
     rows = whole_batch(len(positions_B))
     reading = _reading(data, positions_B, recipe, seed, step, rows)
     return _finished(data, reading, positions_B, recipe, seed, step, rows)
@@ -60,7 +64,7 @@ class TrainingBatches:
         self._orders: dict[int, Tensor] = {}
         self._readings: dict[int, Reading] = {}
 
-    def at(self, step: int) -> tuple[Tensor, Tensor]:
+    def at(self, step: int) -> tuple[Tensor, Targets]:
         """The batch of a step, as `training_batch`. Raises DataFault naming a picture that cannot be read."""
         recipe, seed, rows = self._recipe, self._seed, self._rows
         for coming in range(step, min(step + 1 + AHEAD, self._stop_step)):
@@ -85,6 +89,12 @@ def in_order(split: PictureSplit, batch_size: int, world: World = ALONE) -> Iter
 
     Rank r of a world reads batches r, r + size, …
     """
+    for positions_B, pictures_BCHW in pictures_in_order(split, batch_size, world):
+        yield pictures_BCHW, split.labels[to_device(positions_B, split.labels.device)]
+
+
+def pictures_in_order(split: PictureSplit, batch_size: int, world: World = ALONE) -> Iterator[tuple[Tensor, Tensor]]:
+    """As `in_order`, with the pictures' positions (B, on the CPU) in front of them."""
     batches = torch.split(torch.arange(len(split)), batch_size)[world.rank :: world.size]
     if not batches:
         return
@@ -93,7 +103,7 @@ def in_order(split: PictureSplit, batch_size: int, world: World = ALONE) -> Iter
         reading = coming
         if after_B is not None:
             coming = split.start_reading(after_B)
-        yield reading(), split.labels[to_device(positions_B, split.labels.device)]
+        yield positions_B, reading()
 
 
 def _reading(data: ImageData, positions_B: Tensor, recipe: Recipe, seed: int, step: int, rows: BatchRows) -> Reading:
@@ -105,9 +115,14 @@ def _reading(data: ImageData, positions_B: Tensor, recipe: Recipe, seed: int, st
 
 def _finished(
     data: ImageData, reading: Reading, positions_B: Tensor, recipe: Recipe, seed: int, step: int, rows: BatchRows
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Targets]:
     generator = torch.Generator().manual_seed(derive(seed, "augment", step))
-    pictures_BCHW = augment(recipe.augmentation, reading(), generator, rows)
+    pictures_BCHW, targets = reading(), data.train.targets(positions_B)
+    if isinstance(targets, BoxTargets):
+        assert recipe.detection is not None
+        settings = recipe.detection.augmentation
+        pictures_BCHW, targets = augment_boxes(settings, pictures_BCHW, targets, generator, rows)
+    pictures_BCHW = augment(recipe.augmentation, pictures_BCHW, generator, rows)
     if recipe.randaugment is not None:
         from dpk_core.data.randaugment import randaugment  # here, as torchvision takes longer to import than torch
 
@@ -115,4 +130,4 @@ def _finished(
     pictures_BCHW = data.normalise(pictures_BCHW)
     if recipe.erasing:
         pictures_BCHW = erase(pictures_BCHW, recipe.erasing, seed, step, rows)
-    return pictures_BCHW, data.train.labels[to_device(positions_B, data.device)]
+    return pictures_BCHW, targets

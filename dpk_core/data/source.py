@@ -12,6 +12,7 @@ import torch
 from dpk_core.catalogue.built_in import DIGITS_SHARES
 from dpk_core.catalogue.cifar import OFFICIAL
 from dpk_core.catalogue.datasets import DatasetCard, npz_path
+from dpk_core.catalogue.detection.cards import is_box_data
 from dpk_core.catalogue.npz import file_digest
 from dpk_core.catalogue.pictures import is_picture_data
 from dpk_core.catalogue.splits import fingerprint, stratified
@@ -33,6 +34,11 @@ def load_dataset(card: DatasetCard, data_root: Path | None, device: torch.device
         from dpk_core.data.cifar import load_cifar
 
         return load_cifar(card, data_root, device)
+    if is_box_data(card.name):
+        # Here, as Pillow is loaded only where files are read.
+        from dpk_core.data.box_files import load_boxes
+
+        return load_boxes(card, data_root, device)
     if is_picture_data(card.name):
         return load_pictures(card, data_root, device)
     return _load_npz(card, npz_path(card.name, data_root), device)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dpk_core.catalogue.datasets import DatasetCard
+from dpk_core.data.boxes import Targets
 from dpk_core.data.crops import Draws, crop_boxes, resized_crops
 from dpk_core.data.to_device import to_device
 from dpk_core.errors import DataFault
@@ -27,11 +28,14 @@ Reading = Callable[[], Tensor]
 
 
 class PictureSplit(Protocol):
-    """Pictures of one split. `labels` (B, int64) are on the device."""
+    """Pictures of one split. `labels` (B, int64) are on the device; there are none where pictures have boxes."""
 
     @property
     def labels(self) -> Tensor:
         """The label of every picture."""
+
+    def targets(self, positions_B: Tensor) -> Targets:
+        """What there is to learn of the pictures at `positions_B` (on the CPU), on the device."""
 
     def __len__(self) -> int:
         """How many pictures there are."""
@@ -52,6 +56,10 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def targets(self, positions_B: Tensor) -> Tensor:
+        """The labels of these pictures."""
+        return self.labels[to_device(positions_B, self.labels.device)]
 
     def start_reading(self, positions_B: Tensor, crops_BA4: Draws | None = None) -> Reading:
         """See `PictureSplit`. Random crops are cut from the pictures at their working size."""

@@ -38,6 +38,10 @@ class StreamedSplit:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def targets(self, positions_B: Tensor) -> Tensor:
+        """The labels of these pictures."""
+        return self.labels[to_device(positions_B, self.labels.device)]
+
     def start_reading(self, positions_B: Tensor, crops_BA4: Draws | None = None) -> Reading:
         """See `PictureSplit`. Random crops are cut from the whole pictures."""
         members = self.members[positions_B.numpy()].tolist()

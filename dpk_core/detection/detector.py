@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.detection import FasterRCNN
 
-from dpk_core.catalogue.detection.canvas import Canvas
-from dpk_core.detection.boxes import BoxTargets, from_canvas
+from dpk_core.data.boxes import BoxTargets, from_canvas
 from dpk_core.detection.detections import Detections, joined, no_detections
+from dpk_core.detection_settings import Canvas
 
 
 def detector_losses(model: nn.Module, pictures_BCHW: Tensor, targets: BoxTargets) -> dict[str, Tensor]:

@@ -22,7 +22,8 @@ from torchvision.models.detection.image_list import ImageList
 from torchvision.ops import MultiScaleRoIAlign
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool, LastLevelP6P7
 
-from dpk_core.catalogue.detection.detectors import DetectorSettings, kind_and_backbone
+from dpk_core.catalogue.detection.detectors import kind_and_backbone
+from dpk_core.detection_settings import DetectorSettings
 from dpk_core.errors import ArtifactFault
 from dpk_core.models.build import own_randomness
 

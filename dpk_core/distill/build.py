@@ -1,8 +1,9 @@
-"""Builds a distillation method by name. A new method is one file and one line in `METHODS`."""
+"""Builds a distillation method of classification by name. A new method is one file and one line in `METHODS`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 from torch import Tensor, nn
 
@@ -34,7 +35,7 @@ def build_method(
         spec=spec, student=student, student_name=student_name, teacher=teacher, teacher_name=teacher_name,
         picture_shape=picture_shape, training_labels=training_labels, seed=seed,
     )  # fmt: skip
-    return METHODS[spec.name](inputs)
+    return METHODS[cast(MethodName, spec.name)](inputs)
 
 
 METHODS: dict[MethodName, Callable[[MethodInputs], Method]] = {

@@ -15,9 +15,9 @@ from dpk_core.distill.extra_losses import EXTRA_LOSSES
 from dpk_core.distill.inputs import Taps
 from dpk_core.distill.lag import LaggedCka
 from dpk_core.distill.losses import logit_loss
-from dpk_core.distill.masking import draw_noise
 from dpk_core.distill.method import StepContext, StepOutcome, outcome
-from dpk_core.distill.share import find_shares, given_tokens
+from dpk_core.distill.rebuilding import rebuild
+from dpk_core.distill.share import find_shares
 from dpk_core.distill.stage import PriorStage
 from dpk_core.distill.tapped import Seen, TappedMethod, resize_like
 from dpk_core.dpk_settings import FOLLOWS_CKA, DpkSettings
@@ -92,27 +92,8 @@ class Dpk(TappedMethod):
         """Σ wᵢ·MSEᵢ and the parts of each stage."""
         of_all = (step.world.gather_all(student.detach(), teacher) for student, teacher in maps.values())
         ckas = torch.stack([unbiased_cka(student, teacher) for student, teacher in of_all])
-        shares, fallbacks = self._shares(ckas, step)
-        parts: dict[str, Tensor] = {}
-        losses = []
-        # How many tokens each side gets is a size, so the CPU must know the shares. It is the step's one host
-        # synchronisation, and none where the share lags a step or does not follow CKA.
-        tokens = [self.stages[stage.name].tokens for stage in self.settings.stages]
-        given_S = given_tokens(self.settings.share, shares, tokens)
-        host_given = [int(count) for count in given_S.tolist()]
-        given_S, fallbacks = (values.to(ckas.device, non_blocking=True) for values in (given_S, fallbacks))
-        for index, stage in enumerate(self.settings.stages):
-            student_BCHW, teacher_BCHW = maps[stage.name]
-            module = self.stages[stage.name]
-            noise_BN = draw_noise(
-                len(student_BCHW) * step.world.size, module.tokens,
-                seed=step.seed, step=step.step, stage=stage.name, device=student_BCHW.device,
-            )  # fmt: skip
-            done = module(student_BCHW, teacher_BCHW, step.world.own(noise_BN), host_given[index])
-            losses.append(stage.weight * done.loss)
-            parts[f"share.{stage.name}"] = given_S[index] / module.tokens
-            parts[f"cka.{stage.name}"] = ckas[index].nan_to_num(0.0)
-            parts[f"share_fallback.{stage.name}"] = fallbacks[index].to(given_S.dtype)
+        rebuilt, parts = rebuild(self.stages, self.settings.share, maps, ckas, self._shares(ckas, step), step)
+        losses = [stage.weight * loss for stage, loss in zip(self.settings.stages, rebuilt, strict=True)]
         return torch.stack(losses).sum(), parts
 
     def _shares(self, ckas: Tensor, step: StepContext) -> tuple[Tensor, Tensor]:

@@ -44,14 +44,14 @@ class StepContext:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepOutcome:
     """What a step gives. `terms`: the weighted terms of the loss by name, e.g. `class`, attached to the graph; `loss`:
-    their sum, the scalar to minimise; `logits_BC`: the student's, detached.
+    their sum, the scalar to minimise; `logits_BC`: the student's, detached; None of a detector.
 
     `parts`: named, detached, finite 0-dim tensors on the device of the loss, e.g. `loss_class` and `share.last`.
     """
 
     terms: dict[str, Tensor]
     loss: Tensor
-    logits_BC: Tensor
+    logits_BC: Tensor | None
     parts: dict[str, Tensor]
 
 
@@ -77,11 +77,11 @@ class Method(nn.Module, ABC):
         self.train()
 
     @abstractmethod
-    def forward(self, pictures_BCHW: Tensor, labels_B: Tensor, step: StepContext) -> StepOutcome:
+    def forward(self, pictures_BCHW: Tensor, labels_B: Any, step: StepContext) -> StepOutcome:
         """One training step up to its loss: runs student and teacher; the caller goes backward.
 
         `labels_B`: class numbers, or, where the recipe softens or mixes labels, each class's share, B x C and floating;
-        cross-entropy takes both, and `class_numbers` gives the first from either.
+        cross-entropy takes both, and `class_numbers` gives the first from either. Detectors get `BoxTargets`.
         """
 
     def train(self, mode: bool = True) -> Self:
@@ -134,12 +134,12 @@ def class_numbers(labels_B: Tensor) -> Tensor:
     return labels_B if labels_B.ndim == 1 else labels_B.argmax(1)
 
 
-def outcome(terms: dict[str, Tensor], logits_BC: Tensor, parts: dict[str, Tensor]) -> StepOutcome:
+def outcome(terms: dict[str, Tensor], logits_BC: Tensor | None, parts: dict[str, Tensor]) -> StepOutcome:
     """A step outcome from weighted terms, with logits and parts detached from the graph."""
     loss, *others = terms.values()
     for term in others:
         loss = loss + term
     return StepOutcome(
-        terms=terms, loss=loss, logits_BC=logits_BC.detach(),
+        terms=terms, loss=loss, logits_BC=None if logits_BC is None else logits_BC.detach(),
         parts={name: part.detach() for name, part in parts.items()},
     )  # fmt: skip

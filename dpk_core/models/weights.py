@@ -61,7 +61,9 @@ def build_with_weights(
         model = build_model(name, classes=classes, channels=channels, seed=seed, side=side)
         return WeightedModel(model=model, notes=(DRAWING_RULE,) if name.startswith(f"{UPLOAD}/") else ())
     if isinstance(weights, Path) or weights == OWN:
-        source, state = (weights.name, _read(weights)) if isinstance(weights, Path) else (name, own_weights(name))
+        source, state = (
+            (weights.name, read_weights(weights)) if isinstance(weights, Path) else (name, own_weights(name))
+        )
         model = build_model(name, classes=classes, channels=channels, seed=seed, side=side)
         built = _fitted(name, model, state, channels, side, source, class_map)
         if weights == OWN:
@@ -69,7 +71,7 @@ def build_with_weights(
     else:
         source = f"published for {name}"
         built = _published(name, weights, classes, channels, seed, side, class_map)
-    _check_finite(built.model, source)
+    check_finite(built.model, source)
     return built
 
 
@@ -90,7 +92,7 @@ def _published(
             whole = _timm_pretrained(name, f"{member}.{tag}", tags[tag].classes, channels, seed, side)
             state: Mapping[str, Tensor] = whole.model.state_dict()
         else:
-            state = _torchvision_state(member, tag)
+            state = torchvision_state(member, tag)
         return _fitted(name, model, state, channels, side, f"published for {name}", class_map)
     except OSError as error:
         problem = f"The published weights of {name} are not in the hub cache and cannot be downloaded here"
@@ -117,14 +119,16 @@ def _timm_pretrained(name: str, tagged: str, classes: int, channels: int, seed: 
     return WeightedModel(model=model, replaced=replaced, notes=tuple(notes))
 
 
-def _torchvision_state(member: str, tag: str) -> Mapping[str, Tensor]:
+def torchvision_state(member: str, tag: str) -> Mapping[str, Tensor]:
+    """The weights `tag` of a torchvision classifier, from the hub cache. Raises OSError where they cannot be had."""
     import torchvision
 
     state: Mapping[str, Tensor] = torchvision.models.get_model(member, weights=tag, progress=False).state_dict()
     return state
 
 
-def _read(path: Path) -> Mapping[str, Tensor]:
+def read_weights(path: Path) -> Mapping[str, Tensor]:
+    """The tensors of a safetensors file. Raises InvalidRequest on field `weights`."""
     try:
         return load_file(readable_file(path, path.name, FIELD))
     except (OSError, SafetensorError) as error:
@@ -184,7 +188,8 @@ def _refitted(given: dict[str, Tensor], own: Mapping[str, Tensor], card: Weights
     return given, True
 
 
-def _check_finite(model: nn.Module, source: str) -> None:
+def check_finite(model: nn.Module, source: str) -> None:
+    """Raises InvalidRequest on field `weights` where a parameter or buffer is not finite."""
     for key, tensor in model.state_dict().items():
         if not torch.isfinite(tensor).all():
             message = f"The weights {source} hold numbers that are not finite ({key}); take an earlier state."

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dpk_core.data.batches import in_order
+from dpk_core.data.boxes import Targets
 from dpk_core.data.crops import Draws
 from dpk_core.data.split import ImageData, PictureSplit, Reading
 from dpk_core.models.preprocessing import feed_as_trained, side_seen
@@ -19,7 +20,7 @@ from dpk_core.preprocessing import COMMON_SCALINGS, ModelPreprocessing, asked_fo
 from dpk_core.protocol import Notice
 from dpk_core.randomness import derive
 from dpk_core.spec import TrainingSpec
-from dpk_core.training.evaluate import BATCH, BATCH_PIXELS
+from dpk_core.training.evaluate import pictures_at_once
 from dpk_core.training.training import Training
 
 PICTURES = 2000
@@ -139,6 +140,10 @@ class Looked:
     def __len__(self) -> int:
         return len(self.positions)
 
+    def targets(self, positions_B: Tensor) -> Targets:
+        """See `PictureSplit`."""
+        return self.split.targets(self.positions[positions_B])
+
     def start_reading(self, positions_B: Tensor, crops_BA4: Draws | None = None) -> Reading:
         """See `PictureSplit`."""
         return self.split.start_reading(self.positions[positions_B], crops_BA4)
@@ -170,7 +175,7 @@ def _for(data: ImageData, scaling: ModelPreprocessing) -> ModelPreprocessing:
 def _answers(model: nn.Module, data: ImageData, looked: Looked) -> NDArray[np.int64]:
     """The class that each picture is taken for."""
     mode = model.training
-    batch = min(BATCH, max(1, BATCH_PIXELS // side_seen(model, data.card.side) ** 2))
+    batch = pictures_at_once(side_seen(model, data.card.side) ** 2)
     model.eval()
     try:
         with torch.no_grad():

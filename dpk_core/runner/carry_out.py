@@ -186,7 +186,7 @@ def _prepare(command: RunCommand, root: Path, device: torch.device, world: World
     if spec.teacher is not None:
         if command.teacher_weights is None:
             raise ArtifactFault(f"The run needs the weights of its teacher {spec.teacher.model}, and none were named.")
-        teacher = warm.teacher_for(spec.teacher.model, command.teacher_weights, root, data)
+        teacher = warm.teacher_for(spec.teacher.model, command.teacher_weights, root, data, spec.recipe.detection)
     weights_root = None if command.weights_root is None else Path(command.weights_root)
     training = begin(spec, data, teacher, weights_root=weights_root, world=world)
     if command.resume is not None:
@@ -197,6 +197,8 @@ def _prepare(command: RunCommand, root: Path, device: torch.device, world: World
 def _scores(command: RunCommand, training: Training) -> Scored:
     """What rivals say, measured where no earlier run did."""
     spec = command.spec
+    if spec.training.task == "detection":
+        return Scored(scores=None, notes=())  # they compare class scores, or maps of whole pictures
     if command.known_scores is not None:
         return Scored(scores=command.known_scores, notes=())
     if spec.training.role == "teacher" and spec.is_full:
@@ -218,12 +220,15 @@ def _result(
     spec, data = command.spec, training.data
     evaluator = EVALUATORS[spec.training.task]
     # The only place that reads the test split, and only when the training is over.
-    test = evaluator.evaluate(training.judged, data, data.read_test(), training.world) if spec.is_full else None
+    test = None
+    if spec.is_full:
+        test = evaluator.evaluate(training.judged, data, data.read_test(), training.world, reported=True)
     weights = None
     if spec.is_full and training.world.leads:
         weights = save_weights(training.judged, root, command.weights_path, training.preprocessing)
     score, guess = training.last_measured[METRICS[spec.training.task].measured_as], evaluator.guess(data.validation)
     evidence = training.last_evidence
+    assert evidence is not None
     return RunResult(
         epochs=training.epoch,
         validation_score=score,
@@ -236,9 +241,9 @@ def _result(
         device_name=device_name,
         weights=weights,
         scores=scores,
-        validation_evidence=None if evidence is None else pack(evidence.numpy()),
+        validation_evidence=pack(evidence.numpy()),
         guess_score=guess,
-        near_chance=evaluator.is_chance(score, data.card.validation_pictures, guess),
+        near_chance=evaluator.is_chance(score, evidence, guess),
         preprocessing=_preprocessing(training) if spec.is_full else None,
         versions=versions(),
     )
@@ -251,5 +256,5 @@ def _preprocessing(training: Training) -> Preprocessing:
         mean, deviation = (tuple(WHITE / own.scale * each for each in values) for values in (own.mean, own.std))
     return Preprocessing(
         channels=own.channels(data.card.channels), side=own.side or data.card.side, mean=mean, deviation=deviation,
-        classes=data.card.classes,
+        classes=data.card.classes, canvas=data.card.canvas,
     )  # fmt: skip

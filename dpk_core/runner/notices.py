@@ -67,6 +67,12 @@ def chance_notices(spec: RunSpec, result: RunResult) -> list[Notice]:
         return []
     numbers = result.validation_score, result.validation_pictures, result.guess_score
     messages = [chance_sentence("The teacher", *numbers)]
+    if spec.training.task == "detection":
+        score, pictures, _ = numbers
+        messages = [
+            f"The teacher finds no more than guessing would: its average precision of {100 * score:.1f} points on "
+            f"{pictures} validation pictures is within noise of 0."
+        ]
     if spec.training.recipe.epochs == 0:
         messages.append(WRONG_ORDER)
     return [Notice(level="warning", message=message) for message in messages]

@@ -10,12 +10,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from dpk_core.catalogue.datasets import DatasetCard, dataset_card
+from dpk_core.catalogue.datasets import DatasetCard, box_dataset_card, dataset_card
+from dpk_core.catalogue.detection.detectors import kind_and_backbone
 from dpk_core.catalogue.models import model_card
 from dpk_core.catalogue.own_models import OwnModel, make_known
 from dpk_core.catalogue.plugins import FAMILY
 from dpk_core.codec import from_json
 from dpk_core.data.source import ImageData, load_dataset
+from dpk_core.detection_settings import DetectionSettings
 from dpk_core.disk import machine
 from dpk_core.errors import DataFault, InvalidRequest, MissingHere
 from dpk_core.models.build import build_model
@@ -37,6 +39,10 @@ def models_here(spec: TrainingSpec, uploads: Iterable[dict[str, Any]] = (), root
     for document in uploads:
         make_known(from_json(OwnModel, document), root)
     names = [spec.model, *([] if spec.teacher is None else [spec.teacher.model])]
+    if spec.task == "detection":
+        for name in names:
+            kind_and_backbone(name, "model")
+        return
     for name in names:
         try:
             model_card(name, "model")
@@ -54,11 +60,16 @@ def data_for(spec: TrainingSpec, data_root: Path | None, device: torch.device) -
     return _load_data(_card(spec, data_root), data_root, device)
 
 
-def teacher_for(model: str, weights: ArtifactReference, root: Path, data: ImageData) -> nn.Module:
+def teacher_for(
+    model: str, weights: ArtifactReference, root: Path, data: ImageData, detection: DetectionSettings | None = None
+) -> nn.Module:
     """The teacher with its weights, frozen, on the data's device. It takes pictures as the student does, and sees them
-    as it was trained on them. Raises ArtifactFault when its weights are broken."""
+    as it was trained on them. `detection`: how a detector is built.
+
+    Raises ArtifactFault when its weights are broken.
+    """
     statistics = tuple(data.mean.tolist()), tuple(data.std.tolist())
-    return _load_teacher(model, weights, root, data.card, statistics, data.device)
+    return _load_teacher(model, detection, weights, root, data.card, statistics, data.device)
 
 
 def forget() -> None:
@@ -72,7 +83,10 @@ def forget() -> None:
 def _card(spec: TrainingSpec, data_root: Path | None) -> DatasetCard:
     root = "DPK_DATA_ROOT is not set" if data_root is None else f"data root {data_root}"
     try:
-        card = dataset_card(spec.dataset, data_root, "dataset")
+        if spec.recipe.detection is None:
+            card = dataset_card(spec.dataset, data_root, "dataset")
+        else:
+            card = box_dataset_card(spec.dataset, data_root, "dataset", spec.recipe.detection.canvas)
     except InvalidRequest as error:
         raise MissingHere(f"{machine()} does not have the data set {spec.dataset} ({root}).") from error
     except DataFault as error:
@@ -94,12 +108,18 @@ def _load_data(card: DatasetCard, data_root: Path | None, device: torch.device) 
 
 @functools.lru_cache(maxsize=TEACHERS)
 def _load_teacher(
-    model: str, weights: ArtifactReference, root: Path, card: DatasetCard,
+    model: str, detection: DetectionSettings | None, weights: ArtifactReference, root: Path, card: DatasetCard,
     statistics: tuple[tuple[float, ...], tuple[float, ...]], device: torch.device,
 ) -> nn.Module:  # fmt: skip
     own = saved_preprocessing(root, weights) or AS_DATA
-    channels = own.channels(card.channels)
-    teacher = build_model(model, classes=card.classes, channels=channels, seed=0, side=own.side or card.side)
+    if detection is None:
+        channels = own.channels(card.channels)
+        teacher = build_model(model, classes=card.classes, channels=channels, seed=0, side=own.side or card.side)
+    else:
+        # Here, as torchvision takes longer to import than torch.
+        from dpk_core.training.detectors import detector_of
+
+        teacher = detector_of(model, detection, card, seed=0)
     load_weights(teacher, root, weights)
     if own != AS_DATA:
         mean_C, std_C = (torch.tensor(each, device=device) for each in statistics)

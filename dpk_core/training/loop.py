@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from dpk_core.data.batches import TrainingBatches
+from dpk_core.data.boxes import Targets, split_targets
 from dpk_core.distill.method import StepContext
 from dpk_core.errors import TrainingDiverged
 from dpk_core.parallel.batch_norm import shared_batch_norm
@@ -88,7 +89,7 @@ def _measure_untrained(training: Training, observer: Observer) -> None:
     observer.measured(training, training.last_measured, validation)
 
 
-def _step(training: Training, pictures_BCHW: Tensor, labels_B: Tensor, positions_B: Tensor) -> None:
+def _step(training: Training, pictures_BCHW: Tensor, labels_B: Targets, positions_B: Tensor) -> None:
     recipe, seed, step = training.spec.recipe, training.spec.seed, training.step
     pictures_BCHW, targets_B = make_targets(
         recipe, pictures_BCHW, labels_B, training.data.card.classes, seed, step, training.world
@@ -97,8 +98,12 @@ def _step(training: Training, pictures_BCHW: Tensor, labels_B: Tensor, positions
     if recipe.channels_last:
         pictures_BCHW = pictures_BCHW.contiguous(memory_format=torch.channels_last)
     training.optimisers.prepare(step)
-    split = (values.tensor_split(recipe.accumulation) for values in (pictures_BCHW, targets_B, labels_B, positions_B))
-    parts = [_part(training, number, *inputs) for number, inputs in enumerate(zip(*split, strict=True))]
+    sections = recipe.accumulation
+    split = zip(
+        pictures_BCHW.tensor_split(sections), split_targets(targets_B, sections), split_targets(labels_B, sections),
+        positions_B.tensor_split(sections), strict=True,
+    )  # fmt: skip
+    parts = [_part(training, number, *inputs) for number, inputs in enumerate(split)]
     training.world.average_gradients(training.optimisers.parameters)
     training.optimisers.update()
     if training.average is not None:
@@ -120,7 +125,7 @@ class _Part:
 
 
 def _part(
-    training: Training, number: int, pictures_BCHW: Tensor, targets_B: Tensor, labels_B: Tensor, positions_B: Tensor
+    training: Training, number: int, pictures_BCHW: Tensor, targets_B: Targets, labels_B: Targets, positions_B: Tensor
 ) -> _Part:
     """Adds the gradients of one part. To the method each part is a step, with chance of its own."""
     recipe, seed = training.spec.recipe, training.spec.seed
@@ -141,7 +146,7 @@ def _part(
     if number == 0 and training.step % training.steps_per_epoch % EVERY == 0 and recipe.compiled == "no":
         norms = gradient_norms(outcome.terms, training.optimisers.student_parameters, world)
     training.optimisers.add_gradients(outcome.loss * share)
-    scores = EVALUATORS[training.spec.task].step_scores(outcome.logits_BC, labels_B)
+    scores = EVALUATORS[training.spec.task].step_scores(outcome, labels_B)
     return _Part(share, {"train_loss": outcome.loss.detach(), **scores, **outcome.parts}, norms)
 
 
@@ -167,7 +172,8 @@ def _judge(training: Training) -> Evaluation:
     """The network on the validation split; what is measured is kept beside the means of the epoch's steps, if any."""
     evaluator = EVALUATORS[training.spec.task]
     validation = evaluator.evaluate(training.judged, training.data, training.data.validation, training.world)
-    if not math.isfinite(validation.loss):
+    loss = {} if validation.loss is None else {"validation_loss": validation.loss}
+    if not all(map(math.isfinite, loss.values())):
         when = f"after epoch {training.epoch}" if training.step else "before any training"
         message = f"The class scores of {training.spec.model} on the validation pictures are not finite numbers {when}"
         raise TrainingDiverged(f"{message}; its weights are too large or broken.")
@@ -175,6 +181,7 @@ def _judge(training: Training) -> Evaluation:
     training.last_measured = {
         **training.averages.means(),
         METRICS[training.spec.task].measured_as: validation.score,
-        "validation_loss": validation.loss,
+        **{f"validation_{name}": value for name, value in validation.details.items()},
+        **loss,
     }
     return validation

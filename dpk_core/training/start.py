@@ -7,6 +7,7 @@ from pathlib import Path
 from torch import nn
 
 from dpk_core.catalogue.datasets import DatasetCard
+from dpk_core.catalogue.detection.detectors import kind_and_backbone
 from dpk_core.catalogue.parameters import weights_card
 from dpk_core.catalogue.weights import OWN, check_obtainable, file_identity, weights_file
 from dpk_core.disk import machine
@@ -27,6 +28,11 @@ def starting_model(spec: TrainingSpec, card: DatasetCard, weights_root: Path | N
     weights that the specification was made for, InvalidRequest where they do not fit, or have another head and are to
     be taken as they are.
     """
+    if spec.task == "detection":
+        # Here, as torchvision takes longer to import than torch.
+        from dpk_core.training.detectors import starting_detector
+
+        return starting_detector(spec, card, _weights_here(spec, weights_root))
     own = spec.preprocessing or AS_DATA
     built = build_with_weights(
         spec.model, classes=card.classes, channels=own.channels(card.channels), seed=derive(spec.seed, "student"),
@@ -58,13 +64,16 @@ def _weights(spec: TrainingSpec, root: Path | None) -> Weights:
         return path
     if start.source == "own":
         return OWN
-    offered = published(spec.model)
+    model = spec.model
+    if spec.task == "detection":
+        model = f"torchvision/{kind_and_backbone(spec.model, 'model')[1]}"  # a detector begins with its backbone's
+    offered = published(model)
     tag = next((tag for tag, each in offered.items() if each.name == start.name), None)
     if tag is None:
         names = ", ".join(each.name for each in offered.values()) or "nothing"
-        here = f"{library(spec.model)} here publishes {names}"
-        raise InvalidRequest(FIELD, f"{here} for {spec.model}, but the run was made for {start.name}.")
-    check_obtainable(spec.model, offered[tag], FIELD)
+        here = f"{library(model)} here publishes {names}"
+        raise InvalidRequest(FIELD, f"{here} for {model}, but the run was made for {start.name}.")
+    check_obtainable(model, offered[tag], FIELD)
     return tag
 
 

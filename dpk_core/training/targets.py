@@ -10,14 +10,15 @@ import numpy as np
 from torch import Tensor
 from torch.nn import functional as F
 
+from dpk_core.data.boxes import Targets
 from dpk_core.parallel.world import ALONE, World
 from dpk_core.randomness import derive
 from dpk_core.spec import Recipe
 
 
 def make_targets(
-    recipe: Recipe, pictures_BCHW: Tensor, labels_B: Tensor, classes: int, seed: int, step: int, world: World = ALONE
-) -> tuple[Tensor, Tensor]:
+    recipe: Recipe, pictures_BCHW: Tensor, labels_B: Targets, classes: int, seed: int, step: int, world: World = ALONE
+) -> tuple[Tensor, Targets]:
     """The step's pictures and labels as the recipe wants them: both as they came where it has neither switch on, else
     pictures mixed in pairs and the share of each class, B x C.
 
@@ -25,6 +26,7 @@ def make_targets(
     """
     if not (recipe.label_smoothing or recipe.mixup or recipe.cutmix):
         return pictures_BCHW, labels_B
+    assert isinstance(labels_B, Tensor)  # a recipe of boxes has no switch
     shares_BC = F.one_hot(labels_B, classes).to(pictures_BCHW.dtype)
     if recipe.mixup or recipe.cutmix:
         pictures_BCHW, partners_BCHW = _with_partners(pictures_BCHW, world)

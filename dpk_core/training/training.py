@@ -117,12 +117,21 @@ def begin(
     it starts from alone.
 
     `world`: the ranks that share it, each of which begins it for itself. Raises InvalidRequest when there are fewer
-    pictures than a batch needs or they cannot be shared evenly, and as `starting_model` does.
+    pictures than a batch needs or they cannot be shared evenly, and as `starting_model` does. A student that inherits
+    begins with its teacher's neck and heads.
     """
     card = data.card
+    if spec.task == "detection" and world.size > 1:
+        raise InvalidRequest("task", "Detectors are trained on one device; give the worker one device a slot.")
     steps = steps_per_epoch(len(data.train), spec.recipe.batch_size)
     own_rows(spec.recipe, world)  # raises before anything is built
     started = starting_model(spec, card, weights_root)
+    notes = started.notes
+    if spec.method.inherits:
+        from dpk_core.training.detectors import take_over
+
+        assert teacher is not None
+        notes = (*notes, take_over(started.model, teacher, card))
     student = started.model.to(data.device)
     if spec.preprocessing is not None:
         feed_as_trained(student, spec.preprocessing, data.mean, data.std)
@@ -133,16 +142,7 @@ def begin(
     if spec.recipe.ema_decay is not None:
         averaging = get_ema_multi_avg_fn(spec.recipe.ema_decay)  # type: ignore[no-untyped-call]  # torch's lack of them
         average = AveragedModel(student, multi_avg_fn=averaging, use_buffers=True)
-    method = build_method(
-        spec.method,
-        student=student,
-        student_name=spec.model,
-        teacher=teacher,
-        teacher_name=None if spec.teacher is None else spec.teacher.model,
-        picture_shape=(card.channels, card.side, card.side),
-        seed=derive(spec.seed, "method"),
-        training_labels=data.train.labels,
-    )
+    method = _method(spec, data, student, teacher)
     if spec.trains == "head":
         student.eval()  # the body is to stay what it is, its running statistics too
     if spec.recipe.compiled != "no":
@@ -154,8 +154,25 @@ def begin(
         method.compile_networks(spec.recipe.compiled)
     return Training(
         spec=spec, data=data, method=method, steps_per_epoch=steps, average=average, world=world,
-        optimisers=make_optimisers(method, spec.recipe, steps), notes=started.notes,
-        preprocessing=spec.preprocessing,
+        optimisers=make_optimisers(method, spec.recipe, steps), notes=notes, preprocessing=spec.preprocessing,
+    )  # fmt: skip
+
+
+def _method(spec: TrainingSpec, data: ImageData, student: nn.Module, teacher: nn.Module | None) -> Method:
+    """How the student is taught, around networks that lie on the device."""
+    card, seed = data.card, derive(spec.seed, "method")
+    teacher_name = None if spec.teacher is None else spec.teacher.model
+    if spec.recipe.detection is not None:
+        # Here, as torchvision takes longer to import than torch.
+        from dpk_core.distill.detecting import build_detection_method
+
+        return build_detection_method(
+            spec.method, spec.recipe.detection, student=student, student_name=spec.model, teacher=teacher,
+            teacher_name=teacher_name, seed=seed,
+        )  # fmt: skip
+    return build_method(
+        spec.method, student=student, student_name=spec.model, teacher=teacher, teacher_name=teacher_name,
+        picture_shape=(card.channels, *card.size), seed=seed, training_labels=data.train.labels,
     )  # fmt: skip
 
 

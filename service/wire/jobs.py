@@ -9,7 +9,6 @@ from pydantic import Field
 
 from dpk_core.dpk_settings import StageName
 from dpk_core.protocol import NoticeLevel
-from dpk_core.tasks import TaskName
 from service.scheduling.states import JobState, PolicyName, Stage
 from service.schemas import Wire, WireRequest
 from service.wire.choices import Student, Teacher
@@ -67,7 +66,9 @@ class Budget(WireRequest):
 class SelectionJobRequest(WireRequest):
     """One question: which of these teachers should this student learn from, on this data?"""
 
-    task: TaskName = Field(default="classification", description="What the networks do, and so their metric.")
+    task: Literal["classification"] = Field(
+        default="classification", description="What the networks do, and so their metric."
+    )
     student: Student = Field(examples=["cifar/resnet8w4"], description="`model` or `model@weights`, or an object.")
     dataset: str = Field(max_length=200, examples=["digits"])
     teachers: list[Teacher] = Field(

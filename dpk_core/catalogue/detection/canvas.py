@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from dpk_core.catalogue.detection.faults import Fault
 from dpk_core.catalogue.detection.index import DetectionIndex
+from dpk_core.detection_settings import Canvas
 
 FINEST_STRIDE = 8
 """Pixels of the canvas that a cell of the finest level (P3) stands for."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Canvas:
-    """Height and width in pixels of what a detector sees. Every picture is fitted into it, see `detection.boxes`."""
-
-    height: int
-    width: int
 
 
 def canvas_faults(index: DetectionIndex, canvas: Canvas, stride: int = FINEST_STRIDE) -> tuple[Fault, ...]:

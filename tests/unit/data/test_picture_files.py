@@ -13,6 +13,7 @@ from torch import Tensor
 from dpk_core.catalogue.datasets import dataset_card
 from dpk_core.data import picture_files
 from dpk_core.data.batches import AHEAD, TrainingBatches, epoch_order, in_order, training_batch
+from dpk_core.data.boxes import Targets
 from dpk_core.data.crops import Draws
 from dpk_core.data.source import ImageData, Split, load_dataset
 from dpk_core.data.split import Reading
@@ -243,6 +244,9 @@ class TestTrainingBatches:
 
             def __len__(self) -> int:
                 return len(data.train)
+
+            def targets(self, positions_B: Tensor) -> Targets:
+                return data.train.targets(positions_B)
 
             def start_reading(self, positions_B: Tensor, crops_BA4: Draws | None = None) -> Reading:
                 asked.append(positions_B.tolist())

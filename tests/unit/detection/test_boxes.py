@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from dpk_core.catalogue.detection.canvas import Canvas
+from dpk_core.data.box_augment import augment_boxes
+from dpk_core.data.boxes import NO_BOX, BoxTargets, cropped, fitted_size, from_canvas, to_canvas
+from dpk_core.data.canvas_reading import read_on_canvas, read_picture
 from dpk_core.data.rows import BatchRows
-from dpk_core.detection.augment import BoxAugmentation, augment_boxes
-from dpk_core.detection.boxes import NO_BOX, BoxTargets, cropped, fitted_size, from_canvas, to_canvas
-from dpk_core.detection.reading import read_on_canvas, read_pictures
+from dpk_core.detection_settings import BoxAugmentation, Canvas
 from dpk_core.errors import DataFault
 from tests.unit.detection.made_up import made_up_split
 
@@ -161,7 +161,7 @@ class TestAugmentation:
 
     def test_colour_changes_brightness_by_a_tenth_and_moves_no_box(self) -> None:
         pictures = torch.full((64, 3, 4, 4), 100, dtype=torch.uint8)
-        many = targets((0, 0, 2, 2)).rows(torch.zeros(64, dtype=torch.long))
+        many = targets((0, 0, 2, 2))[torch.zeros(64, dtype=torch.long)]
         coloured = BoxAugmentation(flip=0, zoom=1, colour=0.1)
         seen, found = augment_boxes(coloured, pictures, many, torch.Generator().manual_seed(1))
         assert 88 <= seen.min() < 93
@@ -170,11 +170,11 @@ class TestAugmentation:
 
     def test_a_rank_sees_its_pictures_as_if_it_saw_all(self) -> None:
         pictures = torch.randint(0, 256, (4, 3, 12, 10), dtype=torch.uint8)
-        many = targets((1, 2, 9, 9)).rows(torch.zeros(4, dtype=torch.long))
+        many = targets((1, 2, 9, 9))[torch.zeros(4, dtype=torch.long)]
         whole, boxes = augment_boxes(BoxAugmentation(), pictures, many, torch.Generator().manual_seed(5))
         places = torch.tensor([1, 3])
         part, own = augment_boxes(
-            BoxAugmentation(), pictures[places], many.rows(places), torch.Generator().manual_seed(5),
+            BoxAugmentation(), pictures[places], many[places], torch.Generator().manual_seed(5),
             BatchRows(4, places),
         )  # fmt: skip
         assert torch.equal(part, whole[places])
@@ -186,15 +186,15 @@ class TestAugmentation:
             BoxAugmentation(**wrong)
 
 
-def test_pictures_of_a_split_are_read_in_order(tmp_path: Path) -> None:
+def test_a_picture_of_a_split_is_read(tmp_path: Path) -> None:
     split = made_up_split(1, 3, 1)
     boxes: list[Box] = [(10, 20, 200, 100), (0, 0, 300, 200), (100, 10, 320, 240)]
     for picture, box in enumerate(boxes):
         (tmp_path / split.name(picture)).write_bytes(png(painted(240, 320, box)))
-    found = read_pictures(tmp_path, split, [2, 0], CANVAS)
-    assert found.shape == (2, 3, CANVAS.height, CANVAS.width)
-    for pixels, box in zip(found, (boxes[2], boxes[0]), strict=True):
+    for picture, box in enumerate(boxes):
+        pixels = read_picture(tmp_path, split, picture, CANVAS)
+        assert pixels.shape == (3, CANVAS.height, CANVAS.width)
         assert extent(pixels) == pytest.approx(to_canvas(np.array([box], float), 240, 320, CANVAS)[0], abs=1.01)
     (tmp_path / "1.png").unlink()
     with pytest.raises(DataFault, match=r"1.png cannot be read: No such file"):
-        read_pictures(tmp_path, split, [0, 1], CANVAS)
+        read_picture(tmp_path, split, 1, CANVAS)

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from dpk_core.catalogue.detection.detectors import SMALL
 from dpk_core.detection.inheriting import inherit
 from dpk_core.detection.models import build_detector
+from dpk_core.detection_settings import SMALL
 from dpk_core.errors import InvalidRequest
 
 SLIM = replace(SMALL, channels=16, region_width=32, ratios=(0.5, 1.0))

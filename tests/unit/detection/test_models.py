@@ -7,19 +7,16 @@ import torch
 import torchvision
 from torch import Tensor
 
-from dpk_core.catalogue.detection.canvas import Canvas
 from dpk_core.catalogue.detection.detectors import (
-    COCO,
     DETECTORS,
-    SMALL,
-    DetectorSettings,
     check_canvas,
     kind_and_backbone,
     level_modules,
 )
-from dpk_core.detection.boxes import NO_BOX, BoxTargets, box_targets
+from dpk_core.data.boxes import NO_BOX, BoxTargets, box_targets
 from dpk_core.detection.detector import detect, detector_losses
 from dpk_core.detection.models import build_detector, load_classifier
+from dpk_core.detection_settings import COCO, SMALL, Canvas, DetectorSettings
 from dpk_core.errors import ArtifactFault, InvalidRequest
 from dpk_core.models.taps import FeatureTaps
 from tests.unit.detection.made_up import HEIGHT, WIDTH, made_up_split

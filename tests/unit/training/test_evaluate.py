@@ -50,5 +50,5 @@ def test_an_incomplete_last_batch_counts(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_guessing_is_naming_the_most_frequent_class() -> None:
     pictures, labels = torch.zeros(5, 1, 8, 8, dtype=torch.uint8), torch.tensor([0, 2, 2, 1, 2])
     assert evaluator.guess(Split(pictures, labels)) == pytest.approx(0.6)
-    assert evaluator.is_chance(0.62, 100, 0.6)
-    assert not evaluator.is_chance(0.75, 100, 0.6)
+    assert evaluator.is_chance(0.62, torch.zeros(100), 0.6)
+    assert not evaluator.is_chance(0.75, torch.zeros(100), 0.6)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dpk_core.catalogue.detection.canvas import Canvas
 from dpk_core.catalogue.detection.check import ClassBoxes, DetectionCheck, detection_check
 from dpk_core.codec import from_json, to_json
+from dpk_core.detection_settings import Canvas
 from tests.unit.catalogue.detection.detection_sets import sound_documents, write_coco
 
 SHARED = Path(__file__).resolve().parents[5] / "shared" / "data" / "bccd"

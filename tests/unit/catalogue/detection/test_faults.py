@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from dpk_core.catalogue.detection.canvas import Canvas, canvas_faults
+from dpk_core.catalogue.detection.canvas import canvas_faults
 from dpk_core.catalogue.detection.faults import Fault
 from dpk_core.catalogue.detection.findings import fault_findings
 from dpk_core.catalogue.detection.kinds import KINDS
 from dpk_core.catalogue.detection.store import detection_index
+from dpk_core.detection_settings import Canvas
 from tests.unit.catalogue.detection.detection_sets import (
     HEIGHT,
     WIDTH,

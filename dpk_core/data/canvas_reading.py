@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from dpk_core.catalogue.detection.canvas import Canvas
 from dpk_core.catalogue.detection.index import SplitIndex
 from dpk_core.catalogue.headers import BROKEN, SIDEWAYS, exif_mark, open_picture
 from dpk_core.catalogue.pixels import decoded
 from dpk_core.catalogue.reading import Background, ReadingRule
-from dpk_core.detection.boxes import fitted_size
+from dpk_core.data.boxes import fitted_size
+from dpk_core.detection_settings import Canvas
 from dpk_core.errors import DataFault
 
 
@@ -49,15 +48,12 @@ def read_on_canvas(
     return whole
 
 
-def read_pictures(folder: Path, split: SplitIndex, pictures: Sequence[int], canvas: Canvas) -> NDArray[np.uint8]:
-    """Some pictures of a split (B x 3 x canvas). Raises DataFault naming one that cannot be read."""
-    read = []
-    for picture in pictures:
-        name = split.name(picture)
-        try:
-            content = (folder / name).read_bytes()
-        except OSError as error:
-            raise DataFault(f"{name} cannot be read: {error.strerror}.") from error
-        height, width = split.sizes_N2[picture].tolist()
-        read.append(read_on_canvas(name, content, height, width, canvas))
-    return np.stack(read)
+def read_picture(folder: Path, split: SplitIndex, picture: int, canvas: Canvas) -> NDArray[np.uint8]:
+    """A picture of a split (3 x canvas). Raises DataFault naming it where it cannot be read."""
+    name = split.name(picture)
+    try:
+        content = (folder / name).read_bytes()
+    except OSError as error:
+        raise DataFault(f"{name} cannot be read: {error.strerror}.") from error
+    height, width = split.sizes_N2[picture].tolist()
+    return read_on_canvas(name, content, height, width, canvas)

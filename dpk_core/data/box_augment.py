@@ -5,39 +5,17 @@ Shapes: B pictures, C channels, H x W the canvas. Pictures are 8-bit; borders ar
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
-from dpk_core.catalogue.detection.canvas import Canvas
+from dpk_core.data.boxes import BoxTargets, cropped, mirrored
 from dpk_core.data.crops import resized_crops
 from dpk_core.data.rows import BatchRows, whole_batch
 from dpk_core.data.to_device import to_device
-from dpk_core.detection.boxes import BoxTargets, cropped, mirrored
+from dpk_core.detection_settings import BoxAugmentation, Canvas
 
 GREY_3 = (0.299, 0.587, 0.114)
 """Share of red, green and blue in what an eye sees as brightness (ITU-R BT.601)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BoxAugmentation:
-    """`flip`, `upright_flip`: part of the pictures whose left and right, or top and bottom, change places. `zoom`: each
-    picture is enlarged by 1 … `zoom`, at a random place. `colour`: brightness, contrast and saturation are each
-    multiplied by 1 ± `colour` at most."""
-
-    flip: float = 0.5
-    upright_flip: float = 0.0
-    zoom: float = 1.3
-    colour: float = 0.1
-
-    def __post_init__(self) -> None:
-        if not (0 <= self.flip <= 1 and 0 <= self.upright_flip <= 1):
-            raise ValueError("flip and upright_flip are parts of the pictures, 0 … 1")
-        if self.zoom < 1:
-            raise ValueError("zoom is at least 1")
-        if not 0 <= self.colour < 1:
-            raise ValueError("colour is 0 … 1, 1 excluded")
 
 
 def augment_boxes(

@@ -14,8 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dpk_core.catalogue.detection.canvas import Canvas
 from dpk_core.catalogue.detection.index import SplitIndex
+from dpk_core.data.to_device import to_device
+from dpk_core.detection_settings import Canvas
 
 NO_BOX = -1
 """Label in the places of a batch that hold no box."""
@@ -38,11 +39,35 @@ class BoxTargets:
         """Places that hold a box."""
         return self.labels_BM != NO_BOX
 
-    def rows(self, places_B: Tensor) -> BoxTargets:
+    def __len__(self) -> int:
+        return len(self.labels_BM)
+
+    def __getitem__(self, places_B: Tensor | slice) -> BoxTargets:
         """Those of some pictures."""
         return BoxTargets(
             boxes_BM4=self.boxes_BM4[places_B], labels_BM=self.labels_BM[places_B], crowd_BM=self.crowd_BM[places_B]
         )
+
+    def tensor_split(self, sections: int) -> tuple[BoxTargets, ...]:
+        """In so many parts of about the same number of pictures, as torch splits a tensor."""
+        bounds = torch.arange(len(self)).tensor_split(sections)
+        return tuple(self[places_B] for places_B in bounds)
+
+    def to(self, device: torch.device) -> BoxTargets:
+        """The same on a device."""
+        return BoxTargets(
+            boxes_BM4=to_device(self.boxes_BM4, device), labels_BM=to_device(self.labels_BM, device),
+            crowd_BM=to_device(self.crowd_BM, device),
+        )  # fmt: skip
+
+
+Targets = Tensor | BoxTargets
+"""What there is to learn in a batch: the class of each picture (B), or boxes."""
+
+
+def split_targets(targets: Targets, sections: int) -> tuple[Targets, ...]:
+    """In so many parts of about the same number of pictures."""
+    return tuple(targets.tensor_split(sections))
 
 
 def fitted_size(height: int, width: int, canvas: Canvas) -> tuple[int, int]:

@@ -1,0 +1,89 @@
+"""Builds a distillation method of detection by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import nn
+
+from dpk_core.catalogue.detection.detectors import kind_and_backbone
+from dpk_core.catalogue.tapping import STAGES
+from dpk_core.detection_settings import DetectionSettings, LevelName, PyramidSettings
+from dpk_core.distill.feature_mse import FeatureMse
+from dpk_core.distill.fgd import WEIGHTS, Fgd
+from dpk_core.distill.method import Method
+from dpk_core.distill.profiles import StageShape, stage_sizes
+from dpk_core.distill.pyramid import DetectorAlone, Level, common_levels
+from dpk_core.distill.pyramid_dpk import PyramidDpk
+from dpk_core.distill.stage import PriorStage
+from dpk_core.errors import InvalidRequest
+from dpk_core.models.build import own_randomness
+from dpk_core.spec import MethodSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Pair:
+    """Two detectors by name with the levels that both have."""
+
+    student: str
+    teacher: str
+    levels: dict[LevelName, Level]
+
+
+def build_detection_method(
+    spec: MethodSpec,
+    detection: DetectionSettings,
+    *,
+    student: nn.Module,
+    student_name: str,
+    teacher: nn.Module | None,
+    teacher_name: str | None,
+    seed: int,
+) -> Method:
+    """The method `spec`, in training mode, around detectors that lie on one device; its own modules are made there too.
+
+    They are initialised from `seed`; no global random state moves. A student that only inherits has begun with what it
+    inherits, and is alone. Raises ValueError when the method and `teacher` do not fit, InvalidRequest where the
+    detectors lack a level that the method names.
+    """
+    if spec.name == "inherit":
+        return DetectorAlone(student)
+    if spec.name == "none":
+        return DetectorAlone(student, teacher)
+    if teacher is None or teacher_name is None:
+        raise ValueError(f"method {spec.name!r} needs a teacher")
+    kind, teacher_kind = (kind_and_backbone(name, "model")[0] for name in (student_name, teacher_name))
+    canvas, settings = detection.canvas, spec.pyramid or PyramidSettings()
+    common = common_levels(detection.of(kind), detection.of(teacher_kind), (canvas.height, canvas.width))
+    named = (*settings.plain_of(tuple(common)), *settings.prior)
+    if missing := sorted(set(named) - common.keys()):
+        has = ", ".join(common) or "none"
+        raise InvalidRequest("method.pyramid", f"The detectors have no level {missing[0]} in common; they share {has}.")
+    pair = _Pair(
+        student=student_name, teacher=teacher_name, levels={name: common[name] for name in common if name in named}
+    )
+    with own_randomness(seed):
+        method: Method
+        if spec.name == "feature_mse":
+            method = FeatureMse(student, teacher, pair.levels, settings.feature_weight)
+        elif spec.name == "fgd":
+            method = Fgd(student, teacher, pair.levels, canvas, WEIGHTS[kind], settings.feature_weight)
+        else:
+            method = PyramidDpk(student, teacher, pair.levels, _stages(spec, settings, pair), settings)
+    method.extras.to(next(student.parameters()).device)
+    return method
+
+
+def _stages(spec: MethodSpec, settings: PyramidSettings, pair: _Pair) -> dict[str, PriorStage]:
+    """Modules of the levels that go through DPK, the finest first; their sizes are those of the profile."""
+    stages: dict[str, PriorStage] = {}
+    for name, level in pair.levels.items():
+        if name in settings.prior:
+            from_coarsest = len(settings.prior) - 1 - len(stages)
+            shape = StageShape(
+                stage=STAGES[from_coarsest], student=pair.student, teacher=pair.teacher,
+                teacher_channels=level.teacher_channels, side=level.size,
+            )  # fmt: skip
+            sizes = stage_sizes(spec.profile, shape)
+            stages[name] = PriorStage(level.student_channels, level.teacher_channels, level.size, sizes)
+    return stages

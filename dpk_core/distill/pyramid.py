@@ -1,0 +1,92 @@
+"""Student detectors, alone or beside a teacher whose feature pyramid is seen. B pictures, C channels, H x W map.
+
+Of the teacher only the backbone with its pyramid runs: in evaluation mode the rest of a detector looks for boxes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, cast
+
+import torch
+from torch import Tensor, nn
+
+from dpk_core.data.boxes import BoxTargets
+from dpk_core.detection.detector import detector_losses
+from dpk_core.detection_settings import DetectorSettings, LevelName
+from dpk_core.distill.method import Method, StepContext, StepOutcome, outcome
+from dpk_core.distill.tapped import resize_like
+from dpk_core.models.taps import FeatureTaps
+
+Maps = dict[str, tuple[Tensor, Tensor]]
+"""Of student and teacher by level, the finest first; the student's at the teacher's size."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Level:
+    """Where both detectors have a level of the pyramid: places from the finest, channels, height and width."""
+
+    student_place: int
+    teacher_place: int
+    student_channels: int
+    teacher_channels: int
+    size: tuple[int, int]
+
+
+class DetectorAlone(Method):
+    """L = the detector's own losses."""
+
+    name: ClassVar[str] = "none"
+    needs_teacher: ClassVar[bool] = False
+
+    def forward(self, pictures_BCHW: Tensor, labels_B: BoxTargets, step: StepContext) -> StepOutcome:  # noqa: ARG002 - seeded by the loop
+        """Parts: `loss_<name>` of each of the detector's losses."""
+        return detector_outcome(detector_losses(self.student, pictures_BCHW, labels_B), {}, {})
+
+
+class PyramidMethod(Method):
+    """A method that compares levels of two pyramids."""
+
+    needs_teacher: ClassVar[bool] = True
+
+    def __init__(self, student: nn.Module, teacher: nn.Module, levels: Mapping[LevelName, Level]) -> None:
+        super().__init__(student, teacher)
+        self.levels = dict(levels)
+        self._modules_seen = [f"backbone.fpn.layer_blocks.{level.student_place}" for level in levels.values()]
+
+    def look(self, pictures_BCHW: Tensor, targets: BoxTargets) -> tuple[dict[str, Tensor], Maps]:
+        """The student's own losses, and the maps of both networks."""
+        with torch.no_grad():
+            pyramid = cast(nn.Module, cast(nn.Module, self.teacher).backbone)(pictures_BCHW)
+        theirs = list(pyramid.values())
+        with FeatureTaps(self.student, self._modules_seen) as taps:
+            losses = detector_losses(self.student, pictures_BCHW, targets)
+            ours = taps.maps
+        maps: Maps = {}
+        for (name, level), student_BCHW in zip(self.levels.items(), ours, strict=True):
+            teacher_BCHW = theirs[level.teacher_place]
+            maps[name] = (resize_like(student_BCHW, teacher_BCHW), teacher_BCHW)
+        return losses, maps
+
+
+def common_levels(
+    student: DetectorSettings, teacher: DetectorSettings, canvas: tuple[int, int]
+) -> dict[LevelName, Level]:
+    """The levels that both detectors have, the finest first. `canvas`: height and width."""
+    return {
+        cast(LevelName, f"P{level}"): Level(
+            student_place=student.levels.index(level), teacher_place=teacher.levels.index(level),
+            student_channels=student.channels, teacher_channels=teacher.channels,
+            size=(canvas[0] // 2**level, canvas[1] // 2**level),
+        )
+        for level in student.levels
+        if level in teacher.levels
+    }  # fmt: skip
+
+
+def detector_outcome(losses: Mapping[str, Tensor], terms: dict[str, Tensor], parts: dict[str, Tensor]) -> StepOutcome:
+    """The outcome of a step from the detector's own losses, which are one term, and other weighted terms."""
+    own = torch.stack(list(losses.values())).sum()
+    named = {f"loss_{name.removeprefix('loss_')}": loss for name, loss in losses.items()}
+    return outcome({"detector": own, **terms}, None, {**named, **parts})
