@@ -19,7 +19,7 @@ import pytest
 import torch
 
 from benchmarks import gpu, gpu_arms, gpu_checks, gpu_data, gpu_side_by_side, gpu_steps, record
-from dpk_core.distill import dpk
+from dpk_core.distill import rebuilding
 from dpk_core.spec import MethodSpec
 from tests.gpu import checks
 from tests.unit.training.tiny import deterministic
@@ -199,13 +199,13 @@ def test_a_process_among_others_counts_its_steps() -> None:
 
 def test_waits_are_counted_step_by_step(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where torch would warn of one, a warning of its wording stands in."""
-    given = dpk.given_tokens
+    given = rebuilding.given_tokens
 
     def waiting(*arguments: Any) -> torch.Tensor:
         warnings.warn("called a synchronizing CUDA operation", UserWarning, stacklevel=1)
         return given(*arguments)
 
-    monkeypatch.setattr(dpk, "given_tokens", waiting)
+    monkeypatch.setattr(rebuilding, "given_tokens", waiting)
     monkeypatch.setattr(torch.cuda, "set_sync_debug_mode", lambda _: None)
     assert [len(found) for found in checks.waits(MethodSpec(name="dpk"), CPU)] == [1, 1, 1, 1]
     assert [len(found) for found in checks.waits(MethodSpec(name="kd"), CPU)] == [0, 0, 0, 0]

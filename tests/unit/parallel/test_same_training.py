@@ -51,12 +51,12 @@ def shallow(method: MethodName, **switches: Any) -> TrainingSpec:
     return replace(gentle(method, **switches), model="cifar/plain4")
 
 
-def assert_near(found: Curve, expected: Curve, tolerance: float = 2e-4) -> None:
-    """Losses agree to a relative tolerance, accuracies but for a picture or two."""
+def assert_near(found: Curve, expected: Curve, tolerance: float = 2e-4, accuracy: float = 0.005) -> None:
+    """Losses agree to a relative tolerance, accuracies but for a picture or two, or to `accuracy`."""
     for ours, theirs in zip(found, expected, strict=True):
         assert ours.keys() == theirs.keys()
         for name, value in theirs.items():
-            wanted = pytest.approx(value, abs=0.005) if "accuracy" in name else pytest.approx(value, rel=tolerance)
+            wanted = pytest.approx(value, abs=accuracy) if "accuracy" in name else pytest.approx(value, rel=tolerance)
             assert ours[name] == wanted, name
 
 
@@ -94,7 +94,7 @@ def test_a_compiled_student_gives_the_same_curve(ranks: Ranks, method: MethodNam
         {name: value for name, value in epoch.items() if not name.startswith("gradient.")}
         for epoch in curve(ALONE, shallow(method))
     ]  # compiled networks give no gradients of single terms
-    assert_near(both[0], eager, tolerance=5e-3)
+    assert_near(both[0], eager, tolerance=0.01, accuracy=0.03)
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
