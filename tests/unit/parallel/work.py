@@ -38,15 +38,20 @@ def curve(world: World, spec: TrainingSpec) -> Curve:
 
 def first_gradient(world: World, spec: TrainingSpec) -> Tensor:
     """What the first update goes by, of the parameters that have any."""
-    training, seen = begun(world, spec), []
+    return gradients(world, spec, 1)[0][0]
+
+
+def gradients(world: World, spec: TrainingSpec, steps: int) -> tuple[list[Tensor], Tensor]:
+    """What each of the first updates goes by, and the student's running statistics after them."""
+    training, seen = begun(world, spec), list[Tensor]()
 
     def keep(*_: Any) -> None:
-        gradients = [parameter.grad for parameter in training.optimisers.parameters]
-        seen.extend(gradient.flatten().clone() for gradient in gradients if gradient is not None)
+        found = [parameter.grad for parameter in training.optimisers.parameters]
+        seen.append(torch.cat([gradient.flatten().clone() for gradient in found if gradient is not None]))
 
     training.optimisers.student.register_step_pre_hook(keep)
-    train(training, 1, Watcher(stop_at=1))
-    return torch.cat(seen)
+    train(training, 1, Watcher(stop_at=steps))
+    return seen, torch.cat([buffer.flatten().double() for buffer in training.model.buffers()])
 
 
 def stopped(world: World, spec: TrainingSpec, stop_at: int, root: Path) -> Checkpoint | None:
