@@ -62,74 +62,80 @@ def check(request: SelectionJobRequest, data_root: Path | None, weights_root: Pa
 
     The student may be among the teachers: what it learns from its own kind is a fair question.
     """
-    findings, found, taps = _Findings(), dict[str, FoundWeights](), dict[str, tuple[TappedStage, ...]]()
-    errors, inputs = findings.errors, dict[str, TeacherInput]()
-
+    findings = _Findings()
     data = findings.ask(lambda: dataset_card(request.dataset, data_root, "dataset"))
     known = request.recipe is None or request.recipe.name is None or request.recipe.name in RECIPES
     mismatched = list(_no_settings(request))
     method = None
     if data is not None and known and not mismatched:
-        card = data
-        method = findings.ask(lambda: method_of(request, card))
+        method = findings.ask(functools.partial(method_of, request, data))
+    models = _Models(request, data, findings, data_root, weights_root)
+    student = models.look_up(request.student, "student")
+    teachers = [models.look_up(choice, f"teachers[{place}]") for place, choice in enumerate(request.teachers)]
+    taps: dict[str, tuple[TappedStage, ...]] = {}
+    for place, (choice, teacher) in enumerate(zip(request.teachers, teachers, strict=True)):
+        if data is None:
+            break
+        field, taken = f"teachers[{place}]", models.inputs.get(choice.label, PLAIN)
+        if student is not None and teacher is not None:
+            asked = method or MethodSpec(name=request.method.name)
+            tapped = functools.partial(tapped_stages, asked, student, teacher, data.side, field, taken.side(data))
+            taps[choice.label] = findings.ask(tapped) or ()
+        findings.errors.extend(_preparation(choice, models.found.get(choice.label), data, taken, field))
+    for errors in (_duplicates(request), _unknown_recipe(request), _said_twice(request), mismatched):
+        findings.errors.extend(errors)
+    if method is not None and method.dpk is not None:
+        findings.errors.extend(_patches(method.dpk, taps))
+    if data is not None:
+        refused = (each.message for each in data.findings if each.level == "refusal")
+        findings.errors.extend(FieldError(field="dataset", message=message) for message in refused)
+        findings.errors.extend(_classes(request, data))
+        recipe = findings.ask(functools.partial(student_recipe_of, request, data)) if known else None
+        if method is not None and recipe is not None:
+            plan = make_plan(request, data, models.found, models.inputs)
+            findings.errors.extend([*_budget(request, plan), *_same_weights(request, plan)])
+    if findings.errors:
+        raise Rejected.because(findings.errors)
+    assert data is not None
+    return replace(make_plan(request, data, models.found, models.inputs), taps=taps)
 
-    def names() -> list[str]:
-        """Of the data's classes."""
-        return [each.name for each in dataset_check(request.dataset, data_root, "dataset").classes]
 
-    def look_up(choice: ModelChoice, field: str) -> ModelCard | None:
-        """The model's card; what its weights are goes into `found`."""
-        card = findings.ask(lambda: model_card(choice.model, field))
+class _Models:
+    """The cards of a request's models; by label, the weights that were `found` and what teachers take (`inputs`)."""
+
+    def __init__(
+        self, request: SelectionJobRequest, data: DatasetCard | None, findings: _Findings, data_root: Path | None,
+        weights_root: Path | None,
+    ) -> None:  # fmt: skip
+        self._request, self._data, self._findings = request, data, findings
+        self._data_root, self._weights_root = data_root, weights_root
+        self.found: dict[str, FoundWeights] = {}
+        self.inputs: dict[str, TeacherInput] = {}
+
+    def look_up(self, choice: ModelChoice, field: str) -> ModelCard | None:
+        """The model's card; what is wrong with it, with its weights or for the data goes into the findings."""
+        ask, data, place = self._findings.ask, self._data, f"{field}.weights"
+        card = ask(lambda: model_card(choice.model, field))
         if card is None:
             return None
-        place = f"{field}.weights"
-        weights = findings.ask(lambda: find_weights(choice.model, choice.weights, weights_root, place))
+        weights = ask(lambda: find_weights(choice.model, choice.weights, self._weights_root, place))
         if weights is not None:
-            found[choice.label] = weights
+            self.found[choice.label] = weights
         if data is None:
             return card
         taken = PLAIN
         if isinstance(choice, TeacherChoice):
-            taken = findings.ask(lambda: teacher_input(choice, weights, data, names, field)) or PLAIN
-            inputs[choice.label] = taken
+            taken = ask(lambda: teacher_input(choice, weights, data, self._class_names, field)) or PLAIN
+            self.inputs[choice.label] = taken
         side, channels = taken.side(data), taken.channels(data)
-        findings.ask(functools.partial(check_data, card, channels, data.classes, field))
+        ask(functools.partial(check_data, card, channels, data.classes, field))
         if weights is not None:
-            made, name = weights.made_for, weights.start.name
-            findings.ask(lambda: check_pictures(made, side, channels, name, place))
+            ask(functools.partial(check_pictures, weights.made_for, side, channels, weights.start.name, place))
         return card
 
-    student = look_up(request.student, "student")
-    for index, choice in enumerate(request.teachers):
-        field = f"teachers[{index}]"
-        teacher = look_up(choice, field)
-        if student is not None and teacher is not None and data is not None:
-            asked = method or MethodSpec(name=request.method.name)
-            side = inputs[choice.label].side(data)
-            stages = findings.ask(functools.partial(tapped_stages, asked, student, teacher, data.side, field, side))
-            taps[choice.label] = stages or ()
-        if data is not None:
-            taken = inputs.get(choice.label, PLAIN)
-            errors.extend(_preparation(choice, found.get(choice.label), data, taken, field))
-    errors.extend(_duplicates(request))
-    errors.extend(_unknown_recipe(request))
-    errors.extend(_said_twice(request))
-    errors.extend(mismatched)
-    if method is not None and method.dpk is not None:
-        errors.extend(_patches(method.dpk, taps))
-    if data is not None:
-        refused = (each.message for each in data.findings if each.level == "refusal")
-        errors.extend(FieldError(field="dataset", message=message) for message in refused)
-        errors.extend(_classes(request, data))
-        card = data
-        recipe = findings.ask(lambda: student_recipe_of(request, card)) if known else None
-        if method is not None and recipe is not None:
-            plan = make_plan(request, data, found, inputs)
-            errors.extend([*_budget(request, plan), *_same_weights(request, plan)])
-    if errors:
-        raise Rejected.because(errors)
-    assert data is not None
-    return replace(make_plan(request, data, found, inputs), taps=taps)
+    def _class_names(self) -> list[str]:
+        """Of the data's classes."""
+        return [each.name for each in dataset_check(self._request.dataset, self._data_root, "dataset").classes]
 
 
 def _patches(settings: DpkSettings, taps: Mapping[str, tuple[TappedStage, ...]]) -> Iterator[FieldError]:
