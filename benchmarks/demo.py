@@ -23,8 +23,8 @@ from dpk_core.catalogue.datasets import DIGITS
 from dpk_core.data.source import ImageData, load_dataset
 from dpk_core.selection.belief.crossed import difference, final_scores
 from dpk_core.spec import RunSpec
-from dpk_core.training.evaluate import EVALUATORS, Evaluation
-from dpk_core.training.loop import train
+from dpk_core.training.evaluate import EVALUATORS
+from dpk_core.training.loop import Unobserved, train
 from dpk_core.training.training import Training, begin, make_deterministic
 from service.selection_jobs.planning import make_plan
 from service.wire.jobs import SelectionJobRequest
@@ -33,20 +33,9 @@ COMMAND = "python -m benchmarks.demo"
 LEAST_POINTS = 2.0
 
 
-class _Quiet:
-    def wants_stop(self) -> bool:
-        return False
-
-    def stepped(self, training: Training) -> None:
-        pass
-
-    def measured(self, training: Training, values: dict[str, float], validation: Evaluation) -> None:
-        pass
-
-
 def _trained(run: RunSpec, data: ImageData, teacher: nn.Module | None) -> tuple[Training, float]:
     training, began = begin(run.training, data, teacher), time.process_time()
-    train(training, run.stop_epoch, _Quiet())
+    train(training, run.stop_epoch, Unobserved())
     return training, time.process_time() - began
 
 
@@ -64,17 +53,17 @@ def measure(request: SelectionJobRequest) -> tuple[list[dict[str, Any]], dict[st
     plan, data = make_plan(request, DIGITS), load_dataset(DIGITS, None, torch.device("cpu"))
     rows, evidence = [], []
     for label in plan.arms:
-        teacher, told = None, {}
+        teacher, prepared = None, {}
         if label is not None:
-            prepared, cpu = _trained(plan.teacher_run(label), data, None)
-            teacher = prepared.judged.eval().requires_grad_(False)
-            accuracy = round(prepared.last_measured["validation_accuracy"], 4)
-            told = {"teacher_validation": accuracy, "teacher_seconds": round(cpu, 1)}
+            training, cpu = _trained(plan.teacher_run(label), data, None)
+            teacher = training.judged.eval().requires_grad_(False)
+            accuracy = round(training.last_measured["validation_accuracy"], 4)
+            prepared = {"teacher_validation": accuracy, "teacher_seconds": round(cpu, 1)}
         trained = [_trained(plan.student_run(label, seed, plan.epochs), data, teacher) for seed in plan.seeds]
         evidence.append(
             [training.last_evidence.numpy() for training, _ in trained if training.last_evidence is not None]
         )
-        rows.append({**_row(label, trained, data), **told})
+        rows.append({**_row(label, trained, data), **prepared})
         print(rows[-1], flush=True)
     scores = final_scores(np.array(evidence, dtype=np.float32))
     order = np.argsort(scores.mean_A[:-1])

@@ -41,9 +41,9 @@ from dpk_core.recipes import recipe
 from dpk_core.selection.belief.crossed import difference, final_scores
 from dpk_core.spec import DetectionMethodName, MethodSpec, RunSpec, TeacherReference, TrainingSpec
 from dpk_core.training.detectors import detector_of
-from dpk_core.training.evaluate import EVALUATORS, Evaluation
-from dpk_core.training.loop import train
-from dpk_core.training.training import Training, begin, make_deterministic
+from dpk_core.training.evaluate import EVALUATORS
+from dpk_core.training.loop import Unobserved, train
+from dpk_core.training.training import begin, make_deterministic
 
 COMMAND = "python -m benchmarks.detection"
 FOLDER = subsets.WORK / "detection"
@@ -69,18 +69,6 @@ class Kept:
     seconds: float
     measured: dict[str, float]
     evidence_N: NDArray[np.float32]
-
-
-@dataclass(slots=True)
-class _Quiet:
-    def wants_stop(self) -> bool:
-        return False
-
-    def stepped(self, training: Training) -> None:
-        pass
-
-    def measured(self, training: Training, values: dict[str, float], validation: Evaluation) -> None:
-        pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +136,7 @@ def carry_out(run: RunSpec, data_root: Path) -> str:
         teacher.load_state_dict(load_file(_weights(spec.teacher.training_key)))
         teacher = teacher.eval().requires_grad_(False)
     training, began = begin(spec, data, teacher), time.process_time()
-    train(training, run.stop_epoch, _Quiet())
+    train(training, run.stop_epoch, Unobserved())
     seconds = time.process_time() - began
     test = EVALUATORS["detection"].evaluate(training.judged, data, data.read_test(), reported=True)
     FOLDER.mkdir(parents=True, exist_ok=True)

@@ -21,7 +21,7 @@ from dpk_core.data.canvas_reading import read_picture
 from dpk_core.data.crops import Draws
 from dpk_core.data.picture_files import SAMPLED_PICTURES
 from dpk_core.data.split import ImageData, Reading, check_fingerprint, image_data
-from dpk_core.data.streamed import threads
+from dpk_core.data.streamed import threads, together
 from dpk_core.data.to_device import to_device
 from dpk_core.detection_settings import Canvas
 from dpk_core.errors import DataFault
@@ -55,17 +55,8 @@ class BoxSplit:
         if self.pictures is not None:
             held_NCHW = self.pictures
             return lambda: held_NCHW[to_device(positions_B, held_NCHW.device)]
-        waiting = [threads().submit(self._read, position) for position in positions_B.tolist()]
-
-        def wait() -> Tensor:
-            try:
-                pictures_BCHW = torch.from_numpy(np.stack([future.result() for future in waiting]))
-            finally:
-                for future in waiting:
-                    future.cancel()
-            return to_device(pictures_BCHW, self.labels.device)
-
-        return wait
+        reading = [threads().submit(self._read, position) for position in positions_B.tolist()]
+        return together(reading, self.labels.device)
 
     def decoded(self) -> BoxSplit:
         """The same split in memory on the device. Raises DataFault naming the first broken picture."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +24,8 @@ from dpk_core.data.split import Reading, Split
 from dpk_core.data.to_device import to_device
 
 MOST_THREADS = 16
+Picture = NDArray[np.uint8]
+"""One picture (C x H x W)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +48,8 @@ class StreamedSplit:
         """See `PictureSplit`. Random crops are cut from the whole pictures."""
         members = self.members[positions_B.numpy()].tolist()
         crops: Sequence[Draws | None] = [None] * len(members) if crops_BA4 is None else list(crops_BA4)
-        waiting = [threads().submit(self._decode, member, crop) for member, crop in zip(members, crops, strict=True)]
-
-        def wait() -> Tensor:
-            try:
-                pictures_BCHW = torch.from_numpy(np.stack([future.result() for future in waiting]))
-            finally:
-                for future in waiting:
-                    future.cancel()
-            return to_device(pictures_BCHW, self.labels.device)
-
-        return wait
+        decoding = [threads().submit(self._decode, member, crop) for member, crop in zip(members, crops, strict=True)]
+        return together(decoding, self.labels.device)
 
     def decoded(self) -> Split:
         """The same pictures in memory on the device. Raises DataFault naming the first broken one."""
@@ -69,6 +62,20 @@ class StreamedSplit:
     def _decode(self, member: int, crop_A4: Draws | None) -> NDArray[np.uint8]:
         name, content = self.encoded.read(member)
         return decode(name, content, self.rule, crop_A4)
+
+
+def together(decoding: Sequence[Future[Picture]], device: torch.device) -> Reading:
+    """Waits for the pictures of a batch and takes them to the device; where one is broken, the others are given up."""
+
+    def wait() -> Tensor:
+        try:
+            pictures_BCHW = torch.from_numpy(np.stack([future.result() for future in decoding]))
+        finally:
+            for future in decoding:
+                future.cancel()
+        return to_device(pictures_BCHW, device)
+
+    return wait
 
 
 @functools.cache

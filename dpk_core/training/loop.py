@@ -50,6 +50,20 @@ class Observer(Protocol):
         """An epoch is over; `values` as in the protocol's `Measured`, two of them from `validation`."""
 
 
+class Unobserved:
+    """The observer of a training that nobody follows: it never stops one."""
+
+    def wants_stop(self) -> bool:
+        """Never."""
+        return False
+
+    def stepped(self, training: Training) -> None:
+        """Keeps nothing."""
+
+    def measured(self, training: Training, values: dict[str, float], validation: Evaluation) -> None:
+        """Keeps nothing."""
+
+
 def train(training: Training, stop_epoch: int, observer: Observer) -> bool:
     """Carries `training` up to the end of epoch `stop_epoch` (1-based). Returns False when the observer stopped it.
 
