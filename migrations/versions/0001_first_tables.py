@@ -105,6 +105,7 @@ def _index_jobs() -> None:
     question = ["student", "dataset", "method"]
     for name, columns in {
         "created_at_id": ["created_at", "id"],
+        "in_state": ["state", "created_at", "id"],
         "state_finished_at": ["state", "finished_at"],
         "dataset_state_finished_at": ["dataset", "state", "finished_at"],
         "method_state_finished_at": ["method", "state", "finished_at"],

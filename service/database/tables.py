@@ -54,8 +54,9 @@ class SelectionJob(Base):
 
     __tablename__ = "selection_jobs"
     __table_args__ = (
-        # Lists: all jobs; finished ones, of one data set or method; live ones.
+        # Lists: all jobs; those in a state; finished ones, of one data set or method; live ones.
         Index(None, "created_at", "id"),
+        Index("ix_selection_jobs_in_state", "state", "created_at", "id"),
         Index(None, "state", "finished_at"),
         Index(None, "dataset", "state", "finished_at"),
         Index(None, "method", "state", "finished_at"),

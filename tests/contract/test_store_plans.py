@@ -105,6 +105,8 @@ def read_everything(done: str, live: str, waiting: str) -> None:
     best_teacher(STUDENT, "digits", "dpk")
     with reading() as session:
         jobs.list_jobs(session, limit=5, before=live)
+        jobs.list_jobs(session, limit=5, state="failed")
+        jobs.list_jobs(session, limit=5, prefix=done[:8])
         for dataset in (None, "digits"):
             for method in (None, "dpk"):
                 calibration(session, dataset, method)
