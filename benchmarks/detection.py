@@ -11,7 +11,7 @@ so the benchmark goes on where it was stopped (1 to 1.5 hours of two cores on BC
   is interpolated between these lengths, and no more than a difference of means.
 
 What it cannot tell: on some hundred pictures three seeds leave about ± 1.5 points, so neighbouring methods, and
-teachers under one method, are not told apart.
+teachers under one method, are not distinguishable.
 """
 
 from __future__ import annotations
@@ -118,9 +118,9 @@ def kept(run: RunSpec) -> Kept | None:
     if not path.exists():
         return None
     with np.load(path, allow_pickle=False) as arrays:
-        told: dict[str, Any] = json.loads(str(arrays["told"]))
+        facts: dict[str, Any] = json.loads(str(arrays["facts"]))
         return Kept(
-            validation=told["validation"], test=told["test"], seconds=told["seconds"], measured=told["measured"],
+            validation=facts["validation"], test=facts["test"], seconds=facts["seconds"], measured=facts["measured"],
             evidence_N=arrays["evidence"],
         )  # fmt: skip
 
@@ -144,13 +144,13 @@ def carry_out(run: RunSpec, data_root: Path) -> str:
         _weights(run.key()).with_suffix(".partial").unlink(missing_ok=True)
         save_file(training.judged.state_dict(), _weights(run.key()).with_suffix(".partial"))
         _weights(run.key()).with_suffix(".partial").replace(_weights(run.key()))
-    told = {
+    facts = {
         "run": to_json(run), "validation": training.last_measured["validation_average_precision"],
         "test": test.score, "seconds": round(seconds, 1), "measured": training.last_measured,
     }  # fmt: skip
     partial = FOLDER / f"{run.key()}.partial"
     with partial.open("wb") as file:
-        np.savez_compressed(file, allow_pickle=False, told=json.dumps(told), evidence=test.evidence_N.numpy())
+        np.savez_compressed(file, allow_pickle=False, facts=json.dumps(facts), evidence=test.evidence_N.numpy())
     partial.replace(FOLDER / f"{run.key()}.npz")
     taught = "" if spec.teacher is None else f" from {spec.teacher.model}"
     return f"{spec.model} {spec.method.name}{taught}, seed {spec.seed}: AP {100 * test.score:.1f} in {seconds:.0f} s"

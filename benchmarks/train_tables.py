@@ -107,7 +107,7 @@ def _arm(definition: Definition, teacher: str | None) -> dict[str, Any]:
 
 @functools.cache
 def _rivals(definition: Definition, teacher: str) -> dict[str, float]:
-    """What rivals say of the teacher; higher is said to be better (of the gap and the ratio, their negatives)."""
+    """What rivals say of the teacher; a higher one predicts a better student (the gap and the ratio are negated)."""
     network, data = trials.teacher_network(definition.subset, definition.teacher(teacher))
     seen = survey(network, teacher, data)
     features_ND, labels_N = seen.features_ND.double().numpy(), seen.labels_N.numpy()

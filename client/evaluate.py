@@ -24,7 +24,7 @@ def evaluate(
     device: Annotated[str, typer.Option(envvar="DPK_DEVICE", help="auto, cpu or cuda:0.")] = "auto",
     threads: Annotated[
         int,
-        typer.Option(envvar="DPK_THREADS", min=1, help="CPU threads; a worker has 1 unless told."),
+        typer.Option(envvar="DPK_THREADS", min=1, help="CPU threads; default: 1, as a worker has."),
     ] = 1,
     as_json: AsJson = False,
 ) -> None:

@@ -30,8 +30,10 @@ def ask(*arguments: str | Path) -> dict[str, Any]:
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONWARNINGS": "ignore"},
     )  # fmt: skip
     if done.returncode != 0:
-        said = done.stderr.strip().splitlines()
-        raise ClientError(f"The process with torch ended with {done.returncode}: {said[-1] if said else 'no word'}")
+        lines = done.stderr.strip().splitlines()
+        raise ClientError(
+            f"The process with torch ended with {done.returncode}: {lines[-1] if lines else 'no message'}"
+        )
     answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     if "refused" in answer:
         raise InputFault(answer["refused"])

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import subprocess
-import sys
 import tempfile
 import threading
 from pathlib import Path
 
+from dpk_core import confined
 from dpk_core.catalogue.content import DataFile, cache_folder, remembered, stamp, whole_file
 
 ENDINGS = (".pth", ".pt", ".bin", ".ckpt")
@@ -64,20 +63,9 @@ def _hashed(path: Path) -> str:
 
 
 def _convert(path: Path, folder: Path) -> None:
-    command = (
-        sys.executable, "-P", "-m", "dpk_core.catalogue.read_pytorch_file", str(path.resolve()),
-        str(folder / "kept.safetensors"),
-    )  # fmt: skip
-    modules = os.pathsep.join(str(Path(each).resolve()) for each in sys.path if each)
-    environment = {
-        "PATH": os.defpath, "LANG": "C.UTF-8", "HOME": str(folder), "TMPDIR": str(folder), "OMP_NUM_THREADS": "1",
-        "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": modules,
-    }  # fmt: skip
+    arguments = [str(path.resolve()), str(folder / "kept.safetensors")]
     try:
-        done = subprocess.run(  # noqa: S603 - our own module; the paths are ours
-            command, capture_output=True, timeout=SECONDS, check=False, cwd=folder, stdin=subprocess.DEVNULL,
-            env=environment, start_new_session=True,
-        )  # fmt: skip
+        done = confined.run("dpk_core.catalogue.read_pytorch_file", arguments, folder, SECONDS)
     except subprocess.TimeoutExpired:
         raise ValueError(f"it was not read within {SECONDS:.0f} seconds") from None
     if b"No module named 'torch'" in done.stderr:

@@ -180,8 +180,8 @@ def _find_published(model: str, weights: str, field: str) -> FoundWeights:
     check_obtainable(model, tags[tag], field)
     start = Start(source="pretrained", name=tags[tag].name, identity=library(model))
     made = MadeFor(classes=tags[tag].classes, side=tags[tag].side)
-    said = Stated(source=f"{library(model)}'s configuration", preprocessing=tags[tag].preprocessing)
-    return FoundWeights(start=start, made_for=made, stated=said)
+    stated = Stated(source=f"{library(model)}'s configuration", preprocessing=tags[tag].preprocessing)
+    return FoundWeights(start=start, made_for=made, stated=stated)
 
 
 def _find_file(model: str, name: str, root: Path | None, field: str) -> FoundWeights:

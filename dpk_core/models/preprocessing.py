@@ -43,7 +43,7 @@ def feed_as_trained(
         if own.channel_order == "bgr":
             pictures_BCHW = pictures_BCHW.flip(1)
         if affine is not None:
-            # One channel becomes three where the network tells them apart.
+            # One channel becomes three where the network scales them differently.
             pictures_BCHW = torch.addcmul(affine[1], pictures_BCHW, affine[0])
         if own.side is not None and own.side != pictures_BCHW.shape[-1]:
             pictures_BCHW = _resized(pictures_BCHW, own.side, own)

@@ -74,6 +74,7 @@ def _device(wanted: str) -> torch.device:
     try:
         device = torch.device(("cuda:0" if torch.cuda.is_available() else "cpu") if wanted == "auto" else wanted)
         torch.empty(1, device=device)
+    # A build of torch without CUDA, one without the device, and a kind that it does not know refuse in different ways.
     except (RuntimeError, AssertionError, NotImplementedError):
         raise InvalidRequest("device", f"This machine has no device {wanted!r}; take auto, cpu or cuda:0.") from None
     return device

@@ -93,12 +93,15 @@ def save_weights(
 ) -> ArtifactReference:
     """Writes the model's parameters and buffers as safetensors, with how pictures are prepared for them."""
     state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-    said = None if preprocessing is None else {PREPROCESSING: json.dumps(to_json(preprocessing))}
-    return artifacts.write(root, path, safetensors.torch.save(state, said))
+    metadata = None if preprocessing is None else {PREPROCESSING: json.dumps(to_json(preprocessing))}
+    return artifacts.write(root, path, safetensors.torch.save(state, metadata))
 
 
 def saved_preprocessing(root: Path, reference: ArtifactReference) -> ModelPreprocessing | None:
-    """What `save_weights` was told of it. Raises ArtifactFault when the file is missing or broken."""
+    """The preprocessing that `save_weights` stored with the weights.
+
+    Raises ArtifactFault when the file is missing or broken.
+    """
     content = artifacts.read(root, reference)
     try:
         entries = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])

@@ -8,12 +8,11 @@ The child gets an empty folder, an environment without settings or credentials, 
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 import threading
 from typing import Any
 
+from dpk_core import confined
 from dpk_core.catalogue.own_models import OwnModel
 from dpk_core.codec import from_json
 from service.models.receiving import Received
@@ -48,15 +47,9 @@ def vetted(name: str, upload: Received) -> OwnModel:
 
 
 def _ask(name: str, upload: Received) -> dict[str, Any]:
-    command = (
-        sys.executable, "-P", "-m", "dpk_core.exported.check", name, f"sha256:{upload.sha256}", str(upload.file),
-        str(upload.folder / KEPT),
-    )  # fmt: skip
+    arguments = [name, f"sha256:{upload.sha256}", str(upload.file), str(upload.folder / KEPT)]
     try:
-        done = subprocess.run(  # noqa: S603 - our own module; the name is checked, the paths are ours
-            command, capture_output=True, timeout=SECONDS, check=False, cwd=upload.folder, stdin=subprocess.DEVNULL,
-            env=_environment(upload), start_new_session=True,
-        )  # fmt: skip
+        done = confined.run("dpk_core.exported.check", arguments, upload.folder, SECONDS)
     except subprocess.TimeoutExpired:
         return {"refused": f"it was not checked within {SECONDS:.0f} seconds"}
     if done.returncode == 0:
@@ -68,15 +61,6 @@ def _ask(name: str, upload: Received) -> dict[str, Any]:
                 f"This server has no {package}, which checks such uploads; docs/own-models.md says how to add it."
             )
     return {"refused": "its check died, as of a file that needs more memory or time than a check is given"}
-
-
-def _environment(upload: Received) -> dict[str, str]:
-    """Nothing of ours but where Python finds its modules."""
-    folder = str(upload.folder)
-    return {
-        "PATH": os.defpath, "LANG": "C.UTF-8", "HOME": folder, "TMPDIR": folder, "OMP_NUM_THREADS": "1",
-        "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
-    }  # fmt: skip
 
 
 def _unavailable(message: str) -> Unavailable:

@@ -31,8 +31,8 @@ def row_notices(snapshot: Snapshot, arm: ArmRuns) -> list[Notice]:
 def _inputs(snapshot: Snapshot, arm: ArmRuns) -> list[Notice]:
     """How pictures are prepared for the teacher, and how its classes were matched."""
     teacher = arm.candidate.teacher
-    said = [] if teacher is None else input_notices(snapshot.plan.preparation(teacher), snapshot.plan.side)
-    return [Notice(level="warning" if is_warning else "info", message=message) for message, is_warning in said]
+    found = [] if teacher is None else input_notices(snapshot.plan.preparation(teacher), snapshot.plan.side)
+    return [Notice(level="warning" if is_warning else "info", message=message) for message, is_warning in found]
 
 
 def job_notices(snapshot: Snapshot) -> list[Notice]:

@@ -35,5 +35,5 @@ def _example(fault: Fault) -> str:
         f"picture {fault.picture}" if fault.picture else "",
         fault.example,
     ]
-    said = ", ".join(part for part in parts if part)
-    return f", e.g. {said}" if said else ""
+    example = ", ".join(part for part in parts if part)
+    return f", e.g. {example}" if example else ""

@@ -11,7 +11,7 @@ BEYOND = 1.0
 """Pixels that a box may reach beyond its picture: the rounding of most tools."""
 
 CORNERS = 0.95
-"""Part of a split's boxes that must make sense as two corners before it is said that they are corners."""
+"""Part of a split's boxes that must make sense as two corners before they are reported as corners."""
 
 CORNERS_BEYOND = 0.1
 """Part of the boxes that must reach beyond their picture as corner and size, likewise."""

@@ -6,8 +6,8 @@
 | Roboflow's COCO | `train/_annotations.coco.json` beside its pictures, `valid/…`, `test/…` |
 | YOLO | `data.yaml` with `names`, `train`, `val`, perhaps `test`; `labels/…/a.txt` for `images/…/a.jpg` |
 
-Splits are told by whole words of names, see `split_names`. Files of other tasks (`captions_…`, `person_keypoints_…`)
-are passed over.
+Splits are recognised by whole words of names, see `split_names`. Files of other tasks (`captions_…`,
+`person_keypoints_…`) are passed over.
 """
 
 from __future__ import annotations

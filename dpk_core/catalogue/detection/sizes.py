@@ -37,7 +37,7 @@ def check_sizes(folder: Path, raw: RawSplit, *, sampled: bool) -> None:
     if wrong_N.any():
         first = int(wrong_N.argmax())
         raw.log_pictures(
-            "size_differs", wrong_N, f"{_said(raw.sizes_N2[first])}, the file has {_said(upright_N2[first])}"
+            "size_differs", wrong_N, f"{_size_text(raw.sizes_N2[first])}, the file has {_size_text(upright_N2[first])}"
         )
     raw.sizes_N2[unknown_N] = upright_N2[unknown_N]
 
@@ -66,5 +66,5 @@ def upright_and_stored(
     return upright_N2, stored_N2
 
 
-def _said(size_2: NDArray[np.float64]) -> str:
+def _size_text(size_2: NDArray[np.float64]) -> str:
     return f"{size_2[1]:g} x {size_2[0]:g} px"

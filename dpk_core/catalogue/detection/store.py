@@ -1,7 +1,6 @@
 """The door to detection data: the index of a folder, made once per content and kept in the cache folder.
 
-Large annotation files are read in a child process: COCO's 437 MB of JSON take 3 GB while they are read, and 60 MB once
-they are arrays.
+Large annotation files are read in a child process, so that the memory that JSON takes while it is read is given back.
 """
 
 from __future__ import annotations
@@ -63,8 +62,8 @@ def _made(layout: DetectionLayout) -> bytes:
         raise DataFault(done.stderr.decode(errors="replace").strip())
     if done.returncode:
         lines = done.stderr.decode(errors="replace").strip().splitlines()
-        said = lines[-1][:300] if lines else f"its process ended with {done.returncode}, perhaps for want of memory"
-        raise DataFault(f"{layout.folder.name} could not be indexed: {said}.")
+        reason = lines[-1][:300] if lines else f"its process ended with {done.returncode}, perhaps for want of memory"
+        raise DataFault(f"{layout.folder.name} could not be indexed: {reason}.")
     return done.stdout
 
 

@@ -1,7 +1,7 @@
 """Scores that promise to name the best teacher without teaching: what the probe must beat, on the same data.
 
 Each looks at the teacher on the student's training pictures. Legend: N pictures, D features, C classes, Z classes of
-the teacher's own head. Higher is said to be better, for Ratio 1-2 lower.
+the teacher's own head. A higher score predicts a better student, of Ratio 1-2 a lower one.
 """
 
 from __future__ import annotations
@@ -84,7 +84,8 @@ def h_score(features_ND: Matrix, labels_N: Labels) -> float:
 def ratio_1_2(logits_NZ: Matrix) -> float:
     """Ratio 1-2: mean over pictures of the largest logit over the second largest. Not finite where that is 0.
 
-    Gosal et al., CVPR 2026 (2605.15689): a teacher that is too confident teaches less, so lower is said to be better.
+    Gosal et al., CVPR 2026 (2605.15689): too confident a teacher teaches less, so a lower ratio predicts
+    a better student.
     """
     second_N, first_N = np.partition(logits_NZ, -2, axis=1)[:, -2:].T
     with np.errstate(divide="ignore", invalid="ignore"):

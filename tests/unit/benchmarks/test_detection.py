@@ -61,7 +61,7 @@ def test_a_training_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     short = replace(recipe("detection_small", epochs=1), detection=DETECTION)
 
     def shortened(run: RunSpec, **changes: object) -> RunSpec:
-        return RunSpec(training=replace(run.training, recipe=short, **changes), stop_epoch=1)  # type: ignore[arg-type]
+        return RunSpec(training=replace(run.training, recipe=short, **changes), stop_epoch=1)  # type: ignore[arg-type]  # changes of several types
 
     teacher = shortened(made.teachers["V3-large"])
     student = made.students["dpk", "V3-large", 0]

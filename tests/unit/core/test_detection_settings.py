@@ -40,7 +40,7 @@ def test_a_setting_of_a_detector_is_changed_alone() -> None:
     chosen = chosen_recipe("detection_small", {"detection": {"canvas": {"height": 64}}})
     assert chosen.detection is not None
     assert chosen.detection.canvas == Canvas(height=64, width=160)
-    assert chosen.detection.fasterrcnn == SMALL.detection.fasterrcnn  # type: ignore[union-attr]
+    assert chosen.detection.fasterrcnn == SMALL.detection.fasterrcnn  # type: ignore[union-attr]  # both have one
 
 
 @pytest.mark.parametrize(("name", "given"), [("digits", {"canvas": {}}), ("coco", None)])

@@ -154,7 +154,7 @@ def test_names() -> None:
 )
 def test_settings_that_mean_nothing(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
-        DetectorSettings(**wrong)  # type: ignore[arg-type]
+        DetectorSettings(**wrong)  # type: ignore[arg-type]  # wrong on purpose
 
 
 def test_a_canvas_without_whole_cells() -> None:

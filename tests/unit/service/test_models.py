@@ -18,6 +18,7 @@ import pytest
 import torch
 from fastapi.testclient import TestClient
 
+from dpk_core import confined
 from dpk_core.catalogue import own_models
 from dpk_core.catalogue.own_models import OwnModel
 from dpk_core.catalogue.weights import find_weights
@@ -200,7 +201,7 @@ def test_the_check_runs_confined_and_runs_nothing(tmp_path: Path, monkeypatch: p
     folder.mkdir()
     file = write(folder / "upload.pt2", content)
     upload = Received(folder, file, hashlib.sha256(file.read_bytes()).hexdigest(), file.stat().st_size)
-    assert not any("secret" in value for value in vetting._environment(upload).values())
+    assert not any("secret" in value for value in confined.environment(upload.folder).values())
     model = vetting.vetted("own/mine-00000000", upload)
     assert model.count > 0
     assert not mark.exists()

@@ -143,7 +143,7 @@ def test_other_pyramids_are_met() -> None:
     """A student of one kind learns from a teacher of the other, with other channels and levels."""
     wide = replace(DETECTION.retinanet, channels=24, levels=(2, 3, 4, 5))
     recipe = replace(RECIPE, detection=replace(DETECTION, retinanet=wide))
-    lent = detectors.detector_of(RETINA, recipe.detection, bright_boxes().card, seed=1).eval()  # type: ignore[arg-type]
+    lent = detectors.detector_of(RETINA, recipe.detection, bright_boxes().card, seed=1).eval()  # type: ignore[arg-type]  # the recipe has a detection part
     for method in ("dpk", "fgd", "feature_mse"):
         named = TeacherReference(model=RETINA, training_key="untrained")
         training = begin(spec(method, FASTER, recipe=recipe, teacher=named), bright_boxes(), lent)
@@ -196,7 +196,7 @@ class TestJudging:
         train(training, 2, Watcher())
         evaluator, data = EVALUATORS["detection"], bright_boxes()
         model = training.model.train()
-        model.roi_heads.score_thresh = 0.0  # type: ignore[union-attr]
+        model.roi_heads.score_thresh = 0.0  # type: ignore[union-attr]  # torchvision types its parts as modules or tensors
         found, reported = (evaluator.evaluate(model, data, data.validation, reported=each) for each in (False, True))
         assert model.training
         assert found.score > 0

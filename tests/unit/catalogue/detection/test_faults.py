@@ -87,7 +87,7 @@ CASES = [
     Case("annotation_id_zero", "warning", annotation(id=0), annotation="0"),
     Case("annotation_id_duplicate", "warning", annotation(id=2), annotation="2"),
     Case("annotation_id_missing", "warning", annotation(id=None), annotation=""),
-    Case("annotation_not_object", "refusal", lambda d: d["train"]["annotations"].append(3), "", ""),  # type: ignore[arg-type]
+    Case("annotation_not_object", "refusal", lambda d: d["train"]["annotations"].append(3), "", ""),  # type: ignore[arg-type]  # a fault: no dict
     Case("annotation_without_picture", "refusal", annotation(image_id=99), picture=""),
     Case("annotation_without_picture", "warning", annotation(image_id=99), picture="", many=True),
     Case("ids_of_two_types", "warning", annotation(image_id="1"), picture=""),
