@@ -126,7 +126,8 @@ def _gradient_curve(board: Leaderboard, by_arm: dict[int, list[Curve]], term: st
     for row in board.rows:
         curves = by_arm.get(row.candidate_id, [])
         classes = dict(_mean(curves, CLASS_GRADIENT))
-        parts = [(epoch, norm / classes[epoch]) for epoch, norm in _mean(curves, term) if classes.get(epoch)]
+        # To a hundredth of a percent: an axis would show nothing but the rounding of a ratio that stays the same.
+        parts = [(epoch, round(norm / classes[epoch], 4)) for epoch, norm in _mean(curves, term) if classes.get(epoch)]
         if parts:
             lines[row.label] = (parts, painted[row.candidate_id])
     if not lines:
