@@ -72,6 +72,12 @@ AS_IS = Recipe(
 LEAST_PART = max(least for least, _ in LEAST_BATCH.values())
 """Pictures that a part of an accumulated batch keeps, so that it is enough for every method."""
 
+LEAST_STEPS = 8
+"""Steps of an epoch below which a recipe takes smaller batches: with fewer, short trainings hardly begin."""
+
+SMALLEST_FIT = 16
+"""Pictures in a batch below which no recipe goes by itself."""
+
 RECIPES: dict[str, Recipe] = {
     entry.name: entry for entry in (DIGITS, CIFAR100, CIFAR100_PAPER, IMAGENET, SMALL, PHOTOS)
 }
@@ -110,6 +116,14 @@ def recipe(name: str, *, epochs: int | None = None, batch_size: int | None = Non
         warmup_epochs=min(base.warmup_epochs, total - 1),
         milestones=_scaled(base.milestones, total, base.epochs),
     )
+
+
+def fitting_batch(name: str, train_pictures: int) -> int:
+    """The batch size of recipe `name`, halved until an epoch has `LEAST_STEPS` steps; never below `SMALLEST_FIT`."""
+    batch = (RECIPES | DETECTION_RECIPES)[name].batch_size
+    while train_pictures // batch < LEAST_STEPS and batch // 2 >= SMALLEST_FIT:
+        batch //= 2
+    return batch
 
 
 def batch_factor(base: Recipe, batch_size: int) -> float:

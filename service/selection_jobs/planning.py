@@ -8,7 +8,16 @@ from typing import Any, Literal
 
 from dpk_core.catalogue.datasets import DatasetCard
 from dpk_core.catalogue.weights import FoundWeights
-from dpk_core.recipes import AS_IS, RECIPES, batch_factor, chosen_dpk, chosen_kd, chosen_recipe, fine_tuning
+from dpk_core.recipes import (
+    AS_IS,
+    RECIPES,
+    batch_factor,
+    chosen_dpk,
+    chosen_kd,
+    chosen_recipe,
+    fine_tuning,
+    fitting_batch,
+)
 from dpk_core.selection.decide.job_results import EIGHTHS
 from dpk_core.spec import DPK_METHODS, TRAINING_VERSION, MethodSpec, Recipe
 from service.scheduling.plan import Plan, Preparation, Spending, rung_epoch
@@ -46,7 +55,7 @@ def make_plan(
         channels=data.channels,
         side=data.side,
         data_findings=data.findings,
-        recipe_notes=_recipe_notes(request, student_recipe),
+        recipe_notes=_recipe_notes(request, data, student_recipe),
         student_start=None if start is None else start.start,
         preparations={
             teacher.label: _preparation(
@@ -86,8 +95,8 @@ def method_of(request: SelectionJobRequest, data: DatasetCard) -> MethodSpec:
 
 def student_recipe_of(request: SelectionJobRequest, data: DatasetCard) -> Recipe:
     """How students train. Raises WrongValue at `recipe.<setting>`."""
-    epochs, batch_size = _asked(request, "epochs"), _asked(request, "batch_size")
-    return chosen_recipe(recipe_name(request, data), _settings(request), epochs=epochs, batch_size=batch_size)
+    name, epochs = recipe_name(request, data), _asked(request, "epochs")
+    return chosen_recipe(name, _settings(request), epochs=epochs, batch_size=_batch_size(request, data))
 
 
 def _teacher_recipe(request: SelectionJobRequest, data: DatasetCard, epochs: int | None) -> Recipe:
@@ -95,7 +104,7 @@ def _teacher_recipe(request: SelectionJobRequest, data: DatasetCard, epochs: int
     settings = {name: value for name, value in _settings(request).items() if name != "module_learning_rate"}
     name, own = recipe_name(request, data), None if request.recipe is None else request.recipe.epochs
     return chosen_recipe(
-        name, settings, epochs=epochs or own, batch_size=_asked(request, "batch_size"),
+        name, settings, epochs=epochs or own, batch_size=_batch_size(request, data),
         milestones_of=_asked(request, "epochs") or RECIPES[name].epochs,
     )  # fmt: skip
 
@@ -113,14 +122,29 @@ def _asked(request: SelectionJobRequest, name: Literal["epochs", "batch_size"]) 
     return own if budgeted is None else budgeted
 
 
-def _recipe_notes(request: SelectionJobRequest, chosen: Recipe) -> tuple[str, ...]:
-    """That the learning rate was changed with the batch size, and by which rule."""
+def _batch_size(request: SelectionJobRequest, data: DatasetCard) -> int:
+    """What was asked for, or else what fits the recipe and the data."""
+    asked = _asked(request, "batch_size")
+    return fitting_batch(recipe_name(request, data), data.train_pictures) if asked is None else asked
+
+
+def _recipe_notes(request: SelectionJobRequest, data: DatasetCard, chosen: Recipe) -> tuple[str, ...]:
+    """That batches are smaller than the recipe's, as the data is small; that the learning rate was changed with the
+    batch size, and by which rule."""
     base = RECIPES[chosen.name]
-    if chosen.batch_size == base.batch_size or "learning_rate" in _settings(request):
+    if chosen.batch_size == base.batch_size:
         return ()
+    fitted = () if _asked(request, "batch_size") is not None else (
+        f"{data.train_pictures} training pictures are {data.train_pictures // base.batch_size} steps an epoch in "
+        f"batches of {base.batch_size}, those of recipe {base.name}; batches of {chosen.batch_size} make it "
+        f"{data.train_pictures // chosen.batch_size}. Name a batch_size to have another.",
+    )  # fmt: skip
+    if "learning_rate" in _settings(request):
+        return fitted
     rule = "in proportion" if base.optimiser == "sgd" else "by the square root"
     factor = batch_factor(base, chosen.batch_size)
     return (
+        *fitted,
         f"The learning rate follows the batch size {rule}: {base.learning_rate:g} of recipe {base.name} for batches of "
         f"{base.batch_size}, times {factor:.3g} for batches of {chosen.batch_size}.",
     )

@@ -10,7 +10,7 @@ import pytest
 
 from dpk_core.catalogue.datasets import DIGITS
 from dpk_core.codec import from_json, to_json
-from dpk_core.recipes import AS_IS
+from dpk_core.recipes import AS_IS, RECIPES
 from dpk_core.selection.decide.confirming import Purpose
 from dpk_core.selection.decide.job_results import Step
 from dpk_core.selection.decide.policies.policy import Reason
@@ -22,6 +22,7 @@ from service.scheduling.snapshot import Snapshot, assemble
 from service.selection_jobs.planning import default_rungs, make_plan
 from service.selection_jobs.progress import remaining_seconds, stages
 from service.wire.jobs import Budget, SelectionJobRequest
+from service.wire.setting_choices import RecipeChoice
 from tests.contract.run_specs import checkpoint
 
 REQUEST = SelectionJobRequest(
@@ -32,6 +33,33 @@ PLAN = make_plan(REQUEST, DIGITS)
 STEPS = 14
 """898 training pictures in whole batches of 64."""
 WEAK, STRONG = REQUEST.teachers[0].label, REQUEST.teachers[1].label
+
+
+class TestBatches:
+    @pytest.mark.parametrize(
+        ("pictures", "batch"), [(200, 16), (1_000, 64), (1_024, 128), (50_000, 128), (40, 16)]
+    )  # fmt: skip
+    def test_small_data_gets_small_batches(self, pictures: int, batch: int) -> None:
+        request = REQUEST.model_copy(update={"recipe": RecipeChoice(name="small")})
+        plan = make_plan(request, replace(DIGITS, train_pictures=pictures))
+        assert {plan.student_recipe.batch_size, plan.teacher_recipe.batch_size} == {batch}
+        assert plan.student_recipe.learning_rate == pytest.approx(RECIPES["small"].learning_rate * batch / 128)
+        assert any("training pictures are" in note for note in plan.recipe_notes) == (batch != 128)
+
+    def test_a_size_that_is_asked_for_stays(self) -> None:
+        request = REQUEST.model_copy(update={"budget": REQUEST.budget.model_copy(update={"batch_size": 128})})
+        plan = make_plan(request, replace(DIGITS, train_pictures=200))
+        assert plan.student_recipe.batch_size == 128
+        (note,) = plan.recipe_notes
+        assert note.startswith("The learning rate follows")
+
+    def test_the_note_says_why(self) -> None:
+        plan = make_plan(REQUEST, replace(DIGITS, train_pictures=200))
+        assert plan.recipe_notes[0] == (
+            "200 training pictures are 3 steps an epoch in batches of 64, those of recipe digits; batches of 16 make "
+            "it 12. Name a batch_size to have another."
+        )
+
 
 Linked = tuple[int, str, int, Run]
 """Arm, purpose, seed and the run."""
