@@ -23,7 +23,7 @@ from tests.unit.parallel.ranks import Ranks
 from tests.unit.parallel.work import Curve, begun, curve, finished, first_gradient, gradients, judged, stopped
 from tests.unit.training.tiny import RECIPE, STEPS, spec
 
-GENTLE = replace(RECIPE, learning_rate=0.002, module_learning_rate=1e-4)
+GENTLE = replace(RECIPE, learning_rate=0.001, module_learning_rate=1e-4)
 FIXED = MethodSpec(name="dpk", dpk=DpkSettings(share=ShareSettings(schedule="fixed", value=0.5)))
 LAGGING = MethodSpec(name="dpk", dpk=DpkSettings(share=ShareSettings(lag=True, least_cka=0.0)))
 RANDOM = MethodSpec(name="dpk", dpk=DpkSettings(share=ShareSettings(schedule="random")))

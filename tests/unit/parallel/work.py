@@ -18,7 +18,7 @@ from dpk_core.training.checkpoint import CheckpointWriter, resume
 from dpk_core.training.evaluate import EVALUATORS, Evaluation
 from dpk_core.training.loop import train
 from dpk_core.training.training import Training, begin
-from tests.unit.training.tiny import Watcher, digits, flat, teacher
+from tests.unit.training.tiny import Watcher, digits, few_digits, flat, teacher
 
 Curve = list[dict[str, float]]
 
@@ -26,7 +26,7 @@ Curve = list[dict[str, float]]
 def begun(world: World, spec: TrainingSpec, data: ImageData | None = None) -> Training:
     """The training before its first step."""
     reference = spec.teacher
-    return begin(spec, data or digits(), None if reference is None else teacher(reference.model), world=world)
+    return begin(spec, data or few_digits(), None if reference is None else teacher(reference.model), world=world)
 
 
 def curve(world: World, spec: TrainingSpec) -> Curve:
@@ -43,7 +43,7 @@ def first_gradient(world: World, spec: TrainingSpec) -> Tensor:
 
 def gradients(world: World, spec: TrainingSpec, steps: int) -> tuple[list[Tensor], Tensor]:
     """What each of the first updates goes by, and the student's running statistics after them."""
-    training, seen = begun(world, spec), list[Tensor]()
+    training, seen = begun(world, spec, digits()), list[Tensor]()
 
     def keep(*_: Any) -> None:
         found = [parameter.grad for parameter in training.optimisers.parameters]
