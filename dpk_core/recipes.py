@@ -95,16 +95,22 @@ def fine_tuning(base: Recipe) -> Recipe:
     return replace(base, name=f"{base.name}_fine_tuning", learning_rate=FINE_TUNING_RATE * base.learning_rate)
 
 
-def recipe(name: str, *, epochs: int | None = None, batch_size: int | None = None) -> Recipe:
-    """The recipe `name` for other `epochs` or another `batch_size`.
+def recipe(
+    name: str, *, epochs: int | None = None, batch_size: int | None = None, train_pictures: int | None = None
+) -> Recipe:
+    """The recipe `name` for other `epochs`, another `batch_size`, or, where that is None, for `train_pictures`.
 
-    Milestones keep their places in the training. The learning rate follows the batch size (`batch_factor`), that of the
-    modules, which have AdamW, by the square root. A batch has fewer parts where they would be too small for CKA.
+    Milestones keep their places in the training. The learning rate follows a batch size that was asked for
+    (`batch_factor`), that of the modules, which have AdamW, by the square root; it stays where the batch is fitted to
+    few pictures (`fitting_batch`), to get further in an epoch. A batch has fewer parts where they would be too small
+    for CKA.
 
     Raises KeyError for an unknown name.
     """
     base = (RECIPES | DETECTION_RECIPES)[name]
     total = base.epochs if epochs is None else epochs
+    if batch_size is None and train_pictures is not None:
+        base = replace(base, batch_size=fitting_batch(base, train_pictures))
     pictures = base.batch_size if batch_size is None else batch_size
     return replace(
         base,
@@ -118,9 +124,9 @@ def recipe(name: str, *, epochs: int | None = None, batch_size: int | None = Non
     )
 
 
-def fitting_batch(name: str, train_pictures: int) -> int:
-    """The batch size of recipe `name`, halved until an epoch has `LEAST_STEPS` steps; never below `SMALLEST_FIT`."""
-    batch = (RECIPES | DETECTION_RECIPES)[name].batch_size
+def fitting_batch(base: Recipe, train_pictures: int) -> int:
+    """The recipe's batch size, halved until an epoch has `LEAST_STEPS` steps; never below `SMALLEST_FIT`."""
+    batch = base.batch_size
     while train_pictures // batch < LEAST_STEPS and batch // 2 >= SMALLEST_FIT:
         batch //= 2
     return batch
@@ -135,7 +141,7 @@ def batch_factor(base: Recipe, batch_size: int) -> float:
 
 def chosen_recipe(
     name: str, settings: Mapping[str, Json], *, epochs: int | None = None, batch_size: int | None = None,
-    milestones_of: int | None = None,
+    train_pictures: int | None = None, milestones_of: int | None = None,
 ) -> Recipe:  # fmt: skip
     """`recipe` with `settings`, by name in JSON, in place of its own.
 
@@ -143,7 +149,7 @@ def chosen_recipe(
 
     Raises WrongValue at `recipe.<setting>`.
     """
-    base = recipe(name, epochs=epochs, batch_size=batch_size)
+    base = recipe(name, epochs=epochs, batch_size=batch_size, train_pictures=train_pictures)
     if settings.get("optimiser", base.optimiser) != base.optimiser and "learning_rate" not in settings:
         message = f"the {base.learning_rate:g} of recipe {name} is for {base.optimiser}; name a learning rate for "
         raise WrongValue("recipe.learning_rate", f"{message}{settings['optimiser']}")

@@ -8,16 +8,7 @@ from typing import Any, Literal
 
 from dpk_core.catalogue.datasets import DatasetCard
 from dpk_core.catalogue.weights import FoundWeights
-from dpk_core.recipes import (
-    AS_IS,
-    RECIPES,
-    batch_factor,
-    chosen_dpk,
-    chosen_kd,
-    chosen_recipe,
-    fine_tuning,
-    fitting_batch,
-)
+from dpk_core.recipes import AS_IS, RECIPES, batch_factor, chosen_dpk, chosen_kd, chosen_recipe, fine_tuning
 from dpk_core.selection.decide.job_results import EIGHTHS
 from dpk_core.spec import DPK_METHODS, TRAINING_VERSION, MethodSpec, Recipe
 from service.scheduling.plan import Plan, Preparation, Spending, rung_epoch
@@ -95,8 +86,10 @@ def method_of(request: SelectionJobRequest, data: DatasetCard) -> MethodSpec:
 
 def student_recipe_of(request: SelectionJobRequest, data: DatasetCard) -> Recipe:
     """How students train. Raises WrongValue at `recipe.<setting>`."""
-    name, epochs = recipe_name(request, data), _asked(request, "epochs")
-    return chosen_recipe(name, _settings(request), epochs=epochs, batch_size=_batch_size(request, data))
+    return chosen_recipe(
+        recipe_name(request, data), _settings(request), epochs=_asked(request, "epochs"),
+        batch_size=_asked(request, "batch_size"), train_pictures=data.train_pictures,
+    )  # fmt: skip
 
 
 def _teacher_recipe(request: SelectionJobRequest, data: DatasetCard, epochs: int | None) -> Recipe:
@@ -104,8 +97,8 @@ def _teacher_recipe(request: SelectionJobRequest, data: DatasetCard, epochs: int
     settings = {name: value for name, value in _settings(request).items() if name != "module_learning_rate"}
     name, own = recipe_name(request, data), None if request.recipe is None else request.recipe.epochs
     return chosen_recipe(
-        name, settings, epochs=epochs or own, batch_size=_batch_size(request, data),
-        milestones_of=_asked(request, "epochs") or RECIPES[name].epochs,
+        name, settings, epochs=epochs or own, batch_size=_asked(request, "batch_size"),
+        train_pictures=data.train_pictures, milestones_of=_asked(request, "epochs") or RECIPES[name].epochs,
     )  # fmt: skip
 
 
@@ -122,29 +115,23 @@ def _asked(request: SelectionJobRequest, name: Literal["epochs", "batch_size"]) 
     return own if budgeted is None else budgeted
 
 
-def _batch_size(request: SelectionJobRequest, data: DatasetCard) -> int:
-    """What was asked for, or else what fits the recipe and the data."""
-    asked = _asked(request, "batch_size")
-    return fitting_batch(recipe_name(request, data), data.train_pictures) if asked is None else asked
-
-
 def _recipe_notes(request: SelectionJobRequest, data: DatasetCard, chosen: Recipe) -> tuple[str, ...]:
-    """That batches are smaller than the recipe's, as the data is small; that the learning rate was changed with the
-    batch size, and by which rule."""
-    base = RECIPES[chosen.name]
+    """That batches are smaller than the recipe's as the data is small, or that the learning rate was changed with the
+    batch size that was asked for."""
+    base, pictures = RECIPES[chosen.name], data.train_pictures
     if chosen.batch_size == base.batch_size:
         return ()
-    fitted = () if _asked(request, "batch_size") is not None else (
-        f"{data.train_pictures} training pictures are {data.train_pictures // base.batch_size} steps an epoch in "
-        f"batches of {base.batch_size}, those of recipe {base.name}; batches of {chosen.batch_size} make it "
-        f"{data.train_pictures // chosen.batch_size}. Name a batch_size to have another.",
-    )  # fmt: skip
+    if _asked(request, "batch_size") is None:
+        return (
+            f"Batches are of {chosen.batch_size}, so that an epoch of {pictures} training pictures has "
+            f"{pictures // chosen.batch_size} steps; in the {base.batch_size} of recipe {base.name} it would have "
+            f"{pictures // base.batch_size}. Name a batch_size to have another.",
+        )
     if "learning_rate" in _settings(request):
-        return fitted
+        return ()
     rule = "in proportion" if base.optimiser == "sgd" else "by the square root"
     factor = batch_factor(base, chosen.batch_size)
     return (
-        *fitted,
         f"The learning rate follows the batch size {rule}: {base.learning_rate:g} of recipe {base.name} for batches of "
         f"{base.batch_size}, times {factor:.3g} for batches of {chosen.batch_size}.",
     )
