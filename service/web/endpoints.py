@@ -8,14 +8,14 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
 from service.calibration.service import calibration
-from service.conditional import IfNoneMatch, etag, holds, unchanged
+from service.conditional import IfNoneMatch, document, etag, holds, unchanged
 from service.database.dependencies import Reading
 from service.datasets import service as dataset_service
 from service.leaderboards import service as leaderboards
 from service.problems import NotFound, Rejected
 from service.selection_jobs import service
 from service.sub_path import Root
-from service.web import pages
+from service.web import pages, vega
 from service.wire.boards import Leaderboard
 
 router = APIRouter(include_in_schema=False)
@@ -64,6 +64,16 @@ def live(root: Root, job_id: str, if_none_match: IfNoneMatch = None) -> Response
     return _board_page(job_id, root, pages.live_fragment, if_none_match)
 
 
+@router.get("/jobs/{job_id}/charts")
+def charts(root: Root, job_id: str, if_none_match: IfNoneMatch = None) -> Response:
+    """What a browser draws the page's charts from."""
+    made = leaderboards.made(job_id)
+    tag = etag(made.etag, "charts", pages.appearance())
+    return (
+        unchanged(tag) if holds(tag, if_none_match) else document(tag, pages.chart_specifications(made.leaderboard()))
+    )
+
+
 @router.get("/selection-jobs/{job_id}/report")
 def report(job_id: str) -> Response:
     """The leaderboard page as one file that needs nothing else."""
@@ -73,11 +83,13 @@ def report(job_id: str) -> Response:
 
 @router.get("/static/{name}")
 def static(name: str) -> Response:
-    """The style sheet and the script; their addresses change with their content."""
+    """Style sheet and scripts; their addresses change with their content. Every browser takes gzip."""
+    headers = {"Cache-Control": "public, max-age=31536000, immutable"}
+    if name == vega.NAME:
+        return Response(vega.bundle(), media_type="text/javascript", headers={**headers, "Content-Encoding": "gzip"})
     found = pages.static_file(name)
     if found is None:
         raise NotFound(f"There is no file {name!r} here.")
-    headers = {"Cache-Control": "public, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
     return Response(found[0], media_type=found[1], headers=headers)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import json
 from base64 import b64encode
 from importlib import resources
 
@@ -15,21 +16,17 @@ from markupsafe import Markup
 
 from service.calibration.schemas import Calibration
 from service.datasets.schemas import Dataset, DatasetList
-from service.presentation import decision_words, numbers, repeat_words, setting_words, trust_words, words
+from service.presentation import decision_words, numbers, repeat_words, setting_words, words
 from service.presentation.dataset_words import LEVELS, shown_classes
 from service.presentation.dataset_words import facts as dataset_facts
 from service.presentation.dataset_words import headline as dataset_headline
-from service.scheduling.states import JobState
-from service.web.figures import gradient_curves, learning_curves, share_curves, teacher_curves
-from service.web.ledger import device_lines, ledger_figure
-from service.web.palette import paints
+from service.web import vega
+from service.web.job_page import LIVE_STATES, job_figures, job_page_context
 from service.web.reliability import reliability
-from service.web.scatter import scatters
-from service.wire.boards import Leaderboard, SeedResult
+from service.wire.boards import Leaderboard
 from service.wire.jobs import JobList
 
-_LIVE_STATES: frozenset[JobState] = frozenset({"queued", "running", "cancelling"})
-_STATIC = {"style.css": "text/css", "live.js": "text/javascript"}
+_STATIC = {"style.css": "text/css", "live.js": "text/javascript", "charts.js": "text/javascript"}
 
 
 @functools.cache
@@ -44,10 +41,11 @@ def static_file(name: str) -> tuple[bytes, str] | None:
 def appearance() -> str:
     """What templates, style sheet and script come to: a page is another one where they changed."""
     folder = resources.files("service.web")
-    files = [each for name in ("static", "templates") for each in folder.joinpath(name).iterdir() if each.is_file()]
     digest = hashlib.sha256()
-    for each in sorted(files, key=lambda file: file.name):
-        digest.update(each.read_bytes())
+    for place in ("static", "templates", "templates/job"):
+        for each in sorted(folder.joinpath(place).iterdir(), key=lambda file: file.name):
+            if each.is_file():
+                digest.update(each.read_bytes())
     return digest.hexdigest()
 
 
@@ -73,23 +71,28 @@ def jobs_page(jobs: JobList, origin: str, before: str | None = None, root: str =
         older=None if jobs.next_before is None else f"{root}/?before={jobs.next_before}",
         root=root,
         origin=origin.rstrip("/"),
-        live=not jobs.jobs or any(job.state in _LIVE_STATES for job in jobs.jobs),
+        live=not jobs.jobs or any(job.state in LIVE_STATES for job in jobs.jobs),
     )  # fmt: skip
 
 
 def job_page(board: Leaderboard, root: str = "") -> str:
     """The leaderboard page of a job."""
-    return _environment().get_template("job.html").render(_context(board, root))
+    return _environment().get_template("job.html").render(job_page_context(board, root))
 
 
 def live_fragment(board: Leaderboard, root: str = "") -> str:
     """The part of the leaderboard page that changes while the job runs."""
-    return _environment().get_template("live.html").render(_context(board, root))
+    return _environment().get_template("live.html").render(job_page_context(board, root))
+
+
+def chart_specifications(board: Leaderboard, _root: str = "") -> str:
+    """What a browser draws the charts of a job from: JSON, specifications by the figures' names."""
+    return json.dumps({figure.name: figure.interactive for figure in job_figures(board)})
 
 
 def report_page(board: Leaderboard) -> str:
     """The leaderboard as one file: style and charts inside, no script, no address outside."""
-    context = _context(board, "") | {"standalone": True, "live": False, "style": Markup(_style())}  # noqa: S704 - our own file
+    context = job_page_context(board, "") | {"standalone": True, "live": False, "style": Markup(_style())}  # noqa: S704 - our own file
     return _environment().get_template("report.html").render(context)
 
 
@@ -131,56 +134,6 @@ def _missing(sentence: str, root: str, title: str, back: str, back_words: str) -
     )  # fmt: skip
 
 
-def _context(board: Leaderboard, root: str) -> dict[str, object]:
-    rows = board.rows
-    shares, teachers = share_curves(board), teacher_curves(board)
-    rivals = trust_words.rival_lines(board.trust) if trust_words.is_judged(board.trust) else []
-    return {
-        "board": board,
-        "root": root,
-        "rows": rows,
-        "paints": paints(rows),
-        "taken": _taken(board),
-        "taught": [row for row in rows if row.teacher is not None],
-        "headline": words.board_headline(board),
-        "odds": words.odds(board.verdict),
-        "cautions": [] if board.verdict is None else board.verdict.cautions,
-        "filled": words.filled_columns(rows),
-        "seeds": _seed_lines(board),
-        "reached": max((len(seed.rungs) for row in rows for seed in row.seeds), default=0),
-        "live": board.job.state in _LIVE_STATES,
-        "scatters": scatters(board),
-        "correlations": words.known_correlations(board),
-        "coefficients": trust_words.coefficient_lines(board.correlations),
-        "rivals": rivals,
-        "rival_cells": trust_words.filled_cells(rivals),
-        "paired_all": trust_words.paired_sentences(board.trust),
-        "stamp": trust_words.stamp_sentence(board.trust),
-        "learning": learning_curves(board),
-        "shares": shares,
-        "gradients": gradient_curves(board),
-        "teachers": teachers,
-        "ledger_text": words.ledger_sentence(board.ledger),
-        "ledger_chart": ledger_figure(board.ledger),
-        "ledger_devices": device_lines(board.ledger),
-        "standalone": False,
-    }
-
-
-def _seed_lines(board: Leaderboard) -> list[tuple[str, SeedResult]]:
-    """Every seed that reached a rung, with its row's label."""
-    return [(row.label, seed) for row in board.rows for seed in row.seeds if seed.rungs]
-
-
-def _taken(board: Leaderboard) -> int | None:
-    """The candidate that the verdict says to take; the arm without a teacher when that is the answer."""
-    verdict = board.verdict
-    if verdict is None or (verdict.best is None and verdict.kind != "no_teacher"):
-        return None
-    wanted = None if verdict.kind == "no_teacher" else verdict.best
-    return next((row.candidate_id for row in board.rows if row.teacher == wanted), None)
-
-
 @functools.cache
 def _style() -> str:
     return resources.files("service.web").joinpath("static", "style.css").read_text(encoding="utf-8")
@@ -205,4 +158,5 @@ def _environment() -> Environment:
         environment.filters[function.__name__] = function
     parts = b"".join(content for name in _STATIC if (content := (static_file(name) or (b"", ""))[0]))
     environment.globals["version"] = hashlib.sha256(parts).hexdigest()[:12]
+    environment.globals["vega_version"] = vega.version()
     return environment
