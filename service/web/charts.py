@@ -94,7 +94,7 @@ class Figure:
 
 
 def chart(*, values: list[Spec], layers: list[Spec], height: int, width: int = WIDTH, **more: object) -> Spec:
-    """A layered specification of fixed outer size; `height` in CSS pixels. `arm` in the values names a row's teacher."""
+    """A layered specification of fixed outer size; `height` in CSS pixels. `arm` in the values: whose a row is."""
     return {
         "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
         "width": width, "height": height, "autosize": {"type": "fit", "contains": "padding"}, "padding": 4,

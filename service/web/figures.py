@@ -101,7 +101,9 @@ def _share_curve(board: Leaderboard, by_arm: dict[int, list[Curve]], name: str) 
     lines = {row.label: (means[row.candidate_id], painted[row.candidate_id]) for row in rows}
     said = "; ".join(f"{label} from {s[0][1]:.2f} to {s[-1][1]:.2f}" for label, (s, _) in lines.items())
     stage = _STAGES.get(name, name.removeprefix("share."))
-    return _lines(name, stage, f"Share of the teacher's features, mean per epoch: {said}.", lines, {"format": ".2f"})
+    return line_figure(
+        name, stage, f"Share of the teacher's features, mean per epoch: {said}.", lines, {"format": ".2f"}
+    )
 
 
 def gradient_curves(board: Leaderboard) -> list[Figure]:
@@ -128,7 +130,7 @@ def _gradient_curve(board: Leaderboard, by_arm: dict[int, list[Curve]], term: st
     named = "; ".join(f"{label} from {percent(s[0][1])} to {percent(s[-1][1])}" for label, (s, _) in lines.items())
     title = _TERMS.get(term, term.removeprefix("gradient."))
     description = f"Gradient of the {title.lower()} on the student, as a part of the class term's: {named}."
-    return _lines(term, title, description, lines, _percents(_values(lines)))
+    return line_figure(term, title, description, lines, _percents(_values(lines)))
 
 
 def teacher_curves(board: Leaderboard) -> list[Figure]:
@@ -144,17 +146,18 @@ def teacher_curves(board: Leaderboard) -> list[Figure]:
         return []
     said = "; ".join(f"{label} {percent(series[-1][1])}" for label, (series, _) in lines.items())
     description = f"Newest {board.metric.name}: {said}."
-    return [_lines("teachers", "Teachers in training", description, lines, _percents(_values(lines)))]
+    return [line_figure("teachers", "Teachers in training", description, lines, _percents(_values(lines)))]
 
 
-def _lines(name: str, title: str, description: str, lines: Lines, axis: Spec) -> Figure:
+def line_figure(name: str, title: str, description: str, lines: Lines, axis: Spec, who: str = "Teacher") -> Figure:
+    """Lines over epochs; `who`: what a line belongs to."""
     means = _rows(lines)
     encoding = _encoding(lines, axis, [row["epoch"] for row in means])
     form = axis["format"].replace(".0%", ".1%")
     return Figure(
         name=name.replace(".", "-"), title=title, description=description,
         spec=chart(values=means, layers=_mean_layers(encoding), height=230),
-        pointing=(_points(encoding, [told("arm", "Teacher"), told("epoch", "Epoch"), told("value", title, form)]),),
+        pointing=(_points(encoding, [told("arm", who), told("epoch", "Epoch"), told("value", title, form)]),),
         log="y" if min(_values(lines)) > 0 else None,
     )  # fmt: skip
 

@@ -9,7 +9,9 @@ import functools
 import hashlib
 import json
 from base64 import b64encode
+from collections.abc import Mapping, Sequence
 from importlib import resources
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -20,9 +22,14 @@ from service.presentation import decision_words, numbers, repeat_words, setting_
 from service.presentation.dataset_words import LEVELS, shown_classes
 from service.presentation.dataset_words import facts as dataset_facts
 from service.presentation.dataset_words import headline as dataset_headline
+from service.run_pages.schemas import RunRecord
+from service.teacher_records.schemas import TeacherRecords
 from service.web import vega
-from service.web.job_page import LIVE_STATES, job_figures, job_page_context
+from service.web.charts import Figure
+from service.web.docs_page import docs_page_context, with_code
+from service.web.job_page import LIVE_STATES, job_page_context
 from service.web.reliability import reliability
+from service.web.run_page import run_page_context
 from service.wire.boards import Leaderboard
 from service.wire.jobs import JobList
 
@@ -85,9 +92,9 @@ def live_fragment(board: Leaderboard, root: str = "") -> str:
     return _environment().get_template("live.html").render(job_page_context(board, root))
 
 
-def chart_specifications(board: Leaderboard, _root: str = "") -> str:
-    """What a browser draws the charts of a job from: JSON, specifications by the figures' names."""
-    return json.dumps({figure.name: figure.interactive for figure in job_figures(board)})
+def chart_specifications(figures: Sequence[Figure]) -> str:
+    """What a browser draws charts from: JSON, specifications by the figures' names."""
+    return json.dumps({figure.name: figure.interactive for figure in figures})
 
 
 def report_page(board: Leaderboard) -> str:
@@ -98,9 +105,28 @@ def report_page(board: Leaderboard) -> str:
 
 def record_page(found: Calibration, root: str = "") -> str:
     """How often what was stated came true."""
-    return _environment().get_template("record.html").render(
-        found=found, diagram=reliability(found), live=False, root=root,
-    )  # fmt: skip
+    diagram = next(iter(record_figures(found)), None)
+    return _environment().get_template("record.html").render(found=found, diagram=diagram, live=False, root=root)
+
+
+def record_figures(found: Calibration) -> list[Figure]:
+    """Its chart, once there is one."""
+    return [figure for figure in (reliability(found),) if figure is not None]
+
+
+def run_page(run: RunRecord, root: str = "") -> str:
+    """What is known of one run."""
+    return _environment().get_template("run.html").render(**run_page_context(run), live=False, root=root)
+
+
+def teachers_page(found: TeacherRecords, root: str = "") -> str:
+    """Teachers over all jobs."""
+    return _environment().get_template("teachers.html").render(found=found, live=False, root=root)
+
+
+def docs_page(document: Mapping[str, Any], root: str = "") -> str:
+    """The HTTP API, from its OpenAPI document."""
+    return _environment().get_template("docs.html").render(**docs_page_context(document), live=False, root=root)
 
 
 def datasets_page(found: DatasetList, root: str = "") -> str:
@@ -117,9 +143,9 @@ def dataset_page(found: Dataset, root: str = "") -> str:
     )  # fmt: skip
 
 
-def missing_page(sentence: str, root: str = "") -> str:
-    """The page for an address that leads to no job."""
-    return _missing(sentence, root, "There is no such job", "/", "All jobs")
+def not_found_page(sentence: str, root: str = "") -> str:
+    """The page for an address that leads nowhere. `sentence`: what is not there."""
+    return _missing(sentence, root, "This page is not there", "/", "All jobs")
 
 
 def missing_dataset_page(sentence: str, root: str, *, broken: bool) -> str:
@@ -150,10 +176,10 @@ def _environment() -> Environment:
     )
     for function in (
         numbers.percent, words.spread, numbers.points, words.bounds, words.point_bounds, numbers.duration,
-        numbers.count, numbers.clock, numbers.short, words.preparation, numbers.chance, decision_words.who,
-        decision_words.where, decision_words.why, setting_words.method_label, setting_words.method_line,
-        setting_words.recipe_line, setting_words.pictures_line, repeat_words.fetch_command,
-        repeat_words.environment_line,
+        numbers.count, numbers.clock, numbers.clock_seconds, numbers.short, words.preparation, numbers.chance,
+        decision_words.who, decision_words.where, decision_words.why, setting_words.method_label,
+        setting_words.method_line, setting_words.recipe_line, setting_words.pictures_line, repeat_words.fetch_command,
+        repeat_words.environment_line, with_code,
     ):  # fmt: skip
         environment.filters[function.__name__] = function
     parts = b"".join(content for name in _STATIC if (content := (static_file(name) or (b"", ""))[0]))

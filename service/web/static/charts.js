@@ -52,10 +52,10 @@ async function embedIn(figure, embed, text) {
   const specification = { ...JSON.parse(text), width: Math.min(figure.clientWidth, widest(figure)) };
   if (logged.has(figure.dataset.chart)) makeLogarithmic(specification, figure.dataset.log);
   const canvas = own("div", "canvas");
+  canvas.setAttribute("aria-hidden", "true"); // its place has the name
   const result = await embed(canvas, specification, {
     ast: true, actions: false, renderer: "svg", defaultStyle: false, tooltip: point, hover: false,
   });
-  canvas.removeAttribute("role");
   result.view.signal("hidden", [...hidden]).runAsync();
   views.get(figure)?.finalize();
   views.set(figure, result);

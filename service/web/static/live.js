@@ -41,13 +41,18 @@ function changeChildren(old, fresh) {
     const twin = twinOf(old, place, wanted);
     if (twin === null) {
       old.insertBefore(wanted, place);
-    } else if (twin === place) {
-      change(place, wanted);
-      place = next(place.nextSibling);
-    } else {
-      old.insertBefore(twin, place);
-      change(twin, wanted);
+      continue;
     }
+    // The twin itself stays, for a node that is moved loses focus and selection; what stands before it is wanted after
+    // it, or no more.
+    while (place !== twin) {
+      const rest = next(place.nextSibling);
+      if (place.id && fresh.querySelector(`:scope > #${CSS.escape(place.id)}`)) twin.after(place);
+      else place.remove();
+      place = rest;
+    }
+    change(twin, wanted);
+    place = next(twin.nextSibling);
   }
   while (place) {
     const rest = next(place.nextSibling);
