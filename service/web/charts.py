@@ -42,9 +42,11 @@ _ZOOM: Spec = {
 """Dragging moves. The wheel alone scrolls the page; with Ctrl (a pinch on a touchpad) it zooms."""
 _TAG = re.compile(r"<[a-z][^>]*>")
 _EMPTY = re.compile(r'<path (?:class="foreground"[^>]*display="none"|class="background"[^>]*)/>')
+_EMPTY_GROUP = re.compile(r"<g[^>]*></g>")
 _NOISE = re.compile(
     r' (?:class="[^"]*"|role="[^"]*"|aria-[a-z]+="[^"]*"|pointer-events="none"|opacity="1"|stroke-dasharray="1,0"'
-    r'|font-family="system-ui, sans-serif"|[xy]2="0"|stroke-miterlimit="10")'
+    r'|font-family="system-ui, sans-serif"|font-size="12px"|[xy]2="0"|stroke-miterlimit="10"|stroke-width="1"'
+    r'|transform="translate\(0,0\)")'
 )
 _LONG_NUMBER = re.compile(r"(\d+\.\d)\d+")
 
@@ -102,9 +104,9 @@ def chart(*, values: list[Spec], layers: list[Spec], height: int, width: int = W
     }  # fmt: skip
 
 
-def only(field: str, value: object) -> list[Spec]:
-    """A layer's transform that keeps the rows with this value."""
-    return [{"filter": {"field": field, "equal": value}}]
+def only(predicate: Spec) -> list[Spec]:
+    """A layer's transform that keeps the rows for which this holds."""
+    return [{"filter": predicate}]
 
 
 def told(field: str, title: str, form: str | None = None) -> Spec:
@@ -125,8 +127,11 @@ def _draw(spec: str) -> str:
 
 def _compact(svg: str) -> str:
     """Without what shows nothing, and with a tenth of a pixel for the finest step: half the bytes."""
-    opening, body = svg[: svg.index(">") + 1], svg[svg.index(">") + 1 :]
-    return opening + _TAG.sub(lambda tag: _LONG_NUMBER.sub(r"\1", _NOISE.sub("", tag[0])), _EMPTY.sub("", body))
+    opening, body = svg[: svg.index(">") + 1], _EMPTY.sub("", svg[svg.index(">") + 1 :])
+    body = _TAG.sub(lambda tag: _LONG_NUMBER.sub(r"\1", _NOISE.sub("", tag[0])), body)
+    while (less := _EMPTY_GROUP.sub("", body)) != body:
+        body = less
+    return opening + body
 
 
 def _labelled(svg: str, description: str) -> Markup:
@@ -135,4 +140,4 @@ def _labelled(svg: str, description: str) -> Markup:
     body = svg[svg.index(">") + 1 :]
     # Inside HTML no namespace is needed, and without one the report holds no address at all.
     opening = f'<svg class="chart" role="img" viewBox="0 0 {size[1]} {size[2]}" width="{size[1]}" height="{size[2]}"'
-    return Markup(opening + f' aria-label="{escape(description)}">' + body)  # noqa: S704 - vl-convert escapes what it draws
+    return Markup(opening + f' font-size="12" aria-label="{escape(description)}">' + body)  # noqa: S704 - vl-convert escapes what it draws

@@ -19,8 +19,11 @@ _MOST_TICKS = 8
 _WIDE = 0.08
 """A range of scores whose ticks are whole percents."""
 
-_MOST_POINTS = 120
-"""Of a line."""
+_MOST_POINTS = 40
+"""Of a line: more would make a page heavy, and a small chart has no room for them."""
+_MOST_POINTS_LARGE = 80
+"""Of the means in the one large chart."""
+_IS_SEED: Spec = {"field": "seed", "valid": True}
 
 Series = list[tuple[int, float]]
 Lines = dict[str, tuple[Series, Paint]]
@@ -39,17 +42,17 @@ def learning_curve(board: Leaderboard) -> Figure | None:
     if not lines:
         return None
     seeds: list[Spec] = [
-        {"arm": row.label, "line": f"seed {curve.seed}", "kind": "seed", "epoch": epoch, "value": round(value, 5)}
+        {"arm": row.label, "seed": curve.seed, "epoch": epoch, "value": round(value, 4)}
         for row in board.rows
         for curve in by_arm.get(row.candidate_id, [])
-        for epoch, value in _thinned(_series(curve, measured))
+        for epoch, value in _thinned(_series(curve, measured), _MOST_POINTS)
     ]
-    means = _rows(lines)
+    means = _rows(lines, _MOST_POINTS_LARGE)
     for row in means:
-        row["seeds"] = _seeds_at(seeds, row)
+        row["seeds"] = _seeds_at(by_arm, board, row)
     encoding = _encoding(lines, _percents([row["value"] for row in (*seeds, *means)]), [row["epoch"] for row in means])
-    thin = {"mark": {"type": "line", "strokeWidth": 1}, "encoding": {**encoding, "detail": {"field": "line"}}}
-    faint = {**thin, "transform": only("kind", "seed"), "mark": {**thin["mark"], "opacity": 0.22}}
+    thin = {"mark": {"type": "line", "strokeWidth": 1}, "encoding": {**encoding, "detail": {"field": "seed"}}}
+    faint = {**thin, "transform": only(_IS_SEED), "mark": {**thin["mark"], "opacity": 0.22}}
     shown = {"condition": {"param": "pointed", "value": 0.9, "empty": False}, "value": 0}
     ends = max(row["epoch"] for row in means)
     said = "; ".join(
@@ -58,24 +61,25 @@ def learning_curve(board: Leaderboard) -> Figure | None:
     return Figure(
         name="learning", title=f"Student {board.metric.name} by epoch", description=f"Means over the seeds: {said}.",
         spec=chart(
-            values=[*seeds, *means], height=330, width=760,
+            values=[*seeds, *means], height=300, width=560,
             layers=[*(_rung(epoch, encoding) for epoch in board.setup.rungs[:-1] if epoch < ends), faint,
                     *_mean_layers(encoding)],
         ),
         pointing=(
-            {**thin, "transform": only("kind", "seed"), "encoding": {**thin["encoding"], "opacity": shown}},
+            {**thin, "transform": only(_IS_SEED), "encoding": {**thin["encoding"], "opacity": shown}},
             _points(encoding, [
-                told("arm", "Teacher"), told("epoch", "Epoch"), told("value", "Mean", ".2%"), told("seeds", "Seeds"),
+                told("arm", "Teacher"), told("epoch", "Epoch"), told("value", "Mean", ".2%"), told("seeds", "Seeds, %"),
             ]),
         ),
         log="x",
     )  # fmt: skip
 
 
-def _seeds_at(seeds: list[Spec], mean: Spec) -> str:
-    return ", ".join(
-        percent(row["value"], 2) for row in seeds if row["arm"] == mean["arm"] and row["epoch"] == mean["epoch"]
-    )
+def _seeds_at(by_arm: dict[int, list[Curve]], board: Leaderboard, mean: Spec) -> str:
+    """The seeds' values where a mean is."""
+    curves = next(by_arm[row.candidate_id] for row in board.rows if row.label == mean["arm"])
+    found = (dict(_series(curve, board.metric.measured_as)).get(mean["epoch"]) for curve in curves)
+    return ", ".join(f"{100 * value:.1f}" for value in found if value is not None)
 
 
 def _rung(epoch: int, encoding: Spec) -> Spec:
@@ -151,7 +155,7 @@ def teacher_curves(board: Leaderboard) -> list[Figure]:
 
 def line_figure(name: str, title: str, description: str, lines: Lines, axis: Spec, who: str = "Teacher") -> Figure:
     """Lines over epochs; `who`: what a line belongs to."""
-    means = _rows(lines)
+    means = _rows(lines, _MOST_POINTS)
     encoding = _encoding(lines, axis, [row["epoch"] for row in means])
     form = axis["format"].replace(".0%", ".1%")
     return Figure(
@@ -162,12 +166,12 @@ def line_figure(name: str, title: str, description: str, lines: Lines, axis: Spe
     )  # fmt: skip
 
 
-def _rows(lines: Lines) -> list[Spec]:
+def _rows(lines: Lines, most: int) -> list[Spec]:
     """The points of the lines; the last of each is marked, for a line of one point is invisible without its dot."""
     return [
-        {"arm": arm, "kind": "mean", "epoch": epoch, "value": round(value, 5), "last": epoch == series[-1][0]}
+        {"arm": arm, "epoch": epoch, "value": round(value, 5)} | ({"last": True} if epoch == series[-1][0] else {})
         for arm, (series, _) in lines.items()
-        for epoch, value in _thinned(series)
+        for epoch, value in _thinned(series, most)
     ]
 
 
@@ -184,9 +188,9 @@ def _encoding(lines: Lines, axis: Spec, epochs: Iterable[int]) -> Spec:
 
 
 def _mean_layers(encoding: Spec) -> list[Spec]:
-    line = {"mark": {"type": "line", "strokeWidth": 2}, "transform": only("kind", "mean"), "encoding": encoding}
+    line = {"mark": {"type": "line", "strokeWidth": 2}, "transform": only({"not": _IS_SEED}), "encoding": encoding}
     dot = {"type": "point", "filled": True, "size": 30, "opacity": 1}
-    return [line, {"mark": dot, "transform": only("last", value=True), "encoding": _undashed(encoding)}]
+    return [line, {"mark": dot, "transform": only({"field": "last", "equal": True}), "encoding": _undashed(encoding)}]
 
 
 def _points(encoding: Spec, tooltip: list[Spec]) -> Spec:
@@ -194,7 +198,7 @@ def _points(encoding: Spec, tooltip: list[Spec]) -> Spec:
     select = {"type": "point", "on": "pointerover", "clear": "pointerout", "fields": ["arm"]}
     return {
         "mark": {"type": "point", "filled": True, "size": 160, "opacity": 0},
-        "transform": only("kind", "mean"),
+        "transform": only({"not": _IS_SEED}),
         "params": [{"name": "pointed", "select": select}],
         "encoding": {**_undashed(encoding), "tooltip": tooltip},
     }
@@ -208,9 +212,9 @@ def _values(lines: Lines) -> list[float]:
     return [value for series, _ in lines.values() for _, value in series]
 
 
-def _thinned(series: Series) -> Series:
-    """Every so many points, the last among them: more than a chart has room for would only make the page heavy."""
-    stride = 1 + len(series) // _MOST_POINTS
+def _thinned(series: Series, most: int) -> Series:
+    """Every so many points, the last among them."""
+    stride = -(-len(series) // most)
     return [point for place, point in enumerate(reversed(series)) if place % stride == 0][::-1]
 
 

@@ -94,7 +94,7 @@ def live_fragment(board: Leaderboard, root: str = "") -> str:
 
 def chart_specifications(figures: Sequence[Figure]) -> str:
     """What a browser draws charts from: JSON, specifications by the figures' names."""
-    return json.dumps({figure.name: figure.interactive for figure in figures})
+    return json.dumps({figure.name: figure.interactive for figure in figures}, separators=(",", ":"))
 
 
 def report_page(board: Leaderboard) -> str:

@@ -5,6 +5,7 @@
 const script = document.getElementById("charts-script");
 const views = new Map(); // figure → Vega's result
 const drawn = new Map(); // figure → the specification it was drawn from, as text
+const heights = new Map(); // figure → the height of the server's picture, so that nothing moves when it is replaced
 const logged = new Set(); // names of the charts with a logarithmic axis
 const hidden = new Set(); // arms that are left out
 let specifications = null;
@@ -49,7 +50,10 @@ async function embedIn(figure, embed, text) {
   const place = figure.querySelector(":scope > .drawn") ?? placeIn(figure);
   place.setAttribute("aria-label", figure.querySelector(":scope > svg.chart").getAttribute("aria-label"));
   if (!figure.clientWidth) return;
-  const specification = { ...JSON.parse(text), width: Math.min(figure.clientWidth, widest(figure)) };
+  const specification = JSON.parse(text);
+  specification.width = Math.min(figure.clientWidth, widest(figure));
+  if (!heights.has(figure)) heights.set(figure, figure.querySelector(":scope > svg.chart").clientHeight);
+  specification.height = Math.max(heights.get(figure), 0.75 * specification.height);
   if (logged.has(figure.dataset.chart)) makeLogarithmic(specification, figure.dataset.log);
   const canvas = own("div", "canvas");
   canvas.setAttribute("aria-hidden", "true"); // its place has the name
@@ -63,7 +67,7 @@ async function embedIn(figure, embed, text) {
   sizes.observe(place);
 }
 
-// As the style sheet limits the server's picture, so that its height and its letters keep their proportion.
+// As the style sheet limits the server's picture.
 function widest(figure) {
   return parseFloat(getComputedStyle(figure.querySelector(":scope > svg.chart")).maxWidth) || Infinity;
 }

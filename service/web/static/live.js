@@ -74,6 +74,18 @@ function next(node) {
   return found;
 }
 
+// What has the focus, or else what is at the top of the screen, stays where it is while what stands above it grows.
+function keepInView(act) {
+  const focused = live.contains(document.activeElement) ? document.activeElement : null;
+  const place = focused ?? document.elementFromPoint(window.innerWidth / 2, 8);
+  const before = window.scrollY > 0 && live.contains(place) ? place.getBoundingClientRect().top : null;
+  const { style } = document.documentElement;
+  style.overflowAnchor = "none";
+  act();
+  if (before !== null && place.isConnected) window.scrollBy(0, place.getBoundingClientRect().top - before);
+  requestAnimationFrame(() => style.removeProperty("overflow-anchor"));
+}
+
 // What is read out to those who do not see the page change.
 function summaryOf(part) {
   return part.dataset.summary ?? part.querySelector("h1")?.textContent;
@@ -102,7 +114,7 @@ async function look() {
       const fresh = new DOMParser().parseFromString(page, "text/html").getElementById("live");
       if (fresh) {
         tell(fresh);
-        change(live, fresh);
+        keepInView(() => change(live, fresh));
         live.dispatchEvent(new CustomEvent("dpk:changed"));
         if (!live.hasAttribute("data-running")) stop();
       }
