@@ -48,8 +48,12 @@ def learning_curve(board: Leaderboard) -> Figure | None:
         for epoch, value in _thinned(_series(curve, measured), _MOST_POINTS)
     ]
     means = _rows(lines, _MOST_POINTS_LARGE)
+    found = {
+        row.label: [dict(_series(curve, measured)) for curve in by_arm.get(row.candidate_id, [])] for row in board.rows
+    }
     for row in means:
-        row["seeds"] = _seeds_at(by_arm, board, row)
+        at = (curve.get(row["epoch"]) for curve in found[row["arm"]])
+        row["seeds"] = ", ".join(f"{100 * value:.1f}" for value in at if value is not None)
     encoding = _encoding(lines, _percents([row["value"] for row in (*seeds, *means)]), [row["epoch"] for row in means])
     thin = {"mark": {"type": "line", "strokeWidth": 1}, "encoding": {**encoding, "detail": {"field": "seed"}}}
     faint = {**thin, "transform": only(_IS_SEED), "mark": {**thin["mark"], "opacity": 0.22}}
@@ -73,13 +77,6 @@ def learning_curve(board: Leaderboard) -> Figure | None:
         ),
         log="x",
     )  # fmt: skip
-
-
-def _seeds_at(by_arm: dict[int, list[Curve]], board: Leaderboard, mean: Spec) -> str:
-    """The seeds' values where a mean is."""
-    curves = next(by_arm[row.candidate_id] for row in board.rows if row.label == mean["arm"])
-    found = (dict(_series(curve, board.metric.measured_as)).get(mean["epoch"]) for curve in curves)
-    return ", ".join(f"{100 * value:.1f}" for value in found if value is not None)
 
 
 def _rung(epoch: int, encoding: Spec) -> Spec:

@@ -195,7 +195,7 @@ class TestJobPage:
         html = draw(sample.with_notices())
         assert html.count("resnet14 has learned nothing.") == 1
         assert html.count("cut the job short.") == 1
-        (row,) = [row for row in re.findall(r"<tr role=\"row\" class=.*?</tr>", html, re.DOTALL) if "chance." in row]
+        (row,) = [row for row in re.findall(r"<tr role=\"row\" id=.*?</tr>", html, re.DOTALL) if "chance." in row]
         assert "<span>resnet14 " in row
         assert row.index("no better than chance.") < row.index("1 note</summary>") < row.index("drawn anew")
         headline = html.partition('<section id="headline"')[2].partition("</section>")[0]
