@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import http
 from collections.abc import Awaitable, Callable
+from typing import cast
 
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, Response
@@ -31,7 +32,7 @@ def install(app: FastAPI) -> None:
     """Answers people with a page where there is nothing; programs get the problem document as before."""
     handlers = {HTTPException: app.exception_handlers[HTTPException], NotFound: app.exception_handlers[ServiceError]}
     for error, before in handlers.items():
-        app.add_exception_handler(error, functools.partial(_answer, before))
+        app.add_exception_handler(error, functools.partial(_answer, cast(Handler, before)))
 
 
 async def _answer(before: Handler, request: Request, error: Exception) -> Response:

@@ -49,7 +49,7 @@ def docs_page_context(document: Mapping[str, Any]) -> dict[str, object]:
 
 def _operation(document: Mapping[str, Any], path: str, method: str, operation: Mapping[str, Any]) -> Operation:
     responses = operation["responses"]
-    success = next((each for status, each in responses.items() if status.startswith("2")), {})
+    success: Mapping[str, Any] = next((each for status, each in responses.items() if status.startswith("2")), {})
     return Operation(
         name=operation["operationId"], method=method.upper(), path=path, summary=operation.get("summary", ""),
         description=operation.get("description", ""), parameters=tuple(operation.get("parameters", ())),

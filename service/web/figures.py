@@ -55,7 +55,7 @@ def learning_curve(board: Leaderboard) -> Figure | None:
         at = (curve.get(row["epoch"]) for curve in found[row["arm"]])
         row["seeds"] = ", ".join(f"{100 * value:.1f}" for value in at if value is not None)
     encoding = _encoding(lines, _percents([row["value"] for row in (*seeds, *means)]), [row["epoch"] for row in means])
-    thin = {"mark": {"type": "line", "strokeWidth": 1}, "encoding": {**encoding, "detail": {"field": "seed"}}}
+    thin: Spec = {"mark": {"type": "line", "strokeWidth": 1}, "encoding": {**encoding, "detail": {"field": "seed"}}}
     faint = {**thin, "transform": only(_IS_SEED), "mark": {**thin["mark"], "opacity": 0.22}}
     shown = {"condition": {"param": "pointed", "value": 0.9, "empty": False}, "value": 0}
     ends = max(row["epoch"] for row in means)

@@ -11,6 +11,7 @@ import functools
 import gzip
 import hashlib
 import os
+from importlib import metadata
 
 import vl_convert
 
@@ -23,7 +24,7 @@ _SNIPPET = "window.vegaEmbed = vegaEmbed;"
 @functools.cache
 def version() -> str:
     """What the file's content follows from, short; known without making the file, which takes seconds."""
-    made_from = f"{vl_convert.__version__} {_SNIPPET}"
+    made_from = f"{metadata.version('vl-convert-python')} {_SNIPPET}"
     return hashlib.sha256(made_from.encode()).hexdigest()[:12]
 
 
