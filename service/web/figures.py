@@ -19,9 +19,9 @@ _MOST_TICKS = 8
 _WIDE = 0.08
 """A range of scores whose ticks are whole percents."""
 
-_MOST_POINTS = 40
+_MOST_POINTS = 32
 """Of a line: more would make a page heavy, and a small chart has no room for them."""
-_MOST_POINTS_LARGE = 80
+_MOST_POINTS_LARGE = 64
 """Of the means in the one large chart."""
 _IS_SEED: Spec = {"field": "seed", "valid": True}
 
