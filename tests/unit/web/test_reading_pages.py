@@ -81,7 +81,7 @@ class TestTeachers:
     def test_are_counted_over_the_finished_jobs(self, client: TestClient) -> None:
         assert "No job has finished yet." in client.get("/teachers").text
         for number in range(3):
-            _add_finished_job(f"{number:032x}", state="finished" if number else "running")
+            _add_job(number, state="finished" if number else "running")
         with reading() as session:
             found = teacher_records(session)
         assert found.jobs == 2
@@ -95,28 +95,18 @@ class TestTeachers:
         assert "taken, student 88.0%, gain +2.00" in html
 
 
-def _add_finished_job(job_id: str, *, state: str) -> None:
-    """A job that took resnet20; the gain is a point times the job's number."""
-    gain = 0.01 * int(job_id, 16)
+def _add_job(number: int, *, state: str) -> None:
+    """A job that took resnet20; the gain is a point times its number."""
     stated = Stated(question="q", chances={}, trained={"cifar/resnet20": 0.88})
     outcome = Outcome(
         kind="best", best="cifar/resnet20", seeds=2, tried=2, trained=1, recipe="digits", epochs=8, stated=stated
     )
-    estimate = Estimate(value=gain, low=0.0, high=0.04, confidence=0.9)
+    estimate = Estimate(value=0.01 * number, low=0.0, high=0.04, confidence=0.9)
     verdict = Verdict(kind="best", final=True, best="cifar/resnet20", gains={"cifar/resnet20": estimate})
+    job_id = drive.submit(drive.request("cifar/resnet8w8", "cifar/resnet20"))
     with transaction() as session:
-        session.add(
-            tables.SelectionJob(
-                id=job_id, state=state, stage=None, request={}, plan={}, task="classification",
-                student="cifar/resnet8w4", dataset="digits", method="dpk", protocol="p", decided=True, strength=4,
-                outcome=to_json(outcome), revision=1, created_at=utc_now(), finished_at=utc_now(),
-            )
-        )  # fmt: skip
-        session.flush()
-        for position, (teacher, status) in enumerate(
-            (("cifar/resnet8w8", "not_promoted"), ("cifar/resnet20", "finished"), (None, "finished"))
-        ):
-            session.add(tables.Candidate(job_id=job_id, position=position, teacher=teacher, status=status))
+        job = session.get_one(tables.SelectionJob, job_id)
+        job.state, job.outcome, job.finished_at = state, to_json(outcome), utc_now()
         session.add(
             tables.Verdict(job_id=job_id, number=1, final=True, document=to_json(verdict), created_at=utc_now())
         )
