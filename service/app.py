@@ -27,6 +27,7 @@ from service.preflight.endpoints import router as preflight
 from service.selection_jobs.endpoints import router as selection_jobs
 from service.students.endpoints import router as students
 from service.sub_path import ForwardedPrefix
+from service.web import answers
 from service.web.actions import router as web_actions
 from service.web.browse import router as browse
 from service.web.endpoints import router as web
@@ -42,7 +43,7 @@ def create_app() -> FastAPI:
         title="DPK Select", version="0.1.0", summary="Teacher selection for knowledge distillation",
         description=DESCRIPTION, license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         responses=problems.responses(403, 413, 414, 421, 422, 500, 503),
-        # FastAPI's own pages load scripts from elsewhere; ours promise not to. The document is at /openapi.json.
+        # FastAPI's own pages load scripts from elsewhere; ours promise not to. /docs is a page of the web room.
         docs_url=None, redoc_url=None,
     )  # fmt: skip
     app.state.closing = threading.Event()
@@ -58,6 +59,7 @@ def create_app() -> FastAPI:
     app.add_middleware(HeadRequests)
     app.add_middleware(ForwardedPrefix)
     problems.install(app)
+    answers.install(app)
     events.install(app)
     openapi.install(app)
     return app

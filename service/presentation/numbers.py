@@ -80,6 +80,11 @@ def clock(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%-d %b %Y, %H:%M UTC")
 
 
+def clock_seconds(moment: datetime) -> str:
+    """The same to the second, as logs need it: `23 Nov 2026, 01:16:07 UTC`."""
+    return moment.astimezone(UTC).strftime("%-d %b %Y, %H:%M:%S UTC")
+
+
 def short(name: object) -> str:
     """A model's name, with its weights if it has any of its own, without its family."""
     return str(name).partition("/")[2] or str(name)

@@ -108,6 +108,13 @@ def board_headline(board: Leaderboard) -> str:
     return board.verdict.sentence if board.verdict is not None and said else board.job.headline
 
 
+def progress_summary(board: Leaderboard) -> str:
+    """What a reader who does not see the page is told when it changes: the stage, and what there is to say first."""
+    stage = next((each.title for each in board.job.progress if each.state == "running"), None)
+    said = board_headline(board)
+    return said if stage is None or board.job.state != "running" else f"{stage}. {said}"
+
+
 def _cancelled(stage: str | None, finished_at: datetime | None) -> str:
     when = "" if finished_at is None else f" on {clock(finished_at)}"
     if stage is None:

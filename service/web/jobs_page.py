@@ -9,10 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from service.scheduling.states import JobState
 from service.web import pages
+from service.web.job_page import LIVE_STATES
 from service.wire.jobs import JobList, Sort
 
 FILTERS = ("state", "student", "dataset", "method", "tag", "search")
-LIVE = frozenset({"queued", "running", "paused", "cancelling"})
 
 
 class JobsAsked(BaseModel):
@@ -54,5 +54,5 @@ def jobs_page(jobs: JobList, origin: str, asked: JobsAsked, root: str = "") -> s
         older=None if jobs.next_before is None else link(before=jobs.next_before),
         root=root,
         origin=origin.rstrip("/"),
-        live=not jobs.jobs or any(job.state in LIVE for job in jobs.jobs),
+        live=not jobs.jobs or any(job.state in LIVE_STATES for job in jobs.jobs),
     )
