@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from dpk_core.catalogue import own_models
 from service import openapi, problems
+from service.actions.endpoints import router as actions
 from service.best_teacher.endpoints import router as best_teacher
 from service.calibration.endpoints import router as calibration
 from service.datasets.endpoints import router as datasets
@@ -44,8 +45,8 @@ def create_app() -> FastAPI:
     app.state.closing = threading.Event()
     app.state.readiness = Probe(readiness)
     for router in (
-        selection_jobs, leaderboards, students, events.router, best_teacher, calibration, datasets, models, methods,
-        health, web,
+        selection_jobs, actions, leaderboards, students, events.router, best_teacher, calibration, datasets, models,
+        methods, health, web,
     ):  # fmt: skip
         app.include_router(router)
     own_models.read_uploads_with(look_up, upload_names)

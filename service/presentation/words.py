@@ -90,6 +90,8 @@ def headline(
             return _cancelled(stage, finished_at)
         case "cancelling":
             return "The job is being cancelled: its trainings are being stopped."
+        case "paused":
+            return "Paused: nothing new is trained until the job is resumed; it goes on from its checkpoints."
         case "queued":
             return "Waiting for a worker to begin."
         case _ if verdict is not None:
