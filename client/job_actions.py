@@ -18,7 +18,9 @@ from service.wire.jobs import Job, JobDescription, TeacherRequest
 
 
 def pause(job_id: JobId, server: Server = SERVER_DEFAULT, as_json: AsJson = False) -> None:
-    """Begin nothing new for a job: what trains stops at its checkpoint, and its slots are free for other jobs.
+    """Begin nothing new for a job.
+
+    What trains stops at its checkpoint, and its slots are free for other jobs.
 
     For example: dpk pause 4f1c
     """
@@ -44,7 +46,9 @@ def retry(
     server: Server = SERVER_DEFAULT,
     as_json: AsJson = False,
 ) -> None:
-    """Try again what failed in a job: everything, or what --run or --teacher names. A job that is over runs again.
+    """Try again what failed in a job.
+
+    Everything, or what --run or --teacher names. A job that is over runs again.
 
     For example: dpk retry 4f1c --teacher cifar/resnet20
     """
@@ -60,7 +64,9 @@ def add_teacher(
     server: Server = SERVER_DEFAULT,
     as_json: AsJson = False,
 ) -> None:
-    """Compare another teacher too. The job explores again, and keeps what it has trained.
+    """Compare another teacher too.
+
+    The job explores again, and keeps what it has trained.
 
     For example: dpk add-teacher 4f1c timm/resnet50@pretrained
     """
@@ -79,7 +85,9 @@ def name(
     server: Server = SERVER_DEFAULT,
     as_json: AsJson = False,
 ) -> None:
-    """Give a job a name and tags, by which `dpk jobs --search` and `--tag` find it.
+    """Give a job a name and tags.
+
+    `dpk jobs --search` and `--tag` find it by them.
 
     For example: dpk name 4f1c "before the release" --tag nightly
     """

@@ -42,7 +42,8 @@ class Client:
     """Talks to one server; a context manager.
 
     Requests that may be repeated safely are tried again after a lost connection and after 502, 503 and 504: all reads,
-    cancelling and other actions on a job, and submissions, which carry an `Idempotency-Key`. Raises the errors of `client.errors`.
+    cancelling and other actions on a job, and submissions, which carry an `Idempotency-Key`. Raises the errors of
+    `client.errors`.
     """
 
     def __init__(

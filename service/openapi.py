@@ -11,6 +11,7 @@ from service.calibration.examples import CALIBRATION
 from service.datasets.examples import DATASET, DATASET_LIST
 from service.methods.examples import METHOD_LIST, RECIPE_LIST
 from service.models.examples import MODEL, MODEL_LIST
+from service.preflight.examples import PREFLIGHT
 from service.problems import MEDIA_TYPE, example
 from service.selection_jobs.examples import CANCELLING, JOB, JOB_LIST, LEADERBOARD, PAUSED
 from service.students.examples import STUDENT
@@ -30,6 +31,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "retry_selection_job": JOB,
     "add_teacher": JOB,
     "describe_selection_job": JOB,
+    "check_request": PREFLIGHT,
     "get_best_teacher": BEST_TEACHER,
     "get_calibration": CALIBRATION,
     "list_datasets": DATASET_LIST,

@@ -176,6 +176,8 @@ def _create_runs() -> None:
     op.create_index(op.f("ix_runs_state"), "runs", ["state"])
     op.create_index(op.f("ix_runs_training_key"), "runs", ["training_key"])
     op.create_index(op.f("ix_runs_newest"), "runs", ["dataset", "method", "state", "finished_at", "id"])
+    op.create_index(op.f("ix_runs_of_model"), "runs", ["student", "state", "finished_at", "id"])
+    op.create_index(op.f("ix_runs_under_model"), "runs", ["teacher", "state", "finished_at", "id"])
     op.create_index(
         "uq_runs_content_key",
         "runs",

@@ -163,6 +163,9 @@ class Run(Base):
         ),
         # What the store knows of a method on a data set, newest first.
         Index("ix_runs_newest", "dataset", "method", "state", "finished_at", "id"),
+        # Of one model, and under one, newest first.
+        Index("ix_runs_of_model", "student", "state", "finished_at", "id"),
+        Index("ix_runs_under_model", "teacher", "state", "finished_at", "id"),
     )
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
 from service.calibration.service import calibration
@@ -12,19 +13,58 @@ from service.conditional import IfNoneMatch, etag, holds, unchanged
 from service.database.dependencies import Reading
 from service.datasets import service as dataset_service
 from service.leaderboards import service as leaderboards
+from service.models import service as model_service
 from service.problems import NotFound, Rejected
 from service.selection_jobs import service
 from service.sub_path import Root
 from service.web import pages
+from service.web.comparison import comparison
+from service.web.jobs_page import JobsAsked, jobs_page
+from service.web.model_page import model_page
 from service.wire.boards import Leaderboard
 
 router = APIRouter(include_in_schema=False)
 
 
 @router.get("/")
-def jobs(session: Reading, request: Request, root: Root, before: str | None = None) -> Response:
+def jobs(session: Reading, request: Request, root: Root, asked: Annotated[JobsAsked, Query()]) -> Response:
     """The list of jobs."""
-    return _page(pages.jobs_page(service.list_jobs(session, before=before), str(request.base_url), before, root))
+    return _page(jobs_page(service.list_jobs(session, **asked.chosen()), str(request.base_url), asked, root))
+
+
+@router.get("/compare")
+def compare(session: Reading, root: Root, job: Annotated[list[str] | None, Query(max_length=20)] = None) -> Response:
+    """Two jobs side by side, or the choice of a second one."""
+    try:
+        ids = [service.get(session, each).id for each in dict.fromkeys(job or [])]
+    except NotFound as error:
+        return _page(pages.missing_page(str(error), root), status=404)
+    if len(ids) == 2:
+        boards = [leaderboards.made(each).leaderboard() for each in ids]
+        return _page(pages.render("compare.html", root=root, live=False, **comparison(*boards)))
+    listed = service.list_jobs(session, limit=50)
+    return _page(pages.render("compare_choice.html", root=root, live=False, jobs=listed.jobs, chosen=ids))
+
+
+@router.get("/model")
+def models(root: Root, search: str = "", after: str = "") -> Response:
+    """The list of models."""
+    found = model_service.list_models(search=search[:100], after=after[:200])
+    return _page(pages.render("models.html", root=root, live=False, found=found, search=search))
+
+
+@router.get("/model/{name:path}")
+def model(session: Reading, root: Root, name: str) -> Response:
+    """The page of a model."""
+    try:
+        found = model_page(session, name)
+    except NotFound as error:
+        text = pages.render(
+            "missing.html", root=root, live=False, title="There is no such model", sentence=str(error), back="/model",
+            back_words="All models",
+        )  # fmt: skip
+        return _page(text, status=404)
+    return _page(pages.render("model.html", root=root, live=False, **found))
 
 
 @router.get("/record")

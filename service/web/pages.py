@@ -15,7 +15,14 @@ from markupsafe import Markup
 
 from service.calibration.schemas import Calibration
 from service.datasets.schemas import Dataset, DatasetList
-from service.presentation import decision_words, numbers, repeat_words, setting_words, trust_words, words
+from service.presentation import (
+    decision_words,
+    numbers,
+    repeat_words,
+    setting_words,
+    trust_words,
+    words,
+)
 from service.presentation.dataset_words import LEVELS, shown_classes
 from service.presentation.dataset_words import facts as dataset_facts
 from service.presentation.dataset_words import headline as dataset_headline
@@ -26,10 +33,9 @@ from service.web.palette import paints
 from service.web.reliability import reliability
 from service.web.scatter import scatters
 from service.wire.boards import Leaderboard, SeedResult
-from service.wire.jobs import JobList
 
-_LIVE_STATES: frozenset[JobState] = frozenset({"queued", "running", "cancelling"})
-_STATIC = {"style.css": "text/css", "live.js": "text/javascript"}
+_LIVE_STATES: frozenset[JobState] = frozenset({"queued", "running", "paused", "cancelling"})
+_STATIC = {"style.css": "text/css", "live.js": "text/javascript", "forms.js": "text/javascript"}
 
 
 @functools.cache
@@ -55,7 +61,7 @@ def page_policy() -> str:
     """Content-Security-Policy of the pages: everything from here, nothing inline."""
     return (
         "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src data:; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     )
 
 
@@ -63,18 +69,6 @@ def report_policy() -> str:
     """Content-Security-Policy of the report: its own style sheet, by hash, and nothing else."""
     digest = b64encode(hashlib.sha256(_style().encode()).digest()).decode()
     return f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-
-
-def jobs_page(jobs: JobList, origin: str, before: str | None = None, root: str = "") -> str:
-    """The list of jobs. `origin`: address of this server, for the example commands."""
-    return _environment().get_template("jobs.html").render(
-        jobs=jobs.jobs,
-        here=f"{root}/" if before is None else f"{root}/?before={before}",
-        older=None if jobs.next_before is None else f"{root}/?before={jobs.next_before}",
-        root=root,
-        origin=origin.rstrip("/"),
-        live=not jobs.jobs or any(job.state in _LIVE_STATES for job in jobs.jobs),
-    )  # fmt: skip
 
 
 def job_page(board: Leaderboard, root: str = "") -> str:
@@ -112,6 +106,11 @@ def dataset_page(found: Dataset, root: str = "") -> str:
         found=found, headline=dataset_headline(found), levels=LEVELS, classes=classes, hidden_classes=hidden,
         facts=dataset_facts(found), live=False, root=root,
     )  # fmt: skip
+
+
+def render(template: str, **context: object) -> str:
+    """A page from its template."""
+    return _environment().get_template(template).render(context)
 
 
 def missing_page(sentence: str, root: str = "") -> str:
@@ -200,7 +199,7 @@ def _environment() -> Environment:
         numbers.count, numbers.clock, numbers.short, words.preparation, numbers.chance, decision_words.who,
         decision_words.where, decision_words.why, setting_words.method_label, setting_words.method_line,
         setting_words.recipe_line, setting_words.pictures_line, repeat_words.fetch_command,
-        repeat_words.environment_line,
+        repeat_words.environment_line, numbers.age, words.done,
     ):  # fmt: skip
         environment.filters[function.__name__] = function
     parts = b"".join(content for name in _STATIC if (content := (static_file(name) or (b"", ""))[0]))

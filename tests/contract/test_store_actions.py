@@ -251,7 +251,7 @@ class TestRetry:
             act(actions.retry, job_id, teacher="cifar/resnet21")
         assert caught.value.errors[0].nearest == "cifar/resnet20"
         drive.cancel(job_id)
-        with pytest.raises(Conflict, match="was cancelled. Ask the same anew"):
+        with pytest.raises(Conflict, match=r"was cancelled\. Ask the same anew"):
             act(actions.retry, job_id)
 
 
@@ -259,7 +259,7 @@ class TestAddTeacher:
     @ON_SQLITE
     @pytest.mark.parametrize(
         ("policy", "steps"),
-        [("adaptive", 0), ("adaptive", 6), ("adaptive", None), ("exhaustive", 4), ("halving", None)],
+        [("adaptive", 0), ("adaptive", 6), ("adaptive", None), ("exhaustive", 4), ("halving", 9)],
     )
     def test_it_is_compared_with_the_others_whenever_it_comes(self, policy: Any, steps: int | None) -> None:
         job_id = drive.submit(drive.request(*EARLY, policy=policy, promote=1, epochs=4, rungs=(2, 4)))
@@ -297,7 +297,7 @@ class TestAddTeacher:
         job_id = drive.submit(drive.request(*EARLY))
         assert add(job_id).request == add(job_id).request
         assert kinds(job_id).count("teacher_added") == 1
-        with pytest.raises(Rejected, match="teacher: .* prepared in another way"):
+        with pytest.raises(Rejected, match=r"teacher: .* prepared in another way"):
             actions.add_teacher(job_id, TeacherChoice(model=LATE, epochs=3))
 
     def test_what_cannot_be_is_said(self) -> None:
@@ -305,7 +305,7 @@ class TestAddTeacher:
         with pytest.raises(Rejected) as caught:
             add(job_id, "cifar/resnet21")
         assert caught.value.errors[0].field == "teacher"
-        assert caught.value.errors[0].nearest == "cifar/resnet20"
+        assert caught.value.errors[0].nearest == "cifar/resnet32"
         with pytest.raises(NotFound):
             add("nothing")
         drive.cancel(job_id)
@@ -353,7 +353,7 @@ class TestDescription:
 
 class TestList:
     def test_orders_and_pages(self) -> None:
-        small = {"seeds": 1, "epochs": 2, "rungs": (1, 2), "promote": 1}
+        small = {"seeds": 2, "epochs": 2, "rungs": (1, 2), "promote": 1}
         first = drive.submit(drive.request("cifar/resnet20", **small))
         drive.run_to_end(first)
         second = drive.submit(drive.request("cifar/resnet8w8", **small))
@@ -361,8 +361,8 @@ class TestList:
         waiting = drive.submit(drive.request("cifar/resnet14w8", **small))
         assert listed() == [waiting, second, first]
         assert listed(sort="oldest") == [first, second, waiting]
+        assert listed(sort="cost") == [first, second, waiting], "the second found what has no teacher in the store"
         assert listed(sort="gain") == [first, second, waiting]
-        assert listed(sort="cost") == [first, second, waiting]
         for sort in ("newest", "oldest", "gain", "cost", "student"):
             with reading() as session:
                 page = service.list_jobs(session, limit=2, sort=sort)
