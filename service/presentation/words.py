@@ -92,7 +92,8 @@ def headline(
         case "cancelling":
             return "The job is being cancelled: its trainings are being stopped."
         case "paused":
-            return "Paused: nothing new is trained until the job is resumed; it goes on from its checkpoints."
+            so_far = "It goes on from its checkpoints." if verdict is None else verdict
+            return f"Paused: nothing is trained until the job is resumed. {so_far}"
         case "queued":
             return "Waiting for a worker to begin."
         case _ if verdict is not None:

@@ -127,7 +127,7 @@ PAUSED: dict[str, Any] = {
     **JOB,
     "state": "paused",
     "remaining_seconds": None,
-    "headline": "Paused: nothing new is trained until the job is resumed; it goes on from its checkpoints.",
+    "headline": f"Paused: nothing is trained until the job is resumed. {JOB['verdict']}",
 }
 
 JOB_LIST: dict[str, Any] = {"jobs": [JOB], "next_before": None}

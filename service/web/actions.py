@@ -158,11 +158,12 @@ def submit(root: Root, form: forms.Form, background: BackgroundTasks) -> Respons
 
 
 def _base(like: str) -> SelectionJobRequest | None:
-    """The request of the job that a form is like, with the name and tags that the job has now."""
+    """The request of the job that a form is like, with the tags that the job has now, and to be named anew."""
     if not like:
         return None
     with reading() as session:
-        return jobs.request_of(session, like)
+        job = jobs.get(session, like)
+    return job.request.model_copy(update={"name": None, "tags": job.tags})
 
 
 def _form_page(root: str, filled: forms.Filled, checked: Preflight | None, status: int = 200) -> Response:

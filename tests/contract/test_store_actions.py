@@ -353,7 +353,7 @@ class TestDescription:
 
 class TestList:
     def test_orders_and_pages(self) -> None:
-        small = {"seeds": 2, "epochs": 2, "rungs": (1, 2), "promote": 1}
+        small: dict[str, Any] = {"seeds": 2, "epochs": 2, "rungs": (1, 2), "promote": 1}
         first = drive.submit(drive.request("cifar/resnet20", **small))
         drive.run_to_end(first)
         second = drive.submit(drive.request("cifar/resnet8w8", **small))
