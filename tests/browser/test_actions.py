@@ -104,8 +104,11 @@ class TestButtons:
 def test_no_page_of_these_is_wider_than_a_phone(page: Page, running: str) -> None:
     other = drive.submit()
     page.set_viewport_size({"width": 390, "height": 844})
-    paths = ("/", "/new", f"/new?like={running}", f"/jobs/{running}/teachers", f"/jobs/{running}/name", "/model?search=cifar",
-             "/model/cifar/resnet20", f"/compare?job={running}", f"/compare?job={running}&job={other}", "/data/digits")  # fmt: skip
+    job = f"/jobs/{running}"
+    paths = (
+        "/", "/new", f"/new?like={running}", f"{job}/teachers", f"{job}/name", "/model?search=cifar",
+        "/model/cifar/resnet20", f"/compare?job={running}", f"/compare?job={running}&job={other}", "/data/digits",
+    )  # fmt: skip
     for path in paths:
         page.goto(path)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390, path

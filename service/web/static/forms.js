@@ -1,13 +1,16 @@
 // Forms: names of models as they are typed, and pre-flight while a question is written. Without this file the same
 // forms work with the buttons alone.
 const form = document.querySelector("form.ask");
+// Not form.dataset and form.action: controls of these names would hide them.
+const MODELS = form && form.getAttribute("data-models");
+const ACTION = form && form.getAttribute("action");
 const WAIT_MS = 500;
 let typing = null;
 let asked = 0;
 
 async function suggest(text) {
   const list = document.getElementById("models");
-  const address = `${form.dataset.models}?limit=20&search=${encodeURIComponent(text.split("@")[0])}`;
+  const address = `${MODELS}?limit=20&search=${encodeURIComponent(text.split("@")[0])}`;
   const answer = await fetch(address, { headers: { Accept: "application/json" } });
   if (!answer.ok) return;
   const found = await answer.json();
@@ -24,7 +27,7 @@ async function check() {
   const number = ++asked;
   const fields = new URLSearchParams(new FormData(form));
   fields.set("check", "1");
-  const answer = await fetch(form.action, { method: "POST", body: fields });
+  const answer = await fetch(ACTION, { method: "POST", body: fields });
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   if (number !== asked) return;
   for (const said of form.querySelectorAll("[id^='problem-']")) {
