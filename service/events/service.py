@@ -44,7 +44,8 @@ def is_over(job_id: str, after: int) -> bool:
 
 
 async def follow(job_id: str, after: int, closing: Callable[[], bool]) -> AsyncIterator[JobEvent]:
-    """Every event after `after`, up to the last one of a job that is over, or until `closing` says that the server is about to end."""
+    """Every event after `after`, up to the last one of a job that is over, or until `closing` says that the server is
+    about to end."""
     while not closing():
         try:
             events = await to_thread.run_sync(read, job_id, after)

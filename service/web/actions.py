@@ -154,7 +154,7 @@ def submit(root: Root, form: forms.Form, background: BackgroundTasks) -> Respons
             FieldError(field="form", message="It was submitted before with other values; submit again for a new job.")
         ]
     found.explain(errors)
-    return _form_page(root, found, checked, status=422 if errors else 200)
+    return _form_page(root, found, checked, status=422 if errors and "check" not in form else 200)
 
 
 def _base(like: str) -> SelectionJobRequest | None:
