@@ -170,7 +170,7 @@ def _form_page(root: str, filled: forms.Filled, checked: Preflight | None, statu
     names = [each.name for each in list_datasets().datasets]
     return page(
         pages.render(
-            "new.html", root=root, live=False, form=filled, checked=checked, datasets=names, methods=forms.METHODS,
+            "new.html", root=root, live=False, form=filled, checked=checked, datasets=names, methods=forms.methods(),
             policies=forms.POLICIES, recipes=forms.recipes(),
         ),
         status=status,

@@ -15,8 +15,7 @@ from urllib.parse import parse_qsl
 from fastapi import Depends, Request
 from pydantic import ValidationError
 
-from dpk_core.recipes import RECIPES
-from dpk_core.spec import TaughtMethodName
+from service.methods.service import list_methods, list_recipes
 from service.problems import Rejected
 from service.scheduling.states import PolicyName
 from service.schemas import FieldError
@@ -26,7 +25,6 @@ from service.wire.jobs import SelectionJobRequest
 MOST_FIELDS = 200
 EMPTY_TEACHERS = 2
 """Lines for further teachers under those that are named."""
-METHODS: Sequence[str] = get_args(TaughtMethodName)
 POLICIES: Sequence[str] = get_args(PolicyName)
 
 Posted = Mapping[str, Sequence[str]]
@@ -136,6 +134,8 @@ def request_of(filled: Filled, base: SelectionJobRequest | None) -> tuple[Select
     teachers = [known[each].model_dump(mode="json") if each in known else each for each in filled.teachers]
     document |= {"teachers": teachers, "budget": budget, "tags": filled.values["tags"].replace(",", " ").split()}
     if base is not None:
+        if filled.values["dataset"] != base.dataset:
+            document.pop("task", None)  # it follows the data set
         document["method"] = _choice(document.get("method"), base.method)
         document["recipe"] = _choice(document.get("recipe"), base.recipe)
     try:
@@ -176,6 +176,11 @@ def _field_of(place: str, teachers: int) -> str:
     return name.partition(".")[0].partition("[")[0]
 
 
+def methods() -> list[str]:
+    """The names of all methods, each once."""
+    return list(dict.fromkeys(each.name for each in list_methods().methods))
+
+
 def recipes() -> list[str]:
-    """The names of all recipes."""
-    return list(RECIPES)
+    """The names of all recipes, each once."""
+    return list(dict.fromkeys(each.name for each in list_recipes().recipes))
