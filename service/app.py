@@ -28,6 +28,7 @@ from service.selection_jobs.endpoints import router as selection_jobs
 from service.students.endpoints import router as students
 from service.sub_path import ForwardedPrefix
 from service.web.actions import router as web_actions
+from service.web.browse import router as browse
 from service.web.endpoints import router as web
 
 DESCRIPTION = """Which teacher should my student learn from? Ask with `POST /selection-jobs`, follow the answer as it
@@ -48,7 +49,7 @@ def create_app() -> FastAPI:
     app.state.readiness = Probe(readiness)
     for router in (
         selection_jobs, actions, preflight, leaderboards, students, events.router, best_teacher, calibration, datasets,
-        models, methods, health, web_actions, web,
+        models, methods, health, web_actions, browse, web,
     ):  # fmt: skip
         app.include_router(router)
     own_models.read_uploads_with(look_up, upload_names)

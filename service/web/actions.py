@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import http
 import uuid
 from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import APIRouter, BackgroundTasks, Query
-from fastapi.responses import Response
+from fastapi.responses import RedirectResponse, Response
 from pydantic import ValidationError
 
 from service.actions import service as actions
@@ -24,7 +25,7 @@ from service.students.service import student
 from service.sub_path import Root
 from service.validation import field_errors
 from service.web import forms, pages
-from service.web.answers import page, to
+from service.web.answers import page
 from service.wire.jobs import Job, JobDescription, SelectionJobRequest, TeacherRequest
 
 router = APIRouter(include_in_schema=False)
@@ -45,7 +46,7 @@ def _button(what: str) -> Callable[..., Response]:
         except ServiceError as error:
             return _cannot(root, job_id, error)
         background.add_task(dispatch)
-        return to(root, f"/jobs/{job_id}")
+        return _to(root, f"/jobs/{job_id}")
 
     return press
 
@@ -74,7 +75,7 @@ def add_teacher(root: Root, job_id: str, form: forms.Form, background: Backgroun
     except ServiceError as error:
         return _cannot(root, job_id, error)
     background.add_task(dispatch)
-    return to(root, f"/jobs/{job_id}")
+    return _to(root, f"/jobs/{job_id}")
 
 
 @router.get("/jobs/{job_id}/name")
@@ -99,7 +100,7 @@ def describe(root: Root, job_id: str, form: forms.Form) -> Response:
         return _name_page(root, job_id, problems, typed)
     except ServiceError as error:
         return _cannot(root, job_id, error)
-    return to(root, f"/jobs/{job_id}")
+    return _to(root, f"/jobs/{job_id}")
 
 
 @router.get("/jobs/{job_id}/student")
@@ -144,7 +145,7 @@ def submit(root: Root, form: forms.Form, background: BackgroundTasks) -> Respons
             if "check" not in form:
                 job = jobs.submit(request, found.key or None)
                 background.add_task(dispatch)
-                return to(root, job.links.page)
+                return _to(root, job.links.page)
             checked = preflight(request)
         except Rejected as error:
             errors = list(error.errors)
@@ -155,6 +156,11 @@ def submit(root: Root, form: forms.Form, background: BackgroundTasks) -> Respons
         ]
     found.explain(errors)
     return _form_page(root, found, checked, status=422 if errors and "check" not in form else 200)
+
+
+def _to(root: str, path: str) -> Response:
+    """To the page that shows what a form has done; reloading it posts nothing again."""
+    return RedirectResponse(root + path, http.HTTPStatus.SEE_OTHER)
 
 
 def _base(like: str) -> SelectionJobRequest | None:

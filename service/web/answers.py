@@ -1,25 +1,18 @@
-"""A page as an answer: its headers, and where a posted form leads to."""
+"""How pages are sent."""
 
 from __future__ import annotations
 
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse, Response
 
 from service.web import pages
 
-SEE_OTHER = 303
 
-
-def page(text: str, *, status: int = 200) -> Response:
-    """A page that no browser keeps."""
+def page(text: str, *, status: int = 200, policy: str | None = None) -> Response:
+    """A page under the policy of pages, or another one."""
     headers = {
-        "Content-Security-Policy": pages.page_policy(),
+        "Content-Security-Policy": policy or pages.page_policy(),
         "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "same-origin",
         "Cache-Control": "no-store",
     }
     return HTMLResponse(text, status, headers)
-
-
-def to(root: str, path: str) -> Response:
-    """To the page that shows what a form has done; reloading it posts nothing again."""
-    return RedirectResponse(root + path, SEE_OTHER)
