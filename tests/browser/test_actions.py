@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
+import axe_playwright_python
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.contract import job_driver as drive
 
 pytestmark = pytest.mark.browser
+
+AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js").read_text(encoding="utf-8")
 
 SMALL = drive.request("cifar/resnet20", promote=1, epochs=2, rungs=(1, 2))
 
@@ -101,7 +105,7 @@ class TestButtons:
         expect(page.locator("#differences")).to_contain_text("cifar/resnet8w8")
 
 
-def test_no_page_of_these_is_wider_than_a_phone(page: Page, running: str) -> None:
+def test_these_pages_fit_a_phone_and_axe_finds_nothing(page: Page, running: str) -> None:
     other = drive.submit()
     page.set_viewport_size({"width": 390, "height": 844})
     job = f"/jobs/{running}"
@@ -112,3 +116,7 @@ def test_no_page_of_these_is_wider_than_a_phone(page: Page, running: str) -> Non
     for path in paths:
         page.goto(path)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
+        page.evaluate("() => { for (const each of document.querySelectorAll('details')) each.open = true; }")
+        page.evaluate(AXE)
+        found = page.evaluate("() => axe.run(document, { resultTypes: ['violations'] })")["violations"]
+        assert [(path, each["id"], [node["html"] for node in each["nodes"][:3]]) for each in found] == []

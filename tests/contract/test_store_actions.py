@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dpk_core.protocol import ArtifactReference, Checkpoint
+from dpk_core.protocol import ArtifactReference, Checkpoint, FailureKind
 from dpk_core.spec import RunSpec
 from service.actions import service as actions
 from service.database.session import reading, transaction
@@ -209,14 +209,17 @@ class TestRetry:
         ledger = drive.board(job_id).ledger
         assert ledger.wasted == 2.0
 
-    def test_it_goes_on_from_the_checkpoint_of_what_failed(self) -> None:
+    @pytest.mark.parametrize(("kind", "is_sound"), [("out_of_memory", True), ("diverged", False)])
+    def test_it_goes_on_from_the_checkpoint_of_what_failed_where_that_is_sound(
+        self, kind: FailureKind, *, is_sound: bool
+    ) -> None:
         job_id = drive.submit(drive.request("cifar/resnet8w8", promote=1))
         held, kept = half_done(job_id)
         with transaction() as session:
-            runs.fail(session, held, "out_of_memory", "Out of memory.", max_attempts=1)
+            runs.fail(session, held, kind, "It failed.", max_attempts=1)
         act(actions.retry, job_id, run=held.run_id)
         (again,) = [run for run in drive.runs_of(job_id, "queued") if run.content_key == held.spec.key()]
-        assert drive.claim(again.id).resume == kept
+        assert drive.claim(again.id).resume == (kept if is_sound else None)
 
     def test_a_job_that_failed_altogether(self) -> None:
         job_id = drive.submit(drive.request(LATE, promote=1, epochs=2, rungs=(1, 2)))
