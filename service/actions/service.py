@@ -90,7 +90,9 @@ def retry(session: Session, job_id: str, *, run: str | None = None, teacher: str
     if not again:
         if failed:
             return get(session, job_id)
-        raise Conflict("No training of the job has failed." if len(chosen) > 1 else "None of its trainings has failed.")
+        raise Conflict(
+            "No training of the job has failed." if teacher is None else f"Nothing under {teacher} has failed."
+        )
     for link, _ in again:
         link.retried = True
     for arm in snapshot.arms:
