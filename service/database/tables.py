@@ -77,7 +77,7 @@ class SelectionJob(Base):
     stage: Mapped[str | None] = mapped_column(String(24))
     name: Mapped[str | None] = mapped_column(String(100))
     """What people call it."""
-    search: Mapped[str] = mapped_column(Text)
+    search: Mapped[str] = mapped_column(Text, default="")
     """What a search of jobs looks in, in lower case: id, name, tags, student, data set, method and teachers."""
     request: Mapped[Json]
     """The request as it came, after validation."""

@@ -67,7 +67,7 @@ def _create(session: Session, request: schemas.SelectionJobRequest, plan: Plan) 
     job = SelectionJob(
         id=uuid.uuid4().hex, state="queued", stage=None, request=request.model_dump(mode="json"), plan=to_json(plan),
         task=plan.task, student=request.student.label, dataset=plan.dataset, method=plan.method.name,
-        protocol=plan_stamp(plan), created_at=utc_now(), search="",
+        protocol=plan_stamp(plan), created_at=utc_now(),
     )  # fmt: skip
     session.add(job)
     session.flush()
