@@ -29,7 +29,7 @@ def running(site: str) -> str:
 class TestAsk:
     def test_models_are_found_as_they_are_typed_and_pre_flight_is_live(self, page: Page) -> None:
         page.goto("/")
-        page.get_by_role("link", name="New question").click()
+        page.get_by_role("link", name="New question").first.click()
         page.get_by_label("Student").fill("cifar/resnet8w")
         expect(page.locator("#models option[value='cifar/resnet8w4']")).to_have_count(1)
         page.get_by_label("Student").fill("cifar/resnet8w4")
