@@ -88,6 +88,11 @@ def list_models(
     return schemas.ModelList(models=views, count=len(found), next_after=more)
 
 
+def is_known(name: str) -> bool:
+    """Whether there is such a model."""
+    return name in model_names() or look_up(name) is not None
+
+
 def view(name: str) -> schemas.ModelView:
     """What is known of a model; of a plug-in that cannot be used, why."""
     source: Any = name.partition("/")[0]
@@ -102,7 +107,7 @@ def view(name: str) -> schemas.ModelView:
         )  # fmt: skip
     sides = card.sides
     return schemas.ModelView(
-        name=name, source=source, parameters=_parameters(name) if own is None else own.count,
+        name=name, source=source, parameters=parameters_of(name) if own is None else own.count,
         taps=[schemas.ModelTap(module=tap.module, channels=tap.channels, stride=tap.stride) for tap in card.taps],
         obstacle=card.obstacle, pictures=schemas.PictureSizes(least=sides.least, step=sides.step, only=sides.only),
         channels=card.channels, classes=card.classes, weights=_weights(name, own),
@@ -119,7 +124,7 @@ def _is_there(name: str, sha256: str) -> bool:
     return found is not None
 
 
-def _parameters(name: str) -> int | None:
+def parameters_of(name: str) -> int | None:
     """Of a library's model, from the list of its shapes."""
     try:
         head = weights_card(name, FIELD).head

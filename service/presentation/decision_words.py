@@ -28,6 +28,7 @@ _REASONS = {
     "no_teacher_score": "No teacher's own accuracy is known.",
     "nothing_timed": "Nothing could be timed.",
     "time_over": "The wall-clock time that was set is over.",
+    "retried": "Failed trainings are tried again, so the job explores again.",
 }
 LIMIT_KINDS = frozenset({"no_cost_left", "no_runs_left", "time_over"})
 """Reasons for which a limit, and not an answer, ended exploring."""
@@ -52,6 +53,8 @@ def _said(reason: DecisionReason) -> str:
             return f"{teacher} is the most accurate teacher."
         case "lead_and_no_teacher":
             return f"Does {teacher}, the likeliest teacher, help? Full trainings beside the student without a teacher."
+        case "teacher_added":
+            return f"{teacher} was added, so the job explores again."
         case "sure":
             return f"{teacher} is the best teacher with a chance of {chance(reason.chance)}."
         case "near_enough":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from dpk_core.codec import from_json, to_json
 from dpk_core.selection.decide.verdict import Verdict as Facts
 from service.database.tables import Verdict
@@ -9,6 +11,7 @@ from service.health import service as health
 from service.presentation.decision_words import failure_sentence
 from service.presentation.verdict_words import cautioned, verdict_sentence
 from service.presentation.words import headline
+from service.scheduling.costs import total_seconds
 from service.scheduling.snapshot import Snapshot
 from service.scheduling.states import JobFailure
 from service.selection_jobs.notices import cautions, job_notices
@@ -41,7 +44,9 @@ def current_verdict(snapshot: Snapshot, verdict: Verdict | None) -> boards.Verdi
     )  # fmt: skip
 
 
-def job_view(snapshot: Snapshot, verdict: Verdict | None, slots: int, missing_worker: str | None) -> schemas.Job:
+def job_view(
+    snapshot: Snapshot, verdict: Verdict | None, slots: int, missing_worker: str | None, tags: list[str]
+) -> schemas.Job:
     """The job with its progress and an estimate of the rest.
 
     `slots`: runs that live workers can carry out at once; `missing_worker`: sentence about the kind that is not there.
@@ -68,6 +73,10 @@ def job_view(snapshot: Snapshot, verdict: Verdict | None, slots: int, missing_wo
         verdict=words,
         headline=headline(job.state, job.stage, job.finished_at, failure, words),
         notices=job_notices(snapshot),
+        name=job.name,
+        tags=tags,
+        **_standing(None if said is None or verdict is None else from_json(Facts, verdict.document)),
+        cost=total_seconds(snapshot),
         taps={
             teacher: [schemas.TappedStage.model_validate(to_json(stage)) for stage in stages]
             for teacher, stages in snapshot.plan.taps.items()
@@ -75,6 +84,14 @@ def job_view(snapshot: Snapshot, verdict: Verdict | None, slots: int, missing_wo
         },
         links=links(job.id),
     )
+
+
+def _standing(facts: Facts | None) -> dict[str, Any]:
+    """Who leads, with which chance and gain; nobody where no teacher helps."""
+    if facts is None:
+        return {}
+    gain = None if facts.gain is None else facts.gain.value
+    return {"leader": None if facts.kind == "no_teacher" else facts.lead, "chance": facts.chance, "gain": gain}
 
 
 def _failure(snapshot: Snapshot) -> str | None:

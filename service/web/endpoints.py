@@ -14,7 +14,6 @@ from service.datasets import service as dataset_service
 from service.leaderboards import service as leaderboards
 from service.problems import NotFound, Rejected
 from service.run_pages.service import run_record
-from service.selection_jobs import service
 from service.sub_path import Root
 from service.teacher_records.service import teacher_records
 from service.web import pages, vega
@@ -25,12 +24,6 @@ from service.web.run_page import run_figures
 from service.wire.boards import Leaderboard
 
 router = APIRouter(include_in_schema=False)
-
-
-@router.get("/")
-def jobs(session: Reading, request: Request, root: Root, before: str | None = None) -> Response:
-    """The list of jobs."""
-    return page(pages.jobs_page(service.list_jobs(session, before=before), str(request.base_url), before, root))
 
 
 @router.get("/record")

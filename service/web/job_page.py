@@ -12,7 +12,7 @@ from service.web.palette import paints
 from service.web.scatter import scatters
 from service.wire.boards import Leaderboard, SeedResult
 
-LIVE_STATES: frozenset[JobState] = frozenset({"queued", "running", "cancelling"})
+LIVE_STATES: frozenset[JobState] = frozenset({"queued", "running", "paused", "cancelling"})
 """States in which a page goes on changing."""
 
 

@@ -27,13 +27,17 @@ from service.teacher_records.schemas import TeacherRecords
 from service.web import vega
 from service.web.charts import Figure
 from service.web.docs_page import docs_page_context, with_code
-from service.web.job_page import LIVE_STATES, job_page_context
+from service.web.job_page import job_page_context
 from service.web.reliability import reliability
 from service.web.run_page import run_page_context
 from service.wire.boards import Leaderboard
-from service.wire.jobs import JobList
 
-_STATIC = {"style.css": "text/css", "live.js": "text/javascript", "charts.js": "text/javascript"}
+_STATIC = {
+    "style.css": "text/css",
+    "live.js": "text/javascript",
+    "charts.js": "text/javascript",
+    "forms.js": "text/javascript",
+}
 
 
 @functools.cache
@@ -60,7 +64,7 @@ def page_policy() -> str:
     """Content-Security-Policy of the pages: everything from here, nothing inline."""
     return (
         "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src data:; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     )
 
 
@@ -68,18 +72,6 @@ def report_policy() -> str:
     """Content-Security-Policy of the report: its own style sheet, by hash, and nothing else."""
     digest = b64encode(hashlib.sha256(_style().encode()).digest()).decode()
     return f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-
-
-def jobs_page(jobs: JobList, origin: str, before: str | None = None, root: str = "") -> str:
-    """The list of jobs. `origin`: address of this server, for the example commands."""
-    return _environment().get_template("jobs.html").render(
-        jobs=jobs.jobs,
-        here=f"{root}/" if before is None else f"{root}/?before={before}",
-        older=None if jobs.next_before is None else f"{root}/?before={jobs.next_before}",
-        root=root,
-        origin=origin.rstrip("/"),
-        live=not jobs.jobs or any(job.state in LIVE_STATES for job in jobs.jobs),
-    )  # fmt: skip
 
 
 def job_page(board: Leaderboard, root: str = "") -> str:
@@ -143,6 +135,11 @@ def dataset_page(found: Dataset, root: str = "") -> str:
     )  # fmt: skip
 
 
+def render(template: str, **context: object) -> str:
+    """A page from its template."""
+    return _environment().get_template(template).render(context)
+
+
 def not_found_page(sentence: str, root: str = "") -> str:
     """The page for an address that leads nowhere. `sentence`: what is not there."""
     return _missing(sentence, root, "This page is not there", "/", "All jobs")
@@ -179,7 +176,7 @@ def _environment() -> Environment:
         numbers.count, numbers.clock, numbers.clock_seconds, numbers.short, words.preparation, numbers.chance,
         decision_words.who, decision_words.where, decision_words.why, setting_words.method_label,
         setting_words.method_line, setting_words.recipe_line, setting_words.pictures_line, repeat_words.fetch_command,
-        repeat_words.environment_line, with_code,
+        repeat_words.environment_line, with_code, numbers.age, words.done,
     ):  # fmt: skip
         environment.filters[function.__name__] = function
     parts = b"".join(content for name in _STATIC if (content := (static_file(name) or (b"", ""))[0]))

@@ -24,6 +24,9 @@ from dpk_core.selection.decide.summary import Summary, summarise
 EXPLORING = 0.5
 """Part of a budget of training time that exploring may use up; the rest is for confirming."""
 
+REOPENING = frozenset({"teacher_added", "retried"})
+"""Reasons of a decision that trains nothing: from it on a job explores again, with arms that it had left out."""
+
 StepState = Literal["running", "finished", "failed"]
 Wait = Literal["wait"]
 
@@ -73,6 +76,17 @@ class Decision:
     blind: bool = True
 
 
+def since_reopened(decisions: Sequence[Decision]) -> Sequence[Decision]:
+    """The decisions since a job began to explore anew; all of them where it never did."""
+    last = max((place for place, each in enumerate(decisions) if each.reason.kind in REOPENING), default=0)
+    return decisions[last:]
+
+
+def newest_confirming(decisions: Sequence[Decision]) -> Decision | None:
+    """The newest decision that confirms; None while a job explores."""
+    return next((each for each in reversed(since_reopened(decisions)) if each.stage == "confirming"), None)
+
+
 def next_decision(
     results: JobResults, decisions: Sequence[Decision], state: Callable[[Begun], StepState], rules: Rules, *,
     spent: float = 0.0, late: bool = False,
@@ -83,7 +97,7 @@ def next_decision(
     nothing is under way any more. There is always a decision that confirms, if only in name.
     """
     begun = [each for decision in decisions for each in decision.steps]
-    confirmed = next((each for each in reversed(decisions) if each.stage == "confirming"), None)
+    confirmed = newest_confirming(decisions)
     now = decisions[-1].at if decisions else 0.0
     while True:
         seen = [each for each in begun if late or each.ends <= now]

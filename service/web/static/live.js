@@ -174,8 +174,8 @@ function start() {
 
 // The kinds of service/events/schemas.py.
 const EVENTS = [
-  "created", "stage_changed", "candidate_changed", "decision", "run_finished", "notice", "verdict", "cancelling",
-  "finished", "failed", "cancelled",
+  "created", "stage_changed", "candidate_changed", "decision", "run_finished", "notice", "verdict", "paused", "resumed",
+  "retried", "teacher_added", "described", "cancelling", "finished", "failed", "cancelled",
 ];
 
 if (live && live.hasAttribute("data-running")) start();

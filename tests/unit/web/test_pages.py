@@ -11,6 +11,7 @@ import pytest
 
 from service.presentation.trust_words import stamp_sentence
 from service.web import pages
+from service.web.jobs_page import JobsAsked, jobs_page
 from service.wire.boards import Leaderboard, Verdict
 from service.wire.jobs import JobList, JobState, TappedStage
 from tests.unit.web import sample
@@ -312,18 +313,24 @@ class TestReport:
 
 
 class TestJobList:
-    def test_shows_state_progress_verdict_and_link(self) -> None:
-        running = sample.job("running", "exploring", verdict="resnet20 leads.")
+    def test_shows_state_progress_leader_and_link(self) -> None:
+        running = sample.job("running", "exploring").model_copy(update={"leader": "cifar/resnet20", "chance": 0.71})
         failed = sample.job("failed", "exploring", failure="The data set is broken.")
-        html = pages.jobs_page(JobList(jobs=[running, failed], next_before="abc"), "http://host/")
+        html = jobs_page(JobList(jobs=[running, failed], next_before="abc"), "http://host/", JobsAsked(tag="a&b"))
         page = _Tags(html)
         assert page.count("a", href=f"/jobs/{sample.JOB_ID}") == 2
-        assert "resnet20 leads." in page.text
+        assert "best with 71%" in page.text
         assert "The data set is broken." in page.text
         assert page.count("progress") == 1
-        assert page.count("a", href="/?before=abc") == 1
+        assert page.count("a", href="/?tag=a%26b&before=abc") == 1
+        assert page.count("a", href="/?tag=a%26b&sort=gain") == 1
 
     def test_when_empty_says_what_to_type(self) -> None:
-        text = _Tags(pages.jobs_page(JobList(jobs=[], next_before=None), "http://host:81/")).text
+        text = _Tags(jobs_page(JobList(jobs=[], next_before=None), "http://host:81/", JobsAsked())).text
         assert "dpk submit --student" in text
         assert "curl -X POST http://host:81/selection-jobs" in text
+
+    def test_a_filter_that_nothing_fits_can_be_taken_away(self) -> None:
+        page = _Tags(jobs_page(JobList(jobs=[], next_before=None), "http://host/", JobsAsked(search="none")))
+        assert "There are no such jobs." in page.text
+        assert page.count("a", href="/") > 1
