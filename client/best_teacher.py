@@ -11,7 +11,8 @@ from client.exit_codes import ExitCode
 from client.options import SERVER_DEFAULT, AsJson, Server, complaints, console, print_document
 from client.sdk import Client
 from client.terminal import say
-from service.best_teacher.schemas import BestTeacher, VerdictKind
+from dpk_core.selection.decide.facts import VerdictKind
+from service.best_teacher.schemas import BestTeacher
 from service.presentation.best_teacher_words import sentences
 
 _BY_VERDICT: dict[VerdictKind, ExitCode] = {

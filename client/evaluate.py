@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from client import torch_half
+from client.extras import need
 from client.options import AsJson, console, write
 from client.terminal import say
-from dpk_core.selection.statistics import wilson
 from service.presentation.numbers import percent
 
 
@@ -32,18 +32,18 @@ def evaluate(
 
     On the data that it was trained on it is the accuracy of its model card.
     """
-    torch_half.need("dpk evaluate", "torch")
+    need("dpk evaluate", "runner", "torch")
     root: list[str | Path] = [] if data_root is None else ["--data-root", data_root.absolute()]
     found = torch_half.ask("--threads", str(threads), "evaluate", folder.absolute(), dataset, "--device", device, *root)
     if as_json:
         write(json.dumps(found, indent=2) + "\n")
         return
     accuracy, pictures = found["test_score"], found["test_pictures"]
-    around = wilson(accuracy * pictures, pictures)
+    low, high = found["interval"]
     say(
         console(),
         f"{found['architecture']} on {found['dataset']}: {percent(accuracy)} of {pictures} test pictures "
-        f"({percent(around.low)} to {percent(around.high)}).",
+        f"({percent(low)} to {percent(high)}).",
     )
     if not found["same_data"]:
         say(console(), "These are not the data that it was trained on; their fingerprint is another.")

@@ -11,6 +11,7 @@ import typer
 
 from client import torch_half
 from client.errors import ClientError, InputFault
+from client.extras import need
 from client.options import SERVER_DEFAULT, AsJson, JobId, Server, console, print_document
 from client.sdk import Client
 from client.terminal import say
@@ -46,7 +47,7 @@ def export(
         raise InputFault(f"{to} holds a student already; name another folder.")
     others = [each for each in Format if each in (formats or []) and each is not Format.SAFETENSORS]
     for each in others:
-        torch_half.need(f"dpk export --format {each}", *_NEEDS[each])
+        need(f"dpk export --format {each}", "runner", *_NEEDS[each])
     with Client(server) as client:
         found = client.student(client.full_id(job_id), teacher=teacher, seed=seed)
         content, program = client.student_weights(found), client.student_program(found)

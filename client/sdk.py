@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from client.address import DEFAULT_SERVER
 from client.connection import SECONDS, Ask, Connection
 from client.errors import InputFault, ServerUnreachable
+from client.notebook import NotebookLeaderboard
 from client.watching import PATIENCE, Watch, watch
 from service.best_teacher.schemas import BestTeacher
 from service.calibration.schemas import Calibration
@@ -114,8 +115,8 @@ class Client:
         return self._ask(SelectionJobRequest, "GET", _path(job_id, "/request"))
 
     def leaderboard(self, job_id: str) -> Leaderboard:
-        """Everything known about a job."""
-        return self._ask(Leaderboard, "GET", _path(job_id, "/leaderboard"))
+        """Everything known about a job. A notebook shows it as a table."""
+        return self._ask(NotebookLeaderboard, "GET", _path(job_id, "/leaderboard"))
 
     def cancel(self, job_id: str) -> Job:
         """Asks a job to stop; it shows `cancelled` once its processes are gone."""

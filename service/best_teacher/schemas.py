@@ -7,10 +7,9 @@ from typing import Literal
 
 from pydantic import Field
 
+from dpk_core.selection.decide.facts import VerdictKind
 from service.schemas import Wire
 from service.wire.boards import Interval
-
-VerdictKind = Literal["best", "tie", "no_teacher", "undecided"]
 
 
 class OtherAnswer(Wire):

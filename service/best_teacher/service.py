@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from dpk_core.catalogue.datasets import check_dataset_name
 from dpk_core.catalogue.models import model_card
 from dpk_core.catalogue.names import canonical
-from dpk_core.catalogue.weights import join_weights, split_weights
+from dpk_core.catalogue.weight_names import join_weights, split_weights
 from service.best_teacher import repository
 from service.best_teacher.choice import founding_differences, in_order, protocol_differences
 from service.best_teacher.repository import Finished, Group, Question
