@@ -14,6 +14,8 @@ from client import (
     VERSION,
     best_teacher,
     choices,
+    compare,
+    completion,
     datasets,
     demo,
     evaluate,
@@ -22,6 +24,8 @@ from client import (
     gate,
     jobs,
     models,
+    pages,
+    runs,
     server,
     submit,
 )
@@ -42,16 +46,21 @@ app.command()(submit.submit)
 app.command()(jobs.jobs)
 app.command()(jobs.watch)
 app.command()(jobs.leaderboard)
+app.command()(compare.compare)
+app.command()(runs.runs)
+app.command()(runs.logs)
 app.command("best-teacher", short_help="Look up the answer of finished jobs.", epilog=exit_codes.for_help())(
     best_teacher.best_teacher
 )
 app.command(short_help="Pass a pipeline while the best teacher is as expected.", epilog=exit_codes.for_help())(
     gate.gate
 )
+app.command("open")(pages.open_page)
 app.command()(jobs.request)
 app.command()(jobs.cancel)
 app.command()(export.export)
 app.command()(evaluate.evaluate)
+app.command()(datasets.datasets)
 app.add_typer(datasets.app)
 app.command()(models.models)
 app.command()(choices.methods)
@@ -59,6 +68,7 @@ app.command()(choices.recipes)
 app.add_typer(models.model, name="model")
 app.command()(server.worker)
 app.command("migrate")(server.migrate_command)
+app.command()(completion.completion)
 
 
 def _version(asked: bool) -> None:
@@ -92,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _carry_out(arguments: Sequence[str] | None) -> int:
     try:
-        app(args=None if arguments is None else list(arguments))
+        app(args=None if arguments is None else list(arguments), prog_name="dpk", complete_var=completion.VARIABLE)
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else ExitCode.FINE
     except PipeClosed as error:

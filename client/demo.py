@@ -23,6 +23,8 @@ def demo(home: Home = HOME_DEFAULT, as_json: AsJson = False, explain: Explain = 
     """Choose a teacher for a tiny student on real digits.
 
     Starts a server of its own, asks which of five teachers to take, shows the answer and stops the server.
+
+    For example: dpk demo --explain
     """
     need("dpk demo", "server")
     need("dpk demo", "runner")

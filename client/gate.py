@@ -11,10 +11,12 @@ from xml.etree import ElementTree
 import typer
 from pydantic import BaseModel
 
+from client.completing import one_of
 from client.errors import NothingFound
 from client.exit_codes import ExitCode
 from client.gate_checks import Check, Demands, checks, exit_code
 from client.options import SERVER_DEFAULT, AsJson, Server, console, print_document
+from client.request_help import ASKED_METHOD, METHODS
 from client.sdk import Client
 from client.terminal import say
 from service.best_teacher.schemas import BestTeacher
@@ -57,7 +59,7 @@ def gate(
         str | None, typer.Option(metavar="AGE", help="Age of the answer, at most, as 30d or 12h.")
     ] = None,
     allow_tie: Annotated[bool, typer.Option("--allow-tie", help="A teacher tied with the best one will do.")] = False,
-    method: Annotated[str | None, typer.Option(help="dpk, kd or another method.")] = None,
+    method: Annotated[str | None, typer.Option(help=ASKED_METHOD, autocompletion=one_of(METHODS))] = None,
     stamp: Annotated[str | None, typer.Option(help="Only jobs with this protocol stamp.")] = None,
     summary: Annotated[
         Path | None,

@@ -21,6 +21,7 @@ from client.watching import PATIENCE, Watch, watch
 from service.best_teacher.schemas import BestTeacher
 from service.calibration.schemas import Calibration
 from service.datasets.schemas import Dataset, DatasetList
+from service.job_runs.schemas import JobLog, JobRunDetails, JobRunList
 from service.methods.schemas import MethodList, RecipeList
 from service.models.schemas import ModelList, ModelView
 from service.schemas import Wire
@@ -118,6 +119,31 @@ class Client:
         """Everything known about a job. A notebook shows it as a table."""
         return self._ask(NotebookLeaderboard, "GET", _path(job_id, "/leaderboard"))
 
+    def runs(self, job_id: str) -> JobRunList:
+        """Every training of a job."""
+        return self._ask(JobRunList, "GET", _path(job_id, "/runs"))
+
+    def run(self, job_id: str, run_id: str) -> JobRunDetails:
+        """One training with what it measured."""
+        return self._ask(JobRunDetails, "GET", _path(job_id, f"/runs/{quote(run_id, safe='')}"))
+
+    def full_run_id(self, job_id: str, run: str) -> str:
+        """The id of a job's run from its beginning. Raises InputFault where not exactly one begins so."""
+        found = [each.id for each in self.runs(job_id).runs if each.id.startswith(run)]
+        if len(found) != 1:
+            several = f"Several runs of the job begin with {run}: {', '.join(found)}. Give more of the id."
+            raise InputFault(several if found else f"No run of the job begins with {run}; `dpk runs` lists them.")
+        return found[0]
+
+    def log(self, job_id: str, *, after: int = 0) -> JobLog:
+        """What happened to a job, in words; `after`: `next_after` of the part before."""
+        return self._ask(JobLog, "GET", _path(job_id, "/log"), params={"after": str(after)})
+
+    def table(self, job_id: str, table: str = "leaderboard", form: str = "csv") -> bytes:
+        """The leaderboard or the runs as a file in csv, json or parquet."""
+        ask = Ask(method="GET", path=_path(job_id, "/table"), params={"table": table, "format": form})
+        return self._connection.send(ask).content
+
     def cancel(self, job_id: str) -> Job:
         """Asks a job to stop; it shows `cancelled` once its processes are gone."""
         return self._ask(Job, "POST", _path(job_id, "/cancel"))
@@ -141,7 +167,7 @@ class Client:
         """What is known of a data set; the first answer about new files may take minutes. Raises NothingFound."""
         path = quote(name)
         if not path.strip("./"):
-            raise InputFault(f"{name!r} is no data set; `dpk dataset list` names those that are there.")
+            raise InputFault(f"{name!r} is no data set; `dpk datasets` names those that are there.")
         return self._ask(Dataset, "GET", f"/datasets/{path}", seconds=CHECK_SECONDS)
 
     def calibration(self, *, dataset: str | None = None, method: str | None = None) -> Calibration:

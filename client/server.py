@@ -43,6 +43,8 @@ def serve(
 
     Needs no other server: database and queue are files under --home, unless DPK_DATABASE_URL and DPK_BROKER_URL say
     otherwise.
+
+    For example: dpk serve --port 8000
     """
     need("dpk serve", "server")
     if not no_worker:
@@ -64,13 +66,18 @@ def worker(
     """Run one worker process, until Ctrl-C.
 
     For more machines or more GPUs on the same store.
+
+    For example: dpk worker --queues control
     """
     need("dpk worker", "server" if queues is Queues.CONTROL else "runner")
     _become("worker", "--queues", queues.value, home=home)
 
 
 def migrate_command(home: Home = HOME_DEFAULT) -> None:
-    """Bring the database to the newest schema."""
+    """Bring the database to the newest schema.
+
+    For example: dpk migrate
+    """
     need("dpk migrate", "server")
     _become("migrations", "upgrade", home=home)
 

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from service.best_teacher.examples import BEST_TEACHER
 from service.calibration.examples import CALIBRATION
 from service.datasets.examples import DATASET, DATASET_LIST
+from service.job_runs import examples as job_runs
 from service.methods.examples import METHOD_LIST, RECIPE_LIST
 from service.models.examples import MODEL, MODEL_LIST
 from service.problems import MEDIA_TYPE, example
@@ -23,6 +24,9 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "get_selection_job": JOB,
     "get_request": JOB["request"],
     "get_leaderboard": LEADERBOARD,
+    "list_runs": job_runs.RUN_LIST,
+    "get_run": job_runs.RUN_DETAILS,
+    "get_log": job_runs.LOG,
     "get_student": STUDENT,
     "cancel_selection_job": CANCELLING,
     "get_best_teacher": BEST_TEACHER,

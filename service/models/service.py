@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any, get_args
@@ -102,7 +103,7 @@ def view(name: str) -> schemas.ModelView:
         )  # fmt: skip
     sides = card.sides
     return schemas.ModelView(
-        name=name, source=source, parameters=_parameters(name) if own is None else own.count,
+        name=name, source=source, parameters=parameter_count(name),
         taps=[schemas.ModelTap(module=tap.module, channels=tap.channels, stride=tap.stride) for tap in card.taps],
         obstacle=card.obstacle, pictures=schemas.PictureSizes(least=sides.least, step=sides.step, only=sides.only),
         channels=card.channels, classes=card.classes, weights=_weights(name, own),
@@ -119,12 +120,19 @@ def _is_there(name: str, sha256: str) -> bool:
     return found is not None
 
 
-def _parameters(name: str) -> int | None:
-    """Of a library's model, from the list of its shapes."""
+def parameter_count(name: str) -> int | None:
+    """Numbers in a model's parameters without the head's; None where that is not known."""
     try:
-        head = weights_card(name, FIELD).head
+        own = own_model(name)
+        return _listed_count(name) if own is None else own.count
     except InvalidRequest:
         return None
+
+
+@functools.lru_cache(maxsize=4096)
+def _listed_count(name: str) -> int:
+    """Of a library's model, from the list of its shapes. Raises InvalidRequest."""
+    head = weights_card(name, FIELD).head
     shapes = model_parameters(name).items()
     return sum(
         math.prod(each.shape)
