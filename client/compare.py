@@ -94,7 +94,7 @@ def _stamps(board: Leaderboard) -> set[str]:
 
 
 def _row(teacher: str | None, one: Row | None, other: Row | None) -> ComparedRow:
-    first, second = _accuracy(one), _accuracy(other)
+    first, second = accuracy(one), accuracy(other)
     return ComparedRow(
         teacher=teacher, first_accuracy=first, second_accuracy=second,
         difference=None if first is None or second is None else second - first,
@@ -102,7 +102,7 @@ def _row(teacher: str | None, one: Row | None, other: Row | None) -> ComparedRow
     )  # fmt: skip
 
 
-def _accuracy(row: Row | None) -> float | None:
+def accuracy(row: Row | None) -> float | None:
     """Of the full trainings; where there is none, what is expected of them."""
     if row is None:
         return None

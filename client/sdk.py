@@ -18,7 +18,7 @@ from client.connection import SECONDS, Ask, Connection
 from client.errors import InputFault, ServerUnreachable
 from client.notebook import NotebookLeaderboard
 from client.watching import PATIENCE, Watch, watch
-from service.best_teacher.schemas import BestTeacher
+from service.best_teacher.schemas import AskedBestTeacher, BestTeacher
 from service.calibration.schemas import Calibration
 from service.datasets.schemas import Dataset, DatasetList
 from service.job_runs.schemas import JobLog, JobRunDetails, JobRunList
@@ -158,6 +158,20 @@ class Client:
         given = {"student": student, "dataset": dataset, "method": method, "stamp": stamp}
         params = {name: value for name, value in given.items() if value is not None}
         return self._ask(BestTeacher, "GET", "/best-teacher", params=params)
+
+    def ask_best_teacher(
+        self,
+        request: SelectionJobRequest | Mapping[str, Any] | None = None,
+        *,
+        max_age: float | None = None,
+        **fields: Any,
+    ) -> AskedBestTeacher:
+        """The answer where it is known, decided, fresh and at most `max_age` seconds old, else the job that is to give
+        it: the same one however often the question is asked. Takes a request as `submit` does. Raises InputFault."""
+        body = _request(request, fields).model_dump(mode="json", exclude_defaults=True)
+        if max_age is not None:
+            body["max_age_seconds"] = max_age
+        return self._ask(AskedBestTeacher, "POST", "/best-teacher", json=body)
 
     def datasets(self) -> DatasetList:
         """The data sets that jobs can ask for."""

@@ -79,7 +79,7 @@ def submit(
     for name, value in [*([] if profile is None else [("method.profile", profile)]), *map(_setting, settings or [])]:
         _set(typed, name, value)
     typed["budget"] = {name: value for name, value in budget.items() if value is not None} or None
-    request = _request(file, {name: value for name, value in typed.items() if value is not None})
+    request = read_request(file, {name: value for name, value in typed.items() if value is not None})
     with Client(server) as client:
         job = client.submit(request, idempotency_key=idempotency_key)
         if as_json and not wait:
@@ -93,7 +93,8 @@ def submit(
             follow_to_the_end(client, job.id, timeout=timeout, as_json=as_json, quiet=quiet)
 
 
-def _request(file: Path | None, typed: dict[str, Any]) -> SelectionJobRequest:
+def read_request(file: Path | None, typed: dict[str, Any]) -> SelectionJobRequest:
+    """A request from a file of JSON or from single options. Raises InputFault."""
     if file is not None and typed:
         raise InputFault(f"Give either --file or single options, not both (--file and {', '.join(sorted(typed))}).")
     if file is None and not typed:

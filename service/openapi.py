@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from service.best_teacher.examples import BEST_TEACHER
+from service.best_teacher.examples import ASKED, BEST_TEACHER
 from service.calibration.examples import CALIBRATION
 from service.datasets.examples import DATASET, DATASET_LIST
 from service.job_runs import examples as job_runs
@@ -30,6 +30,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "get_student": STUDENT,
     "cancel_selection_job": CANCELLING,
     "get_best_teacher": BEST_TEACHER,
+    "ask_best_teacher": ASKED,
     "get_calibration": CALIBRATION,
     "list_datasets": DATASET_LIST,
     "get_dataset": DATASET,

@@ -64,6 +64,12 @@ def best_teacher(student: str, dataset: str, method: str, stamp: str | None = No
     return _found(student, dataset, method, stamp).answer
 
 
+def arms_of(job_id: str) -> tuple[str | None, ...]:
+    """The teachers that a job compares, and None for no teacher."""
+    with reading() as session:
+        return _plan(session, job_id).arms
+
+
 def document(student: str, dataset: str, method: str, stamp: str | None = None) -> tuple[str, bytes]:
     """The same as it is sent, with its tag."""
     found = _found(student, dataset, method, stamp)

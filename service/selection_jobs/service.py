@@ -29,14 +29,17 @@ from service.settings import settings
 from service.wire import jobs as schemas
 
 
-def submit(request: schemas.SelectionJobRequest, key: str | None) -> schemas.Job:
-    """Makes a job, or returns the one that this idempotency key made of the same request on the same data and weights.
+def submit(
+    request: schemas.SelectionJobRequest, key: str | None, outdated: replays.Outdated = lambda _job: None
+) -> schemas.Job:
+    """Makes a job, or returns the one that this idempotency key made of the same request on the same data and weights,
+    unless that one is `outdated`.
 
     Opens its own transactions: pre-flight may read a data set, which must not happen while others wait to write.
     Raises Rejected when the request cannot work or the key belongs to another request.
     """
     request_hash = content_key(request.model_dump(mode="json"))
-    bound = None if key is None else replays.find(key, request_hash)
+    bound = None if key is None else replays.find(key, request_hash, outdated)
     if bound is not None and not bound.changes:
         return _read(bound.job_id)
     plan = check(request, settings().data_root, settings().weights_root)

@@ -35,7 +35,7 @@ def test_its_help_has_an_example_that_it_takes(name: str) -> None:
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("sumbit", "there is no command"), ("jobs --limit many", "valid integer"), ("jobs --status running", "--status"),
+        ("sumbit", "there is no command"), ("jobs --limit many", "valid integer"), ("jobs --status done", "--status"),
         ("dataset check", "Missing"), ("export 1 --format exe", "exe"),
     ],
 )  # fmt: skip

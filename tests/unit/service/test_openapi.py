@@ -37,6 +37,7 @@ def test_every_endpoint_has_a_readable_name(document: dict[str, Any]) -> None:
         "GET /selection-jobs/{job_id}/events": "follow_events",
         "POST /selection-jobs/{job_id}/cancel": "cancel_selection_job",
         "GET /best-teacher": "get_best_teacher",
+        "POST /best-teacher": "ask_best_teacher",
         "GET /calibration": "get_calibration",
         "GET /datasets": "list_datasets",
         "GET /datasets/{name}": "get_dataset",
