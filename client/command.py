@@ -28,6 +28,7 @@ from client import (
     runs,
     server,
     submit,
+    webhooks,
 )
 from client.errors import ClientError, PipeClosed
 from client.exit_codes import ExitCode
@@ -66,6 +67,7 @@ app.command()(models.models)
 app.command()(choices.methods)
 app.command()(choices.recipes)
 app.add_typer(models.model, name="model")
+app.add_typer(webhooks.app)
 app.command()(server.worker)
 app.command("migrate")(server.migrate_command)
 app.command()(completion.completion)

@@ -17,6 +17,7 @@ from service.datasets.schemas import Dataset, DatasetList
 from service.job_runs.schemas import JobRunDetails, JobRunList, LogLine
 from service.methods.schemas import MethodList, RecipeList
 from service.models.schemas import ModelList, ModelView
+from service.webhooks.schemas import Delivery, DeliveryList, WebhookList, WebhookSecret
 from service.wire.boards import Leaderboard
 from service.wire.jobs import Job, JobList, SelectionJobRequest
 
@@ -50,6 +51,12 @@ DOCUMENTS: dict[str, tuple[Printed, ...]] = {
     "models": (Printed(ModelList),),
     "model add": (Printed(ModelView),),
     "methods": (Printed(MethodList),),
+    "webhook add": (Printed(WebhookSecret),),
+    "webhook list": (Printed(WebhookList),),
+    "webhook test": (Printed(Delivery),),
+    "webhook log": (Printed(DeliveryList),),
+    "webhook resend": (Printed(Delivery),),
+    "webhook secret": (Printed(WebhookSecret),),
     "recipes": (Printed(RecipeList),),
 }
 """By command; where a command prints several kinds, the plain one first, then that of its options."""

@@ -18,6 +18,7 @@ from client.connection import SECONDS, Ask, Connection
 from client.errors import InputFault, ServerUnreachable
 from client.notebook import NotebookLeaderboard
 from client.watching import PATIENCE, Watch, watch
+from client.webhook_calls import WebhookCalls
 from service.best_teacher.schemas import AskedBestTeacher, BestTeacher
 from service.calibration.schemas import Calibration
 from service.datasets.schemas import Dataset, DatasetList
@@ -39,7 +40,7 @@ CHECK_SECONDS = 600.0
 """Patience with the first look at a data set, which reads its files."""
 
 
-class Client:
+class Client(WebhookCalls):
     """Talks to one server; a context manager.
 
     Requests that may be repeated safely are tried again after a lost connection and after 502, 503 and 504: all reads,

@@ -27,6 +27,7 @@ from service.selection_jobs.endpoints import router as selection_jobs
 from service.students.endpoints import router as students
 from service.sub_path import ForwardedPrefix
 from service.web.endpoints import router as web
+from service.webhooks.endpoints import router as webhooks
 
 DESCRIPTION = """Which teacher should my student learn from? Ask with `POST /selection-jobs`, follow the answer as it
 forms, and look up finished ones with `GET /best-teacher`. Accuracies are fractions in 0 … 1; times are seconds.
@@ -46,7 +47,7 @@ def create_app() -> FastAPI:
     app.state.readiness = Probe(readiness)
     for router in (
         selection_jobs, leaderboards, job_runs, students, events.router, best_teacher, calibration, datasets, models,
-        methods, health, web,
+        methods, webhooks, health, web,
     ):  # fmt: skip
         app.include_router(router)
     own_models.read_uploads_with(look_up, upload_names)

@@ -15,6 +15,7 @@ from service.models.examples import MODEL, MODEL_LIST
 from service.problems import MEDIA_TYPE, example
 from service.selection_jobs.examples import CANCELLING, JOB, JOB_LIST, LEADERBOARD
 from service.students.examples import STUDENT
+from service.webhooks import examples as webhooks
 
 PROBLEM = {"$ref": "#/components/schemas/Problem"}
 
@@ -38,6 +39,12 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "list_recipes": RECIPE_LIST,
     "list_models": MODEL_LIST,
     "add_model": MODEL,
+    "list_webhooks": webhooks.WEBHOOK_LIST,
+    "add_webhook": webhooks.SECRET,
+    "renew_webhook_secret": webhooks.SECRET,
+    "test_webhook": webhooks.DELIVERY,
+    "list_deliveries": webhooks.DELIVERY_LIST,
+    "resend_delivery": webhooks.DELIVERY,
     "is_alive": {"status": "alive"},
     "is_ready": {
         "status": "ready",

@@ -48,6 +48,13 @@ def test_every_endpoint_has_a_readable_name(document: dict[str, Any]) -> None:
         "GET /selection-jobs/{job_id}/student/program": "get_student_program",
         "GET /models": "list_models",
         "POST /models": "add_model",
+        "GET /webhooks": "list_webhooks",
+        "POST /webhooks": "add_webhook",
+        "DELETE /webhooks/{webhook_id}": "remove_webhook",
+        "POST /webhooks/{webhook_id}/secret": "renew_webhook_secret",
+        "POST /webhooks/{webhook_id}/test": "test_webhook",
+        "GET /webhooks/{webhook_id}/deliveries": "list_deliveries",
+        "POST /webhooks/{webhook_id}/deliveries/{message_id}/send": "resend_delivery",
         "GET /healthz": "is_alive",
         "GET /readyz": "is_ready",
     }
