@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from client import torch_half
 from client.errors import ClientError, InputFault
 from client.extras import need
+from client.mlflow import Mlflow, check_ended
 from client.options import SERVER_DEFAULT, AsJson, JobId, Server, console, print_document
 from client.sdk import Client
 from client.terminal import say
@@ -30,15 +31,19 @@ class Format(StrEnum):
 
 
 class Exported(BaseModel):
-    """What `--json` prints: the files that were written, and what the student is, if it was asked for."""
+    """What `--json` prints: the files that were written, what the student is, if it was asked for, and how many runs
+    were new to the MLflow server."""
 
     files: list[Path]
     student: Student | None
+    mlflow_runs: int
 
 
 _NEEDS = {Format.SAFETENSORS: (), Format.PT2: ("torch",), Format.ONNX: ("torch", "onnx", "onnxscript")}
 _FORMAT_HELP = "Write model.pt2 (torch.export) or model.onnx too; may be repeated. Needs torch here."
+_WHAT = "--to DIR, --leaderboard FILE, --runs FILE, --report FILE or --mlflow URL"
 _TABLES = {".csv": "csv", ".json": "json", ".parquet": "parquet"}
+_MLFLOW_HELP = "Write the job and its trainings to this MLflow server."
 _TO_HELP = "Write the trained student to this folder; it must not hold another."
 _TABLE_HELP = "as a table, by the file's ending: .csv, .json or .parquet."
 
@@ -58,6 +63,8 @@ def export(
     report: Annotated[
         Path | None, typer.Option(metavar="FILE", dir_okay=False, help="Write the page as one HTML file.")
     ] = None,
+    mlflow: Annotated[str | None, typer.Option(metavar="URL", help=_MLFLOW_HELP)] = None,
+    experiment: Annotated[str, typer.Option(help="With --mlflow: the experiment.")] = "dpk-select",
     server: Server = SERVER_DEFAULT,
     as_json: AsJson = False,
 ) -> None:
@@ -72,8 +79,8 @@ def export(
     for name, file in tables:
         if file.suffix.lower() not in _TABLES:
             raise InputFault(f"--{name}: name a file that ends in {', '.join(_TABLES)}, not {file.name}.")
-    if to is None and not tables and report is None:
-        raise InputFault("Say what to export: --to DIR, --leaderboard FILE, --runs FILE or --report FILE.")
+    if to is None and not tables and report is None and mlflow is None:
+        raise InputFault(f"Say what to export: {_WHAT}.")
     if to is None and (teacher is not None or seed is not None or formats):
         raise InputFault("--teacher, --seed and --format choose a student; give them with --to DIR.")
     others = _checked(to, formats)
@@ -86,18 +93,32 @@ def export(
         if report is not None:
             report.write_text(client.report(job), encoding="utf-8")
             files.append(report)
+        written = 0 if mlflow is None else _write_mlflow(client, job, mlflow, experiment)
         student = None if to is None else client.student(job, teacher=teacher, seed=seed)
         if to is not None and student is not None:
             files += _write_student(client, student, to, others)
     if as_json:
-        print_document(Exported(files=files, student=student))
+        print_document(Exported(files=files, student=student, mlflow_runs=written))
         return
     if student is not None:
         taught = "without a teacher" if student.teacher is None else f"taught by {student.teacher}"
         score = percent(student.test_score)
         say(console(), f"{student.model}, {taught}: {score} of the test pictures. {student.chosen}")
+    if mlflow is not None:
+        say(console(), f"Written to MLflow at {mlflow}: {written} runs that were not there.")
     for file in files:
         say(console(), f"Written: {file}", whole=True)
+
+
+def _write_mlflow(client: Client, job_id: str, address: str, experiment: str) -> int:
+    board = client.leaderboard(job_id)
+    check_ended(board)
+    runs = [client.run(job_id, each.id) for each in client.runs(job_id).runs]
+    server = Mlflow(address)
+    try:
+        return server.export(board, runs, experiment)
+    finally:
+        server.close()
 
 
 def _checked(to: Path | None, formats: Sequence[Format] | None) -> Sequence[Format]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shlex
 from collections.abc import Iterator
 from typing import Any
@@ -15,9 +16,14 @@ MISSING = "does not exist"
 """Of a file or folder that an example names; that it may be missing here says nothing about the example."""
 
 
+@functools.cache
+def _whole() -> Any:
+    return typer.main.get_command(app)
+
+
 def commands() -> Iterator[tuple[str, Any]]:
     """Every command with its full name, `dataset check` and not `dataset`."""
-    return _commands("", typer.main.get_command(app))
+    return _commands("", _whole())
 
 
 def _commands(name: str, command: Any) -> Iterator[tuple[str, Any]]:
@@ -33,7 +39,7 @@ def fault(line: str) -> str | None:
     words = _words(line)
     if words[:1] == ["--version"] or words[-1:] == ["--help"]:
         return None
-    command: Any = typer.main.get_command(app)
+    command: Any = _whole()
     context: Any = None
     while hasattr(command, "commands"):
         if not words or words[0] not in command.commands:

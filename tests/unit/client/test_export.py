@@ -55,7 +55,11 @@ def test_tables_and_the_report_are_files(server: FakeServer, dpk: Dpk, tmp_path:
     board, runs, report = (tmp_path / name for name in ("board.csv", "runs.json", "report.html"))
     options = ("--leaderboard", str(board), "--runs", str(runs), "--report", str(report))
     done = dpk("export", sample.JOB_ID, *options, "--json")
-    assert json.loads(done.out) == {"files": [str(each) for each in (board, runs, report)], "student": None}
+    assert json.loads(done.out) == {
+        "files": [str(each) for each in (board, runs, report)],
+        "student": None,
+        "mlflow_runs": 0,
+    }
     assert [each.read_text() for each in (board, runs, report)] == ["rank\n1\n", "[]", "<html>"]
 
 
