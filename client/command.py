@@ -22,6 +22,7 @@ from client import (
     exit_codes,
     export,
     gate,
+    imported,
     jobs,
     models,
     pages,
@@ -68,6 +69,7 @@ app.command()(choices.methods)
 app.command()(choices.recipes)
 app.add_typer(models.model, name="model")
 app.add_typer(webhooks.app)
+app.add_typer(imported.app)
 app.command()(server.worker)
 app.command("migrate")(server.migrate_command)
 app.command()(completion.completion)

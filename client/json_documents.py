@@ -14,6 +14,7 @@ from client.gate import GateReport
 from client.pages import OpenedPage
 from service.best_teacher.schemas import BestTeacher
 from service.datasets.schemas import Dataset, DatasetList
+from service.imported_results.schemas import Imported, ImportedRows
 from service.job_runs.schemas import JobRunDetails, JobRunList, LogLine
 from service.methods.schemas import MethodList, RecipeList
 from service.models.schemas import ModelList, ModelView
@@ -57,6 +58,8 @@ DOCUMENTS: dict[str, tuple[Printed, ...]] = {
     "webhook log": (Printed(DeliveryList),),
     "webhook resend": (Printed(Delivery),),
     "webhook secret": (Printed(WebhookSecret),),
+    "imported add": (Printed(Imported),),
+    "imported list": (Printed(ImportedRows),),
     "recipes": (Printed(RecipeList),),
 }
 """By command; where a command prints several kinds, the plain one first, then that of its options."""

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from client.address import DEFAULT_SERVER
 from client.connection import SECONDS, Ask, Connection
 from client.errors import InputFault, ServerUnreachable
+from client.import_calls import ImportCalls
 from client.notebook import NotebookLeaderboard
 from client.watching import PATIENCE, Watch, watch
 from client.webhook_calls import WebhookCalls
@@ -40,7 +41,7 @@ CHECK_SECONDS = 600.0
 """Patience with the first look at a data set, which reads its files."""
 
 
-class Client(WebhookCalls):
+class Client(WebhookCalls, ImportCalls):
     """Talks to one server; a context manager.
 
     Requests that may be repeated safely are tried again after a lost connection and after 502, 503 and 504: all reads,

@@ -17,6 +17,7 @@ from service.head_requests import HeadRequests
 from service.health.endpoints import router as health
 from service.health.probe import Probe
 from service.health.service import readiness
+from service.imported_results.endpoints import router as imported_results
 from service.job_runs.endpoints import router as job_runs
 from service.leaderboards.endpoints import router as leaderboards
 from service.leaderboards.shortcut import FinishedBoards
@@ -47,7 +48,7 @@ def create_app() -> FastAPI:
     app.state.readiness = Probe(readiness)
     for router in (
         selection_jobs, leaderboards, job_runs, students, events.router, best_teacher, calibration, datasets, models,
-        methods, webhooks, health, web,
+        methods, webhooks, imported_results, health, web,
     ):  # fmt: skip
         app.include_router(router)
     own_models.read_uploads_with(look_up, upload_names)

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from service.best_teacher.examples import ASKED, BEST_TEACHER
 from service.calibration.examples import CALIBRATION
 from service.datasets.examples import DATASET, DATASET_LIST
+from service.imported_results import examples as imported
 from service.job_runs import examples as job_runs
 from service.methods.examples import METHOD_LIST, RECIPE_LIST
 from service.models.examples import MODEL, MODEL_LIST
@@ -45,6 +46,8 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "test_webhook": webhooks.DELIVERY,
     "list_deliveries": webhooks.DELIVERY_LIST,
     "resend_delivery": webhooks.DELIVERY,
+    "import_results": imported.IMPORTED,
+    "list_imported_results": imported.ROWS,
     "is_alive": {"status": "alive"},
     "is_ready": {
         "status": "ready",

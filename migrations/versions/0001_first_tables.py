@@ -33,6 +33,7 @@ TABLES = (
     "models",
     "webhooks",
     "webhook_deliveries",
+    "imported_results",
 )
 """Those that others refer to first."""
 
@@ -45,6 +46,7 @@ def upgrade() -> None:
     _create_decisions()
     _create_queue()
     _create_webhooks()
+    _create_imported_results()
 
 
 def downgrade() -> None:
@@ -329,3 +331,26 @@ def _create_webhooks() -> None:
     op.create_index("ix_webhook_deliveries_due", "webhook_deliveries", ["state", "next_epoch"])
     op.create_index("ix_webhook_deliveries_log", "webhook_deliveries", ["webhook_id", "created_at", "id"])
     op.create_index("ix_webhook_deliveries_finished", "webhook_deliveries", ["finished_at"])
+
+
+def _create_imported_results() -> None:
+    op.create_table(
+        "imported_results",
+        sa.Column("key", sa.String(length=64), nullable=False),
+        sa.Column("stamp", sa.String(length=8), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("settings", sa.JSON(none_as_null=True), nullable=False),
+        sa.Column("student", sa.String(length=400), nullable=False),
+        sa.Column("dataset", sa.String(length=200), nullable=False),
+        sa.Column("method", sa.String(length=40), nullable=False),
+        sa.Column("teacher", sa.String(length=400), nullable=True),
+        sa.Column("seed", sa.Integer(), nullable=False),
+        sa.Column("epochs", sa.Integer(), nullable=True),
+        sa.Column("validation_score", sa.Double(), nullable=True),
+        sa.Column("test_score", sa.Double(), nullable=True),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_imported_results")),
+    )
+    question = ["student", "dataset", "stamp", "method", "teacher", "seed"]
+    op.create_index("ix_imported_results_question", "imported_results", question)
+    op.create_index("ix_imported_results_stamp", "imported_results", ["stamp"])

@@ -17,6 +17,7 @@ from service.database.session import engine, reading, transaction
 from service.database.tables import SelectionJob
 from service.events import repository as events
 from service.health import service as health
+from service.imported_results import repository as imported
 from service.job_runs import service as job_runs
 from service.leaderboards import earlier
 from service.leaderboards import service as leaderboards
@@ -45,6 +46,7 @@ LARGE = (
     "events",
     "boards",
     "webhook_deliveries",
+    "imported_results",
 )
 STUDENT = "cifar/resnet8w4"
 
@@ -90,7 +92,7 @@ def test_no_query_reads_a_whole_table(database: None, monkeypatch: pytest.Monkey
     drive.advance(live)
     with engine().begin() as connection:
         copy_job(connection, done, 1, COPIES)
-        add_deliveries(connection)
+        add_other_rows(connection)
     (waiting,) = [each.id for each in drive.runs_of(live, "queued")][:1]
     with executed() as found:
         read_everything(done, live, waiting)
@@ -99,8 +101,8 @@ def test_no_query_reads_a_whole_table(database: None, monkeypatch: pytest.Monkey
     assert {each: tables for each, values in asked.items() if (tables := scans(each, values))} == {}
 
 
-def add_deliveries(connection: Connection) -> None:
-    """Ten webhooks, each with many messages of the last weeks."""
+def add_other_rows(connection: Connection) -> None:
+    """Ten webhooks, each with many messages of the last weeks, and many results from elsewhere."""
     connection.execute(text(
         "INSERT INTO webhooks SELECT 'w' || n, 'u', 'finished', '', 1, 'k', true, now() FROM generate_series(1, 10) n"
     ))  # fmt: skip
@@ -111,7 +113,14 @@ def add_deliveries(connection: Connection) -> None:
         ),
         {"rows": 8 * COPIES},
     )
-    connection.execute(text("ANALYZE webhook_deliveries"))
+    connection.execute(
+        text(
+            "INSERT INTO imported_results SELECT 'k' || n, 's' || n % 100, 'a', '{}', 'student ' || n % 500, 'digits', "
+            "'kd', NULL, n, 1, 0.9, 0.9, now() FROM generate_series(1, :rows) n"
+        ),
+        {"rows": 8 * COPIES},
+    )
+    connection.execute(text("ANALYZE"))
 
 
 def read_everything(done: str, live: str, waiting: str) -> None:
@@ -138,6 +147,7 @@ def read_everything(done: str, live: str, waiting: str) -> None:
         job_runs.log(session, done, after=0, limit=10)
         job_runs.run(session, done, job_runs.runs(session, done).runs[0].id)
         webhooks.deliveries(session, "w", 10)
+        imported.find(session, STUDENT, "digits")
         outbox.unsent(session, 10)
     health.alarms()
     with transaction() as session:

@@ -46,7 +46,14 @@ def test_a_line_that_is_none_is_found_out(line: str, said: str) -> None:
 def test_every_answer_in_json_is_documented() -> None:
     with_json = {name for name, each in EVERY.items() if any("--json" in param.opts for param in each.params)}
     assert with_json | {"request"} == set(DOCUMENTS)
-    assert EVERY.keys() - DOCUMENTS.keys() == {"serve", "worker", "migrate", "completion", "webhook remove"}
+    assert EVERY.keys() - DOCUMENTS.keys() == {
+        "serve",
+        "worker",
+        "migrate",
+        "completion",
+        "webhook remove",
+        "imported remove",
+    }
 
 
 def test_every_option_has_help() -> None:

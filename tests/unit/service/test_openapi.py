@@ -55,6 +55,9 @@ def test_every_endpoint_has_a_readable_name(document: dict[str, Any]) -> None:
         "POST /webhooks/{webhook_id}/test": "test_webhook",
         "GET /webhooks/{webhook_id}/deliveries": "list_deliveries",
         "POST /webhooks/{webhook_id}/deliveries/{message_id}/send": "resend_delivery",
+        "GET /imported-results": "list_imported_results",
+        "POST /imported-results": "import_results",
+        "DELETE /imported-results/{stamp}": "remove_imported_results",
         "GET /healthz": "is_alive",
         "GET /readyz": "is_ready",
     }
