@@ -45,12 +45,17 @@ test: $(VENV)/.dev ## every test, on its own real Postgres, Redis and Chromium (
 	@tests/install-chromium
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder $(TESTS)
 
-check: $(VENV)/.dev ## linters, types, import contracts, module sizes
+check: $(VENV)/.dev ## linters, types, import contracts, module sizes, links of the documents
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/python tests/check_sizes.py
+	@$(BIN)/python -m docs.site check
+
+docs: $(VENV)/.dev ## the reference made anew from the code, and the documentation as a site in build/site
+	@$(BIN)/python -m docs.site reference
+	@$(BIN)/python -m docs.site check
 
 format: $(VENV)/.dev ## mend what the linters can mend
 	@$(BIN)/ruff check --fix .
@@ -109,4 +114,4 @@ constraints: ## pin what is installed now into constraints.txt
 clean: ## remove the environment and everything the demo made
 	@rm -rf $(VENV) .dpk build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
-.PHONY: help setup demo serve test check format catalogue bench-core bench-gpu bench-sweep bench-ablation bench-profiles bench-tables bench-selection bench-prior bench-calibration bench-claim bench-pages bench-service bench-detection constraints clean
+.PHONY: help setup demo serve test check docs format catalogue bench-core bench-gpu bench-sweep bench-ablation bench-profiles bench-tables bench-selection bench-prior bench-calibration bench-claim bench-pages bench-service bench-detection constraints clean

@@ -6,12 +6,15 @@ from typing import Annotated
 
 import typer
 
+from client.completing import one_of
 from client.errors import NothingFound
 from client.exit_codes import ExitCode
 from client.options import SERVER_DEFAULT, AsJson, Server, complaints, console, print_document
+from client.request_help import ASKED_METHOD, METHODS
 from client.sdk import Client
 from client.terminal import say
-from service.best_teacher.schemas import BestTeacher, VerdictKind
+from dpk_core.selection.decide.facts import VerdictKind
+from service.best_teacher.schemas import BestTeacher
 from service.presentation.best_teacher_words import sentences
 
 _BY_VERDICT: dict[VerdictKind, ExitCode] = {
@@ -25,12 +28,15 @@ _BY_VERDICT: dict[VerdictKind, ExitCode] = {
 def best_teacher(
     student: Annotated[str, typer.Option(help="The student, as family/name, with @weights if it has any.")],
     dataset: Annotated[str, typer.Option(help="The data set.")],
-    method: Annotated[str | None, typer.Option(help="dpk, kd or another method.")] = None,
+    method: Annotated[str | None, typer.Option(help=ASKED_METHOD, autocompletion=one_of(METHODS))] = None,
     stamp: Annotated[str | None, typer.Option(help="Only jobs with this protocol stamp.")] = None,
     server: Server = SERVER_DEFAULT,
     as_json: AsJson = False,
 ) -> None:
-    """Look up the best-founded answer of the finished jobs. The exit code says what kind of answer it is."""
+    """Look up the best-founded answer of the finished jobs. The exit code says what kind of answer it is.
+
+    For example: dpk best-teacher --student cifar/resnet8w4 --dataset digits --json
+    """
     with Client(server) as client:
         try:
             best = client.best_teacher(student, dataset, method=method, stamp=stamp)

@@ -14,17 +14,23 @@ from client import (
     VERSION,
     best_teacher,
     choices,
+    compare,
+    completion,
     datasets,
     demo,
     evaluate,
     exit_codes,
     export,
     gate,
+    imported,
     job_actions,
     jobs,
     models,
+    pages,
+    runs,
     server,
     submit,
+    webhooks,
 )
 from client.errors import ClientError, PipeClosed
 from client.exit_codes import ExitCode
@@ -43,12 +49,16 @@ app.command()(submit.submit)
 app.command()(jobs.jobs)
 app.command()(jobs.watch)
 app.command()(jobs.leaderboard)
+app.command()(compare.compare)
+app.command()(runs.runs)
+app.command()(runs.logs)
 app.command("best-teacher", short_help="Look up the answer of finished jobs.", epilog=exit_codes.for_help())(
     best_teacher.best_teacher
 )
 app.command(short_help="Pass a pipeline while the best teacher is as expected.", epilog=exit_codes.for_help())(
     gate.gate
 )
+app.command("open")(pages.open_page)
 app.command()(jobs.request)
 app.command()(jobs.cancel)
 app.command()(job_actions.pause)
@@ -58,13 +68,17 @@ app.command()(job_actions.add_teacher)
 app.command()(job_actions.name)
 app.command()(export.export)
 app.command()(evaluate.evaluate)
+app.command()(datasets.datasets)
 app.add_typer(datasets.app)
 app.command()(models.models)
 app.command()(choices.methods)
 app.command()(choices.recipes)
 app.add_typer(models.model, name="model")
+app.add_typer(webhooks.app)
+app.add_typer(imported.app)
 app.command()(server.worker)
 app.command("migrate")(server.migrate_command)
+app.command()(completion.completion)
 
 
 def _version(asked: bool) -> None:
@@ -98,7 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _carry_out(arguments: Sequence[str] | None) -> int:
     try:
-        app(args=None if arguments is None else list(arguments))
+        app(args=None if arguments is None else list(arguments), prog_name="dpk", complete_var=completion.VARIABLE)
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else ExitCode.FINE
     except PipeClosed as error:

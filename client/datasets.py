@@ -20,9 +20,13 @@ from service.presentation.dataset_words import LEVELS, facts, headline, shown_cl
 app = typer.Typer(name="dataset", no_args_is_help=True, help="The data sets of the server.", rich_markup_mode=None)
 
 
-@app.command("list")
-def list_datasets(server: Server = SERVER_DEFAULT, as_json: AsJson = False) -> None:
-    """List every data set that a job can ask for, and what else lies under the data root."""
+def datasets(server: Server = SERVER_DEFAULT, as_json: AsJson = False) -> None:
+    """List the data sets that jobs can ask for.
+
+    Also what else lies under the data root, and why it is no data set.
+
+    For example: dpk datasets
+    """
     with Client(server) as client:
         found = client.datasets()
     if as_json:
@@ -43,6 +47,8 @@ def check(
     """Show what a data set holds, what is left out of it, and what that means for those who train on it.
 
     Ends with 2 where no job can train on it.
+
+    For example: dpk dataset check digits
     """
     with Client(server) as client:
         found = client.dataset(name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from client.demo_job import DEMO_JOB
+from client.extras import need
 from client.jobs import raise_if_ended
 from client.options import HOME_DEFAULT, AsJson, Explain, Home, console, print_document
 from client.processes import API, CONTROL, RUNS, claim_port, migrate
@@ -22,7 +23,11 @@ def demo(home: Home = HOME_DEFAULT, as_json: AsJson = False, explain: Explain = 
     """Choose a teacher for a tiny student on real digits.
 
     Starts a server of its own, asks which of five teachers to take, shows the answer and stops the server.
+
+    For example: dpk demo --explain
     """
+    need("dpk demo", "server")
+    need("dpk demo", "runner")
     environment = environment_for(home, HOST, claim_port(HOST, 0))
     migrate(environment, quiet=True)
     with (

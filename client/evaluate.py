@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import BaseModel
 
 from client import torch_half
-from client.options import AsJson, console, write
+from client.extras import need
+from client.options import AsJson, console, print_document
 from client.terminal import say
-from dpk_core.selection.statistics import wilson
 from service.presentation.numbers import percent
+
+
+class Evaluated(BaseModel):
+    """What `--json` prints. Scores are fractions; `interval`: Wilson's. `same_data`: whether the student was trained on
+    these data."""
+
+    architecture: str
+    dataset: str
+    data_fingerprint: str
+    same_data: bool
+    test_score: float
+    interval: tuple[float, float]
+    test_pictures: int
+    test_loss: float
 
 
 def evaluate(
@@ -28,22 +42,25 @@ def evaluate(
     ] = 1,
     as_json: AsJson = False,
 ) -> None:
-    """Measure the test accuracy of an exported student, on this machine and without a server.
+    """Measure an exported student's test accuracy.
 
-    On the data that it was trained on it is the accuracy of its model card.
+    It runs on this machine, without a server. On the data of its training it is its model card's accuracy.
+
+    For example: dpk evaluate my-student --dataset digits
     """
-    torch_half.need("dpk evaluate", "torch")
+    need("dpk evaluate", "runner", "torch")
     root: list[str | Path] = [] if data_root is None else ["--data-root", data_root.absolute()]
-    found = torch_half.ask("--threads", str(threads), "evaluate", folder.absolute(), dataset, "--device", device, *root)
+    options = ("--threads", str(threads))
+    answer = torch_half.ask(*options, "evaluate", folder.absolute(), dataset, "--device", device, *root)
+    found = Evaluated.model_validate(answer)
     if as_json:
-        write(json.dumps(found, indent=2) + "\n")
+        print_document(found)
         return
-    accuracy, pictures = found["test_score"], found["test_pictures"]
-    around = wilson(accuracy * pictures, pictures)
+    low, high = found.interval
     say(
         console(),
-        f"{found['architecture']} on {found['dataset']}: {percent(accuracy)} of {pictures} test pictures "
-        f"({percent(around.low)} to {percent(around.high)}).",
+        f"{found.architecture} on {found.dataset}: {percent(found.test_score)} of {found.test_pictures} test pictures "
+        f"({percent(low)} to {percent(high)}).",
     )
-    if not found["same_data"]:
+    if not found.same_data:
         say(console(), "These are not the data that it was trained on; their fingerprint is another.")

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
-from xml.etree import ElementTree
 
 import typer
 from pydantic import BaseModel
 
-from client.errors import NothingFound
+from client import gate_start
+from client.completing import one_of
 from client.exit_codes import ExitCode
-from client.gate_checks import Check, Demands, checks, exit_code
-from client.options import SERVER_DEFAULT, AsJson, Server, console, print_document
+from client.gate_checks import Demands, exit_code
+from client.gate_reports import junit_xml, markdown
+from client.gate_start import question
+from client.options import SERVER_DEFAULT, AsJson, Server, TimeOut, complaints, console, print_document
+from client.request_help import ASKED_METHOD, METHODS, TEACHER
 from client.sdk import Client
 from client.terminal import say
 from service.best_teacher.schemas import BestTeacher
@@ -42,8 +44,10 @@ class GateReport(BaseModel):
 
 
 def gate(
-    student: Annotated[str, typer.Option(help="The student, as family/name, with @weights if it has any.")],
-    dataset: Annotated[str, typer.Option(help="The data set.")],
+    student: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="The student, as family/name, with @weights if it has any.")
+    ] = None,
+    dataset: Annotated[str | None, typer.Option(metavar="NAME", help="The data set.")] = None,
     expect: Annotated[
         str | None, typer.Option(help="The teacher that is in use, or none; default: any single teacher will do.")
     ] = None,
@@ -57,8 +61,17 @@ def gate(
         str | None, typer.Option(metavar="AGE", help="Age of the answer, at most, as 30d or 12h.")
     ] = None,
     allow_tie: Annotated[bool, typer.Option("--allow-tie", help="A teacher tied with the best one will do.")] = False,
-    method: Annotated[str | None, typer.Option(help="dpk, kd or another method.")] = None,
+    method: Annotated[str | None, typer.Option(help=ASKED_METHOD, autocompletion=one_of(METHODS))] = None,
     stamp: Annotated[str | None, typer.Option(help="Only jobs with this protocol stamp.")] = None,
+    start: Annotated[
+        bool, typer.Option("--start", help="Start a job where the answer is missing, stale, too old or undecided.")
+    ] = False,
+    teacher: Annotated[list[str] | None, typer.Option(metavar="MODEL", help=f"With --start: {TEACHER}")] = None,
+    request: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="With --start: the whole request, as `dpk request` prints it.")
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="With --start: follow the job, then decide.")] = False,
+    timeout: TimeOut = None,
     summary: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Add a summary in Markdown to this file, as $GITHUB_STEP_SUMMARY."),
@@ -69,18 +82,25 @@ def gate(
 ) -> None:
     """Pass a pipeline only where the best teacher is known and the expected one.
 
+    With --start --wait it is what a nightly job needs: it asks, trains what is missing, and decides.
+
     For example: dpk gate --student cifar/resnet8w4 --dataset digits --expect cifar/resnet8x4 --max-age 30d
     """
     demands = Demands(
         expect=expect, min_chance=min_chance, max_loss=max_loss, max_age=_seconds(max_age), allow_tie=allow_tie
     )
+    asked = question(
+        student=student, dataset=dataset, method=method, stamp=stamp, teachers=teacher, file=request, start=start,
+        wait=wait, timeout=timeout,
+    )  # fmt: skip
     with Client(server) as client:
-        best, found = _asked(client, demands, student, dataset, method, stamp)
+        best, found = gate_start.found(client, asked, demands, lambda sentence: say(complaints(), sentence))
         page = None if best is None else f"{client.base_url}{best.page}"
-    code, title = exit_code(found), f"{student} on {dataset}"
+        board = None if best is None or summary is None else client.leaderboard(best.job)
+    code, title = exit_code(found), f"{asked.student} on {asked.dataset}"
     if summary is not None:
         with summary.open("a", encoding="utf-8") as file:
-            file.write(markdown(title, code, found, page))
+            file.write(markdown(title, code, found, page, board))
     if junit is not None:
         junit.write_text(junit_xml(title, found), encoding="utf-8")
     if as_json:
@@ -104,17 +124,6 @@ def gate(
     raise typer.Exit(code)
 
 
-def _asked(
-    client: Client, demands: Demands, student: str, dataset: str, method: str | None, stamp: str | None
-) -> tuple[BestTeacher | None, list[Check]]:
-    try:
-        best = client.best_teacher(student, dataset, method=method, stamp=stamp)
-    except NothingFound as error:
-        code = ExitCode.RUNNING if error.problem.type.endswith(":running") else ExitCode.NOTHING_FOUND
-        return None, [Check(name="answer", passed=False, message=str(error), code=code)]
-    return best, checks(best, demands)
-
-
 def _seconds(age: str | None) -> float | None:
     if age is None:
         return None
@@ -122,24 +131,3 @@ def _seconds(age: str | None) -> float | None:
     if match is None:
         raise typer.BadParameter(f"{age!r} is no age; write 30d, 12h, 45m or 90s.", param_hint="--max-age")
     return float(match[1]) * _UNITS[match[2]]
-
-
-def markdown(title: str, code: ExitCode, found: Sequence[Check], page: str | None) -> str:
-    """The summary of a pipeline's step."""
-    rows = [f"| {each.name} | {'passed' if each.passed else '**failed**'} | {each.message} |" for each in found]
-    link = [] if page is None else ["", f"[Leaderboard]({page})"]
-    state = "passed" if code == ExitCode.FINE else f"failed (exit code {code:d}: {code.meaning.rstrip('.')})"
-    return "\n".join([f"## Teacher gate {state}", "", title, "", "| check | | |", "|---|---|---|", *rows, *link, ""])
-
-
-def junit_xml(title: str, found: Sequence[Check]) -> str:
-    """A test case for each check."""
-    failures = sum(not each.passed for each in found)
-    suite = ElementTree.Element("testsuite", name="dpk gate", tests=str(len(found)), failures=str(failures))
-    for each in found:
-        case = ElementTree.SubElement(suite, "testcase", classname=title, name=each.name)
-        if each.passed:
-            ElementTree.SubElement(case, "system-out").text = each.message
-        else:
-            ElementTree.SubElement(case, "failure", message=each.message)
-    return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"

@@ -6,13 +6,12 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Annotated, get_args
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
 from client.errors import InputFault, JobEnded
 from client.options import SERVER_DEFAULT, AsJson, Explain, JobId, Server, TimeOut, complaints, console, print_document
 from client.progress import follow
 from client.sdk import Client
+from client.tables import print_table
 from client.terminal import print_leaderboard, say
 from service.presentation.numbers import chance, clock, duration, points, short
 from service.scheduling.states import JobState
@@ -52,18 +51,16 @@ def jobs(
         asked = any((state, search, tag, student, dataset))
         say(console(), "There are no such jobs." if asked else "There are no jobs yet; `dpk submit` asks a question.")
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("id", "state", "asked", "student", "data", "leader", "gain", "cost", "came to"):
-        right = title in ("gain", "cost")
-        table.add_column(title, no_wrap=title in ("id", "state"), overflow="fold", justify="right" if right else "left")
-    for job in found.jobs:
-        leader = "–" if job.leader is None else f"{short(job.leader)} {chance(job.chance)}"
-        table.add_row(
-            job.id[:SHORT], job.state, clock(job.created_at), Text(short(job.request.student)),
-            Text(job.request.dataset), Text(leader), "–" if job.gain is None else points(job.gain), duration(job.cost),
-            Text(_came_to(job)),
-        )  # fmt: skip
-    console().print(table)
+    rows = [
+        [
+            job.id[:SHORT], job.state, clock(job.created_at), short(job.request.student), job.request.dataset,
+            "–" if job.leader is None else f"{short(job.leader)} {chance(job.chance)}",
+            "–" if job.gain is None else points(job.gain), duration(job.cost), _came_to(job),
+        ]
+        for job in found.jobs
+    ]  # fmt: skip
+    titles = ("id", "state", "asked", "student", "data", "leader", "gain", "cost", "came to")
+    print_table(titles, rows, numbers=("gain", "cost"))
 
 
 def _came_to(job: Job) -> str:
@@ -77,6 +74,8 @@ def watch(job_id: JobId, timeout: TimeOut = None, server: Server = SERVER_DEFAUL
     """Follow a job until it is over.
 
     Ends with 1 when the job failed or was cancelled. A restart of the server does not end it.
+
+    For example: dpk watch 0f3c2a9d --timeout 3600
     """
     with Client(server) as client:
         follow_to_the_end(client, client.full_id(job_id), timeout=timeout, as_json=as_json)
@@ -103,7 +102,10 @@ def follow_to_the_end(
 def leaderboard(
     job_id: JobId, server: Server = SERVER_DEFAULT, as_json: AsJson = False, explain: Explain = False
 ) -> None:
-    """Show what is known about a job's teachers."""
+    """Show what is known about a job's teachers.
+
+    For example: dpk leaderboard 0f3c2a9d --explain
+    """
     with Client(server) as client:
         board = client.leaderboard(client.full_id(job_id))
         if as_json:
@@ -114,13 +116,21 @@ def leaderboard(
 
 
 def request(job_id: JobId, server: Server = SERVER_DEFAULT) -> None:
-    """Print the request that repeats a job, as JSON for `dpk submit --file`."""
+    """Print the request that repeats a job.
+
+    It is JSON, for `dpk submit --file`.
+
+    For example: dpk request 0f3c2a9d > again.json
+    """
     with Client(server) as client:
         print_document(client.request(client.full_id(job_id)))
 
 
 def cancel(job_id: JobId, server: Server = SERVER_DEFAULT, as_json: AsJson = False) -> None:
-    """Stop a job. What it has trained so far is kept for other jobs."""
+    """Stop a job. What it has trained so far is kept for other jobs.
+
+    For example: dpk cancel 0f3c2a9d
+    """
     with Client(server) as client:
         job = client.cancel(client.full_id(job_id))
         if as_json:

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from client.options import SERVER_DEFAULT, AsJson, Server, console, print_document
+from client.options import SERVER_DEFAULT, AsJson, Server, complaints, console, print_document
 from client.sdk import Client
+from client.tables import print_table
 from client.terminal import say
 from service.models.schemas import ModelView, Source
 
@@ -23,21 +23,20 @@ def models(
     server: Server = SERVER_DEFAULT,
     as_json: AsJson = False,
 ) -> None:
-    """List the models that may be students and teachers."""
+    """List the models that may be students and teachers.
+
+    For example: dpk models resnet --source cifar
+    """
     with Client(server) as client:
         found = client.models(search=search, source=source, limit=limit)
     if as_json:
         print_document(found)
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title, side in (("model", "left"), ("parameters", "right"), ("strides of maps", "left"), ("pictures", "left")):
-        table.add_column(title, justify="right" if side == "right" else "left", overflow="fold")
-    for each in found.models:
-        table.add_row(each.name, _parameters(each), _maps(each), _pictures(each))
-    console().print(table)
+    rows = [[each.name, _parameters(each), _maps(each), _pictures(each)] for each in found.models]
+    print_table(("model", "parameters", "strides of maps", "pictures"), rows, numbers=("parameters",))
     if found.next_after is not None:
         more = f"{len(found.models)} of {found.count} models; name more words to see fewer, or take --limit."
-        say(console(), more)
+        say(complaints(), more)
 
 
 @model.command("add")
@@ -49,7 +48,10 @@ def add(
     server: Server = SERVER_DEFAULT,
     as_json: AsJson = False,
 ) -> None:
-    """Upload an exported network; docs/own-models.md says how to export one."""
+    """Upload an exported network; docs/own-models.md says how to export one.
+
+    For example: dpk model add student.pt2 --name student
+    """
     with Client(server) as client:
         added = client.add_model(file, name)
     if as_json:

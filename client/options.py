@@ -11,12 +11,16 @@ from pydantic import BaseModel
 from rich.console import Console
 
 from client.address import DEFAULT_SERVER
+from client.completing import job_ids
 from client.errors import PipeClosed
 
 Server = Annotated[str, typer.Option("--server", envvar="DPK_SERVER", help="Address of the server, or host:port.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text for people.")]
 JobId = Annotated[
-    str, typer.Argument(metavar="ID", help="The job, as `dpk submit` printed it, or the beginning of its id.")
+    str,
+    typer.Argument(
+        metavar="ID", help="The job, as `dpk submit` printed it, or the beginning of its id.", autocompletion=job_ids
+    ),
 ]
 Home = Annotated[Path, typer.Option("--home", envvar="DPK_HOME", help="Where the embedded store lives.")]
 TimeOut = Annotated[

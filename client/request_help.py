@@ -47,6 +47,10 @@ TEACHER = (
     f"{PREPARATIONS}. How pictures were prepared for its weights: {', '.join(PREPROCESSING)}; channels and class_map "
     "as 0.5/0.4/0.3."
 )
+METHODS = get_args(TaughtMethodName)
+POLICIES = _choices(Budget, "policy")
+PROFILES = _choices(MethodChoice, "profile")
+ASKED_METHOD = f"How the student learns: {', '.join(METHODS)}. Default: {MethodChoice().name}."
 METHOD = (
     "How the student learns from a teacher, or a file of JSON that says it with settings (FILE.json). One of: "
     f"{', '.join(get_args(TaughtMethodName))}. Default: {MethodChoice().name}."

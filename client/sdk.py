@@ -16,10 +16,14 @@ from pydantic import ValidationError
 from client.address import DEFAULT_SERVER
 from client.connection import SECONDS, Ask, Connection
 from client.errors import InputFault, ServerUnreachable
+from client.import_calls import ImportCalls
+from client.notebook import NotebookLeaderboard
 from client.watching import PATIENCE, Watch, watch
-from service.best_teacher.schemas import BestTeacher
+from client.webhook_calls import WebhookCalls
+from service.best_teacher.schemas import AskedBestTeacher, BestTeacher
 from service.calibration.schemas import Calibration
 from service.datasets.schemas import Dataset, DatasetList
+from service.job_runs.schemas import JobLog, JobRunDetails, JobRunList
 from service.methods.schemas import MethodList, RecipeList
 from service.models.schemas import ModelList, ModelView
 from service.schemas import Wire
@@ -38,7 +42,7 @@ CHECK_SECONDS = 600.0
 """Patience with the first look at a data set, which reads its files."""
 
 
-class Client:
+class Client(WebhookCalls, ImportCalls):
     """Talks to one server; a context manager.
 
     Requests that may be repeated safely are tried again after a lost connection and after 502, 503 and 504: all reads,
@@ -121,8 +125,33 @@ class Client:
         return self._ask(SelectionJobRequest, "GET", _path(job_id, "/request"))
 
     def leaderboard(self, job_id: str) -> Leaderboard:
-        """Everything known about a job."""
-        return self._ask(Leaderboard, "GET", _path(job_id, "/leaderboard"))
+        """Everything known about a job. A notebook shows it as a table."""
+        return self._ask(NotebookLeaderboard, "GET", _path(job_id, "/leaderboard"))
+
+    def runs(self, job_id: str) -> JobRunList:
+        """Every training of a job."""
+        return self._ask(JobRunList, "GET", _path(job_id, "/runs"))
+
+    def run(self, job_id: str, run_id: str) -> JobRunDetails:
+        """One training with what it measured."""
+        return self._ask(JobRunDetails, "GET", _path(job_id, f"/runs/{quote(run_id, safe='')}"))
+
+    def full_run_id(self, job_id: str, run: str) -> str:
+        """The id of a job's run from its beginning. Raises InputFault where not exactly one begins so."""
+        found = [each.id for each in self.runs(job_id).runs if each.id.startswith(run)]
+        if len(found) != 1:
+            several = f"Several runs of the job begin with {run}: {', '.join(found)}. Give more of the id."
+            raise InputFault(several if found else f"No run of the job begins with {run}; `dpk runs` lists them.")
+        return found[0]
+
+    def log(self, job_id: str, *, after: int = 0) -> JobLog:
+        """What happened to a job, in words; `after`: `next_after` of the part before."""
+        return self._ask(JobLog, "GET", _path(job_id, "/log"), params={"after": str(after)})
+
+    def table(self, job_id: str, table: str = "leaderboard", form: str = "csv") -> bytes:
+        """The leaderboard or the runs as a file in csv, json or parquet."""
+        ask = Ask(method="GET", path=_path(job_id, "/table"), params={"table": table, "format": form})
+        return self._connection.send(ask).content
 
     def cancel(self, job_id: str) -> Job:
         """Asks a job to stop; it shows `cancelled` once its processes are gone."""
@@ -169,6 +198,20 @@ class Client:
         params = {name: value for name, value in given.items() if value is not None}
         return self._ask(BestTeacher, "GET", "/best-teacher", params=params)
 
+    def ask_best_teacher(
+        self,
+        request: SelectionJobRequest | Mapping[str, Any] | None = None,
+        *,
+        max_age: float | None = None,
+        **fields: Any,
+    ) -> AskedBestTeacher:
+        """The answer where it is known, decided, fresh and at most `max_age` seconds old, else the job that is to give
+        it: the same one however often the question is asked. Takes a request as `submit` does. Raises InputFault."""
+        body = _request(request, fields).model_dump(mode="json", exclude_defaults=True)
+        if max_age is not None:
+            body["max_age_seconds"] = max_age
+        return self._ask(AskedBestTeacher, "POST", "/best-teacher", json=body)
+
     def datasets(self) -> DatasetList:
         """The data sets that jobs can ask for."""
         return self._ask(DatasetList, "GET", "/datasets")
@@ -177,7 +220,7 @@ class Client:
         """What is known of a data set; the first answer about new files may take minutes. Raises NothingFound."""
         path = quote(name)
         if not path.strip("./"):
-            raise InputFault(f"{name!r} is no data set; `dpk dataset list` names those that are there.")
+            raise InputFault(f"{name!r} is no data set; `dpk datasets` names those that are there.")
         return self._ask(Dataset, "GET", f"/datasets/{path}", seconds=CHECK_SECONDS)
 
     def calibration(self, *, dataset: str | None = None, method: str | None = None) -> Calibration:

@@ -15,6 +15,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from client.errors import ClientError
+from client.extras import need
 from client.options import HOME_DEFAULT, Home, complaints, console
 from client.processes import API, CONTROL, RUNS, Part, Supervisor, claim_port, migrate
 from client.sdk import Client
@@ -42,7 +43,12 @@ def serve(
 
     Needs no other server: database and queue are files under --home, unless DPK_DATABASE_URL and DPK_BROKER_URL say
     otherwise.
+
+    For example: dpk serve --port 8000
     """
+    need("dpk serve", "server")
+    if not no_worker:
+        need("dpk serve without --no-worker", "runner")
     environment = environment_for(home, host, claim_port(host, port))
     parts = [API] if no_worker else [API, CONTROL, RUNS]
     migrate(environment, quiet=True)
@@ -60,12 +66,19 @@ def worker(
     """Run one worker process, until Ctrl-C.
 
     For more machines or more GPUs on the same store.
+
+    For example: dpk worker --queues control
     """
+    need("dpk worker", "server" if queues is Queues.CONTROL else "runner")
     _become("worker", "--queues", queues.value, home=home)
 
 
 def migrate_command(home: Home = HOME_DEFAULT) -> None:
-    """Bring the database to the newest schema."""
+    """Bring the database to the newest schema.
+
+    For example: dpk migrate
+    """
+    need("dpk migrate", "server")
     _become("migrations", "upgrade", home=home)
 
 

@@ -11,11 +11,14 @@ import typer
 from pydantic import ValidationError
 
 from client import request_help as about
+from client.completing import one_of
 from client.errors import InputFault
 from client.jobs import follow_to_the_end
-from client.options import SERVER_DEFAULT, AsJson, Server, TimeOut, print_document, write
+from client.options import SERVER_DEFAULT, AsJson, Server, TimeOut, complaints, print_document, write
 from client.sdk import Client
 from client.teacher_text import read_teacher
+from client.terminal import say
+from dpk_core.recipes import RECIPES
 from service.validation import field_errors
 from service.wire.jobs import SelectionJobRequest
 
@@ -30,10 +33,10 @@ def submit(
     file: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The whole request as JSON; - for standard input.")
     ] = None,
-    method: Annotated[str | None, typer.Option(help=about.METHOD)] = None,
+    method: Annotated[str | None, typer.Option(help=about.METHOD, autocompletion=one_of(about.METHODS))] = None,
     profile: Annotated[str | None, typer.Option(help=about.PROFILE)] = None,
     seeds: Annotated[int | None, typer.Option(help=about.request("seeds"))] = None,
-    recipe: Annotated[str | None, typer.Option(help=about.RECIPE)] = None,
+    recipe: Annotated[str | None, typer.Option(help=about.RECIPE, autocompletion=one_of(tuple(RECIPES)))] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help=about.SETTING)] = None,
     classes: Annotated[int | None, typer.Option(help=about.request("classes"))] = None,
     epochs: Annotated[int | None, typer.Option(help=EPOCHS)] = None,
@@ -41,7 +44,9 @@ def submit(
     teacher_epochs: Annotated[int | None, typer.Option(help=about.budget("teacher_epochs"))] = None,
     batch_size: Annotated[int | None, typer.Option(help=about.budget("batch_size"))] = None,
     promote: Annotated[int | None, typer.Option(help=about.budget("promote"))] = None,
-    policy: Annotated[str | None, typer.Option(help=about.budget("policy"))] = None,
+    policy: Annotated[
+        str | None, typer.Option(help=about.budget("policy"), autocompletion=one_of(about.POLICIES))
+    ] = None,
     chance: Annotated[float | None, typer.Option(help=about.budget("chance"))] = None,
     margin: Annotated[float | None, typer.Option(help=about.budget("margin"))] = None,
     audit: Annotated[float | None, typer.Option(help=about.budget("audit"))] = None,
@@ -56,7 +61,10 @@ def submit(
     server: Server = SERVER_DEFAULT,
     as_json: AsJson = False,
 ) -> None:
-    """Ask which teacher a student should learn from."""
+    """Ask which teacher a student should learn from.
+
+    For example: dpk submit --student cifar/resnet8w4 --dataset digits --teacher cifar/resnet20 --wait
+    """
     if quiet and as_json:
         raise InputFault("Give either --quiet or --json, not both.")
     if timeout is not None and not wait:
@@ -71,18 +79,22 @@ def submit(
     for name, value in [*([] if profile is None else [("method.profile", profile)]), *map(_setting, settings or [])]:
         _set(typed, name, value)
     typed["budget"] = {name: value for name, value in budget.items() if value is not None} or None
-    request = _request(file, {name: value for name, value in typed.items() if value is not None})
+    request = read_request(file, {name: value for name, value in typed.items() if value is not None})
     with Client(server) as client:
         job = client.submit(request, idempotency_key=idempotency_key)
         if as_json and not wait:
             print_document(job)
         elif not as_json:
             write(f"{job.id}\n" if quiet else f"{job.id}\n{client.base_url}{job.links.page}\n")
+        if not quiet:
+            for notice in job.notices:
+                say(complaints(), notice.message)
         if wait:
             follow_to_the_end(client, job.id, timeout=timeout, as_json=as_json, quiet=quiet)
 
 
-def _request(file: Path | None, typed: dict[str, Any]) -> SelectionJobRequest:
+def read_request(file: Path | None, typed: dict[str, Any]) -> SelectionJobRequest:
+    """A request from a file of JSON or from single options. Raises InputFault."""
     if file is not None and typed:
         raise InputFault(f"Give either --file or single options, not both (--file and {', '.join(sorted(typed))}).")
     if file is None and not typed:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, get_args
 
 from client.errors import InputFault
-from dpk_core.catalogue.weights import split_weights
+from dpk_core.catalogue.weight_names import split_weights
 from service.wire.choices import PreprocessingChoice, TeacherChoice
 
 PREPARATIONS = get_args(TeacherChoice.model_fields["preparation"].annotation)

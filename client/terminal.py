@@ -100,13 +100,19 @@ def leaderboard_table(board: Leaderboard, *, wide: bool) -> Table:
         caption=_caption(board, filled), caption_justify="left", box=None, padding=(0, 2, 0, 0),
         header_style="bold",
     )  # fmt: skip
-    shown = {name: cell for name, (needs, only_wide, cell) in _COLUMNS.items() if needs & filled and wide >= only_wide}
-    _add_columns(table, list(shown))
-    for row in board.rows:
-        best = board.verdict is not None and row.teacher is not None and row.teacher == board.verdict.best
-        cells = [Text(cell(row, wide)) for cell in shown.values()]
-        table.add_row(*cells, style="bold green" if best else None)
+    titles, rows = leaderboard_cells(board, wide=wide)
+    _add_columns(table, titles)
+    for teacher, cells in rows:
+        best = board.verdict is not None and teacher is not None and teacher == board.verdict.best
+        table.add_row(*map(Text, cells), style="bold green" if best else None)
     return table
+
+
+def leaderboard_cells(board: Leaderboard, *, wide: bool) -> tuple[list[str], list[tuple[str | None, list[str]]]]:
+    """The columns' titles, and for each row its teacher and its cells."""
+    filled = filled_columns(board.rows) | _ALWAYS
+    shown = {name: cell for name, (needs, only_wide, cell) in _COLUMNS.items() if needs & filled and wide >= only_wide}
+    return list(shown), [(row.teacher, [cell(row, wide) for cell in shown.values()]) for row in board.rows]
 
 
 def _caption(board: Leaderboard, filled: frozenset[str]) -> str | None:

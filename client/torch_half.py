@@ -6,20 +6,10 @@ import json
 import os
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from client.errors import ClientError, InputFault
-
-INSTALL = "install dpk-select[runner] here, or run this where it is installed"
-
-
-def need(what: str, *packages: str) -> None:
-    """Raises InputFault where a package that `what` needs is not installed."""
-    missing = [name for name in packages if find_spec(name) is None]
-    if missing:
-        raise InputFault(f"{what} needs {' and '.join(missing)}, which this Python does not have; {INSTALL}.")
 
 
 def ask(*arguments: str | Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@ FROM python:3.12-slim
 RUN useradd --create-home --home-dir /var/lib/dpk dpk
 WORKDIR /app
 COPY pyproject.toml constraints.txt README.md LICENSE ./
+COPY dpk_select dpk_select
 COPY dpk_core dpk_core
 COPY service service
 COPY worker worker

@@ -7,22 +7,13 @@ the jackknife pseudo-values of a metric that is no mean over pictures, take 32 b
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dpk_core.protocol import Evidence
+
 Values = NDArray[np.bool_] | NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
-    """`data`: base64 of packed bits, or of little-endian floats, of so many pictures in the split's order."""
-
-    kind: Literal["bits", "floats"]
-    pictures: int
-    data: str
 
 
 def pack(values_N: Values) -> Evidence:

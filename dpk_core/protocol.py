@@ -17,7 +17,6 @@ from typing import Any, Literal, TypeVar
 from dpk_core.codec import from_json, to_json
 from dpk_core.detection_settings import Canvas
 from dpk_core.errors import ProtocolFault
-from dpk_core.evidence import Evidence
 from dpk_core.spec import RunSpec
 
 FailureKind = Literal[
@@ -25,6 +24,16 @@ FailureKind = Literal[
 ]
 """`missing_here`: this machine lacks the data or weights that the run was made for. `disk_full`: files cannot be kept,
 because the disk is full, read-only or gone. Which kinds are tried again, and when: `service.runs.tries`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """A result on each picture, in the split's order; `dpk_core.evidence` reads it. `data`: base64 of packed bits or
+    of little-endian floats."""
+
+    kind: Literal["bits", "floats"]
+    pictures: int
+    data: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from alembic import context
 from sqlalchemy import Connection
 
+from service.database import imported_tables, webhook_tables  # noqa: F401 - they register their tables
 from service.database.session import open_engine
 from service.database.tables import Base
 from service.settings import settings

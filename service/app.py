@@ -18,6 +18,8 @@ from service.head_requests import HeadRequests
 from service.health.endpoints import router as health
 from service.health.probe import Probe
 from service.health.service import readiness
+from service.imported_results.endpoints import router as imported_results
+from service.job_runs.endpoints import router as job_runs
 from service.leaderboards.endpoints import router as leaderboards
 from service.leaderboards.shortcut import FinishedBoards
 from service.methods.endpoints import router as methods
@@ -31,6 +33,7 @@ from service.web import answers
 from service.web.actions import router as web_actions
 from service.web.browse import router as browse
 from service.web.endpoints import router as web
+from service.webhooks.endpoints import router as webhooks
 
 DESCRIPTION = """Which teacher should my student learn from? Ask with `POST /selection-jobs`, follow the answer as it
 forms, and look up finished ones with `GET /best-teacher`. Accuracies are fractions in 0 … 1; times are seconds.
@@ -49,8 +52,8 @@ def create_app() -> FastAPI:
     app.state.closing = threading.Event()
     app.state.readiness = Probe(readiness)
     for router in (
-        selection_jobs, actions, preflight, leaderboards, students, events.router, best_teacher, calibration, datasets,
-        models, methods, health, web_actions, browse, web,
+        selection_jobs, actions, preflight, leaderboards, job_runs, students, events.router, best_teacher, calibration,
+        datasets, models, methods, webhooks, imported_results, health, web_actions, browse, web,
     ):  # fmt: skip
         app.include_router(router)
     own_models.read_uploads_with(look_up, upload_names)

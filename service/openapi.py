@@ -6,15 +6,18 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from service.best_teacher.examples import BEST_TEACHER
+from service.best_teacher.examples import ASKED, BEST_TEACHER
 from service.calibration.examples import CALIBRATION
 from service.datasets.examples import DATASET, DATASET_LIST
+from service.imported_results import examples as imported
+from service.job_runs import examples as job_runs
 from service.methods.examples import METHOD_LIST, RECIPE_LIST
 from service.models.examples import MODEL, MODEL_LIST
 from service.preflight.examples import PREFLIGHT
 from service.problems import MEDIA_TYPE, example
 from service.selection_jobs.examples import CANCELLING, JOB, JOB_LIST, LEADERBOARD, PAUSED
 from service.students.examples import STUDENT
+from service.webhooks import examples as webhooks
 
 PROBLEM = {"$ref": "#/components/schemas/Problem"}
 
@@ -24,6 +27,9 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "get_selection_job": JOB,
     "get_request": JOB["request"],
     "get_leaderboard": LEADERBOARD,
+    "list_runs": job_runs.RUN_LIST,
+    "get_run": job_runs.RUN_DETAILS,
+    "get_log": job_runs.LOG,
     "get_student": STUDENT,
     "cancel_selection_job": CANCELLING,
     "pause_selection_job": PAUSED,
@@ -33,6 +39,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "describe_selection_job": JOB,
     "check_request": PREFLIGHT,
     "get_best_teacher": BEST_TEACHER,
+    "ask_best_teacher": ASKED,
     "get_calibration": CALIBRATION,
     "list_datasets": DATASET_LIST,
     "get_dataset": DATASET,
@@ -40,6 +47,14 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "list_recipes": RECIPE_LIST,
     "list_models": MODEL_LIST,
     "add_model": MODEL,
+    "list_webhooks": webhooks.WEBHOOK_LIST,
+    "add_webhook": webhooks.SECRET,
+    "renew_webhook_secret": webhooks.SECRET,
+    "test_webhook": webhooks.DELIVERY,
+    "list_deliveries": webhooks.DELIVERY_LIST,
+    "resend_delivery": webhooks.DELIVERY,
+    "import_results": imported.IMPORTED,
+    "list_imported_results": imported.ROWS,
     "is_alive": {"status": "alive"},
     "is_ready": {
         "status": "ready",

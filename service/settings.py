@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import functools
 import re
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import URL, make_url
 
 _HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\[\]:@/?#*\s]+)(?::\d{1,5})?")
+_LEAST_KEY = 32
 _PLAIN_PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)*/?")
 
 
@@ -25,7 +27,7 @@ def plain_path(path: str) -> str:
 class Settings(BaseSettings):
     """Defaults are the embedded ones: everything under one home folder, no server needed."""
 
-    model_config = SettingsConfigDict(env_prefix="DPK_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="DPK_", frozen=True, extra="ignore", use_attribute_docstrings=True)
 
     home: Path = Path(".dpk")
     """Where the embedded database, queue, artifacts and reports live."""
@@ -60,6 +62,11 @@ class Settings(BaseSettings):
     """Postgres ends a statement after this time."""
     database_lock_seconds: float | None = Field(default=30.0, gt=0)
     """Postgres ends a statement that waits longer for a lock; SQLite one that waits longer for another writer."""
+    webhook_key: SecretStr = SecretStr("")
+    """From which the secrets of webhooks are derived, 32 characters or more; the same for the API and all control
+    workers. Empty: a file under `home`, where the database is the embedded one."""
+    webhook_networks: str = ""
+    """Networks by commas, as `10.0.0.0/8`, whose private addresses webhooks may reach all the same."""
     lease_seconds: float = Field(default=30.0, gt=0)
     """A run whose worker has not been heard of for this long is given to another worker."""
     sweep_seconds: float = Field(default=5.0, gt=0)
@@ -89,6 +96,20 @@ class Settings(BaseSettings):
         for entry in filter(None, map(str.strip, value.split(","))):
             if entry != "*" and not _HOST.fullmatch(entry):
                 raise ValueError(f"{entry!r} is no host's name; write names by commas, without http:// and path")
+        return value
+
+    @field_validator("webhook_key")
+    @classmethod
+    def _is_long(cls, value: SecretStr) -> SecretStr:
+        if 0 < len(value.get_secret_value()) < _LEAST_KEY:
+            raise ValueError(f"take {_LEAST_KEY} characters or more, as `openssl rand -hex 32` makes")
+        return value
+
+    @field_validator("webhook_networks")
+    @classmethod
+    def _are_networks(cls, value: str) -> str:
+        for entry in filter(None, map(str.strip, value.split(","))):
+            ip_network(entry)
         return value
 
     @property

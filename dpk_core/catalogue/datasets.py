@@ -25,7 +25,8 @@ from dpk_core.catalogue.built_in import DIGITS_CHECK, cifar_check
 from dpk_core.catalogue.dataset_check import DatasetCheck, class_pictures
 from dpk_core.catalogue.dataset_hints import inside, nearest_first, no_such_data_set
 from dpk_core.catalogue.detection.cards import box_dataset_check
-from dpk_core.catalogue.findings import Finding, findings
+from dpk_core.catalogue.finding import Finding
+from dpk_core.catalogue.findings import findings
 from dpk_core.catalogue.folders import folder_kind
 from dpk_core.catalogue.layouts import entries
 from dpk_core.catalogue.listing import FolderListing

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
 
 from dpk_core.catalogue.copies import Copies
 from dpk_core.catalogue.dataset_check import DatasetCheck
+from dpk_core.catalogue.finding import Finding, Level
 from dpk_core.catalogue.left_out import NO_LABEL
 from dpk_core.catalogue.reading import DECLARATION
 from dpk_core.catalogue.survey import FAR_LARGER, Survey
 from dpk_core.display import listed
-
-Level = Literal["info", "warning", "refusal"]
 
 SOME_COPIES = 0.01
 """Part of a split that are copies of pictures before it, from which it is a warning."""
@@ -36,16 +33,6 @@ SOME_CUT = 0.05
 
 MOST_KINDS = 5
 """Kinds of files left out that have a sentence each."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One thing to know. `refusal`: no job trains on this. `caution`: a verdict must say it too."""
-
-    code: str
-    level: Level
-    message: str
-    caution: bool = False
 
 
 def findings(check: DatasetCheck) -> tuple[Finding, ...]:

@@ -19,7 +19,7 @@ import re
 from dpk_core.catalogue import plugins
 from dpk_core.catalogue.models import model_names
 from dpk_core.catalogue.parameters import weights_card
-from dpk_core.catalogue.weights import FILE, PRETRAINED, RANDOM
+from dpk_core.catalogue.weight_names import FILE, PRETRAINED, RANDOM
 
 DEFAULT = "DEFAULT"
 """torchvision's alias of the weights it takes by default."""

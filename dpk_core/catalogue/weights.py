@@ -1,15 +1,5 @@
-"""Trained weights by name: what can be known of them without building the model. No torch.
-
-| weights | what they are |
-|---|---|
-| `random` | drawn from the seed |
-| `pretrained` | what the model's library publishes by default, from its hub cache |
-| `<tag>` | what it publishes under this tag (`a2_in1k`, `IMAGENET1K_V1`) |
-| `own` | what an uploaded model holds |
-| `file:<name>` | `<name>`, a safetensors or PyTorch file under the weights root, of the model's own parameter names |
-
-`model@weights` names both, `model` alone the model with random weights. Names as the
-libraries print them (`names.py`) are read first. What is known of each model's parameters is in `parameters.py`.
+"""What can be known of trained weights without building the model. No torch. Their names: `weight_names`; what is
+known of each model's parameters: `parameters`.
 """
 
 from __future__ import annotations
@@ -37,11 +27,10 @@ from dpk_core.catalogue.parameters import (
 from dpk_core.catalogue.pytorch_files import ENDINGS, as_safetensors, digest
 from dpk_core.catalogue.side_cars import NOTHING_STATED, Stated, stated_beside
 from dpk_core.catalogue.tensors import FLOATING, is_pytorch_file, read_content, read_header
+from dpk_core.catalogue.weight_names import FILE, OWN, PRETRAINED, RANDOM
 from dpk_core.errors import InvalidRequest
 from dpk_core.nearest import nearest
 from dpk_core.spec import Start
-
-RANDOM, PRETRAINED, OWN, FILE = "random", "pretrained", "own", "file:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,17 +41,6 @@ class FoundWeights:
     start: Start
     made_for: MadeFor
     stated: Stated = NOTHING_STATED
-
-
-def split_weights(name: str) -> tuple[str, str]:
-    """Model and weights of `model[@weights]`."""
-    model, _, weights = name.partition("@")
-    return model, weights or RANDOM
-
-
-def join_weights(model: str, weights: str) -> str:
-    """The one name of a model with these weights."""
-    return model if weights == RANDOM else f"{model}@{weights}"
 
 
 def word_for(model: str, start: Start | None) -> str:

@@ -20,7 +20,8 @@ from dpk_core.catalogue.fitting import COUNTER, check_pictures, is_refitted, mad
 from dpk_core.catalogue.models import model_card, takes_pictures
 from dpk_core.catalogue.own_models import UPLOAD
 from dpk_core.catalogue.parameters import Parameter, WeightsCard, weights_card
-from dpk_core.catalogue.weights import OWN, PRETRAINED, RANDOM, readable_file
+from dpk_core.catalogue.weight_names import OWN, PRETRAINED, RANDOM
+from dpk_core.catalogue.weights import readable_file
 from dpk_core.errors import InvalidRequest
 from dpk_core.exported.program import DRAWING_RULE, OWN_START
 from dpk_core.models.build import build_model, own_randomness

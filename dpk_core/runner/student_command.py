@@ -23,6 +23,7 @@ from dpk_core.data.source import load_dataset
 from dpk_core.errors import DataFault, DpkError, InvalidRequest
 from dpk_core.runner.exporters import EXPORTERS
 from dpk_core.runner.student_folder import read_student
+from dpk_core.selection.statistics import wilson
 from dpk_core.training.evaluate import EVALUATORS
 
 
@@ -40,10 +41,11 @@ def evaluated(folder: Path, dataset: str, data_root: Path | None, device: torch.
     mean, std = (torch.tensor(each, device=device) for each in (student.mean, student.deviation))
     data = replace(data, mean=mean, std=std)
     found = EVALUATORS["classification"].evaluate(student.model.to(device), data, data.read_test())
+    around = wilson(found.score * len(found.evidence_N), len(found.evidence_N))
     return {
         "architecture": student.architecture, "dataset": card.name, "data_fingerprint": card.fingerprint,
         "same_data": card.fingerprint == student.fingerprint, "test_score": found.score,
-        "test_pictures": len(found.evidence_N), "test_loss": found.loss,
+        "interval": [around.low, around.high], "test_pictures": len(found.evidence_N), "test_loss": found.loss,
     }  # fmt: skip
 
 

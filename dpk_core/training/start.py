@@ -9,7 +9,8 @@ from torch import nn
 from dpk_core.catalogue.datasets import DatasetCard
 from dpk_core.catalogue.detection.detectors import kind_and_backbone
 from dpk_core.catalogue.parameters import weights_card
-from dpk_core.catalogue.weights import OWN, check_obtainable, file_identity, weights_file
+from dpk_core.catalogue.weight_names import OWN
+from dpk_core.catalogue.weights import check_obtainable, file_identity, weights_file
 from dpk_core.disk import machine
 from dpk_core.errors import InvalidRequest, MissingHere
 from dpk_core.models.published import library, published

@@ -32,6 +32,9 @@ TABLES = (
     "outbox",
     "workers",
     "models",
+    "webhooks",
+    "webhook_deliveries",
+    "imported_results",
 )
 """Those that others refer to first."""
 
@@ -43,6 +46,8 @@ def upgrade() -> None:
     _create_what_runs_left()
     _create_decisions()
     _create_queue()
+    _create_webhooks()
+    _create_imported_results()
 
 
 def downgrade() -> None:
@@ -307,3 +312,65 @@ def _create_queue() -> None:
         sa.Column("created_at", UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_models")),
     )
+
+
+def _create_webhooks() -> None:
+    op.create_table(
+        "webhooks",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("events", sa.String(length=200), nullable=False),
+        sa.Column("description", sa.String(length=200), nullable=False),
+        sa.Column("generation", sa.Integer(), nullable=False),
+        sa.Column("key_id", sa.String(length=16), nullable=False),
+        sa.Column("active", sa.Boolean(), nullable=False),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_webhooks")),
+    )
+    op.create_table(
+        "webhook_deliveries",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("webhook_id", sa.String(length=32), nullable=False),
+        sa.Column("kind", sa.String(length=40), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("next_epoch", sa.Double(), nullable=False),
+        sa.Column("status", sa.Integer(), nullable=True),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.Column("finished_at", UtcDateTime(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["webhook_id"],
+            ["webhooks.id"],
+            name=op.f("fk_webhook_deliveries_webhook_id_webhooks"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook_deliveries")),
+    )
+    op.create_index("ix_webhook_deliveries_due", "webhook_deliveries", ["state", "next_epoch"])
+    op.create_index("ix_webhook_deliveries_log", "webhook_deliveries", ["webhook_id", "created_at", "id"])
+    op.create_index("ix_webhook_deliveries_finished", "webhook_deliveries", ["finished_at"])
+
+
+def _create_imported_results() -> None:
+    op.create_table(
+        "imported_results",
+        sa.Column("key", sa.String(length=64), nullable=False),
+        sa.Column("stamp", sa.String(length=8), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("settings", sa.JSON(none_as_null=True), nullable=False),
+        sa.Column("student", sa.String(length=400), nullable=False),
+        sa.Column("dataset", sa.String(length=200), nullable=False),
+        sa.Column("method", sa.String(length=40), nullable=False),
+        sa.Column("teacher", sa.String(length=400), nullable=True),
+        sa.Column("seed", sa.Integer(), nullable=False),
+        sa.Column("epochs", sa.Integer(), nullable=True),
+        sa.Column("validation_score", sa.Double(), nullable=True),
+        sa.Column("test_score", sa.Double(), nullable=True),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_imported_results")),
+    )
+    question = ["student", "dataset", "stamp", "method", "teacher", "seed"]
+    op.create_index("ix_imported_results_question", "imported_results", question)
+    op.create_index("ix_imported_results_stamp", "imported_results", ["stamp"])

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, BackgroundTasks, Query, Response
 from pydantic import Field
 
 from dpk_core.spec import TaughtMethodName
-from service.best_teacher import service
-from service.best_teacher.schemas import BestTeacher
+from service.best_teacher import asking, service
+from service.best_teacher.schemas import AskedBestTeacher, BestTeacher, BestTeacherRequest
 from service.conditional import UNCHANGED, IfNoneMatch, document, holds, unchanged
-from service.parameters import Parameters
+from service.outbox.service import dispatch
+from service.parameters import NO_PARAMETERS, Parameters
 from service.problems import responses
 from service.shared import Shared
 
@@ -56,3 +58,22 @@ async def best_teacher(asked: Annotated[BestTeacherParameters, Query()], if_none
     """
     tag, body = await _document(asked)
     return unchanged(tag) if holds(tag, if_none_match) else document(tag, body)
+
+
+@router.post(
+    "/best-teacher", operation_id="ask_best_teacher", summary="The answer, or the job that is to give it",
+    dependencies=NO_PARAMETERS,
+    responses={202: {"model": AskedBestTeacher, "description": "A job is to answer."}, **responses(422)},
+)  # fmt: skip
+def ask(asked: BestTeacherRequest, response: Response, background: BackgroundTasks) -> AskedBestTeacher:
+    """Starts a job where the evidence under the request's protocol is missing, stale, older than `max_age_seconds`,
+    undecided or not about all of its teachers. The same question gives the same job, however often it is asked, until
+    that job failed, was cancelled, is too old, or data, weights or training code changed.
+
+    An undecided answer is not asked again as long as nothing changes: `job` is then the one that could not decide.
+    """
+    found = asking.ask(asked)
+    if found.job is not None and found.job.state in ("queued", "running"):
+        response.status_code = HTTPStatus.ACCEPTED
+        background.add_task(dispatch)
+    return found

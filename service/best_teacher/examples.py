@@ -67,3 +67,11 @@ BEST_TEACHER: dict[str, Any] = {
         },
     ],
 }
+
+ASKED: dict[str, Any] = {
+    "answer": BEST_TEACHER,
+    "holds": True,
+    "because": "The answer holds: it is decided, and data, weights and training code are those of its job.",
+    "job": None,
+    "stamp": "5c0a9e21",
+}

@@ -7,10 +7,10 @@ from typing import Literal
 
 from pydantic import Field
 
+from dpk_core.selection.decide.facts import VerdictKind
 from service.schemas import Wire
 from service.wire.boards import Interval
-
-VerdictKind = Literal["best", "tie", "no_teacher", "undecided"]
+from service.wire.jobs import Job, SelectionJobRequest
 
 
 class OtherAnswer(Wire):
@@ -84,3 +84,21 @@ class BestTeacher(Wire):
     others: list[OtherAnswer] = Field(
         description="Other finished jobs, at most 50: those of this protocol, and the first of each other one."
     )
+
+
+class BestTeacherRequest(SelectionJobRequest):
+    """A question, and how old its answer may be."""
+
+    max_age_seconds: float | None = Field(
+        default=None, ge=0, description="A job is started where the answer is older; default: it may have any age."
+    )
+
+
+class AskedBestTeacher(Wire):
+    """What is known, and the job that is to say more. `answer`: under the request's protocol, None where none is."""
+
+    answer: BestTeacher | None
+    holds: bool = Field(description="Whether the answer is decided, fresh, young enough and about all of the teachers.")
+    because: str = Field(description="Why a job is needed, or that none is, as a sentence.")
+    job: Job | None = Field(description="The job that is to answer, or that could not decide; None where one `holds`.")
+    stamp: str = Field(description="The request's protocol: for `GET /best-teacher`.")

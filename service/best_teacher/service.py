@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from dpk_core.catalogue.datasets import check_dataset_name
 from dpk_core.catalogue.models import model_card
 from dpk_core.catalogue.names import canonical
-from dpk_core.catalogue.weights import join_weights, split_weights
+from dpk_core.catalogue.weight_names import join_weights, split_weights
 from service.best_teacher import repository
 from service.best_teacher.choice import founding_differences, in_order, protocol_differences
 from service.best_teacher.repository import Finished, Group, Question
@@ -62,6 +62,12 @@ def best_teacher(student: str, dataset: str, method: str, stamp: str | None = No
     for an unknown name that no job knows either.
     """
     return _found(student, dataset, method, stamp).answer
+
+
+def arms_of(job_id: str) -> tuple[str | None, ...]:
+    """The teachers that a job compares, and None for no teacher."""
+    with reading() as session:
+        return _plan(session, job_id).arms
 
 
 def document(student: str, dataset: str, method: str, stamp: str | None = None) -> tuple[str, bytes]:

@@ -337,7 +337,7 @@ class OutboxMessage(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     task: Mapped[str] = mapped_column(String(40))
-    """advance_job or advance_run."""
+    """`service.outbox.broker.Task`."""
     subject_id: Mapped[str] = mapped_column(String(32))
     created_at: Mapped[datetime]
     sent_at: Mapped[datetime | None] = mapped_column(index=True)

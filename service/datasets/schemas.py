@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from dpk_core.catalogue.findings import Level
+from dpk_core.catalogue.finding import Level
 from dpk_core.catalogue.reading import Background, Fit
 from service.schemas import Wire
 

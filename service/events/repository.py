@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
@@ -10,6 +10,10 @@ from sqlalchemy.orm import Session
 from service.database.tables import Event, SelectionJob
 from service.database.types import utc_now
 from service.events.schemas import EventKind
+from service.webhooks.schemas import WebhookEvent
+from service.webhooks.sending import announce
+
+WEBHOOK_KINDS = frozenset(get_args(WebhookEvent))
 
 
 def record(session: Session, job_id: str, kind: EventKind, data: dict[str, Any]) -> None:
@@ -24,6 +28,8 @@ def record(session: Session, job_id: str, kind: EventKind, data: dict[str, Any])
     )
     session.add(Event(job_id=job_id, kind=kind, data=data, created_at=utc_now()))
     session.flush()
+    if kind in WEBHOOK_KINDS:
+        announce(session, job_id, kind, data)
 
 
 def after(session: Session, job_id: str, event_id: int, limit: int) -> list[Event]:

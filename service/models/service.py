@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any, get_args
@@ -13,7 +14,7 @@ from dpk_core.catalogue.models import model_card, model_names
 from dpk_core.catalogue.own_models import UPLOAD, OwnModel, make_known, own_model
 from dpk_core.catalogue.parameters import model_parameters, weights_card
 from dpk_core.catalogue.plugins import content_name
-from dpk_core.catalogue.weights import OWN, PRETRAINED
+from dpk_core.catalogue.weight_names import OWN, PRETRAINED
 from dpk_core.codec import from_json, to_json
 from dpk_core.errors import InvalidRequest
 from service.database.session import reading, transaction
@@ -107,7 +108,7 @@ def view(name: str) -> schemas.ModelView:
         )  # fmt: skip
     sides = card.sides
     return schemas.ModelView(
-        name=name, source=source, parameters=parameters_of(name) if own is None else own.count,
+        name=name, source=source, parameters=parameter_count(name),
         taps=[schemas.ModelTap(module=tap.module, channels=tap.channels, stride=tap.stride) for tap in card.taps],
         obstacle=card.obstacle, pictures=schemas.PictureSizes(least=sides.least, step=sides.step, only=sides.only),
         channels=card.channels, classes=card.classes, weights=_weights(name, own),
@@ -124,12 +125,19 @@ def _is_there(name: str, sha256: str) -> bool:
     return found is not None
 
 
-def parameters_of(name: str) -> int | None:
-    """Of a library's model, from the list of its shapes."""
+def parameter_count(name: str) -> int | None:
+    """Numbers in a model's parameters without the head's; None where that is not known."""
     try:
-        head = weights_card(name, FIELD).head
+        own = own_model(name)
+        return _listed_count(name) if own is None else own.count
     except InvalidRequest:
         return None
+
+
+@functools.lru_cache(maxsize=4096)
+def _listed_count(name: str) -> int:
+    """Of a library's model, from the list of its shapes. Raises InvalidRequest."""
+    head = weights_card(name, FIELD).head
     shapes = model_parameters(name).items()
     return sum(
         math.prod(each.shape)

@@ -13,9 +13,9 @@ from celery import Celery
 
 from service.settings import Settings, settings
 
-Task = Literal["advance_job", "advance_run"]
+Task = Literal["advance_job", "advance_run", "send_webhook"]
 
-QUEUES: dict[str, str] = {"advance_job": "control", "advance_run": "runs"}
+QUEUES: dict[str, str] = {"advance_job": "control", "advance_run": "runs", "send_webhook": "control"}
 """`control` needs no torch and is served quickly; `runs` is served where runners live."""
 
 BROKER_SECONDS = 2.0

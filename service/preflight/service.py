@@ -10,7 +10,7 @@ from dpk_core.codec import to_json
 from dpk_core.selection.decide.job_results import LEAST_SEEDS
 from service.database.session import reading
 from service.health import service as health
-from service.models.service import parameters_of
+from service.models.service import parameter_count
 from service.preflight import repository, schemas
 from service.preflight.repository import Timed
 from service.scheduling import repository as scheduling
@@ -35,10 +35,10 @@ def preflight(request: SelectionJobRequest) -> schemas.Preflight:
     preparing = [paces.preparation(arm) for arm in teachers if keys[arm] not in ready]
     return schemas.Preflight(
         student=request.student.label,
-        parameters=_parameters(plan.student),
+        parameters=parameter_count(plan.student),
         teachers=[
             schemas.PreflightTeacher(
-                label=arm, parameters=_parameters(plan.preparation(arm).model), ready=keys[arm] in ready,
+                label=arm, parameters=parameter_count(plan.preparation(arm).model), ready=keys[arm] in ready,
                 epochs=plan.preparation(arm).recipe.epochs,
                 taps=[TappedStage.model_validate(to_json(stage)) for stage in plan.taps.get(arm, ())],
             )
@@ -110,8 +110,3 @@ def _rest(paces: _Paces, stored: StoredByTraining, training: tuple[str | None, i
 def _sum(parts: Sequence[float | None]) -> float | None:
     known = [part for part in parts if part is not None]
     return sum(known) if len(known) == len(parts) else None
-
-
-def _parameters(model: str) -> int | None:
-    own = own_model(model)
-    return parameters_of(model) if own is None else own.count

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from dpk_core.selection.decide.policies.policy import Reason as DecisionReason
-from dpk_core.selection.decide.promotion import Promotion
+from dpk_core.selection.decide.facts import Promotion
 from service.presentation.numbers import chance, counted, listed, percent, points_in_words, short
 from service.scheduling.states import JobFailure, Reason
 from service.wire.boards import Decision
+
+if TYPE_CHECKING:
+    from dpk_core.selection.decide.policies.policy import Reason as DecisionReason
 
 SHORT = "What is left of the limit does not suffice for the likeliest teacher and the student without one."
 _REASONS = {

@@ -11,11 +11,14 @@ from service.outbox import repository as outbox
 from service.runs import repository
 from service.runs.refusals import refused_runs
 from service.runs.service import give_back_or_end, settle_stranded
+from service.webhooks import repository as webhooks
+from service.webhooks.sending import resend_due
 
 LIMIT = 100
 """Rows one sweep touches of each sort, so that it stays short; the next sweep goes on."""
 
 KEEP_MESSAGES = timedelta(hours=1)
+KEEP_DELIVERIES = timedelta(days=30)
 FORGET_WORKERS_SECONDS = 86_400.0
 
 
@@ -31,5 +34,7 @@ def sweep(session: Session, *, resend_seconds: float, max_attempts: int, silence
         settle_stranded(session, run, silence_seconds=silence_seconds)
     for run in repository.unheard(session, resend_seconds, LIMIT):
         repository.send(session, run)
+    resend_due(session, LIMIT)
+    webhooks.purge(session, before=utc_now() - KEEP_DELIVERIES, limit=LIMIT)
     outbox.purge(session, before=utc_now() - KEEP_MESSAGES, limit=LIMIT)
     repository.drop_workers(session, unseen_seconds=FORGET_WORKERS_SECONDS)

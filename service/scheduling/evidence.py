@@ -9,7 +9,8 @@ from types import MappingProxyType
 from typing import Any
 
 from dpk_core.codec import from_json
-from dpk_core.evidence import Evidence, Values, sampling_variance, unpack
+from dpk_core.evidence import Values, sampling_variance, unpack
+from dpk_core.protocol import Evidence
 from dpk_core.selection.decide.job_results import Arm, JobResults
 from dpk_core.selection.decide.schedule import Begun, StepState
 from service.database.tables import Run

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dpk_core.codec import content_key
+from dpk_core.selection.decide.facts import VerdictKind
 from dpk_core.selection.decide.schedule import since_reopened
-from dpk_core.selection.decide.verdict import Verdict, VerdictKind
+from dpk_core.selection.decide.verdict import Verdict
 from dpk_core.selection.evaluate.records import FULL, ComparisonGroup, TeacherRecord
 from service.scheduling.snapshot import ArmRuns, Snapshot
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from dpk_core.catalogue.findings import Finding
+from dpk_core.catalogue.finding import Finding
 from dpk_core.catalogue.tapping import TappedStage
 from dpk_core.preprocessing import ModelPreprocessing
 from dpk_core.selection.decide.summary import PRACTICAL_MARGIN

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from dpk_core.selection.decide.promotion import Promotion
+from dpk_core.selection.decide.facts import Promotion
 
 JobState = Literal["queued", "running", "paused", "finished", "failed", "cancelling", "cancelled"]
 Stage = Literal["preparing_teachers", "exploring", "confirming", "deciding"]

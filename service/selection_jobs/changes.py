@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from dpk_core.catalogue.datasets import dataset_card
 from dpk_core.catalogue.models import model_card
-from dpk_core.catalogue.weights import RANDOM, find_weights, join_weights, word_for
+from dpk_core.catalogue.weight_names import RANDOM, join_weights
+from dpk_core.catalogue.weights import find_weights, word_for
 from dpk_core.errors import DataFault, InvalidRequest
 from dpk_core.spec import TRAINING_VERSION, Start
 from service.scheduling.plan import Plan

@@ -13,7 +13,8 @@ from dpk_core.catalogue.fitting import check_pictures
 from dpk_core.catalogue.models import ModelCard, check_data, model_card
 from dpk_core.catalogue.parameters import weights_card
 from dpk_core.catalogue.tapping import TappedStage, tapped_stages
-from dpk_core.catalogue.weights import RANDOM, FoundWeights, find_weights
+from dpk_core.catalogue.weight_names import RANDOM
+from dpk_core.catalogue.weights import FoundWeights, find_weights
 from dpk_core.codec import WrongValue
 from dpk_core.dpk_settings import DpkSettings, KdSettings
 from dpk_core.errors import DataFault, InvalidRequest

@@ -6,6 +6,7 @@ says so.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from sqlalchemy.exc import IntegrityError
@@ -20,6 +21,9 @@ from service.scheduling import repository
 from service.scheduling.plan import Plan
 from service.schemas import FieldError
 from service.selection_jobs.changes import changes, data_now
+
+Outdated = Callable[[SelectionJob], str | None]
+"""Why a job is no answer any more, in a sentence; None where it is one."""
 
 
 class Overtaken(Exception):
@@ -41,15 +45,20 @@ class Bound:
         )
 
 
-def find(key: str, request_hash: str) -> Bound | None:
-    """What the key stands for; None: nothing yet. Raises Rejected when it belongs to another request."""
+def find(key: str, request_hash: str, outdated: Outdated = lambda _job: None) -> Bound | None:
+    """What the key stands for; None: nothing yet. Raises Rejected when it belongs to another request.
+
+    `outdated` says why a job is no answer any more although nothing that it rests on has changed.
+    """
     with reading() as session:
         bound = _same_request(session, key, request_hash)
         if bound is None:
             return None
-        plan = from_json(Plan, session.get_one(SelectionJob, bound.job_id).plan)
+        job = session.get_one(SelectionJob, bound.job_id)
+        plan, why = from_json(Plan, job.plan), outdated(job)
     teachers = [arm for arm in plan.arms if arm is not None]
-    return Bound(job_id=bound.job_id, changes=changes(plan, data_now(plan.dataset), teachers))
+    changed = changes(plan, data_now(plan.dataset), teachers)
+    return Bound(job_id=bound.job_id, changes=changed if why is None else [why, *changed])
 
 
 def bound_job(key: str, request_hash: str) -> str:

@@ -14,6 +14,7 @@ from service.database.tables import Candidate, SelectionJob
 from service.database.types import utc_now
 from service.events import repository as events
 from service.health import service as health
+from service.models.service import parameter_count
 from service.outbox import service as outbox
 from service.presentation import VERSION
 from service.problems import Conflict, NotFound, Rejected
@@ -25,22 +26,27 @@ from service.scheduling.protocol_id import plan_stamp
 from service.schemas import FieldError
 from service.selection_jobs import replays
 from service.selection_jobs.preflight import check
+from service.selection_jobs.request_notices import request_notices
 from service.selection_jobs.views import job_view
 from service.settings import settings
 from service.wire import jobs as schemas
 
 
-def submit(request: schemas.SelectionJobRequest, key: str | None) -> schemas.Job:
-    """Makes a job, or returns the one that this idempotency key made of the same request on the same data and weights.
+def submit(
+    request: schemas.SelectionJobRequest, key: str | None, outdated: replays.Outdated = lambda _job: None
+) -> schemas.Job:
+    """Makes a job, or returns the one that this idempotency key made of the same request on the same data and weights,
+    unless that one is `outdated`.
 
     Opens its own transactions: pre-flight may read a data set, which must not happen while others wait to write.
     Raises Rejected when the request cannot work or the key belongs to another request.
     """
     request_hash = content_key(request.model_dump(mode="json"))
-    bound = None if key is None else replays.find(key, request_hash)
+    bound = None if key is None else replays.find(key, request_hash, outdated)
     if bound is not None and not bound.changes:
         return _read(bound.job_id)
     plan = check(request, settings().data_root, settings().weights_root)
+    request_notices(plan, parameter_count)  # reads lists of parameters, for which a transaction must not wait
     try:
         with transaction() as session:
             job_id = _create(session, request, plan)

@@ -8,7 +8,8 @@ from typing import Any
 
 from dpk_core.catalogue.datasets import DatasetCard
 from dpk_core.catalogue.side_cars import preprocessing_of
-from dpk_core.catalogue.weights import RANDOM, FoundWeights
+from dpk_core.catalogue.weight_names import RANDOM
+from dpk_core.catalogue.weights import FoundWeights
 from dpk_core.errors import InvalidRequest
 from dpk_core.preprocessing import AS_DATA, ModelPreprocessing
 from service.scheduling.states import ClassesBy

@@ -8,6 +8,7 @@ from dpk_core.codec import from_json, to_json
 from dpk_core.selection.decide.verdict import Verdict as Facts
 from service.database.tables import Verdict
 from service.health import service as health
+from service.models.service import parameter_count
 from service.presentation.decision_words import failure_sentence
 from service.presentation.verdict_words import cautioned, verdict_sentence
 from service.presentation.words import headline
@@ -16,6 +17,7 @@ from service.scheduling.snapshot import Snapshot
 from service.scheduling.states import JobFailure
 from service.selection_jobs.notices import cautions, job_notices
 from service.selection_jobs.progress import remaining_seconds, stages
+from service.selection_jobs.request_notices import request_notices
 from service.wire import boards
 from service.wire import jobs as schemas
 
@@ -72,7 +74,7 @@ def job_view(
         else None,
         verdict=words,
         headline=headline(job.state, job.stage, job.finished_at, failure, words),
-        notices=job_notices(snapshot),
+        notices=[*_asked(snapshot), *job_notices(snapshot)],
         name=job.name,
         tags=tags,
         **_standing(None if said is None or verdict is None else from_json(Facts, verdict.document)),
@@ -92,6 +94,12 @@ def _standing(facts: Facts | None) -> dict[str, Any]:
         return {}
     gain = None if facts.gain is None else facts.gain.value
     return {"leader": None if facts.kind == "no_teacher" else facts.lead, "chance": facts.chance, "gain": gain}
+
+
+def _asked(snapshot: Snapshot) -> list[schemas.Notice]:
+    """While there is time to ask otherwise."""
+    is_new = snapshot.job.state in ("queued", "running")
+    return request_notices(snapshot.plan, parameter_count) if is_new else []
 
 
 def _failure(snapshot: Snapshot) -> str | None:

@@ -7,8 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from dpk_core.selection.decide.confirming import Purpose
-from dpk_core.selection.decide.verdict import VerdictKind
+from dpk_core.selection.decide.facts import Purpose, VerdictKind
 from dpk_core.tasks import Metric
 from service.scheduling.states import CandidateStatus, PolicyName, PreparationKind
 from service.schemas import Wire

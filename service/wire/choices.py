@@ -20,7 +20,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from dpk_core.catalogue.names import canonical
-from dpk_core.catalogue.weights import RANDOM, join_weights, split_weights
+from dpk_core.catalogue.weight_names import RANDOM, join_weights, split_weights
 from dpk_core.preprocessing import MOST_SIDE, ChannelOrder, Interpolation
 from service.scheduling.states import PreparationKind
 from service.schemas import WireRequest

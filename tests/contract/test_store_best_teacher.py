@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
 from sqlalchemy import update
 
-from service.best_teacher.schemas import BestTeacher
+from service.best_teacher.asking import ask as ask_best_teacher
+from service.best_teacher.schemas import AskedBestTeacher, BestTeacher, BestTeacherRequest
 from service.best_teacher.service import best_teacher
 from service.database.session import transaction
 from service.database.tables import SelectionJob
+from service.database.types import utc_now
 from service.problems import NotFound, StillRunning
 from service.settings import Settings
 from service.wire.jobs import SelectionJobRequest
@@ -145,3 +148,76 @@ class TestStale:
             ))  # fmt: skip
         answer = best_teacher("cifar/gone", "digits", "dpk")
         assert "cifar/gone cannot be had now: There is no model 'cifar/gone'" in answer.sentence
+
+
+class TestAsk:
+    """`POST /best-teacher`."""
+
+    def test_the_same_question_is_the_same_job_until_it_is_answered(self) -> None:
+        first, again = asked(), asked()
+        assert not first.holds
+        assert (first.answer, first.because) == (None, "No finished job has asked this under this protocol.")
+        assert first.job is not None
+        assert again.job is not None
+        assert first.job.id == again.job.id
+        drive.run_to_end(first.job.id)
+        answered = asked()
+        assert (answered.holds, answered.job) == (True, None)
+        assert answered.answer is not None
+        assert (answered.answer.job, answered.stamp) == (first.job.id, answered.answer.stamp)
+        other = asked("cifar/resnet20", "cifar/resnet14")
+        assert "did not compare 1 teacher of the request: resnet14." in other.because
+        assert other.job is not None
+        assert other.job.id != first.job.id
+
+    def test_a_job_that_was_cancelled_is_asked_anew(self) -> None:
+        first = asked().job
+        assert first is not None
+        drive.cancel(first.id)
+        second = asked().job
+        assert second is not None
+        assert second.id != first.id
+        assert "The job before is cancelled." in drive.events_of(second.id)[1].data["message"]
+
+    def test_an_answer_that_is_too_old_is_asked_anew_once(self) -> None:
+        first = asked().job
+        assert first is not None
+        drive.run_to_end(first.id)
+        with transaction() as session:
+            old = utc_now() - timedelta(days=31)
+            session.execute(update(SelectionJob).values(finished_at=old))
+        assert asked().holds
+        second = asked(max_age_seconds=30 * 86_400.0)
+        assert "The answer is 744 h" in second.because
+        assert second.job is not None
+        assert second.job.id != first.id
+        third = asked(max_age_seconds=30 * 86_400.0).job
+        assert third is not None
+        assert third.id == second.job.id
+
+    def test_a_job_that_cannot_decide_is_not_made_again(self) -> None:
+        first = asked(seeds=1).job
+        assert first is not None
+        drive.run_to_end(first.id)
+        again = asked(seeds=1)
+        assert again.because == "The job that answers could not decide."
+        assert again.job is not None
+        assert (again.job.id, again.job.state) == (first.id, "finished")
+
+    def test_data_that_changed(self, data_root: Path) -> None:
+        first = asked(dataset="npz/mine", batch_size=16).job
+        assert first is not None
+        drive.run_to_end(first.id)
+        assert asked(dataset="npz/mine", batch_size=16).holds
+        write_data(data_root, 1)
+        second = asked(dataset="npz/mine", batch_size=16).job
+        assert second is not None
+        assert second.id != first.id
+
+
+def asked(
+    *teachers: str, dataset: str = "digits", seeds: int = 2, max_age_seconds: float | None = None, **budget: int
+) -> AskedBestTeacher:
+    request = drive.request(*(teachers or ("cifar/resnet20",)), seeds=seeds, promote=1).model_dump()
+    request |= {"dataset": dataset, "budget": request["budget"] | budget, "max_age_seconds": max_age_seconds}
+    return ask_best_teacher(BestTeacherRequest.model_validate(request))

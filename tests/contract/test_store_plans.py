@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import URL, event, text
+from sqlalchemy import URL, Connection, event, text
 
 from benchmarks.many_jobs import copy_job
 from dpk_core.codec import from_json
@@ -17,6 +17,8 @@ from service.database.session import engine, reading, transaction
 from service.database.tables import SelectionJob
 from service.events import repository as events
 from service.health import service as health
+from service.imported_results import repository as imported
+from service.job_runs import service as job_runs
 from service.leaderboards import earlier
 from service.leaderboards import service as leaderboards
 from service.models.results import results_as_student, results_as_teacher
@@ -28,6 +30,7 @@ from service.scheduling import repository as scheduling
 from service.scheduling.plan import Plan
 from service.selection_jobs import service as jobs
 from service.settings import Settings
+from service.webhooks import repository as webhooks
 from tests import servers
 from tests.contract import job_driver as drive
 
@@ -44,6 +47,8 @@ LARGE = (
     "verdicts",
     "events",
     "boards",
+    "webhook_deliveries",
+    "imported_results",
 )
 STUDENT = "cifar/resnet8w4"
 
@@ -89,12 +94,35 @@ def test_no_query_reads_a_whole_table(database: None, monkeypatch: pytest.Monkey
     drive.advance(live)
     with engine().begin() as connection:
         copy_job(connection, done, 1, COPIES)
+        add_other_rows(connection)
     (waiting,) = [each.id for each in drive.runs_of(live, "queued")][:1]
     with executed() as found:
         read_everything(done, live, waiting)
     asked = {each: values for each, values in found if each.startswith(("SELECT", "WITH", "UPDATE", "DELETE"))}
     assert len(asked) > 30
     assert {each: tables for each, values in asked.items() if (tables := scans(each, values))} == {}
+
+
+def add_other_rows(connection: Connection) -> None:
+    """Ten webhooks, each with many messages of the last weeks, and many results from elsewhere."""
+    connection.execute(text(
+        "INSERT INTO webhooks SELECT 'w' || n, 'u', 'finished', '', 1, 'k', true, now() FROM generate_series(1, 10) n"
+    ))  # fmt: skip
+    connection.execute(
+        text(
+            "INSERT INTO webhook_deliveries SELECT 'd' || n, 'w' || n % 10 + 1, 'finished', '{}', 'delivered', 1, n, "
+            "200, NULL, now() - n * interval '5 min', now() - n * interval '5 min' FROM generate_series(1, :rows) n"
+        ),
+        {"rows": 8 * COPIES},
+    )
+    connection.execute(
+        text(
+            "INSERT INTO imported_results SELECT 'k' || n, 's' || n % 100, 'a', '{}', 'student ' || n % 500, 'digits', "
+            "'kd', NULL, n, 1, 0.9, 0.9, now() FROM generate_series(1, :rows) n"
+        ),
+        {"rows": 8 * COPIES},
+    )
+    connection.execute(text("ANALYZE"))
 
 
 def read_everything(done: str, live: str, waiting: str) -> None:
@@ -125,6 +153,10 @@ def read_everything(done: str, live: str, waiting: str) -> None:
         earlier.previous_winner(session, job, plan)
         scheduling.stored(session, plan)
         events.after(session, done, 0, 10)
+        job_runs.log(session, done, after=0, limit=10)
+        job_runs.run(session, done, job_runs.runs(session, done).runs[0].id)
+        webhooks.deliveries(session, "w", 10)
+        imported.find(session, STUDENT, "digits")
         outbox.unsent(session, 10)
     health.alarms()
     with transaction() as session:

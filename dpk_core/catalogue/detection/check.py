@@ -11,7 +11,7 @@ from dpk_core.catalogue.detection.canvas import canvas_faults
 from dpk_core.catalogue.detection.faults import Fault
 from dpk_core.catalogue.detection.findings import fault_findings
 from dpk_core.catalogue.detection.store import detection_index
-from dpk_core.catalogue.findings import Finding
+from dpk_core.catalogue.finding import Finding
 from dpk_core.detection_settings import Canvas
 from dpk_core.display import shown
 

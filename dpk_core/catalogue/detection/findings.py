@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from dpk_core.catalogue.detection.faults import Fault
 from dpk_core.catalogue.detection.kinds import KINDS
-from dpk_core.catalogue.findings import Finding, Level
+from dpk_core.catalogue.finding import Finding, Level
 
 
 def fault_findings(faults: Iterable[Fault]) -> tuple[Finding, ...]:

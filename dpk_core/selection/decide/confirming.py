@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 from dpk_core.selection.decide.full_trainings import full_trainings
 from dpk_core.selection.decide.job_results import LEAST_SEEDS, JobResults, Step
 from dpk_core.selection.decide.policies.policy import doublings
 from dpk_core.selection.decide.summary import Summary
 
-Purpose = Literal["explore", "confirm", "audit"]
 RIVAL_CHANCE = 0.05
 """Chance of being best from which on a further teacher is confirmed beside the lead."""
 

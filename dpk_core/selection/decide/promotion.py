@@ -3,41 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 
+from dpk_core.selection.decide.facts import Looked, Promotion
 from dpk_core.selection.decide.job_results import Arm, JobResults
 from dpk_core.selection.decide.summary import Summary, summarise
 from dpk_core.selection.statistics import is_same_chance, mean
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Looked:
-    """The furthest rung (0-based; a part `fraction` of the training) that any training of an arm reached, on how many
-    seeds, and the mean score there."""
-
-    rung: int
-    rungs: int
-    fraction: float
-    seeds: int
-    score: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Promotion:
-    """A teacher's `chance` of being the best when it was promoted or not, and what that rested on.
-
-    `last`: the last teacher promoted, with its score at the same rung over the seeds of both (`last_score`); where they
-    share none, what is expected of both in full training.
-    """
-
-    teacher: str
-    promoted: bool
-    chance: float
-    looked: Looked | None
-    expected: float
-    last: str
-    last_score: float | None
-    last_expected: float
 
 
 def promotions(results: JobResults, promoted: Collection[str]) -> tuple[Promotion, ...]:

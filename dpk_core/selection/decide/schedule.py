@@ -16,7 +16,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
-from dpk_core.selection.decide.confirming import Purpose, by_halves, missing_steps, pair_steps, rivals
+from dpk_core.selection.decide.confirming import by_halves, missing_steps, pair_steps, rivals
+from dpk_core.selection.decide.facts import Purpose
 from dpk_core.selection.decide.job_results import LEAST_SEEDS, JobResults, Step, is_free
 from dpk_core.selection.decide.policies.policy import Limits, Proposal, Reason, affordable, within
 from dpk_core.selection.decide.policies.registry import POLICIES

@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from dpk_core.selection.decide.facts import VerdictKind
 from dpk_core.selection.decide.full_trainings import FullTrainings
 from dpk_core.selection.decide.job_results import Arm, JobResults, Step
 from dpk_core.selection.decide.summary import PRACTICAL_MARGIN, Model, Summary, chance_of_change, model, summary_of
 from dpk_core.selection.statistics import Estimate
 
-VerdictKind = Literal["best", "tie", "no_teacher", "undecided"]
 Worth = Literal["helps", "too_small", "within_noise", "harms"]
 """What a gain over no teacher comes to."""
 Undecided = Literal[

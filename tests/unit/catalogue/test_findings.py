@@ -9,7 +9,8 @@ import pytest
 from dpk_core.catalogue.built_in import DIGITS_CHECK
 from dpk_core.catalogue.copies import Copies
 from dpk_core.catalogue.dataset_check import ClassPictures, DatasetCheck
-from dpk_core.catalogue.findings import Finding, findings
+from dpk_core.catalogue.finding import Finding
+from dpk_core.catalogue.findings import findings
 from dpk_core.catalogue.left_out import NO_LABEL, LeftOutKind
 from dpk_core.catalogue.survey import uniform_survey
 

@@ -12,14 +12,8 @@ from safetensors.torch import save_file
 from dpk_core.catalogue import weights
 from dpk_core.catalogue.fitting import MadeFor
 from dpk_core.catalogue.parameters import weights_card
-from dpk_core.catalogue.weights import (
-    FoundWeights,
-    file_identity,
-    find_weights,
-    join_weights,
-    split_weights,
-    word_for,
-)
+from dpk_core.catalogue.weight_names import join_weights, split_weights
+from dpk_core.catalogue.weights import FoundWeights, file_identity, find_weights, word_for
 from dpk_core.errors import InvalidRequest
 from dpk_core.models.build import build_model
 from dpk_core.spec import Start

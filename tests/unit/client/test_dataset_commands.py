@@ -75,9 +75,7 @@ class TestCheck:
         server.problem("GET /datasets/folder/flowres", 404, "There is no data set 'folder/flowres'.")
         ended = dpk("dataset", "check", "folder/flowres")
         assert (ended.code, ended.err) == (6, "There is no data set 'folder/flowres'.\n")
-        assert (
-            dpk("dataset", "check", "..").err == "'..' is no data set; `dpk dataset list` names those that are there.\n"
-        )
+        assert dpk("dataset", "check", "..").err == "'..' is no data set; `dpk datasets` names those that are there.\n"
 
     def test_a_broken_one(self, server: FakeServer, dpk: Dpk) -> None:
         server.problem(PATH, 422, "name: flowers/train/a.png cannot be read as a picture; mend or remove it.")
@@ -88,10 +86,10 @@ class TestCheck:
 class TestList:
     def test_names_and_what_is_none(self, server: FakeServer, dpk: Dpk) -> None:
         server.answer("GET /datasets", DatasetList.model_validate(DATASET_LIST))
-        assert dpk("dataset", "list").out == (
+        assert dpk("datasets").out == (
             "digits\nfolder/flowers\nNo data set: papers holds 12 files (a.pdf, b.pdf, c.pdf and 9 more).\n"
         )
 
     def test_as_json(self, server: FakeServer, dpk: Dpk) -> None:
         server.answer("GET /datasets", DatasetList.model_validate(DATASET_LIST))
-        assert json.loads(dpk("dataset", "list", "--json").out) == DATASET_LIST
+        assert json.loads(dpk("datasets", "--json").out) == DATASET_LIST

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from client import torch_half
+from client import extras, torch_half
 from dpk_core.models.build import build_model
 from service.students.examples import STUDENT
 from service.students.schemas import Student, WeightsFile
@@ -65,13 +65,13 @@ def test_a_real_folder_is_measured_by_a_process_of_its_own(dpk: Dpk, tmp_path: P
     ("command", "missing"),
     [
         (("evaluate", ".", "--dataset", "digits"), "torch"),
-        (("export", "x", "--to", "folder", "--format", "onnx"), "torch and onnx and onnxscript"),
+        (("export", "x", "--to", "folder", "--format", "onnx"), "torch, onnx and onnxscript"),
     ],
 )
 def test_without_torch_it_says_what_to_install(
     command: Sequence[str], missing: str, dpk: Dpk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(torch_half, "find_spec", lambda _: None)
+    monkeypatch.setattr(extras, "find_spec", lambda _: None)
     done = dpk(*command)
     assert done.code == 2
     assert f"needs {missing}, which this Python does not have; install dpk-select[runner]" in done.err

@@ -7,6 +7,8 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from service.students.examples import STUDENT
 from service.students.schemas import Student, WeightsFile
 from tests.unit.client.conftest import FakeServer, Outcome
@@ -43,3 +45,33 @@ def test_weights_that_do_not_arrive_whole_are_not_written(server: FakeServer, dp
     assert done.code == 2
     assert "did not arrive whole" in done.err
     assert not (tmp_path / "student").exists()
+
+
+def test_tables_and_the_report_are_files(server: FakeServer, dpk: Dpk, tmp_path: Path) -> None:
+    job = f"/selection-jobs/{sample.JOB_ID}"
+    server.answer(f"GET {job}/table?table=leaderboard&format=csv", "rank\n1\n")
+    server.answer(f"GET {job}/table?table=runs&format=json", "[]")
+    server.answer(f"GET {job}/report", "<html>")
+    board, runs, report = (tmp_path / name for name in ("board.csv", "runs.json", "report.html"))
+    options = ("--leaderboard", str(board), "--runs", str(runs), "--report", str(report))
+    done = dpk("export", sample.JOB_ID, *options, "--json")
+    assert json.loads(done.out) == {
+        "files": [str(each) for each in (board, runs, report)],
+        "student": None,
+        "mlflow_runs": 0,
+    }
+    assert [each.read_text() for each in (board, runs, report)] == ["rank\n1\n", "[]", "<html>"]
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ([], "Say what to export: --to DIR"),
+        (["--runs", "runs.xlsx"], "--runs: name a file that ends in .csv, .json, .parquet, not runs.xlsx."),
+        (["--report", "r.html", "--seed", "1"], "give them with --to DIR"),
+    ],
+)
+def test_what_cannot_be_exported_is_one_sentence(dpk: Dpk, options: list[str], sentence: str) -> None:
+    done = dpk("export", sample.JOB_ID, *options)
+    assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
+    assert sentence in done.err

@@ -17,8 +17,10 @@ import yaml
 from client.exit_codes import ExitCode
 from client.gate_checks import Demands, checks, exit_code
 from service.best_teacher.examples import BEST_TEACHER
-from service.best_teacher.schemas import BestTeacher
+from service.best_teacher.schemas import AskedBestTeacher, BestTeacher
+from service.schemas import Problem
 from tests.unit.client.conftest import FakeServer, Outcome
+from tests.unit.web import sample
 
 Dpk = Callable[..., Outcome]
 PATH = "GET /best-teacher?student=a%2Fs&dataset=digits"
@@ -97,6 +99,7 @@ class TestCommand:
 
     def test_files_for_pipelines(self, server: FakeServer, dpk: Dpk, tmp_path: Path) -> None:
         server.answer(PATH, answer())
+        server.answer(f"GET /selection-jobs/{BEST_TEACHER['job']}/leaderboard", sample.leaderboard())
         summary, junit = tmp_path / "summary.md", tmp_path / "gate.xml"
         summary.write_text("# Before\n")
         assert dpk(*ASK, "--summary", str(summary), "--junit", str(junit), "--min-chance", ".95").code == 5
@@ -105,6 +108,7 @@ class TestCommand:
         assert (
             "| chance | **failed** | Its chance of being the best teacher is 91%; at least 95% is asked for. |" in text
         )
+        assert '```mermaid\nxychart-beta\n    title "Student accuracy by teacher, in percent"\n    x-axis ["' in text
         suite = ElementTree.parse(junit).getroot()  # noqa: S314 - our own file
         assert [case.attrib["name"] for case in suite] == ["fresh", "decided", "teacher", "chance"]
         assert [case.find("failure") is not None for case in suite] == [False, False, False, True]
@@ -115,12 +119,69 @@ class TestCommand:
         assert dpk(*ASK).code == ExitCode.WRONG_USE
 
 
+class TestStart:
+    """A nightly job: ask, train what is missing, decide."""
+
+    ASK = (*ASK, "--teacher", "a/t", "--start")
+    STAMPED = "GET /best-teacher?student=a%2Fs&dataset=digits&method=dpk&stamp=5c0a9e21"
+
+    def starts(self, server: FakeServer, **change: Any) -> None:
+        started = {"answer": None, "holds": False, "because": "It is missing.", "stamp": "5c0a9e21"}
+        job = sample.job("queued", "queued")
+        asked = AskedBestTeacher.model_validate({**started, "job": job, **change})
+        server.answer("POST /best-teacher", asked, status=202)
+
+    def test_it_waits_and_decides_under_the_protocol_of_the_question(self, server: FakeServer, dpk: Dpk) -> None:
+        self.starts(server)
+        server.answer(f"GET /selection-jobs/{sample.JOB_ID}", sample.job())
+        server.answer(self.STAMPED, answer())
+        done = dpk(*self.ASK, "--wait", "--expect", BEST, "--max-age", "30d")
+        assert done.code == 0
+        assert json.loads(server.asked[0].body) == {
+            "student": "a/s", "dataset": "digits", "teachers": ["a/t"], "max_age_seconds": 30 * 86400.0,
+        }  # fmt: skip
+        assert done.err.startswith(f"It is missing. Job {sample.JOB_ID}: ")
+
+    def test_an_answer_that_holds_starts_nothing(self, server: FakeServer, dpk: Dpk) -> None:
+        self.starts(server, job=None, holds=True, answer=answer())
+        server.answer(self.STAMPED, answer())
+        assert (dpk(*self.ASK).code, len(server.asked)) == (0, 2)
+
+    def test_without_waiting_it_is_still_running(self, server: FakeServer, dpk: Dpk) -> None:
+        self.starts(server)
+        problem = Problem(type="urn:dpk-select:problem:running", title="Running", status=404, detail="It runs.")
+        server.answer(self.STAMPED, problem, status=404)
+        assert dpk(*self.ASK).code == ExitCode.RUNNING
+
+    @pytest.mark.parametrize(("state", "code"), [("failed", ExitCode.JOB_ENDED), ("running", ExitCode.TIME_OUT)])
+    def test_a_job_without_an_end_fails_the_gate_with_a_report(
+        self, server: FakeServer, dpk: Dpk, tmp_path: Path, state: Any, code: ExitCode
+    ) -> None:
+        self.starts(server)
+        server.answer(f"GET /selection-jobs/{sample.JOB_ID}", sample.job(state, "exploring"))
+        junit = tmp_path / "gate.xml"
+        assert dpk(*self.ASK, "--wait", "--timeout", "0", "--junit", str(junit)).code == code
+        assert "failure" in junit.read_text()
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            ["--start"], ["--wait"], ["--teacher", "a/t"], ["--start", "--teacher", "a/t", "--stamp", "00000000"],
+            ["--start", "--teacher", "a/t", "--timeout", "5"],
+        ],
+    )  # fmt: skip
+    def test_what_does_not_go_together_is_one_sentence(self, dpk: Dpk, options: list[str]) -> None:
+        done = dpk(*ASK, *options)
+        assert (done.code, done.err.count("\n")) == (ExitCode.WRONG_USE, 1)
+
+
 class TestPipelines:
     """The scripts of the action and of the template, run as their services run them."""
 
     @pytest.mark.parametrize(("expect", "code"), [(BEST, 0), (OTHER, 9)])
     def test_github(self, server: FakeServer, tmp_path: Path, expect: str, code: int) -> None:
         server.answer(PATH, answer())
+        server.answer(f"GET /selection-jobs/{BEST_TEACHER['job']}/leaderboard", sample.leaderboard())
         (step,) = yaml.safe_load((ROOT / "deploy/github/teacher-gate/action.yml").read_text())["runs"]["steps"]
         given = {"server": server.url, "student": "a/s", "dataset": "digits", "expect": expect, "junit": "gate.xml"}
         values = {

@@ -25,12 +25,12 @@ def test_the_list_shows_names_parameters_maps_and_pictures(server: FakeServer, d
     listed = ModelList(models=[view(), other], count=7, next_after="timm/vit")
     server.answer("GET /models?search=stud+ent&source=own&limit=2", listed)
     said = dpk("models", "stud ent", "--source", "own", "--limit", "2")
-    assert [line.rstrip() for line in said.out.splitlines()] == [
-        "model                 parameters  strides of maps    pictures",
-        "own/student-5f0c9a3b      84,416  1 2 4              32x32, 3 channels",
-        "timm/vit                       –  none: it has none  from 32x32 in steps of 4",
-        "2 of 7 models; name more words to see fewer, or take --limit.",
+    assert said.out.splitlines() == [
+        "model\tparameters\tstrides of maps\tpictures",
+        "own/student-5f0c9a3b\t84,416\t1 2 4\t32x32, 3 channels",
+        "timm/vit\t–\tnone: it has none\tfrom 32x32 in steps of 4",
     ]
+    assert said.err == "2 of 7 models; name more words to see fewer, or take --limit.\n"
 
 
 def test_a_file_is_sent_as_it_is(server: FakeServer, dpk: Dpk, tmp_path: Path) -> None:

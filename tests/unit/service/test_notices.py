@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dpk_core.catalogue.findings import Finding
+from dpk_core.catalogue.finding import Finding
 from dpk_core.selection.chance import is_chance
 from dpk_core.selection.decide.policies.policy import Reason, ReasonKind
 from dpk_core.selection.decide.schedule import Decision

@@ -11,7 +11,7 @@ import pytest
 from dpk_core.catalogue.datasets import DIGITS
 from dpk_core.codec import from_json, to_json
 from dpk_core.recipes import AS_IS, RECIPES
-from dpk_core.selection.decide.confirming import Purpose
+from dpk_core.selection.decide.facts import Purpose
 from dpk_core.selection.decide.job_results import Step
 from dpk_core.selection.decide.policies.policy import Reason
 from dpk_core.selection.decide.schedule import Begun, Decision

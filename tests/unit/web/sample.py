@@ -10,7 +10,7 @@ from typing import Literal
 from dpk_core.codec import to_json
 from dpk_core.dpk_settings import CIFAR_DPK
 from dpk_core.recipes import RECIPES
-from dpk_core.selection.decide.confirming import Purpose
+from dpk_core.selection.decide.facts import Purpose
 from dpk_core.spec import MethodSpec
 from dpk_core.tasks import METRICS
 from service.presentation import words

@@ -1,0 +1,35 @@
+"""The queries of imported results."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import delete, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from service.database.imported_tables import ImportedResult
+
+MOST = 10_000
+"""Results that one question shows."""
+
+
+def add(session: Session, rows: Sequence[dict[str, Any]]) -> int:
+    """Adds those that are not there; gives their number."""
+    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
+    statement = insert(ImportedResult).on_conflict_do_nothing(index_elements=["key"]).returning(ImportedResult.key)
+    return len(session.scalars(statement, list(rows)).all())
+
+
+def find(session: Session, student: str, dataset: str) -> Sequence[ImportedResult]:
+    """All results of a question, protocol by protocol."""
+    asked = select(ImportedResult).where(ImportedResult.student == student, ImportedResult.dataset == dataset)
+    order = (ImportedResult.stamp, ImportedResult.method, ImportedResult.teacher, ImportedResult.seed)
+    return session.scalars(asked.order_by(*order).limit(MOST)).all()
+
+
+def remove(session: Session, stamp: str) -> int:
+    """Deletes the results of a protocol; gives their number."""
+    rows = delete(ImportedResult).where(ImportedResult.stamp == stamp).returning(ImportedResult.key)
+    return len(session.scalars(rows.execution_options(synchronize_session=False)).all())

@@ -1,0 +1,92 @@
+"""What can be done with results obtained elsewhere, in the caller's transaction."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from statistics import fmean, stdev
+
+from sqlalchemy.orm import Session
+
+from dpk_core.catalogue.names import canonical
+from dpk_core.catalogue.weight_names import join_weights, split_weights
+from dpk_core.codec import content_key
+from service.database.imported_tables import ImportedResult
+from service.database.types import utc_now
+from service.imported_results import repository, schemas
+from service.problems import NotFound
+from service.wire.boards import Summary
+
+_DIGITS = 8
+
+
+def add(session: Session, asked: schemas.ImportRequest) -> schemas.Imported:
+    """Stores the results under the protocol that their source and settings are."""
+    stamp = content_key(["imported", asked.source, asked.settings])[:_DIGITS]
+    now = utc_now()
+    shared = {
+        "stamp": stamp, "source": asked.source, "settings": asked.settings, "student": _name(asked.student),
+        "dataset": asked.dataset, "method": asked.method,
+    }  # fmt: skip
+    rows = {}
+    for each in asked.results:
+        facts = {**shared, **each.model_dump(), "teacher": None if each.teacher is None else _name(each.teacher)}
+        key = content_key(facts)
+        rows[key] = {**facts, "key": key, "created_at": now}
+    added = repository.add(session, list(rows.values()))
+    return schemas.Imported(stamp=stamp, added=added, known=len(asked.results) - added)
+
+
+def rows(session: Session, student: str, dataset: str) -> schemas.ImportedRows:
+    """A row for each protocol, method and teacher."""
+    by_row: dict[tuple[str, str, str | None], list[ImportedResult]] = defaultdict(list)
+    for result in repository.find(session, _name(student), dataset):
+        by_row[result.stamp, result.method, result.teacher].append(result)
+    scores = {place: _score(results) for place, results in by_row.items()}
+    alone = {place[0]: score for place, score in scores.items() if place[2] is None}
+    found = [
+        _row(results, scores[place], alone.get(place[0]) if place[2] is not None else None)
+        for place, results in by_row.items()
+    ]
+    found.sort(key=lambda row: (row.stamp, -scores[row.stamp, row.method, row.teacher][1]))
+    return schemas.ImportedRows(student=_name(student), dataset=dataset, rows=found)
+
+
+def remove(session: Session, stamp: str) -> None:
+    """Deletes a protocol's results. Raises NotFound."""
+    if not repository.remove(session, stamp):
+        raise NotFound(f"There are no imported results under protocol {stamp!r}.")
+
+
+def _row(
+    results: Sequence[ImportedResult], score: tuple[str, float], alone: tuple[str, float] | None
+) -> schemas.ImportedRow:
+    first = results[0]
+    # Test is compared with test and validation with validation only.
+    gain = score[1] - alone[1] if alone is not None and alone[0] == score[0] else None
+    return schemas.ImportedRow(
+        stamp=first.stamp, source=first.source, settings=first.settings, method=first.method, teacher=first.teacher,
+        seeds=len({each.seed for each in results}),
+        validation=_summary([each.validation_score for each in results]),
+        test=_summary([each.test_score for each in results]), gain=gain,
+    )  # fmt: skip
+
+
+def _score(results: Sequence[ImportedResult]) -> tuple[str, float]:
+    """The kind of score that a row is compared by, and its mean."""
+    tests = [each.test_score for each in results if each.test_score is not None]
+    if tests:
+        return "test", fmean(tests)
+    return "validation", fmean(each.validation_score for each in results if each.validation_score is not None)
+
+
+def _summary(scores: Sequence[float | None]) -> Summary | None:
+    known = [score for score in scores if score is not None]
+    if not known:
+        return None
+    return Summary(mean=fmean(known), sd=stdev(known) if len(known) > 1 else None, seeds=len(known))
+
+
+def _name(model: str) -> str:
+    """The model in the catalogue's words, where it is known there."""
+    return join_weights(*canonical(*split_weights(model)))

@@ -1,0 +1,58 @@
+"""Each webhook's secret, derived from a key of the server, so that a copy of the database does not hold it.
+
+The key is `DPK_WEBHOOK_KEY`, the same for the API and every control worker; with the embedded database it may be left
+out, and is then a file under `home` that only its owner can read.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import os
+import secrets
+from contextlib import suppress
+
+from service.settings import Settings
+
+PREFIX = "whsec_"
+FILE = "webhook.key"
+LEAST = 32
+"""Characters of a key."""
+
+
+class NoKey(Exception):
+    """There is no key to derive secrets from; the text says what to set."""
+
+
+def server_key(settings: Settings) -> bytes:
+    """The key. Raises NoKey."""
+    given = settings.webhook_key.get_secret_value()
+    if given:
+        return given.encode()
+    if settings.database_address.get_backend_name() != "sqlite":
+        raise NoKey(f"Set DPK_WEBHOOK_KEY to the same {LEAST} characters or more for the API and all workers.")
+    path = settings.home / FILE
+    with suppress(FileExistsError):
+        settings.home.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w") as file:
+            file.write(secrets.token_hex(32))
+    key = path.read_bytes()
+    if len(key) < LEAST:
+        raise NoKey(f"{path} does not hold a whole key; delete it, and make new secrets for all webhooks.")
+    return key
+
+
+def key_id(key: bytes) -> str:
+    """What tells one key from another, without saying anything about it."""
+    return _derived(key, "key id").hex()[:16]
+
+
+def secret_of(key: bytes, webhook_id: str, generation: int) -> str:
+    """The webhook's secret as its receiver keeps it."""
+    return PREFIX + base64.b64encode(_derived(key, f"webhook {webhook_id} {generation}")).decode()
+
+
+def _derived(key: bytes, purpose: str) -> bytes:
+    return hmac.new(key, f"dpk-select {purpose}".encode(), hashlib.sha256).digest()

@@ -1,0 +1,222 @@
+"""Messages to webhooks: made with their event, signed, sent until they arrive; on SQLite and on Postgres."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select, update
+from standardwebhooks import Webhook as Receiver
+
+from service.database.session import reading, transaction
+from service.database.tables import OutboxMessage
+from service.database.types import epoch_now, utc_now
+from service.database.webhook_tables import WebhookDelivery
+from service.problems import Conflict, NotFound, Rejected
+from service.settings import Settings
+from service.webhooks import repository, sending, service
+from service.webhooks.addresses import Refused
+from service.webhooks.schemas import Delivery, WebhookRequest, WebhookSecret
+from tests.contract import job_driver as drive
+from tests.contract.job_driver import ON_SQLITE
+
+KEY = "k" * 32
+URL = "https://ci.example.org/hook"
+
+
+@pytest.fixture(autouse=True)
+def store(configure: Callable[..., Settings], migrated_url: str) -> Settings:
+    return configure(database_url=migrated_url, webhook_key=KEY)
+
+
+def add(*events: str, url: str = URL) -> WebhookSecret:
+    asked: dict[str, Any] = {"url": url} | ({"events": events} if events else {})
+    with transaction() as session:
+        return service.add(session, WebhookRequest.model_validate(asked))
+
+
+def log(webhook_id: str) -> list[Delivery]:
+    with reading() as session:
+        return service.log(session, webhook_id).deliveries
+
+
+def send_test(webhook_id: str) -> Delivery:
+    with transaction() as session:
+        return service.test(session, webhook_id)
+
+
+def send(message: str, *answers: int | Exception) -> list[tuple[str, str, dict[str, str]]]:
+    """Tries as often as there are answers, each as soon as it may be tried."""
+    sent: list[tuple[str, str, dict[str, str]]] = []
+
+    def post(url: str, body: str, headers: dict[str, str]) -> int:
+        sent.append((url, body, headers))
+        answer = answers[len(sent) - 1]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    for _ in answers:
+        with transaction() as session:
+            session.execute(update(WebhookDelivery).values(next_epoch=epoch_now()))
+        sending.send(message.removeprefix("msg_"), post)
+    return sent
+
+
+def test_the_end_of_a_job_is_told_once_to_those_who_asked_and_can_be_verified() -> None:
+    told, other = add(), add("failed")
+    job_id = drive.submit()
+    drive.run_to_end(job_id)
+    (message,) = log(told.webhook.id)
+    assert log(other.webhook.id) == []
+    ((url, body, headers),) = send(message.id, 204)
+    assert url == URL
+    received = Receiver(told.secret).verify(body, headers)
+    assert received["type"] == "job.finished"
+    assert received["data"]["job"] == job_id
+    assert received["data"]["sentence"] == drive.final_verdict(job_id)["sentence"]
+    assert received["data"]["verdict"]["teacher"] == "cifar/resnet20"
+    assert headers["webhook-id"] == message.id
+    (done,) = log(told.webhook.id)
+    assert (done.state, done.status, done.attempts, done.body) == ("delivered", 204, 1, received)
+    assert send(message.id, 204) == []
+
+
+@ON_SQLITE
+def test_failed_and_cancelled_jobs_and_new_verdicts_are_told_too() -> None:
+    told = add("failed", "cancelled", "verdict").webhook.id
+    drive.cancel(drive.submit())
+    drive.run_to_end(drive.submit(), lambda _spec: drive.Failure("No."))
+    drive.run_to_end(drive.submit(drive.request(seeds=3)))
+    kinds = [each.kind for each in log(told)]
+    assert {"failed", "cancelled", "verdict"} == set(kinds)
+
+
+def test_a_message_is_made_with_its_event_or_not_at_all() -> None:
+    told = add().webhook.id
+    with transaction() as session:
+        service.test(session, told)
+        session.rollback()
+    assert log(told) == []
+    message = send_test(told)
+    with reading() as session:
+        waiting = session.scalars(select(OutboxMessage).where(OutboxMessage.task == "send_webhook")).all()
+    assert [f"msg_{each.subject_id}" for each in waiting] == [message.id]
+
+
+def test_what_does_not_arrive_is_tried_again_later_and_later_and_then_failed() -> None:
+    told = add()
+    message = send_test(told.webhook.id).id
+    answers: list[int | Exception] = [ConnectionRefusedError("refused"), *[500] * len(sending.WAITS)]
+    for count, answer in enumerate(answers, 1):
+        send(message, answer)
+        (now,) = log(told.webhook.id)
+        assert now.attempts == count
+        assert now.state == ("waiting" if count < len(answers) else "failed")
+        if count == 1:
+            assert (now.status, now.error) == (None, f"{URL} cannot be reached: refused.")
+    assert (now.status, now.error) == (500, "The receiver answered 500.")
+    with transaction() as session:
+        service.again(session, told.webhook.id, message)
+        with pytest.raises(Conflict):
+            service.again(session, told.webhook.id, message)
+    ((_, body, headers),) = send(message, 200)
+    assert headers["webhook-id"] == message
+    Receiver(told.secret).verify(body, headers)
+
+
+def test_a_try_whose_time_has_not_come_or_that_another_worker_makes_is_left_alone() -> None:
+    message = send_test(add().webhook.id).id.removeprefix("msg_")
+    with transaction() as session:
+        assert repository.claim(session, message, 60.0) is not None
+    with transaction() as session:
+        assert repository.claim(session, message, 60.0) is None
+        assert repository.due(session, 10) == []
+        session.execute(update(WebhookDelivery).values(next_epoch=epoch_now() - 1))
+        assert repository.due(session, 10) == [message]
+        sending.resend_due(session, 10)
+        queued = session.scalars(select(OutboxMessage.subject_id).where(OutboxMessage.task == "send_webhook"))
+        assert list(queued) == [message, message]
+
+
+def test_gone_ends_the_webhook_until_it_has_a_new_secret() -> None:
+    told = add()
+    send(send_test(told.webhook.id).id, 410)
+    (done,) = log(told.webhook.id)
+    assert done.state == "failed"
+    drive.cancel(drive.submit())
+    assert len(log(told.webhook.id)) == 1
+    with transaction() as session:
+        renewed = service.renew(session, told.webhook.id)
+    assert (renewed.webhook.active, renewed.secret == told.secret) == (True, False)
+    ((_, body, headers),) = send(send_test(told.webhook.id).id, 200)
+    Receiver(renewed.secret).verify(body, headers)
+
+
+@ON_SQLITE
+def test_a_redirect_and_an_address_that_is_refused_are_said() -> None:
+    told = add()
+    message = send_test(told.webhook.id).id
+    send(message, 302, Refused("10.0.0.1 is not a public address."))
+    (now,) = log(told.webhook.id)
+    assert (now.status, now.error, now.state) == (None, "10.0.0.1 is not a public address.", "waiting")
+
+
+@ON_SQLITE
+def test_another_key_signs_nothing(configure: Callable[..., Settings], migrated_url: str) -> None:
+    told = add()
+    message = send_test(told.webhook.id).id
+    configure(database_url=migrated_url, webhook_key="other" * 8)
+    assert send(message, 200) == []
+    assert "This worker has another DPK_WEBHOOK_KEY" in (log(told.webhook.id)[0].error or "")
+
+
+@ON_SQLITE
+def test_without_a_key_the_embedded_store_makes_one_that_only_its_owner_reads(
+    configure: Callable[..., Settings], migrated_url: str
+) -> None:
+    chosen = configure(database_url=migrated_url, webhook_key="")
+    first, second = add(), add()
+    assert first.secret != second.secret
+    file = chosen.home / "webhook.key"
+    assert file.stat().st_mode & 0o077 == 0
+    with transaction() as session:
+        stored = json.dumps([dict(row) for row in session.execute(select(WebhookDelivery.__table__)).mappings()])
+    assert first.secret not in stored
+
+
+@ON_SQLITE
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://a.example/", "https://", "a.example", "https://user:word@a.example/", "https://a.example/#x",
+        "http://localhost:8000/", "http://[::1]/", "http://169.254.169.254/latest", "https://a b/", "http://a:99999/",
+    ],
+)  # fmt: skip
+def test_an_address_that_cannot_be_is_refused_at_once(url: str) -> None:
+    with pytest.raises(Rejected, match=r"^url: "):
+        add(url=url)
+
+
+@ON_SQLITE
+def test_removing_takes_its_messages_along() -> None:
+    told = add().webhook.id
+    message = send_test(told).id
+    with transaction() as session:
+        service.remove(session, told)
+        with pytest.raises(NotFound):
+            service.remove(session, told)
+    assert send(message, 200) == []
+
+
+@ON_SQLITE
+def test_settled_messages_are_forgotten_after_a_while() -> None:
+    told = add().webhook.id
+    old, waits = send_test(told).id, send_test(told).id
+    send(old, 200)
+    with transaction() as session:
+        repository.purge(session, before=utc_now() + timedelta(seconds=1), limit=10)
+    assert [each.id for each in log(told)] == [waits]
