@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dpk_core.catalogue.own_models import own_model
 from dpk_core.codec import to_json
 from dpk_core.selection.decide.job_results import LEAST_SEEDS
 from service.database.session import reading

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy.orm import Session
 
-from dpk_core.catalogue.weights import split_weights
+from dpk_core.catalogue.weight_names import split_weights
 from service.models import service as models
 from service.models.results import results_as_student, results_as_teacher
 from service.problems import NotFound
