@@ -11,7 +11,7 @@ import uvicorn
 from anyio import to_thread
 
 from service.app import app
-from service.starting import checked_settings, starting
+from service.starting import checked_settings, one_thread_for_matrices, starting
 
 GRACE_SECONDS = 5
 """Time that requests under way get at the end."""
@@ -43,6 +43,7 @@ def main() -> None:
     """Serves at the address of the settings. A termination by signal is a clean end."""
     with starting():
         chosen = checked_settings()
+    one_thread_for_matrices()
     config = uvicorn.Config(
         app, host=chosen.host, port=chosen.port, timeout_graceful_shutdown=GRACE_SECONDS, lifespan="off",
         server_header=False,

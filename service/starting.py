@@ -18,6 +18,7 @@ from kombu.transport import TRANSPORT_ALIASES
 from pydantic import ValidationError
 from sqlalchemy import URL
 from sqlalchemy.exc import ArgumentError
+from threadpoolctl import threadpool_limits
 
 from dpk_core.nearest import nearest
 from service.settings import Settings, settings
@@ -43,6 +44,12 @@ def starting() -> Iterator[None]:
     except CannotStart as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(WRONG_USE)
+
+
+def one_thread_for_matrices() -> None:
+    """Small matrices are all that decisions and boards are worked out with. Spread over cores that train, they cost
+    several times the processor time, most of it spent waiting for each other."""
+    threadpool_limits(limits=1, user_api="blas")
 
 
 def checked_settings() -> Settings:

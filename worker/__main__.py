@@ -15,7 +15,7 @@ from service.database.session import prompt_reading
 from service.outbox.broker import QUEUES
 from service.runs import repository
 from service.settings import settings
-from service.starting import checked_settings, starting
+from service.starting import checked_settings, one_thread_for_matrices, starting
 from worker.app import create, runner_command, worker_id
 
 SILENT_SWEEPS = 3
@@ -29,6 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     with starting():
         checked_settings()
+    one_thread_for_matrices()
     return _healthy() if chosen.healthy else _serve(chosen.queues)
 
 

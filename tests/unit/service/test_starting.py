@@ -6,14 +6,22 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from migrations import __main__ as migrations
 from service import __main__ as service
 from service.settings import Settings, settings
-from service.starting import CannotStart, checked_settings
+from service.starting import CannotStart, checked_settings, one_thread_for_matrices
 from worker import __main__ as worker
 
 Configure = Callable[..., Settings]
+
+
+def test_matrices_take_one_thread() -> None:
+    with threadpool_limits(limits=2, user_api="blas"):
+        one_thread_for_matrices()
+        assert {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"} == {1}
+
 
 DATABASES = [
     (
