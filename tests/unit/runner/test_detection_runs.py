@@ -66,7 +66,7 @@ def test_a_teacher_and_its_student(root: Path) -> None:
     prepared, _ = carried_out(root, training(root))
     assert prepared.weights is not None
     assert prepared.scores is None
-    assert prepared.near_chance == any("finds no more than guessing" in each.message for each in prepared.notices)
+    assert prepared.near_chance == any("finds no more boxes than chance" in each.message for each in prepared.notices)
     found, events = carried_out(root, training(root, MethodSpec(name="dpk", inherit=True)), prepared.weights)
     measured = [event.values for event in events if isinstance(event, Measured)]
     assert len(measured) == 2
