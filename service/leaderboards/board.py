@@ -55,10 +55,11 @@ def leaderboard(
     measurements: Measurements,
     measured: Measured,
     earlier: Earlier,
+    samples: boards.Samples | None = None,
 ) -> boards.Leaderboard:
     """Ranked candidates first, best first; then those without a rank in the request's order.
 
-    `earlier`: what the store knew when the job was asked for.
+    `earlier`: what the store knew when the job was asked for. `samples`: of a job of detection.
     """
     results = job_results(snapshot, measured)
     group = comparison_group(snapshot, results)
@@ -73,6 +74,7 @@ def leaderboard(
         trust=trust(snapshot, group, earlier.judged, earlier.winner),
         ledger=ledger(snapshot, measured),
         curves=curves(snapshot, measurements),
+        samples=samples,
     )
 
 
@@ -205,6 +207,7 @@ def _row(snapshot: Snapshot, arm: ArmRuns, known: Arm, beliefs: _Beliefs) -> boa
         stamp=row_stamp(snapshot, arm),
         scores=row_scores(arm),
         preparation=None if candidate.teacher is None else _preparation(snapshot.plan, candidate.teacher, arm.teacher),
+        inherits=candidate.teacher is not None and snapshot.plan.method.inherits,
         probe=_summary(known.at(0)) if last else None,
         full=_summary(known.at(last)),
         test=_summary(tests),

@@ -10,22 +10,26 @@ import hashlib
 from base64 import b64encode
 from importlib import resources
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
 from markupsafe import Markup
 
+from dpk_core.catalogue.detection.samples import LEAST_SCORE
 from service.calibration.schemas import Calibration
 from service.datasets.schemas import Dataset, DatasetList
 from service.presentation import decision_words, numbers, repeat_words, setting_words, trust_words, words
 from service.presentation.dataset_words import LEVELS, shown_classes
 from service.presentation.dataset_words import facts as dataset_facts
 from service.presentation.dataset_words import headline as dataset_headline
+from service.presentation.metric_words import ACCURACY, MetricWords, words_of
 from service.scheduling.states import JobState
+from service.web.boxes import MOST_NAMED, box_colours
 from service.web.figures import gradient_curves, learning_curves, share_curves, teacher_curves
 from service.web.ledger import device_lines, ledger_figure
 from service.web.palette import paints
 from service.web.reliability import reliability
 from service.web.scatter import scatters
-from service.wire.boards import Leaderboard, SeedResult
+from service.wire.boards import Interval, Leaderboard, SeedResult, Summary
 from service.wire.jobs import JobList
 
 _LIVE_STATES: frozenset[JobState] = frozenset({"queued", "running", "cancelling"})
@@ -60,9 +64,9 @@ def page_policy() -> str:
 
 
 def report_policy() -> str:
-    """Content-Security-Policy of the report: its own style sheet, by hash, and nothing else."""
+    """Content-Security-Policy of the report: its own style sheet, by hash, pictures in it, and nothing else."""
     digest = b64encode(hashlib.sha256(_style().encode()).digest()).decode()
-    return f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    return f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'"
 
 
 def jobs_page(jobs: JobList, origin: str, before: str | None = None, root: str = "") -> str:
@@ -143,12 +147,14 @@ def _context(board: Leaderboard, root: str) -> dict[str, object]:
         "taken": _taken(board),
         "taught": [row for row in rows if row.teacher is not None],
         "headline": words.board_headline(board),
-        "odds": words.odds(board.verdict),
+        "odds": words.odds(board.verdict, words_of(board.metric)),
         "cautions": [] if board.verdict is None else board.verdict.cautions,
         "filled": words.filled_columns(rows),
         "seeds": _seed_lines(board),
         "reached": max((len(seed.rungs) for row in rows for seed in row.seeds), default=0),
         "live": board.job.state in _LIVE_STATES,
+        "metric_points": words_of(board.metric).points,
+        **_samples(board),
         "scatters": scatters(board),
         "correlations": words.known_correlations(board),
         "coefficients": trust_words.coefficient_lines(board.correlations),
@@ -167,6 +173,15 @@ def _context(board: Leaderboard, root: str) -> dict[str, object]:
     }
 
 
+def _samples(board: Leaderboard) -> dict[str, object]:
+    """What is drawn with sample pictures of a job of detection."""
+    pictures = [] if board.samples is None else board.samples.pictures
+    found = [box for each in pictures for boxes in (each.truth, each.student, each.teacher or []) for box in boxes]
+    return {
+        "box_colours": box_colours(box.label for box in found), "most_classes": MOST_NAMED, "least_score": LEAST_SCORE,
+    }  # fmt: skip
+
+
 def _seed_lines(board: Leaderboard) -> list[tuple[str, SeedResult]]:
     """Every seed that reached a rung, with its row's label."""
     return [(row.label, seed) for row in board.rows for seed in row.seeds if seed.rungs]
@@ -179,6 +194,27 @@ def _taken(board: Leaderboard) -> int | None:
         return None
     wanted = None if verdict.kind == "no_teacher" else verdict.best
     return next((row.candidate_id for row in board.rows if row.teacher == wanted), None)
+
+
+def _metric(context: Context) -> MetricWords:
+    """Of the board on the page; chances of a page without one are in percent as accuracies are."""
+    board = context.get("board")
+    return ACCURACY if board is None else words_of(board.metric)
+
+
+@pass_context
+def _score(context: Context, value: float | None, digits: int = 1) -> str:
+    return _metric(context).score(value, digits)
+
+
+@pass_context
+def _spread(context: Context, summary: Summary | None) -> str:
+    return words.spread(summary, _metric(context))
+
+
+@pass_context
+def _bounds(context: Context, interval: Interval | None) -> str:
+    return words.bounds(interval, _metric(context))
 
 
 @functools.cache
@@ -195,8 +231,9 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters |= {"percent": _score, "spread": _spread, "bounds": _bounds}
     for function in (
-        numbers.percent, words.spread, numbers.points, words.bounds, words.point_bounds, numbers.duration,
+        numbers.points, words.point_bounds, numbers.duration,
         numbers.count, numbers.clock, numbers.short, words.preparation, numbers.chance, decision_words.who,
         decision_words.where, decision_words.why, setting_words.method_label, setting_words.method_line,
         setting_words.recipe_line, setting_words.pictures_line, repeat_words.fetch_command,
