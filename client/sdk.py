@@ -19,7 +19,7 @@ from client.errors import InputFault, ServerUnreachable
 from client.watching import PATIENCE, Watch, watch
 from service.best_teacher.schemas import BestTeacher
 from service.calibration.schemas import Calibration
-from service.datasets.schemas import Dataset, DatasetList
+from service.datasets.schemas import AnyDataset, BoxDataset, Dataset, DatasetList
 from service.methods.schemas import MethodList, RecipeList
 from service.models.schemas import ModelList, ModelView
 from service.schemas import Wire
@@ -136,12 +136,12 @@ class Client:
         """The data sets that jobs can ask for."""
         return self._ask(DatasetList, "GET", "/datasets")
 
-    def dataset(self, name: str) -> Dataset:
+    def dataset(self, name: str) -> Dataset | BoxDataset:
         """What is known of a data set; the first answer about new files may take minutes. Raises NothingFound."""
         path = quote(name)
         if not path.strip("./"):
             raise InputFault(f"{name!r} is no data set; `dpk dataset list` names those that are there.")
-        return self._ask(Dataset, "GET", f"/datasets/{path}", seconds=CHECK_SECONDS)
+        return self._ask(AnyDataset, "GET", f"/datasets/{path}", seconds=CHECK_SECONDS).root
 
     def calibration(self, *, dataset: str | None = None, method: str | None = None) -> Calibration:
         """How often what the finished jobs stated came true."""

@@ -51,6 +51,9 @@ what a random crop is cut from."""
 
 MOST_UNUSED = 50
 
+DETECTION_RECIPE = "detection_small"
+"""What detectors are trained by where no recipe is named."""
+
 PHOTO_SIDE = 64
 """Pictures whose shorter edge is this long, and read at no less, are trained on with flips and resized crops (recipe
 `photos`). A crop of smaller ones shows too little, and of an oblong one that is padded, too much of the border."""
@@ -116,7 +119,7 @@ def box_dataset_card(name: str, data_root: Path | None, field: str, canvas: Canv
     return DatasetCard(
         name=check.name, fingerprint=check.fingerprint, classes=len(check.classes), channels=3,
         side=max(canvas.height, canvas.width), train_pictures=check.train,
-        validation_pictures=check.validation, test_pictures=check.test, default_recipe="detection_small",
+        validation_pictures=check.validation, test_pictures=check.test, default_recipe=DETECTION_RECIPE,
         findings=check.findings, canvas=canvas,
     )  # fmt: skip
 

@@ -16,8 +16,9 @@ from markupsafe import Markup
 
 from dpk_core.catalogue.detection.samples import LEAST_SCORE
 from service.calibration.schemas import Calibration
-from service.datasets.schemas import Dataset, DatasetList
+from service.datasets.schemas import BoxDataset, Dataset, DatasetList
 from service.presentation import decision_words, numbers, repeat_words, setting_words, trust_words, words
+from service.presentation.box_dataset_words import box_facts, box_headline, shown_boxes
 from service.presentation.dataset_words import LEVELS, shown_classes
 from service.presentation.dataset_words import facts as dataset_facts
 from service.presentation.dataset_words import headline as dataset_headline
@@ -109,12 +110,23 @@ def datasets_page(found: DatasetList, root: str = "") -> str:
     return _environment().get_template("datasets.html").render(found=found, live=False, root=root)
 
 
-def dataset_page(found: Dataset, root: str = "") -> str:
+def dataset_page(found: Dataset | BoxDataset, root: str = "") -> str:
     """What is known of a data set."""
+    if isinstance(found, BoxDataset):
+        return _box_dataset_page(found, root)
     classes, hidden = shown_classes(found)
     return _environment().get_template("dataset.html").render(
         found=found, headline=dataset_headline(found), levels=LEVELS, classes=classes, hidden_classes=hidden,
         facts=dataset_facts(found), live=False, root=root,
+    )  # fmt: skip
+
+
+def _box_dataset_page(found: BoxDataset, root: str) -> str:
+    classes, hidden = shown_boxes(found)
+    return _environment().get_template("dataset_boxes.html").render(
+        found=found, headline=box_headline(found), levels=LEVELS, classes=classes, hidden_classes=hidden,
+        box_colours=box_colours(each.name for each in found.classes), most_classes=MOST_NAMED,
+        facts=box_facts(found), live=False, root=root,
     )  # fmt: skip
 
 

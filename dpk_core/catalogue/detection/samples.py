@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from dpk_core.catalogue.content import remembered
 from dpk_core.catalogue.detection.index import SplitIndex
+from dpk_core.catalogue.detection.store import detection_index
+from dpk_core.codec import from_json, to_json
 from dpk_core.display import shown
 from dpk_core.errors import DataFault
 
@@ -51,12 +56,26 @@ class DetectionSamples:
     pictures: tuple[SamplePicture, ...]
 
 
-def sample_positions(split: SplitIndex) -> list[int]:
+def training_samples(folder: Path, most: int) -> DetectionSamples:
+    """Training pictures with their boxes, decoded once per content. Raises DataFault."""
+    found = detection_index(folder)
+    key = hashlib.sha256(f"{found.fingerprint} {most}".encode()).hexdigest()
+    index, split = found.index, found.index.splits["train"]
+
+    def made() -> dict[str, Any]:
+        positions = sample_positions(split, most)
+        pictures = tuple(true_picture(folder, split, index.classes, position) for position in positions)
+        return dict(to_json(DetectionSamples(pictures=pictures)))
+
+    return from_json(DetectionSamples, remembered("box_samples", key, made))
+
+
+def sample_positions(split: SplitIndex, most: int = SAMPLES) -> list[int]:
     """Pictures that are shown: of those with boxes, evenly spaced in the order of their number of boxes."""
     counts_N = np.diff(split.first_N1)
     with_boxes = np.flatnonzero(counts_N)
     ordered = with_boxes[np.argsort(counts_N[with_boxes], kind="stable")]
-    most = min(SAMPLES, len(ordered))
+    most = min(most, len(ordered))
     return [int(ordered[place]) for place in ((np.arange(most) + 0.5) * len(ordered) / max(1, most)).astype(np.int64)]
 
 
