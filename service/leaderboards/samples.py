@@ -27,7 +27,9 @@ def samples(snapshot: Snapshot, verdict: boards.Verdict | None) -> boards.Sample
     if snapshot.plan.task != "detection":
         return None
     best = None if verdict is None else verdict.best
-    arms = sorted(snapshot.arms, key=lambda arm: (arm.candidate.teacher != best, arm.candidate.teacher is None))
+    arms = sorted(
+        snapshot.arms, key=lambda arm: (best is None or arm.candidate.teacher != best, arm.candidate.teacher is None)
+    )
     for arm in arms:
         run = _median(arm, snapshot.plan.epochs)
         student = None if run is None else _left(run.result)
