@@ -7,12 +7,16 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from statistics import fmean
 
+from dpk_core.tasks import Metric
+from service.presentation.metric_words import words_of
 from service.presentation.numbers import percent
 from service.web.charts import Figure, Spec, chart
 from service.web.palette import NO_TEACHER, Paint, paints
+from service.web.score_axis import score_axis
 from service.wire.boards import Curve, Leaderboard, Row
 
-CLASS_GRADIENT = "gradient.class"
+OWN_GRADIENTS = ("gradient.class", "gradient.detector")
+"""Of the loss that a student has without a teacher: a classifier's, a detector's."""
 _TERMS = {"gradient.logits": "Logit term", "gradient.features": "Feature term"}
 _STAGES = {"share.last": "Last stage", "share.second_last": "Second-last stage"}
 _MOST_TICKS = 8
@@ -26,7 +30,8 @@ def learning_curves(board: Leaderboard) -> list[Figure]:
     """One chart per arm: a thin line per seed, their mean, and the mean without a teacher for comparison."""
     curves = [curve for curve in board.curves if curve.purpose == "student"]
     by_arm = _by_candidate(curves)
-    measured = board.metric.measured_as
+    metric = board.metric
+    measured = metric.measured_as
     every = [value for curve in curves for _, value in _series(curve, measured)]
     if not every:
         return []
@@ -35,7 +40,7 @@ def learning_curves(board: Leaderboard) -> list[Figure]:
     reference = _mean(by_arm.get(bare, []), measured) if bare is not None else []
     painted, rungs = paints(board.rows), board.setup.rungs[:-1]
     return [
-        _learning_curve(row, by_arm[row.candidate_id], painted[row.candidate_id], reference, domain, rungs, measured)
+        _learning_curve(row, by_arm[row.candidate_id], painted[row.candidate_id], reference, domain, rungs, metric)
         for row in board.rows
         if any(_series(curve, measured) for curve in by_arm.get(row.candidate_id, []))
     ]
@@ -48,8 +53,9 @@ def _learning_curve(
     reference: Series,
     domain: list[float],
     rungs: list[int],
-    measured: str,
+    metric: Metric,
 ) -> Figure:
+    measured = metric.measured_as
     mean = _mean(curves, measured)
     values: list[Spec] = [
         {"epoch": epoch, "value": value, "line": f"seed {curve.seed}", "kind": "seed"}
@@ -61,7 +67,7 @@ def _learning_curve(
         values += [{"epoch": e, "value": v, "line": "no teacher", "kind": "reference"} for e, v in reference]
     x = _epochs(value["epoch"] for value in values)
     y = {
-        "field": "value", "type": "quantitative", "title": None, "axis": {**_percents(domain), "tickCount": 4},
+        "field": "value", "type": "quantitative", "title": None, "axis": {**_scores(domain, metric), "tickCount": 4},
         "scale": {"domain": domain, "zero": False},
     }  # fmt: skip
     layers = [
@@ -75,7 +81,7 @@ def _learning_curve(
             layers.insert(
                 0, {"mark": {"type": "rule", "color": "var(--rule)", "strokeDash": [2, 3]}, "encoding": {"x": at}}
             )
-    ends = f"After epoch {mean[-1][0]} the mean over {len(curves)} seeds is {percent(mean[-1][1])}."
+    ends = f"After epoch {mean[-1][0]} the mean over {len(curves)} seeds is {words_of(metric).score(mean[-1][1])}."
     return Figure(title=row.label, description=ends, spec=chart(values=values, layers=layers, height=180))
 
 
@@ -112,11 +118,11 @@ def _share_curve(board: Leaderboard, by_arm: dict[int, list[Curve]], name: str) 
 
 
 def gradient_curves(board: Leaderboard) -> list[Figure]:
-    """One chart per term of the loss beside the class term: the norm of its gradient on the student, as a part of the
-    class term's, by teacher, mean over the seeds."""
+    """One chart per term of the loss beside the student's own: the norm of its gradient on the student, as a part of
+    its own term's, by teacher, mean over the seeds."""
     by_arm = _by_candidate(curve for curve in board.curves if curve.purpose == "student")
     names = {name for curves in by_arm.values() for curve in curves for point in curve.points for name in point.values}
-    terms = sorted(name for name in names if name.startswith("gradient.") and name != CLASS_GRADIENT)
+    terms = sorted(name for name in names if name.startswith("gradient.") and name not in OWN_GRADIENTS)
     return [figure for term in terms if (figure := _gradient_curve(board, by_arm, term)) is not None]
 
 
@@ -125,16 +131,16 @@ def _gradient_curve(board: Leaderboard, by_arm: dict[int, list[Curve]], term: st
     lines = {}
     for row in board.rows:
         curves = by_arm.get(row.candidate_id, [])
-        classes = dict(_mean(curves, CLASS_GRADIENT))
+        own = dict(next(filter(None, (_mean(curves, name) for name in OWN_GRADIENTS)), []))
         # To a hundredth of a percent: an axis would show nothing but the rounding of a ratio that stays the same.
-        parts = [(epoch, round(norm / classes[epoch], 4)) for epoch, norm in _mean(curves, term) if classes.get(epoch)]
+        parts = [(epoch, round(norm / own[epoch], 4)) for epoch, norm in _mean(curves, term) if own.get(epoch)]
         if parts:
             lines[row.label] = (parts, painted[row.candidate_id])
     if not lines:
         return None
     named = "; ".join(f"{label} from {percent(s[0][1])} to {percent(s[-1][1])}" for label, (s, _) in lines.items())
     title = _TERMS.get(term, term.removeprefix("gradient."))
-    description = f"Gradient of the {title.lower()} on the student, as a part of the class term's: {named}."
+    description = f"Gradient of the {title.lower()} on the student, as a part of its own term's: {named}."
     spec = _lines(lines, _percents([value for series, _ in lines.values() for _, value in series]))
     return Figure(title=title, description=description, spec=spec)
 
@@ -150,8 +156,9 @@ def teacher_curves(board: Leaderboard) -> list[Figure]:
     }
     if not lines:
         return []
-    said = "; ".join(f"{label} {percent(series[-1][1])}" for label, (series, _) in lines.items())
-    spec = _lines(lines, _percents([value for series, _ in lines.values() for _, value in series]))
+    score = words_of(board.metric).score
+    said = "; ".join(f"{label} {score(series[-1][1])}" for label, (series, _) in lines.items())
+    spec = _lines(lines, _scores([value for series, _ in lines.values() for _, value in series], board.metric))
     return [Figure(title="Teachers in training", description=f"Newest {board.metric.name}: {said}.", spec=spec)]
 
 
@@ -188,8 +195,13 @@ def _epochs(epochs: Iterable[int]) -> Spec:
     }  # fmt: skip
 
 
+def _scores(values: Sequence[float], metric: Metric) -> Spec:
+    """How an axis writes these scores: fine enough that its ticks differ."""
+    return score_axis(metric, 0 if max(values) - min(values) >= _WIDE else 1)
+
+
 def _percents(values: Sequence[float]) -> Spec:
-    """How an axis writes these accuracies: fine enough that its ticks differ."""
+    """The same of ratios."""
     return {"format": ".0%" if max(values) - min(values) >= _WIDE else ".1%"}
 
 
