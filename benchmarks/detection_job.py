@@ -115,7 +115,8 @@ def result(board: Leaderboard) -> dict[str, Any]:
         "rows": [
             {
                 "teacher": row.teacher, "teacher_ap": _points(row.teacher_accuracy), "status": row.status,
-                "student_ap": _points(row.full and row.full.mean), "test_ap": _points(row.test and row.test.mean),
+                "student_ap": _points(None if row.full is None else row.full.mean),
+                "test_ap": _points(None if row.test is None else row.test.mean),
             }
             for row in board.rows
         ],

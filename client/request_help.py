@@ -49,13 +49,13 @@ TEACHER = (
 )
 METHOD = (
     "How the student learns from a teacher, or a file of JSON that says it with settings (FILE.json). One of: "
-    f"{', '.join(TAUGHT_METHODS['classification'])}; of detection {', '.join(TAUGHT_METHODS['detection'])}. Default: "
+    f"{', '.join(TAUGHT_METHODS['classification'])}. On boxes: {', '.join(TAUGHT_METHODS['detection'])}. Default: "
     f"{MethodChoice().name}."
 )
 PROFILE = _help(MethodChoice, "profile")
 RECIPE = (
     "How networks are trained, or a file of JSON that says it with settings (FILE.json). Default: the data set's own. "
-    f"One of: {', '.join(RECIPES_OF['classification'])}; of detection {', '.join(RECIPES_OF['detection'])}."
+    f"One of: {', '.join(RECIPES_OF['classification'])}. On boxes: {', '.join(RECIPES_OF['detection'])}."
 )
 SETTING = (
     "A setting of method or recipe, as method.feature_weight=3 or recipe.precision=bfloat16; lists as JSON. Once per "

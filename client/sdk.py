@@ -11,7 +11,7 @@ from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
 import httpx
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from client.address import DEFAULT_SERVER
 from client.connection import SECONDS, Ask, Connection
@@ -22,7 +22,6 @@ from service.calibration.schemas import Calibration
 from service.datasets.schemas import AnyDataset, BoxDataset, Dataset, DatasetList
 from service.methods.schemas import MethodList, RecipeList
 from service.models.schemas import ModelList, ModelView
-from service.schemas import Wire
 from service.students.schemas import Student, WeightsFile
 from service.validation import field_errors
 from service.wire.boards import Leaderboard
@@ -31,7 +30,7 @@ from service.wire.jobs import Job, JobList, SelectionJobRequest
 UPLOAD_SECONDS = 600.0
 """A server may check other files first."""
 
-W = TypeVar("W", bound=Wire)
+W = TypeVar("W", bound=BaseModel)
 
 CHECK_SECONDS = 600.0
 """Patience with the first look at a data set, which reads its files."""

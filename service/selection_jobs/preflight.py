@@ -27,7 +27,7 @@ from service.problems import Rejected, field_error
 from service.scheduling.plan import Plan, PlannedDetectors
 from service.schemas import FieldError
 from service.selection_jobs.planning import make_plan, method_of, student_recipe_of
-from service.selection_jobs.tasks import check_model, mismatches
+from service.selection_jobs.tasks import mismatches, of_task
 from service.selection_jobs.teacher_inputs import PLAIN, TeacherInput, teacher_input
 from service.wire.choices import ModelChoice, TeacherChoice
 from service.wire.jobs import SelectionJobRequest
@@ -166,7 +166,7 @@ class _Models:
         card = ask(lambda: model_card(choice.model, field))
         if card is None:
             return None
-        if ask(lambda: check_model(card, self._request.task, self._request.dataset, field) or True) is None:
+        if ask(lambda: of_task(card, self._request.task, self._request.dataset, field)) is None:
             return None
         weights = ask(lambda: find_weights(choice.model, choice.weights, self._weights_root, place))
         if weights is not None:

@@ -23,10 +23,10 @@ DIRECT = ("feature_weight", "prior", "plain")
 """The settings of methods that compare the levels of pyramids directly."""
 
 
-def check_model(card: ModelCard, task: TaskName, dataset: str, field: str) -> None:
-    """Raises InvalidRequest on `field` where the model is one of another task."""
+def of_task(card: ModelCard, task: TaskName, dataset: str, field: str) -> ModelCard:
+    """The card. Raises InvalidRequest on `field` where the model is one of another task."""
     if card.task == task:
-        return
+        return card
     member = card.name.rpartition("/")[2]
     if task == "detection":
         same = f"{FAMILY}/{KINDS[0]}_{member}"

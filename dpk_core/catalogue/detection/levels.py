@@ -56,8 +56,8 @@ def chosen_levels(
 ) -> dict[LevelName, Level]:
     """The levels that a method compares, the finest first. Raises InvalidRequest on `method.prior` or `method.plain`
     for one that the detectors do not have in common."""
-    kinds = (kind_and_backbone(name, "model")[0] for name in (student, teacher))
-    common = common_levels(*map(detection.of, kinds), detection.canvas)
+    ours, theirs = (detection.of(kind_and_backbone(name, "model")[0]) for name in (student, teacher))
+    common = common_levels(ours, theirs, detection.canvas)
     plain = settings.plain_of(tuple(common))
     for field, named in (("prior", settings.prior), ("plain", plain)):
         if missing := sorted(set(named) - common.keys()):
