@@ -93,6 +93,10 @@ bench-calibration: $(VENV)/.dev ## are the verdict's intervals, sets and "take X
 bench-service: $(VENV)/.dev ## how quickly finished answers are served, with 10 and 10,000 jobs in a Postgres (ten minutes)
 	@$(BIN)/python -m benchmarks.service
 
+bench-pages: $(VENV)/.dev ## how soon a job's page is painted in Chromium, and what it weighs (half a minute)
+	@tests/install-chromium
+	@$(BIN)/python -m benchmarks.pages
+
 bench-claim: $(VENV)/.dev ## does the student follow its teacher? correlations from the tables
 	@$(BIN)/python -m benchmarks.claim
 
@@ -108,4 +112,4 @@ constraints: ## pin what is installed now into constraints.txt
 clean: ## remove the environment and everything the demo made
 	@rm -rf $(VENV) .dpk build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
-.PHONY: help setup demo serve test check format catalogue bench-core bench-gpu bench-sweep bench-ablation bench-profiles bench-tables bench-selection bench-prior bench-calibration bench-claim bench-service bench-detection bench-detection-job constraints clean
+.PHONY: help setup demo serve test check format catalogue bench-core bench-gpu bench-sweep bench-ablation bench-profiles bench-tables bench-selection bench-prior bench-calibration bench-claim bench-pages bench-service bench-detection bench-detection-job constraints clean

@@ -20,6 +20,7 @@ from client import (
     exit_codes,
     export,
     gate,
+    job_actions,
     jobs,
     models,
     server,
@@ -50,6 +51,11 @@ app.command(short_help="Pass a pipeline while the best teacher is as expected.",
 )
 app.command()(jobs.request)
 app.command()(jobs.cancel)
+app.command()(job_actions.pause)
+app.command()(job_actions.resume)
+app.command()(job_actions.retry)
+app.command()(job_actions.add_teacher)
+app.command()(job_actions.name)
 app.command()(export.export)
 app.command()(evaluate.evaluate)
 app.add_typer(datasets.app)

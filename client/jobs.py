@@ -14,9 +14,9 @@ from client.options import SERVER_DEFAULT, AsJson, Explain, JobId, Server, TimeO
 from client.progress import follow
 from client.sdk import Client
 from client.terminal import print_leaderboard, say
-from service.presentation.numbers import clock
+from service.presentation.numbers import chance, clock, duration, points, short
 from service.scheduling.states import JobState
-from service.wire.jobs import Job
+from service.wire.jobs import Job, Sort
 
 SHORT = 8
 """Digits of an id that a list shows; any beginning of an id that only one job has will do."""
@@ -27,33 +27,50 @@ def jobs(
     state: Annotated[
         str | None, typer.Option(help=f"Only jobs in this state: {', '.join(get_args(JobState))}.")
     ] = None,
+    search: Annotated[str, typer.Option(metavar="WORDS", help="Words of name, tags, student, data or teachers.")] = "",
+    tag: Annotated[str | None, typer.Option(help="Only jobs with this tag.")] = None,
+    student: Annotated[str | None, typer.Option(metavar="MODEL", help="Only jobs about this student.")] = None,
+    dataset: Annotated[str | None, typer.Option(metavar="NAME", help="Only jobs on this data set.")] = None,
+    sort: Annotated[Sort, typer.Option(help="The order; the largest gain or cost first.")] = "newest",
     server: Server = SERVER_DEFAULT,
     as_json: AsJson = False,
 ) -> None:
-    """List the newest jobs, with what each has come to.
+    """List jobs, the newest first, with what each has come to.
 
-    For example: dpk jobs --state running
+    For example: dpk jobs --state running --tag nightly --sort gain
     """
     if state is not None and state not in get_args(JobState):
         raise InputFault(f"--state: {state!r} is none of {', '.join(get_args(JobState))}.")
     with Client(server) as client:
-        found = client.jobs(limit=limit, state=state)
+        found = client.jobs(
+            limit=limit, state=state, search=search, tag=tag, student=student, dataset=dataset, sort=sort
+        )
     if as_json:
         print_document(found)
         return
     if not found.jobs:
-        say(console(), "There are no such jobs." if state else "There are no jobs yet; `dpk submit` asks a question.")
+        asked = any((state, search, tag, student, dataset))
+        say(console(), "There are no such jobs." if asked else "There are no jobs yet; `dpk submit` asks a question.")
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("id", "state", "asked", "student", "data", "teachers", "came to"):
-        table.add_column(title, no_wrap=title in ("id", "state"), overflow="fold")
+    for title in ("id", "state", "asked", "student", "data", "leader", "gain", "cost", "came to"):
+        right = title in ("gain", "cost")
+        table.add_column(title, no_wrap=title in ("id", "state"), overflow="fold", justify="right" if right else "left")
     for job in found.jobs:
-        asked = job.request
+        leader = "–" if job.leader is None else f"{short(job.leader)} {chance(job.chance)}"
         table.add_row(
-            job.id[:SHORT], job.state, clock(job.created_at), Text(str(asked.student)), Text(asked.dataset),
-            str(len(asked.teachers)), Text(job.headline.partition(". ")[0]),
+            job.id[:SHORT], job.state, clock(job.created_at), Text(short(job.request.student)),
+            Text(job.request.dataset), Text(leader), "–" if job.gain is None else points(job.gain), duration(job.cost),
+            Text(_came_to(job)),
         )  # fmt: skip
     console().print(table)
+
+
+def _came_to(job: Job) -> str:
+    """What people call the job, then the first sentence of its headline."""
+    called = [*([] if job.name is None else [job.name]), *(f"#{tag}" for tag in job.tags)]
+    said = job.headline.partition(". ")[0]
+    return f"{' '.join(called)}: {said}" if called else said
 
 
 def watch(job_id: JobId, timeout: TimeOut = None, server: Server = SERVER_DEFAULT, as_json: AsJson = False) -> None:

@@ -21,6 +21,7 @@ LEAST_SECONDS = 5.0
 
 _SAID: dict[JobState, str] = {
     "queued": "The job is queued: it waits for a worker to begin.",
+    "paused": "The job is paused; `dpk resume` lets it go on.",
     "finished": "The job is finished.",
     "failed": "The job failed.",
     "cancelling": "The job is being cancelled.",

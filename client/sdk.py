@@ -25,7 +25,8 @@ from service.models.schemas import ModelList, ModelView
 from service.students.schemas import Student, WeightsFile
 from service.validation import field_errors
 from service.wire.boards import Leaderboard
-from service.wire.jobs import Job, JobList, SelectionJobRequest
+from service.wire.choices import TeacherChoice
+from service.wire.jobs import Job, JobDescription, JobList, SelectionJobRequest, Sort, TeacherRequest
 
 UPLOAD_SECONDS = 600.0
 """A server may check other files first."""
@@ -40,7 +41,8 @@ class Client:
     """Talks to one server; a context manager.
 
     Requests that may be repeated safely are tried again after a lost connection and after 502, 503 and 504: all reads,
-    cancelling, and submissions, which carry an `Idempotency-Key`. Raises the errors of `client.errors`.
+    cancelling and other actions on a job, and submissions, which carry an `Idempotency-Key`. Raises the errors of
+    `client.errors`.
     """
 
     def __init__(
@@ -88,10 +90,15 @@ class Client:
         return self._ask(Job, "POST", "/selection-jobs", json=body, headers=headers)
 
     def jobs(
-        self, *, before: str | None = None, state: str | None = None, prefix: str | None = None, limit: int = 50
-    ) -> JobList:
-        """Jobs, newest first; `before`: `next_before` of the page before; `prefix`: the beginning of their ids."""
-        given = {"before": before, "state": state, "prefix": prefix, "limit": None if limit == 50 else str(limit)}
+        self, *, before: str | None = None, state: str | None = None, prefix: str | None = None, limit: int = 50,
+        search: str = "", tag: str | None = None, student: str | None = None, dataset: str | None = None,
+        method: str | None = None, sort: Sort = "newest",
+    ) -> JobList:  # fmt: skip
+        """Jobs in the order `sort`; `before`: `next_before` of the page before; `prefix`: the beginning of their ids;
+        `search`: words that occur in name, tags, student, data set, method or teachers."""
+        given = {"before": before, "state": state, "prefix": prefix, "limit": None if limit == 50 else str(limit),
+                 "search": search or None, "tag": tag, "student": student, "dataset": dataset, "method": method,
+                 "sort": None if sort == "newest" else sort}  # fmt: skip
         params = {name: value for name, value in given.items() if value is not None}
         return self._ask(JobList, "GET", "/selection-jobs", params=params)
 
@@ -119,6 +126,36 @@ class Client:
     def cancel(self, job_id: str) -> Job:
         """Asks a job to stop; it shows `cancelled` once its processes are gone."""
         return self._ask(Job, "POST", _path(job_id, "/cancel"))
+
+    def pause(self, job_id: str) -> Job:
+        """Begins nothing new; what trains stops at its checkpoint. The job is `paused` until it is resumed."""
+        return self._ask(Job, "POST", _path(job_id, "/pause"))
+
+    def resume(self, job_id: str) -> Job:
+        """Lets a paused job go on from its checkpoints."""
+        return self._ask(Job, "POST", _path(job_id, "/resume"))
+
+    def retry(self, job_id: str, *, run: str | None = None, teacher: str | None = None) -> Job:
+        """Tries again what failed: the arm of a failed `run`, of a `teacher` (`none`: without one), or everything.
+
+        Tried once: after a lost answer a second try might begin what has failed again in the meantime.
+        """
+        params = {name: value for name, value in {"run": run, "teacher": teacher}.items() if value is not None}
+        return self._ask(Job, "POST", _path(job_id, "/retry"), params=params, attempts=None if run else 1)
+
+    def add_teacher(self, job_id: str, teacher: TeacherChoice | Mapping[str, Any] | str) -> Job:
+        """Compares another teacher too; adding it again changes nothing. Raises InputFault."""
+        try:
+            wanted = TeacherRequest.model_validate({"teacher": teacher})
+        except ValidationError as error:
+            raise InputFault.because(field_errors(dict(finding) for finding in error.errors())) from None
+        body = wanted.model_dump(mode="json")
+        return self._ask(Job, "POST", _path(job_id, "/teachers"), json=body, seconds=CHECK_SECONDS)
+
+    def describe(self, job_id: str, wanted: JobDescription) -> Job:
+        """Gives a job another name or other tags; fields that were not set stay as they are."""
+        body = wanted.model_dump(mode="json", exclude_unset=True)
+        return self._ask(Job, "PATCH", _path(job_id), json=body)
 
     def best_teacher(
         self, student: str, dataset: str, *, method: str | None = None, stamp: str | None = None

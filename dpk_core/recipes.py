@@ -137,10 +137,13 @@ def fitting_batch(base: Recipe, train_pictures: int) -> int:
 
 
 def batch_factor(base: Recipe, batch_size: int) -> float:
-    """Factor of the learning rate for batches of `batch_size`: their ratio under SGD (Goyal et al. 2017, 1706.02677),
-    its square root under AdamW."""
+    """Factor of the learning rate for batches of `batch_size`.
+
+    Larger ones under SGD: their ratio (Goyal et al. 2017, 1706.02677). Smaller ones, and under AdamW: its square root
+    (Krizhevsky 2014, 1404.5997), so that more steps an epoch also get further in it.
+    """
     ratio = batch_size / base.batch_size
-    return ratio if base.optimiser == "sgd" else math.sqrt(ratio)
+    return ratio if base.optimiser == "sgd" and ratio > 1 else math.sqrt(ratio)
 
 
 def chosen_recipe(

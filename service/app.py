@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from dpk_core.catalogue import own_models
 from service import openapi, problems
+from service.actions.endpoints import router as actions
 from service.best_teacher.endpoints import router as best_teacher
 from service.calibration.endpoints import router as calibration
 from service.datasets.endpoints import router as datasets
@@ -22,9 +23,13 @@ from service.leaderboards.shortcut import FinishedBoards
 from service.methods.endpoints import router as methods
 from service.models.endpoints import router as models
 from service.models.service import look_up, upload_names
+from service.preflight.endpoints import router as preflight
 from service.selection_jobs.endpoints import router as selection_jobs
 from service.students.endpoints import router as students
 from service.sub_path import ForwardedPrefix
+from service.web import answers
+from service.web.actions import router as web_actions
+from service.web.browse import router as browse
 from service.web.endpoints import router as web
 
 DESCRIPTION = """Which teacher should my student learn from? Ask with `POST /selection-jobs`, follow the answer as it
@@ -38,14 +43,14 @@ def create_app() -> FastAPI:
         title="DPK Select", version="0.1.0", summary="Teacher selection for knowledge distillation",
         description=DESCRIPTION, license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         responses=problems.responses(403, 413, 414, 421, 422, 500, 503),
-        # FastAPI's own pages load scripts from elsewhere; ours promise not to. The document is at /openapi.json.
+        # FastAPI's own pages load scripts from elsewhere; ours promise not to. /docs is a page of the web room.
         docs_url=None, redoc_url=None,
     )  # fmt: skip
     app.state.closing = threading.Event()
     app.state.readiness = Probe(readiness)
     for router in (
-        selection_jobs, leaderboards, students, events.router, best_teacher, calibration, datasets, models, methods,
-        health, web,
+        selection_jobs, actions, preflight, leaderboards, students, events.router, best_teacher, calibration, datasets,
+        models, methods, health, web_actions, browse, web,
     ):  # fmt: skip
         app.include_router(router)
     own_models.read_uploads_with(look_up, upload_names)
@@ -54,6 +59,7 @@ def create_app() -> FastAPI:
     app.add_middleware(HeadRequests)
     app.add_middleware(ForwardedPrefix)
     problems.install(app)
+    answers.install(app)
     events.install(app)
     openapi.install(app)
     return app

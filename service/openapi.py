@@ -11,8 +11,9 @@ from service.calibration.examples import CALIBRATION
 from service.datasets.examples import DATASET, DATASET_LIST
 from service.methods.examples import METHOD_LIST, RECIPE_LIST
 from service.models.examples import MODEL, MODEL_LIST
+from service.preflight.examples import PREFLIGHT
 from service.problems import MEDIA_TYPE, example
-from service.selection_jobs.examples import CANCELLING, JOB, JOB_LIST, LEADERBOARD
+from service.selection_jobs.examples import CANCELLING, JOB, JOB_LIST, LEADERBOARD, PAUSED
 from service.students.examples import STUDENT
 
 PROBLEM = {"$ref": "#/components/schemas/Problem"}
@@ -25,6 +26,12 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "get_leaderboard": LEADERBOARD,
     "get_student": STUDENT,
     "cancel_selection_job": CANCELLING,
+    "pause_selection_job": PAUSED,
+    "resume_selection_job": JOB,
+    "retry_selection_job": JOB,
+    "add_teacher": JOB,
+    "describe_selection_job": JOB,
+    "check_request": PREFLIGHT,
     "get_best_teacher": BEST_TEACHER,
     "get_calibration": CALIBRATION,
     "list_datasets": DATASET_LIST,

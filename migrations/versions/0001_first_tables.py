@@ -17,6 +17,7 @@ LIVE_OR_FINISHED = sa.text("state NOT IN ('failed', 'cancelled') AND NOT withdra
 
 TABLES = (
     "selection_jobs",
+    "job_tags",
     "candidates",
     "idempotency_keys",
     "runs",
@@ -56,6 +57,8 @@ def _create_jobs() -> None:
         sa.Column("id", sa.String(length=32), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("stage", sa.String(length=24), nullable=True),
+        sa.Column("name", sa.String(length=100), nullable=True),
+        sa.Column("search", sa.Text(), nullable=False),
         sa.Column("request", sa.JSON(none_as_null=True), nullable=False),
         sa.Column("plan", sa.JSON(none_as_null=True), nullable=False),
         sa.Column("task", sa.String(length=24), nullable=False),
@@ -73,9 +76,20 @@ def _create_jobs() -> None:
         sa.Column("started_epoch", sa.Double(), nullable=True),
         sa.Column("finished_at", UtcDateTime(), nullable=True),
         sa.Column("failure", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("paused_epoch", sa.Double(), nullable=True),
+        sa.Column("gain", sa.Double(), nullable=False),
+        sa.Column("cost", sa.Double(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_selection_jobs")),
     )
     _index_jobs()
+    op.create_table(
+        "job_tags",
+        sa.Column("job_id", sa.String(length=32), nullable=False),
+        sa.Column("tag", sa.String(length=40), nullable=False),
+        sa.ForeignKeyConstraint(["job_id"], ["selection_jobs.id"], name=op.f("fk_job_tags_job_id_selection_jobs")),
+        sa.PrimaryKeyConstraint("job_id", "tag", name=op.f("pk_job_tags")),
+    )
+    op.create_index(op.f("ix_job_tags_tag_job_id"), "job_tags", ["tag", "job_id"])
     op.create_table(
         "candidates",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -112,6 +126,9 @@ def _index_jobs() -> None:
         "best_founded": [*question, "protocol", "decided", "strength", "finished_at", "id"],
         "newest": [*question, "protocol", "decided", "finished_at"],
         "student_method": ["student", "method", "state", "finished_at"],
+        "by_student": ["student", "id"],
+        "by_gain": ["gain", "id"],
+        "by_cost": ["cost", "id"],
     }.items():
         op.create_index(op.f(f"ix_selection_jobs_{name}"), "selection_jobs", columns)
 
@@ -159,6 +176,8 @@ def _create_runs() -> None:
     op.create_index(op.f("ix_runs_state"), "runs", ["state"])
     op.create_index(op.f("ix_runs_training_key"), "runs", ["training_key"])
     op.create_index(op.f("ix_runs_newest"), "runs", ["dataset", "method", "state", "finished_at", "id"])
+    op.create_index(op.f("ix_runs_of_model"), "runs", ["student", "state", "finished_at", "id"])
+    op.create_index(op.f("ix_runs_under_model"), "runs", ["teacher", "state", "finished_at", "id"])
     op.create_index(
         "uq_runs_content_key",
         "runs",
@@ -178,6 +197,7 @@ def _create_what_runs_left() -> None:
         sa.Column("purpose", sa.String(length=8), nullable=False),
         sa.Column("seed", sa.Integer(), nullable=False),
         sa.Column("reused", sa.Boolean(), nullable=False),
+        sa.Column("retried", sa.Boolean(), nullable=False),
         sa.ForeignKeyConstraint(["candidate_id"], ["candidates.id"], name=op.f("fk_job_runs_candidate_id_candidates")),
         sa.ForeignKeyConstraint(["job_id"], ["selection_jobs.id"], name=op.f("fk_job_runs_job_id_selection_jobs")),
         sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_job_runs_run_id_runs")),

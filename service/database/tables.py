@@ -1,6 +1,7 @@
 """The tables. The database is the truth; the queue carries ids only.
 
     selection_jobs 1─n candidates 1─n job_runs n─1 runs 1─n measurements
+    selection_jobs 1─n job_tags
     runs 1─n run_refusals
     selection_jobs 1─n decisions, verdicts, events; 1─1 boards
     judgements, outbox, idempotency_keys, workers stand alone
@@ -48,7 +49,8 @@ class Base(DeclarativeBase):
 class SelectionJob(Base):
     """One question: which of these teachers for this student?
 
-    state: queued → running → finished | failed; cancelling → cancelled from queued or running.
+    state: queued → running → finished | failed; paused from queued or running, and back; cancelling → cancelled from
+    queued, running or paused. A finished or failed job runs again when a teacher is added or a run is retried.
     stage (while running): preparing_teachers → exploring → confirming → deciding.
     """
 
@@ -64,11 +66,19 @@ class SelectionJob(Base):
         Index("ix_selection_jobs_best_founded", *QUESTION, "protocol", "decided", "strength", "finished_at", "id"),
         Index("ix_selection_jobs_newest", *QUESTION, "protocol", "decided", "finished_at"),
         Index("ix_selection_jobs_student_method", "student", "method", "state", "finished_at"),
+        # Lists in another order than by age.
+        Index("ix_selection_jobs_by_student", "student", "id"),
+        Index("ix_selection_jobs_by_gain", "gain", "id"),
+        Index("ix_selection_jobs_by_cost", "cost", "id"),
     )
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     state: Mapped[str] = mapped_column(String(16))
     stage: Mapped[str | None] = mapped_column(String(24))
+    name: Mapped[str | None] = mapped_column(String(100))
+    """What people call it."""
+    search: Mapped[str] = mapped_column(Text, default="")
+    """What a search of jobs looks in, in lower case: id, name, tags, student, data set, method and teachers."""
     request: Mapped[Json]
     """The request as it came, after validation."""
     plan: Mapped[Json]
@@ -97,6 +107,22 @@ class SelectionJob(Base):
     finished_at: Mapped[datetime | None]
     failure: Mapped[Json | None]
     """`service.scheduling.states.JobFailure`."""
+    paused_epoch: Mapped[float | None] = mapped_column(Double)
+    """Since when it is paused, by the database's clock; None while it is not."""
+    gain: Mapped[float] = mapped_column(Double, default=-1.0)
+    """The leader's gain over no teacher, which lists are sorted by; -1, less than any gain, where none is known."""
+    cost: Mapped[float] = mapped_column(Double, default=0.0)
+    """Device seconds spent when it was last advanced, which lists are sorted by."""
+
+
+class JobTag(Base):
+    """A word that people filter jobs by."""
+
+    __tablename__ = "job_tags"
+    __table_args__ = (Index(None, "tag", "job_id"),)
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("selection_jobs.id"), primary_key=True)
+    tag: Mapped[str] = mapped_column(String(40), primary_key=True)
 
 
 class Candidate(Base):
@@ -137,6 +163,9 @@ class Run(Base):
         ),
         # What the store knows of a method on a data set, newest first.
         Index("ix_runs_newest", "dataset", "method", "state", "finished_at", "id"),
+        # Of one model, and under one, newest first.
+        Index("ix_runs_of_model", "student", "state", "finished_at", "id"),
+        Index("ix_runs_under_model", "teacher", "state", "finished_at", "id"),
     )
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
@@ -206,7 +235,8 @@ class RunRefusal(Base):
 
 
 class JobRun(Base):
-    """A run as a part of a job. `reused`: it was finished before the job asked for it.
+    """A run as a part of a job. `reused`: it was finished before the job asked for it. `retried`: it failed and is
+    tried again, so it counts for its cost alone; another run takes its place.
 
     purpose: teacher, or why the job trained a student: explore, confirm, audit.
     """
@@ -219,6 +249,7 @@ class JobRun(Base):
     purpose: Mapped[str] = mapped_column(String(8))
     seed: Mapped[int]
     reused: Mapped[bool] = mapped_column(Boolean)
+    retried: Mapped[bool] = mapped_column(Boolean, default=False)
 
 
 class Measurement(Base):

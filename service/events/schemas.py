@@ -9,11 +9,11 @@ from service.schemas import Wire
 
 EventKind = Literal[
     "created", "stage_changed", "candidate_changed", "decision", "run_finished", "notice", "verdict",
-    "cancelling", "finished", "failed", "cancelled",
+    "paused", "resumed", "retried", "teacher_added", "described", "cancelling", "finished", "failed", "cancelled",
 ]  # fmt: skip
 
 LAST_KINDS = frozenset({"finished", "failed", "cancelled"})
-"""After one of these nothing more happens to a job."""
+"""After one of these nothing more happens to a job, unless a person lets it run again."""
 
 
 class JobEvent(Wire):

@@ -44,7 +44,8 @@ def is_over(job_id: str, after: int) -> bool:
 
 
 async def follow(job_id: str, after: int, closing: Callable[[], bool]) -> AsyncIterator[JobEvent]:
-    """Every event after `after`, up to the job's last one, or until `closing` says that the server is about to end."""
+    """Every event after `after`, up to the last one of a job that is over, or until `closing` says that the server is
+    about to end."""
     while not closing():
         try:
             events = await to_thread.run_sync(read, job_id, after)
@@ -56,7 +57,8 @@ async def follow(job_id: str, after: int, closing: Callable[[], bool]) -> AsyncI
         for event in events:
             yield event
             after = event.id
-            if event.kind in LAST_KINDS:
+            # A job that was over may have been let run again since.
+            if event.kind in LAST_KINDS and await to_thread.run_sync(is_over, job_id, after):
                 return
         if not events:
             await asyncio.sleep(POLL_SECONDS)

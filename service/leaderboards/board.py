@@ -214,20 +214,23 @@ def _row(snapshot: Snapshot, arm: ArmRuns, known: Arm, beliefs: _Beliefs) -> boa
         expected=_interval(beliefs.expected.get(candidate.teacher)) if candidate.teacher in order else None,
         chance=beliefs.chances.get(candidate.teacher or ""),
         gain=None if candidate.teacher is None else _interval(beliefs.gains.get(candidate.teacher)),
+        teacher_run_id=None if arm.teacher is None else arm.teacher.id,
         seconds=row_seconds(snapshot.links, candidate.id),
-        seeds=[_seed(snapshot.plan, seed, known, tests) for seed in snapshot.plan.seeds],
+        seeds=[_seed(snapshot.plan, seed, arm, known, tests) for seed in snapshot.plan.seeds],
         notices=row_notices(snapshot, arm),
     )
 
 
-def _seed(plan: Plan, seed: int, known: Arm, tests: Mapping[int, float]) -> boards.SeedResult:
+def _seed(plan: Plan, seed: int, arm: ArmRuns, known: Arm, tests: Mapping[int, float]) -> boards.SeedResult:
     curve = known.curves.get(seed, ())
+    runs = arm.students.get(seed, {})
     return boards.SeedResult(
         seed=seed,
         rungs=[boards.RungResult(epochs=epochs, score=at) for epochs, at in zip(plan.rungs, curve, strict=False)],
         probe_score=curve[0] if curve and len(plan.rungs) > 1 else None,
         full_score=curve[-1] if len(curve) == len(plan.rungs) else None,
         test_score=tests.get(seed),
+        run_id=runs[max(runs)].id if runs else None,
     )
 
 

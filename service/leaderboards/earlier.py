@@ -63,15 +63,16 @@ class Earlier:
     new: dict[str, RuleEvaluation]
 
 
-def _by_job(session: Session, job: SelectionJob, plan: Plan) -> str:  # noqa: ARG001 - called as `earlier` is
-    return job.id
+def _by_job(session: Session, job: SelectionJob, plan: Plan) -> tuple[str, int]:  # noqa: ARG001 - called as `earlier` is
+    return job.id, len(plan.arms)
 
 
 @cached(LRUCache(JOBS_KEPT), key=_by_job, lock=Lock())
 def earlier(session: Session, job: SelectionJob, plan: Plan) -> Earlier:
     """What the store knew when the job was asked for.
 
-    Read once for a job and process: the answer never changes, and pages ask for it again and again.
+    Read once for a job and process, and for each teacher that is added: the answer does not change otherwise, and pages
+    ask for it again and again.
     """
     groups = comparison_groups(session, job, plan)
     keys = [content_key([RULES_VERSION, to_json(each)]) for each in groups]

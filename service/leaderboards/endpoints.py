@@ -20,6 +20,6 @@ router = APIRouter(prefix="/selection-jobs", tags=["selection jobs"])
 )  # fmt: skip
 def leaderboard(job_id: JobId, if_none_match: IfNoneMatch = None) -> Response:
     """Candidates in their places, verdict, correlations, cost and learning curves; useful while the job runs, too.
-    A finished job's board never changes."""
+    A finished job's board stays as it is, unless somebody adds a teacher, retries a run or names the job anew."""
     made = service.made(job_id)
     return unchanged(made.etag) if holds(made.etag, if_none_match) else document(made.etag, made.body)

@@ -16,15 +16,17 @@ _PURPOSES = {"teacher": "teachers", "explore": "exploring", "confirm": "confirmi
 
 
 def ledger(snapshot: Snapshot, measured: Measured) -> boards.Ledger:
-    """The job's training seconds by purpose and by device. Failed and cancelled runs are waste."""
+    """The job's training seconds by purpose and by device. Failed and cancelled runs are waste, unless another run
+    of the job went on from their checkpoint."""
     own = [(link, run) for link, run in snapshot.links if not link.reused]
     spent = sum(run_seconds(run) for _, run in own)
     exhaustive = _exhaustive(snapshot, measured)
     known = exhaustive is not None and snapshot.job.state == "finished"
     devices = sorted({run.device for _, run in own if run.device is not None})
     on_device = {device: [(link, run) for link, run in own if run.device == device] for device in devices}
+    continued = _continued(snapshot)
     return boards.Ledger(
-        **_purposes(own).model_dump(),
+        **_purposes(own, continued).model_dump(),
         reused=sum(run.seconds for link, run in snapshot.links if link.reused),
         spent=spent,
         exhaustive=exhaustive,
@@ -32,7 +34,7 @@ def ledger(snapshot: Snapshot, measured: Measured) -> boards.Ledger:
         saved=exhaustive - spent if known and exhaustive is not None else None,
         devices=devices,
         by_device={device: sum(run_seconds(run) for _, run in links) for device, links in on_device.items()},
-        purposes_by_device={device: _purposes(links) for device, links in on_device.items()},
+        purposes_by_device={device: _purposes(links, continued) for device, links in on_device.items()},
     )
 
 
@@ -43,16 +45,21 @@ def _wall(snapshot: Snapshot) -> float | None:
     return (job.finished_at - job.started_at).total_seconds()
 
 
-def _purposes(links: Iterable[tuple[JobRun, Run]]) -> boards.Purposes:
+def _purposes(links: Iterable[tuple[JobRun, Run]], continued: frozenset[str]) -> boards.Purposes:
     found = dict.fromkeys((*_PURPOSES.values(), "wasted"), 0.0)
     for link, run in links:
         found["wasted"] += run.wasted_seconds
-        found["wasted" if _was_in_vain(run) else _PURPOSES[link.purpose]] += run.seconds
+        found["wasted" if _was_in_vain(run, continued) else _PURPOSES[link.purpose]] += run.seconds
     return boards.Purposes(**found)
 
 
-def _was_in_vain(run: Run) -> bool:
-    return run.state in ("failed", "cancelled")
+def _continued(snapshot: Snapshot) -> frozenset[str]:
+    """The trainings that a run of this job went on with where another one had left them."""
+    return frozenset(run.training_key for link, run in snapshot.links if run.inherited is not None and not link.reused)
+
+
+def _was_in_vain(run: Run, continued: frozenset[str]) -> bool:
+    return run.state in ("failed", "cancelled") and run.training_key not in continued
 
 
 def _exhaustive(snapshot: Snapshot, measured: Measured) -> float | None:
@@ -77,9 +84,10 @@ def _exhaustive(snapshot: Snapshot, measured: Measured) -> float | None:
 
 def _preparation(snapshot: Snapshot, arm: ArmRuns) -> float:
     """Seconds in which this job prepared the arm's teacher."""
+    continued = _continued(snapshot)
     return sum(
         run.seconds
         for link, run in snapshot.links
         if link.candidate_id == arm.candidate.id and link.purpose == "teacher" and not link.reused
-        if not _was_in_vain(run)
+        if not _was_in_vain(run, continued)
     )

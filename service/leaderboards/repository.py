@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from service.database.tables import Board, StoredJudgement
+from service.database.tables import Board, SelectionJob, StoredJudgement
 
 
-def stored(session: Session, job_id: str, version: int) -> tuple[str, str] | None:
-    """ETag and document of a finished job's board of this version."""
-    chosen = select(Board.etag, Board.document).where(Board.job_id == job_id, Board.version == version)
-    row = session.execute(chosen).one_or_none()
-    return None if row is None else (row.etag, row.document)
+class StoredBoard(NamedTuple):
+    """A finished job's board, and the job's revision that it shows."""
+
+    etag: str
+    document: str
+    revision: int
+
+
+def stored(session: Session, job_id: str, version: int) -> StoredBoard | None:
+    """A finished job's board of this version."""
+    chosen = select(Board.etag, Board.document, SelectionJob.revision).join(
+        SelectionJob, SelectionJob.id == Board.job_id
+    )
+    row = session.execute(chosen.where(Board.job_id == job_id, Board.version == version)).one_or_none()
+    return None if row is None else StoredBoard(*row)
+
+
+def revision(session: Session, job_id: str) -> int | None:
+    """Of a job; None where there is none."""
+    return session.scalar(select(SelectionJob.revision).where(SelectionJob.id == job_id))
 
 
 def stored_answer(session: Session, job_id: str, version: int) -> Mapping[str, Any] | None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Lock
+from time import monotonic
 from typing import Any
 
 from cachetools import LRUCache
@@ -33,17 +34,23 @@ from service.selection_jobs.service import found, tag_of
 from service.selection_jobs.views import current_verdict, job_view
 from service.wire.boards import Leaderboard
 
+TRUSTED_SECONDS = 1.0
+"""For so long a finished job's board is sent without a look at the database, where another process may have let the job
+run again."""
 BYTES_KEPT = 64 * 2**20
 """Of boards that a process keeps in memory."""
 
 
 @dataclass(slots=True)
 class Made:
-    """A board as it is sent, with its tag. `final`: it will never change."""
+    """A board as it is sent, with its tag. `final`: it stays as it is while the job has this `revision`, which was
+    looked at last at the moment `seen` of the process's clock."""
 
     etag: str
     body: bytes
+    revision: int
     final: bool = False
+    seen: float = field(default_factory=monotonic)
     board: Leaderboard | None = None
 
     def leaderboard(self) -> Leaderboard:
@@ -59,22 +66,29 @@ _lock = Lock()
 
 
 def final(job_id: str) -> Made | None:
-    """A finished job's board if this process has it in memory."""
+    """A finished job's board if this process has it in memory and has looked whether it holds just now."""
     with _lock:
         made = _kept.get(job_id)
-    return made if made is not None and made.final else None
+    return made if made is not None and made.final and monotonic() - made.seen < TRUSTED_SECONDS else None
+
+
+def forget(job_id: str) -> None:
+    """Lets go of what this process keeps of a job that is changed."""
+    with _lock:
+        _kept.pop(job_id, None)
 
 
 def made(job_id: str) -> Made:
     """The board as it is now. Opens its own transactions, as it may have to store it. Raises NotFound."""
     with _lock:
         kept = _kept.get(job_id)
-    if kept is not None and kept.final:
-        return kept
     known: Earlier | None = None
     with reading() as session:
+        if kept is not None and kept.final and kept.revision == repository.revision(session, job_id):
+            kept.seen = monotonic()
+            return kept
         if (row := repository.stored(session, job_id, VERSION)) is not None:
-            now = Made(row[0], row[1].encode(), final=True)
+            now = Made(row.etag, row.document.encode(), row.revision, final=True)
         else:
             tag = tag_of(session, job_id)
             if kept is not None and kept.etag == tag:
@@ -102,7 +116,13 @@ def _make(session: Session, job_id: str, tag: str) -> tuple[Made, Earlier]:
     said = current_verdict(snapshot, verdict)
     board = build(
         snapshot,
-        job_view(snapshot, verdict, health.slots(session), health.missing_worker(session)),
+        job_view(
+            snapshot,
+            verdict,
+            health.slots(session),
+            health.missing_worker(session),
+            scheduling.tags(session, [job_id])[job_id],
+        ),
         said,
         scheduling.measurements(session, snapshot),
         scheduling.measured(session, snapshot),
@@ -111,7 +131,8 @@ def _make(session: Session, job_id: str, tag: str) -> tuple[Made, Earlier]:
     )
     is_final = snapshot.job.state == "finished" and all(run.state in OVER for _, run in snapshot.links)
     body = board.model_dump_json().encode()
-    return Made(etag(VERSION, body.decode()) if is_final else tag, body, is_final, board), known
+    tag = etag(VERSION, body.decode()) if is_final else tag
+    return Made(tag, body, snapshot.job.revision, is_final, board=board), known
 
 
 def _store(job_id: str, now: Made, known: Earlier) -> None:
@@ -120,7 +141,8 @@ def _store(job_id: str, now: Made, known: Earlier) -> None:
         with transaction() as session:
             for key, judgement in known.new.items():
                 repository.store_judgement(session, key, to_json(judgement))
-            if now.final:
+            # Not where the job has been let run again, or named anew, in the meantime.
+            if now.final and scheduling.locked_revision(session, job_id) == now.revision:
                 repository.store(session, Board(
                     job_id=job_id, version=VERSION, etag=now.etag, document=now.body.decode(),
                     answer=_answer(now.leaderboard()),

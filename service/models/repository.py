@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
-from service.database.tables import UploadedModel
+from service.database.tables import Run, UploadedModel
+
+NEWEST = 300
+"""Trainings looked back at for a model's page."""
 
 
 def find(session: Session, name: str) -> UploadedModel | None:
@@ -25,3 +28,9 @@ def documents(session: Session, wanted: Iterable[str]) -> list[dict[str, Any]]:
     """The documents of the uploads among these names, sorted by name."""
     rows = select(UploadedModel.document).where(UploadedModel.name.in_(sorted(set(wanted))))
     return list(session.scalars(rows.order_by(UploadedModel.name)))
+
+
+def full_runs(session: Session, which: ColumnElement[bool]) -> Sequence[Run]:
+    """The newest finished trainings that came to their end, of or under one model."""
+    rows = select(Run).where(which, Run.state == "finished", Run.purpose.in_(("full", "teacher")))
+    return session.scalars(rows.order_by(Run.finished_at.desc(), Run.id.desc()).limit(NEWEST)).all()

@@ -9,9 +9,9 @@ from typing import Any, get_args
 from sqlalchemy.exc import IntegrityError
 
 from dpk_core import artifacts
-from dpk_core.catalogue.detection.detectors import kind_and_backbone
+from dpk_core.catalogue.detection.detectors import DETECTORS, kind_and_backbone
 from dpk_core.catalogue.detection.size import detector_parameters
-from dpk_core.catalogue.models import ModelCard, model_card, model_names
+from dpk_core.catalogue.models import model_card, model_names
 from dpk_core.catalogue.own_models import UPLOAD, OwnModel, make_known, own_model
 from dpk_core.catalogue.parameters import model_parameters, weights_card
 from dpk_core.catalogue.plugins import content_name
@@ -91,6 +91,11 @@ def list_models(
     return schemas.ModelList(models=views, count=len(found), next_after=more)
 
 
+def is_known(name: str) -> bool:
+    """Whether there is such a model."""
+    return name in model_names() or look_up(name) is not None
+
+
 def view(name: str) -> schemas.ModelView:
     """What is known of a model; of a plug-in that cannot be used, why."""
     source: Any = name.partition("/")[0]
@@ -105,7 +110,7 @@ def view(name: str) -> schemas.ModelView:
         )  # fmt: skip
     sides = card.sides
     return schemas.ModelView(
-        name=name, source=source, task=card.task, parameters=_parameters(card) if own is None else own.count,
+        name=name, source=source, task=card.task, parameters=parameters_of(name) if own is None else own.count,
         taps=[schemas.ModelTap(module=tap.module, channels=tap.channels, stride=tap.stride) for tap in card.taps],
         obstacle=card.obstacle if card.task == "classification" else None,
         pictures=schemas.PictureSizes(least=sides.least, step=sides.step, only=sides.only),
@@ -123,10 +128,9 @@ def _is_there(name: str, sha256: str) -> bool:
     return found is not None
 
 
-def _parameters(card: ModelCard) -> int | None:
-    """Of a library's model, from the list of its shapes; of a detector under the small recipe, for one class."""
-    name = card.name
-    if card.task == "detection":
+def parameters_of(name: str) -> int | None:
+    """Of a library's model, from the list of its shapes."""
+    if name in DETECTORS:  # under the small recipe, for one class
         return detector_parameters(name, DetectionSettings().of(kind_and_backbone(name, FIELD)[0]), classes=1)
     try:
         head = weights_card(name, FIELD).head

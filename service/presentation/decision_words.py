@@ -28,6 +28,7 @@ _REASONS = {
     "all_failed": "Every teacher has failed.",
     "nothing_timed": "Nothing could be timed.",
     "time_over": "The wall-clock time that was set is over.",
+    "retried": "Failed trainings are tried again, so the job explores again.",
 }
 LIMIT_KINDS = frozenset({"no_cost_left", "no_runs_left", "time_over"})
 """Reasons for which a limit, and not an answer, ended exploring."""
@@ -54,6 +55,8 @@ def _said(reason: DecisionReason, metric: MetricWords) -> str:
             return f"No teacher's own {metric.name} is known."
         case "lead_and_no_teacher":
             return f"Does {teacher}, the likeliest teacher, help? Full trainings beside the student without a teacher."
+        case "teacher_added":
+            return f"{teacher} was added, so the job explores again."
         case "sure":
             return f"{teacher} is the best teacher with a chance of {chance(reason.chance)}."
         case "near_enough":

@@ -80,6 +80,11 @@ def clock(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%-d %b %Y, %H:%M UTC")
 
 
+def clock_seconds(moment: datetime) -> str:
+    """The same to the second, as logs need it: `23 Nov 2026, 01:16:07 UTC`."""
+    return moment.astimezone(UTC).strftime("%-d %b %Y, %H:%M:%S UTC")
+
+
 def short(name: object) -> str:
     """A model's name, with its weights if it has any of its own, without its family."""
     return str(name).partition("/")[2] or str(name)
@@ -93,3 +98,14 @@ def listed(names: Sequence[str]) -> str:
 def counted(number: int, what: str) -> str:
     """`1 seed`, `3 seeds`."""
     return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def age(moment: datetime) -> str:
+    """How long ago a moment is, in its largest unit: `just now`, `5 min`, `3 h`, `12 d`."""
+    seconds = (datetime.now(UTC) - moment).total_seconds()
+    if seconds < 60:
+        return "just now"
+    for unit, size, most in (("min", 60, 60), ("h", 3600, 48)):
+        if seconds < size * most:
+            return f"{seconds // size:.0f} {unit}"
+    return f"{seconds // 86400:.0f} d"

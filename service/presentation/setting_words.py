@@ -66,8 +66,8 @@ def _box_augmentation(settings: Mapping[str, Any]) -> str:
     """Those kinds that are on, with the boxes that follow them."""
     kinds = {
         "flips": settings["flip"] or settings["upright_flip"],
-        f"zooms up to {_value(settings['zoom'])}": settings["zoom"] > 1,
-        f"colours ± {_value(settings['colour'])}": settings["colour"],
+        f"zooms up to {settings['zoom']:g}": settings["zoom"] > 1,
+        f"colours ± {settings['colour']:g}": settings["colour"],
     }
     on = [name for name, is_on in kinds.items() if is_on]
     return listed(on) if on else "no augmentation"
@@ -82,18 +82,18 @@ def _single(settings: Mapping[str, Any], before: str = "") -> Iterator[tuple[str
 
 
 def _listed(settings: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {_value(value)}" for name, value in settings.items())
+    return ", ".join(f"{name} {setting_value(value)}" for name, value in settings.items())
 
 
-def _value(value: object) -> str:
+def setting_value(value: object) -> str:
     """A number as short as it can be; of a list what tells its entries apart, with their weights."""
     if isinstance(value, bool) or value is None:
         return {None: "none", True: "on", False: "off"}[value]
     if isinstance(value, float):
         return f"{value:g}"
     if isinstance(value, list):
-        return f"[{', '.join(_value(each) for each in value)}]"
+        return f"[{', '.join(setting_value(each) for each in value)}]"
     if isinstance(value, dict) and "name" in value:
         weight = value.get("weight")
-        return str(value["name"]) if weight is None else f"{value['name']} {_value(weight)}"
+        return str(value["name"]) if weight is None else f"{value['name']} {setting_value(weight)}"
     return str(value)

@@ -105,6 +105,14 @@ def paired_sentences(trust: Trust) -> list[str]:
     return said
 
 
+def shows_a_difference(trust: Trust) -> bool:
+    """Whether the interval against some rule, in this job or over all, leaves out 0: only then is there news."""
+    found = [rival.over_probe for rival in trust.rivals]
+    found += [None if rival.record.paired is None else rival.record.paired.difference for rival in trust.rivals]
+    ends = [(each.low, each.high) for each in found if each is not None and each.low is not None]
+    return any(low > ROUNDING or (high is not None and high < -ROUNDING) for low, high in ends if low is not None)
+
+
 def coefficient_lines(correlations: Sequence[Correlation]) -> list[CoefficientLine]:
     """One line for each relation, in order, with Pearson, Spearman and Kendall; none before any was measured."""
     if all(each.value is None for each in correlations):

@@ -10,6 +10,7 @@ from service.presentation.metric_words import ACCURACY, MetricWords
 from service.presentation.numbers import NO_BREAK, NOTHING, chance, clock, coefficient, duration, points
 from service.scheduling.states import PreparationKind
 from service.wire.boards import Correlation, Interval, Leaderboard, Ledger, PreparedTeacher, Row, Summary, Verdict
+from service.wire.jobs import Job
 
 _NOW: dict[str, str] = {
     "preparing_teachers": "the teachers are being prepared",
@@ -88,6 +89,9 @@ def headline(
             return _cancelled(stage, finished_at)
         case "cancelling":
             return "The job is being cancelled: its trainings are being stopped."
+        case "paused":
+            so_far = "It goes on from its checkpoints." if verdict is None else verdict
+            return f"Paused: nothing is trained until the job is resumed. {so_far}"
         case "queued":
             return "Waiting for a worker to begin."
         case _ if verdict is not None:
@@ -102,6 +106,13 @@ def board_headline(board: Leaderboard) -> str:
     return board.verdict.sentence if board.verdict is not None and said else board.job.headline
 
 
+def progress_summary(board: Leaderboard) -> str:
+    """What a reader who does not see the page is told when it changes: the stage, and what there is to say first."""
+    stage = next((each.title for each in board.job.progress if each.state == "running"), None)
+    said = board_headline(board)
+    return said if stage is None or board.job.state != "running" else f"{stage}. {said}"
+
+
 def _cancelled(stage: str | None, finished_at: datetime | None) -> str:
     when = "" if finished_at is None else f" on {clock(finished_at)}"
     if stage is None:
@@ -110,6 +121,13 @@ def _cancelled(stage: str | None, finished_at: datetime | None) -> str:
         f"Cancelled by request{when}, while {_THEN[stage]}. What was trained until then is kept: another job that asks "
         "for the same goes on from it."
     )
+
+
+def done(job: Job) -> float:
+    """The part of the training steps that the job counts on now which is behind it, 0 … 1."""
+    steps = [stage for stage in job.progress if stage.stage != "deciding"]
+    total = sum(stage.total for stage in steps)
+    return sum(min(stage.done, stage.total) for stage in steps) / total if total else 0.0
 
 
 def filled_columns(rows: Sequence[Row]) -> frozenset[str]:

@@ -17,6 +17,12 @@ from service.database.tables import JobRun, Measurement, OutboxMessage, Run, Run
 from service.database.types import epoch_now, utc_now
 from service.outbox import service as outbox
 
+RESUMABLE = ("internal", "out_of_memory", "missing_here", "disk_full")
+"""Kinds of failure that say nothing against the run's checkpoint."""
+LEFT_BEHIND = or_(
+    Run.state.in_(("finished", "cancelled")), and_(Run.state == "failed", Run.failure_kind.in_(RESUMABLE))
+)
+"""Runs whose checkpoint another run of the training may go on from."""
 FAILED_STATES = ("failed", "cancelled")
 """Ends that leave room for another run of the same content."""
 
@@ -174,10 +180,8 @@ def finished(session: Session, training_key: str) -> Sequence[Run]:
 
 
 def left_behind(session: Session, training_key: str) -> Sequence[Run]:
-    """The runs of one training that ended well or were cancelled and left a checkpoint, in the order they were made."""
-    rows = select(Run).where(
-        Run.training_key == training_key, Run.state.in_(("finished", "cancelled")), Run.withdrawn.is_(False)
-    )
+    """The runs of one training that left a checkpoint to go on from, in the order they were made."""
+    rows = select(Run).where(Run.training_key == training_key, LEFT_BEHIND, Run.withdrawn.is_(False))
     return [run for run in session.scalars(rows.order_by(Run.created_at, Run.id)) if run.checkpoint is not None]
 
 

@@ -65,7 +65,7 @@ def _inherited(session: Session, run: Run, spec: RunSpec) -> Checkpoint | None:
 
 
 def _furthest_checkpoint(session: Session, spec: RunSpec) -> Checkpoint | None:
-    """How far any run of this training came that finished or was cancelled, short of where this one is to end."""
+    """How far any run of this training came whose checkpoint is sound, short of where this one is to end."""
     found = [from_json(Checkpoint, run.checkpoint) for run in repository.left_behind(session, spec.training.key())]
     shorter = [checkpoint for checkpoint in found if checkpoint.epoch < spec.stop_epoch]
     return max(shorter, key=lambda checkpoint: checkpoint.step, default=None)
@@ -230,6 +230,12 @@ def request_cancel(session: Session, run_ids: Iterable[str], job_id: str) -> set
     return left
 
 
+def keep(session: Session, run_ids: Iterable[str]) -> None:
+    """Takes back the wish to cancel, as long as the worker has not let go. Locked in the order given."""
+    for run_id in run_ids:
+        repository.locked(session, run_id).cancel_requested = False
+
+
 def settle_stranded(session: Session, run: Run, *, silence_seconds: float) -> None:
     """Fails a queued run that every living worker has refused for `silence_seconds`, in which another might start."""
     reasons = refusals.reasons_if_stranded(session, run, silence_seconds)
@@ -270,5 +276,5 @@ def _end(
     run.failure_kind, run.failure = kind, message
     run.lease_owner = run.lease_expires = None
     run.finished_at = utc_now()
-    for job_id in repository.jobs_of(session, run.id, ("queued", "running", "cancelling")):
+    for job_id in repository.jobs_of(session, run.id, ("queued", "running", "paused", "cancelling")):
         outbox.enqueue(session, "advance_job", job_id)

@@ -27,7 +27,7 @@ from service.runs import repository as runs
 from service.runs.service import request_cancel
 from service.scheduling import repository
 from service.scheduling.candidate_status import candidate_status, failure, promoted, stage
-from service.scheduling.costs import student_seconds
+from service.scheduling.costs import student_seconds, total_seconds
 from service.scheduling.evidence import NOT_ASKED, job_results, step_state
 from service.scheduling.outcome import outcome
 from service.scheduling.plan import Plan
@@ -51,6 +51,11 @@ def advance_job(session: Session, job_id: str) -> None:
     if job.state == "cancelling":
         _announce_runs(session, snapshot)
         _conclude_cancelling(session, snapshot)
+        return
+    if job.state == "paused":
+        _refresh(session, snapshot, over=False)
+        _announce_runs(session, snapshot)
+        job.cost = total_seconds(snapshot)
         return
     if snapshot.plan.version != TRAINING_VERSION:
         _conclude_outdated(session, snapshot)
@@ -108,7 +113,8 @@ def _train(session: Session, snapshot: Snapshot, *, late: bool) -> bool:
             return False
         decision = _next_decision(session, snapshot, late=late)
         if decision is None:
-            return True
+            # A run that a person had retried may be under way although no decision waits for it.
+            return not any(step_state(snapshot, begun) == "running" for begun in snapshot.begun)
         if decision == "wait":
             return False
         _add_decision(session, snapshot, decision)
@@ -252,6 +258,7 @@ def _conclude(session: Session, snapshot: Snapshot, *, over: bool) -> None:
     """Says what can be said, and ends the job when nothing more will come."""
     job = snapshot.job
     verdict = _say_verdict(session, snapshot, final=over)
+    job.gain, job.cost = -1.0 if verdict.gain is None else verdict.gain.value, total_seconds(snapshot)
     if over:
         _add_outcome(snapshot, verdict)
         job.state, job.finished_at = "finished", utc_now()
@@ -284,7 +291,7 @@ def _conclude_cancelling(session: Session, snapshot: Snapshot) -> None:
     if going - repository.needed_elsewhere(session, job.id, going):
         return
     _cancel_candidates(session, snapshot)
-    job.state, job.finished_at = "cancelled", utc_now()
+    job.state, job.finished_at, job.cost = "cancelled", utc_now(), total_seconds(snapshot)
     events.record(session, job.id, "cancelled", {})
 
 
@@ -305,4 +312,5 @@ def _cancel_candidates(session: Session, snapshot: Snapshot) -> None:
 def _fail(session: Session, snapshot: Snapshot, failure: JobFailure) -> None:
     job = snapshot.job
     job.state, job.finished_at, job.failure = "failed", utc_now(), to_json(failure)
+    job.cost = total_seconds(snapshot)
     events.record(session, job.id, "failed", {"failure": job.failure})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dpk_core.selection.decide.schedule import since_reopened
 from service.scheduling.snapshot import ArmRuns, Snapshot
 from service.scheduling.states import CandidateStatus, Reason, Stage
 
@@ -44,9 +45,10 @@ def stage(snapshot: Snapshot, *, over: bool) -> Stage:
 
 
 def promoted(snapshot: Snapshot) -> frozenset[str | None]:
-    """Whoever is trained fully: the teachers that any decision promoted, the audited one and no teacher."""
+    """Whoever is trained fully: the teachers that any decision promoted since the job last began to explore, the
+    audited one and no teacher."""
     found: set[str | None] = {None}
-    for each in snapshot.decisions:
+    for each in since_reopened(snapshot.decisions):
         found |= {*each.promoted, *([each.audited] if each.audited is not None else [])}
     return frozenset(found)
 

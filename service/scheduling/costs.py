@@ -18,6 +18,11 @@ def student_seconds(snapshot: Snapshot) -> float:
     return sum(run_seconds(run) for link, run in snapshot.links if link.purpose != "teacher" and not link.reused)
 
 
+def total_seconds(snapshot: Snapshot) -> float:
+    """Spent on everything, teachers included."""
+    return sum(run_seconds(run) for link, run in snapshot.links if not link.reused)
+
+
 def run_seconds(run: Run) -> float:
     """Spent on a run, what restarts did again included."""
     return run.seconds + run.wasted_seconds

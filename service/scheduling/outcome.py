@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dpk_core.codec import content_key
+from dpk_core.selection.decide.schedule import since_reopened
 from dpk_core.selection.decide.verdict import Verdict, VerdictKind
 from dpk_core.selection.evaluate.records import FULL, ComparisonGroup, TeacherRecord
 from service.scheduling.snapshot import ArmRuns, Snapshot
@@ -28,7 +29,7 @@ class Outcome:
     """The verdict and what it rests on. `seeds`: the most full trainings under one teacher; `tried`: teachers under
     which a student was trained at all; `trained`: those of them under which one was trained fully.
 
-    `stated` is None where the job stated no chances.
+    `stated` is None where the job stated no chances, or not of every teacher.
     """
 
     kind: VerdictKind
@@ -73,7 +74,9 @@ def _full_seeds(arm: ArmRuns) -> int:
 
 def _stated(snapshot: Snapshot) -> Stated | None:
     plan = snapshot.plan
-    summaries = [each.summary for each in snapshot.decisions if each.blind and each.summary is not None]
+    # Not those stated before a teacher was added or a failed one retried.
+    decisions = since_reopened(snapshot.decisions)
+    summaries = [each.summary for each in decisions if each.blind and each.summary is not None]
     if not summaries:
         return None
     able = {arm.candidate.teacher for arm in _able(snapshot)}

@@ -6,23 +6,41 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, func, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, delete, func, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from dpk_core.codec import from_json, to_json
 from dpk_core.selection.decide.schedule import Decision
 from dpk_core.tasks import METRICS
 from service.database import tables
-from service.database.tables import Candidate, IdempotencyKey, JobRun, Measurement, Run, SelectionJob, Verdict
+from service.database.tables import (
+    Board,
+    Candidate,
+    IdempotencyKey,
+    JobRun,
+    JobTag,
+    Measurement,
+    Run,
+    SelectionJob,
+    Verdict,
+)
 from service.database.types import epoch_now, utc_now
+from service.runs.repository import LEFT_BEHIND
 from service.scheduling.evidence import Measured, Stored, StoredByTraining
 from service.scheduling.plan import Plan
 from service.scheduling.snapshot import Snapshot, assemble
 
 LIVE = ("queued", "running")
 """States of a job that still needs its runs."""
+Order = Literal["newest", "oldest", "gain", "cost", "student"]
+_ORDERS: dict[Order, Any] = {
+    "newest": SelectionJob.created_at, "oldest": SelectionJob.created_at, "gain": SelectionJob.gain,
+    "cost": SelectionJob.cost, "student": SelectionJob.student,
+}  # fmt: skip
+"""Each with an index that has the id behind it."""
+_RISING = ("oldest", "student")
 SCORES = sorted({metric.measured_as for metric in METRICS.values()})
 """Measurements that decisions go by."""
 
@@ -64,20 +82,74 @@ def lock(session: Session, job_id: str) -> SelectionJob | None:
     return session.get(SelectionJob, job_id, with_for_update=True, populate_existing=True)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Which jobs to list: in a state, about a student, data set or method, with a tag, with an id that begins with
+    `prefix`, and with every word of `search` somewhere."""
+
+    state: str | None = None
+    student: str | None = None
+    dataset: str | None = None
+    method: str | None = None
+    tag: str | None = None
+    prefix: str | None = None
+    search: str = ""
+
+
+def locked_revision(session: Session, job_id: str) -> int:
+    """Of a job that is there, which nobody changes until the transaction ends."""
+    return session.scalars(select(SelectionJob.revision).where(SelectionJob.id == job_id).with_for_update()).one()
+
+
 def page(
-    session: Session, limit: int, before: SelectionJob | None, *, state: str | None = None, prefix: str | None = None
+    session: Session, limit: int, before: SelectionJob | None, chosen: Filter, order: Order = "newest"
 ) -> list[SelectionJob]:
-    """The `limit` newest jobs that are older than `before`; those in a state, and whose ids begin with `prefix`."""
-    place = (SelectionJob.created_at, SelectionJob.id)
-    chosen = select(SelectionJob).order_by(*(column.desc() for column in place)).limit(limit)
+    """The first `limit` of these jobs that come after `before` in this order."""
+    job, column, rising = SelectionJob, _ORDERS[order], order in _RISING
+    place = (column, job.id)
+    rows = select(job).where(*_filtered(chosen)).order_by(*(each.asc() if rising else each.desc() for each in place))
     if before is not None:
-        chosen = chosen.where(tuple_(*place) < (before.created_at, before.id))
-    if state is not None:
-        chosen = chosen.where(SelectionJob.state == state)
-    if prefix is not None:
+        last = (getattr(before, column.key), before.id)
+        rows = rows.where(tuple_(*place) > last if rising else tuple_(*place) < last)
+    return list(session.scalars(rows.limit(limit)))
+
+
+def _filtered(chosen: Filter) -> list[ColumnElement[bool]]:
+    job, found = SelectionJob, list[ColumnElement[bool]]()
+    for name in ("state", "student", "dataset", "method"):
+        if (value := getattr(chosen, name)) is not None:
+            found.append(getattr(job, name) == value)
+    if chosen.tag is not None:
+        found.append(job.id.in_(select(JobTag.job_id).where(JobTag.tag == chosen.tag)))
+    if chosen.prefix is not None:
         # A range of ids, as it is looked up in the primary key whatever the database's order of letters is.
-        chosen = chosen.where(SelectionJob.id >= prefix, SelectionJob.id < prefix + "g")
-    return list(session.scalars(chosen))
+        found += [job.id >= chosen.prefix, job.id < chosen.prefix + "g"]
+    return found + [job.search.contains(word, autoescape=True) for word in chosen.search.casefold().split()]
+
+
+def tags(session: Session, job_ids: Sequence[str]) -> dict[str, list[str]]:
+    """The tags of each of these jobs, sorted."""
+    found: dict[str, list[str]] = defaultdict(list)
+    rows = select(JobTag.job_id, JobTag.tag).where(JobTag.job_id.in_(job_ids)).order_by(JobTag.job_id, JobTag.tag)
+    for job_id, tag in session.execute(rows):
+        found[job_id].append(tag)
+    return found
+
+
+def describe(session: Session, job: SelectionJob, name: str | None, tags: Sequence[str]) -> None:
+    """Gives the job its name and tags, and what a search finds it by."""
+    session.execute(delete(JobTag).where(JobTag.job_id == job.id))
+    session.add_all(JobTag(job_id=job.id, tag=tag) for tag in tags)
+    job.name = name
+    arms = from_json(Plan, job.plan).arms
+    words = [job.id, name or "", *tags, job.student, job.dataset, job.method, *filter(None, arms)]
+    job.search = " ".join(words).casefold()
+    session.flush()
+
+
+def drop_board(session: Session, job_id: str) -> None:
+    """Deletes the leaderboard that was stored when the job finished."""
+    session.execute(delete(Board).where(Board.job_id == job_id))
 
 
 def key_of(session: Session, key: str) -> IdempotencyKey | None:
@@ -168,7 +240,7 @@ def _scores(
         select(Measurement.run_id, Run.training_key, Measurement.epoch, Measurement.value)
         .join(Run, Run.id == Measurement.run_id)
         .where(
-            Run.training_key.in_(sorted(training_keys)), Run.state.in_(("finished", "cancelled")),
+            Run.training_key.in_(sorted(training_keys)), LEFT_BEHIND,
             Measurement.name.in_(SCORES), *which,
         )
         .order_by(Run.created_at, Run.id, Measurement.epoch)
@@ -177,7 +249,7 @@ def _scores(
 
 
 def stored(session: Session, plan: Plan) -> StoredByTraining:
-    """What finished and cancelled runs, of whatever job, left of the trainings that the plan can lead to."""
+    """What runs that are over, of whatever job, left of the trainings that the plan can lead to."""
     places = {
         plan.student_run(teacher, seed, plan.epochs).training.key(): (teacher, seed)
         for teacher in plan.arms
@@ -185,7 +257,7 @@ def stored(session: Session, plan: Plan) -> StoredByTraining:
     }
     chosen = select(
         Run.training_key, Run.state, Run.spec["stop_epoch"].as_integer(), Run.checkpoint["epoch"].as_integer()
-    ).where(Run.training_key.in_(sorted(places)), Run.state.in_(("finished", "cancelled")), Run.withdrawn.is_(False))
+    ).where(Run.training_key.in_(sorted(places)), LEFT_BEHIND, Run.withdrawn.is_(False))
     ends: dict[tuple[str | None, int], list[int]] = defaultdict(list)
     checkpoints: dict[tuple[str | None, int], set[int]] = defaultdict(set)
     for key, state, end, checkpoint in session.execute(chosen):
@@ -228,7 +300,7 @@ def measurements(session: Session, snapshot: Snapshot) -> Mapping[str, list[Meas
     """What was measured of the job's trainings, by training; of an epoch, what its own runs measured comes last."""
     own = {run.id for _, run in snapshot.links}
     keys = {run.training_key for _, run in snapshot.links}
-    known = or_(Run.state.in_(("finished", "cancelled")), Run.id.in_(sorted(own)))
+    known = or_(LEFT_BEHIND, Run.id.in_(sorted(own)))
     chosen = select(Run.training_key, Measurement).join(Run, Run.id == Measurement.run_id)
     rows = session.execute(
         chosen.where(Run.training_key.in_(sorted(keys)), known).order_by(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from dpk_core.selection.decide.schedule import Begun, Decision
+from dpk_core.selection.decide.schedule import Begun, Decision, newest_confirming
 from service.database.tables import Candidate, JobRun, Run, SelectionJob
 from service.scheduling.plan import Plan
 
@@ -26,7 +26,7 @@ def lock_order(purpose: str, seed: int, teacher: str | None, content_key: str) -
 class ArmRuns:
     """A candidate's runs: its teacher's preparation, and its students' by seed and last epoch.
 
-    A cancelled one counts for nothing; another takes its place.
+    A cancelled one, or one that is retried, counts for nothing; another takes its place.
     """
 
     candidate: Candidate
@@ -86,7 +86,8 @@ class ArmRuns:
 
 @dataclass(slots=True)
 class Snapshot:
-    """A job, its plan, its arms in the request's order, every link to a run, cancelled ones too, and its decisions."""
+    """A job, its plan, its arms in the request's order, every link to a run, cancelled and retried ones too, and its
+    decisions."""
 
     job: SelectionJob
     plan: Plan
@@ -101,7 +102,7 @@ class Snapshot:
     @property
     def confirming(self) -> Decision | None:
         """The newest decision that confirms; None while exploring."""
-        return next((each for each in reversed(self.decisions) if each.stage == "confirming"), None)
+        return newest_confirming(self.decisions)
 
     @property
     def begun(self) -> list[Begun]:
@@ -138,6 +139,6 @@ def assemble(
     """Puts rows in their places."""
     arms = {candidate.id: ArmRuns(candidate) for candidate in candidates}
     for link, run in links:
-        if run.state != "cancelled":
+        if run.state != "cancelled" and not link.retried:
             arms[link.candidate_id].put(link.purpose, link.seed, run)
     return Snapshot(job=job, plan=plan, arms=list(arms.values()), links=list(links), decisions=list(decisions))

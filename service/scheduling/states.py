@@ -7,7 +7,7 @@ from typing import Literal
 
 from dpk_core.selection.decide.promotion import Promotion
 
-JobState = Literal["queued", "running", "finished", "failed", "cancelling", "cancelled"]
+JobState = Literal["queued", "running", "paused", "finished", "failed", "cancelling", "cancelled"]
 Stage = Literal["preparing_teachers", "exploring", "confirming", "deciding"]
 CandidateStatus = Literal[
     "waiting", "preparing", "prepared", "exploring", "promoted", "finished", "stopped", "not_promoted", "failed",

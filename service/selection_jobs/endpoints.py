@@ -15,7 +15,7 @@ from service.problems import responses
 from service.scheduling.states import JobState
 from service.selection_jobs import examples, service
 from service.sub_path import Root
-from service.wire.jobs import Job, JobList, SelectionJobRequest
+from service.wire.jobs import Job, JobList, SelectionJobRequest, Sort
 
 router = APIRouter(prefix="/selection-jobs", tags=["selection jobs"])
 
@@ -31,11 +31,20 @@ IdempotencyKey = Annotated[
 
 
 class ListParameters(Parameters):
-    """Which jobs to list."""
+    """Which jobs to list, and in which order."""
 
     limit: int = Field(default=50, ge=1, le=100)
     before: str | None = Field(default=None, max_length=32, description="`next_before` of the page before.")
+    sort: Sort = Field(default="newest", description="The order; largest gain or cost first.")
     state: JobState | None = Field(default=None, description="Only jobs in this state.")
+    student: str | None = Field(default=None, max_length=400, description="Only about this student.")
+    dataset: str | None = Field(default=None, max_length=200, description="Only on this data set.")
+    method: str | None = Field(default=None, max_length=40, description="Only with this method.")
+    tag: str | None = Field(default=None, max_length=40, description="Only with this tag.")
+    search: str = Field(
+        default="", max_length=200,
+        description="Words that must all occur in name, tags, student, data set, method, teachers or id.",
+    )  # fmt: skip
     prefix: str | None = Field(default=None, pattern="^[0-9a-f]{1,32}$", description="Only jobs whose id begins so.")
 
 
@@ -65,10 +74,10 @@ def submit(
 
 
 @router.get(
-    "", operation_id="list_selection_jobs", summary="Jobs, newest first",
+    "", operation_id="list_selection_jobs", summary="Jobs, filtered and sorted",
 )  # fmt: skip
 def list_jobs(session: Reading, asked: Annotated[ListParameters, Query()]) -> JobList:
-    """At most `limit` jobs that are older than the job `before`."""
+    """At most `limit` jobs that come after the job `before`; the newest first unless `sort` says otherwise."""
     return service.list_jobs(session, **asked.model_dump())
 
 

@@ -21,6 +21,8 @@ _REQUEST: dict[str, Any] = {
     "method": "dpk",
     "seeds": 3,
     "recipe": None,
+    "name": "nightly",
+    "tags": ["team:vision"],
     "budget": {
         "epochs": 24,
         "rungs": [3, 6, 12, 24],
@@ -86,6 +88,12 @@ JOB: dict[str, Any] = {
     "verdict": "Undecided: resnet20 leads, best with a chance of 71%; resnet8w8 may still be better.",
     "headline": "Undecided: resnet20 leads, best with a chance of 71%; resnet8w8 may still be better.",
     "notices": [],
+    "name": "nightly",
+    "tags": ["team:vision"],
+    "leader": "cifar/resnet20",
+    "chance": 0.71,
+    "gain": None,
+    "cost": 96.4,
     "taps": {
         teacher: [
             {
@@ -113,6 +121,13 @@ CANCELLING: dict[str, Any] = {
     "state": "cancelling",
     "remaining_seconds": None,
     "headline": "The job is being cancelled: its trainings are being stopped.",
+}
+
+PAUSED: dict[str, Any] = {
+    **JOB,
+    "state": "paused",
+    "remaining_seconds": None,
+    "headline": f"Paused: nothing is trained until the job is resumed. {JOB['verdict']}",
 }
 
 JOB_LIST: dict[str, Any] = {"jobs": [JOB], "next_before": None}

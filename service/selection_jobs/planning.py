@@ -150,8 +150,8 @@ def _recipe_notes(request: SelectionJobRequest, data: DatasetCard, chosen: Recip
         )
     if "learning_rate" in _settings(request):
         return ()
-    rule = "in proportion" if base.optimiser == "sgd" else "by the square root"
-    factor = batch_factor(base, chosen.batch_size)
+    factor, ratio = batch_factor(base, chosen.batch_size), chosen.batch_size / base.batch_size
+    rule = "in proportion" if factor == ratio else "by the square root"
     return (
         f"The learning rate follows the batch size {rule}: {base.learning_rate:g} of recipe {base.name} for batches of "
         f"{base.batch_size}, times {factor:.3g} for batches of {chosen.batch_size}.",

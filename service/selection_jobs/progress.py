@@ -70,7 +70,7 @@ def tasks(snapshot: Snapshot) -> list[Task]:
             found.append(_student(snapshot, _OF_PURPOSE[begun.purpose], (place, step.seed), reached, epochs, run))
     spending = snapshot.plan.spending
     by_slots = spending.policy == "adaptive" and not spending.is_limited
-    if snapshot.confirming is None or (by_slots and snapshot.job.state == "running"):
+    if snapshot.confirming is None or (by_slots and snapshot.job.state in ("running", "paused")):
         teachers = [place for place in places if snapshot.arms[place].candidate.teacher is not None]
         if snapshot.confirming is not None:
             chosen = promoted(snapshot)
@@ -129,6 +129,8 @@ def _most_exploring(snapshot: Snapshot) -> int:
 
 def _stage(snapshot: Snapshot, stage: Stage, done: int, total: int) -> StageProgress:
     state = _state_under_way(snapshot, stage, done, total)
+    if snapshot.job.state == "paused" and state == "running":
+        state = "paused"
     if snapshot.job.state in ("failed", "cancelled"):
         state = _state_at_end(snapshot, stage)
     elif stage == "preparing_teachers" and _all_failed(snapshot, stage):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -70,6 +71,7 @@ def _create(session: Session, request: schemas.SelectionJobRequest, plan: Plan) 
     )  # fmt: skip
     session.add(job)
     session.flush()
+    repository.describe(session, job, request.name, request.tags)
     session.add_all(
         Candidate(job_id=job.id, position=position, teacher=teacher, status="waiting")
         for position, teacher in enumerate(plan.arms)
@@ -105,14 +107,14 @@ def tag_of(session: Session, job_id: str) -> str:
 
 
 def list_jobs(
-    session: Session, *, limit: int = 50, before: str | None = None, state: str | None = None, prefix: str | None = None
+    session: Session, *, limit: int = 50, before: str | None = None, sort: schemas.Sort = "newest", **chosen: Any
 ) -> schemas.JobList:
-    """The newest `limit` jobs older than the job `before`; those in a state, and whose ids begin with `prefix`."""
-    oldest = None if before is None else repository.find(session, before)
-    if before is not None and oldest is None:
+    """The first `limit` jobs behind the job `before` in the order `sort`; `chosen`: the fields of a Filter."""
+    last = None if before is None else repository.find(session, before)
+    if before is not None and last is None:
         message = f"There is no selection job {before!r}. Take next_before of the page before."
         raise Rejected.because([FieldError(field="before", message=message)])
-    jobs = repository.page(session, limit + 1, oldest, state=state, prefix=prefix)
+    jobs = repository.page(session, limit + 1, last, repository.Filter(**chosen), sort)
     more = len(jobs) > limit
     return schemas.JobList(jobs=_views(session, jobs[:limit]), next_before=jobs[limit - 1].id if more else None)
 
@@ -124,7 +126,7 @@ def cancel(session: Session, job_id: str) -> schemas.Job:
         raise _missing(job_id)
     if job.state in ("finished", "failed"):
         raise Conflict(f"The job has {job.state}; it cannot be cancelled any more.")
-    if job.state in repository.LIVE:
+    if job.state in (*repository.LIVE, "paused"):
         job.state = "cancelling"
         events.record(session, job_id, "cancelling", {})
         runs.request_cancel(session, repository.snapshot(session, job).unfinished(), job_id)
@@ -137,8 +139,9 @@ def cancel(session: Session, job_id: str) -> schemas.Job:
 def _views(session: Session, jobs: list[SelectionJob]) -> list[schemas.Job]:
     verdicts = repository.newest_verdicts(session, [job.id for job in jobs])
     slots, missing = health.slots(session), health.missing_worker(session)
+    tags = repository.tags(session, [job.id for job in jobs])
     found = repository.snapshots(session, jobs)
-    return [job_view(each, verdicts.get(each.job.id), slots, missing) for each in found]
+    return [job_view(each, verdicts.get(each.job.id), slots, missing, tags[each.job.id]) for each in found]
 
 
 def found(session: Session, job_id: str) -> SelectionJob:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from dpk_core.codec import from_json, to_json
 from dpk_core.selection.decide.verdict import Verdict as Facts
 from service.database.tables import Verdict
@@ -10,6 +12,7 @@ from service.presentation.decision_words import failure_sentence
 from service.presentation.metric_words import WORDS
 from service.presentation.verdict_words import cautioned, verdict_sentence
 from service.presentation.words import headline
+from service.scheduling.costs import total_seconds
 from service.scheduling.plan import Plan
 from service.scheduling.snapshot import Snapshot
 from service.scheduling.states import JobFailure
@@ -44,7 +47,9 @@ def current_verdict(snapshot: Snapshot, verdict: Verdict | None) -> boards.Verdi
     )  # fmt: skip
 
 
-def job_view(snapshot: Snapshot, verdict: Verdict | None, slots: int, missing_worker: str | None) -> schemas.Job:
+def job_view(
+    snapshot: Snapshot, verdict: Verdict | None, slots: int, missing_worker: str | None, tags: list[str]
+) -> schemas.Job:
     """The job with its progress and an estimate of the rest.
 
     `slots`: runs that live workers can carry out at once; `missing_worker`: sentence about the kind that is not there.
@@ -71,6 +76,10 @@ def job_view(snapshot: Snapshot, verdict: Verdict | None, slots: int, missing_wo
         verdict=words,
         headline=headline(job.state, job.stage, job.finished_at, failure, words),
         notices=job_notices(snapshot),
+        name=job.name,
+        tags=tags,
+        **_standing(None if said is None or verdict is None else from_json(Facts, verdict.document)),
+        cost=total_seconds(snapshot),
         taps={
             teacher: [schemas.TappedStage.model_validate(to_json(stage)) for stage in stages]
             for teacher, stages in snapshot.plan.taps.items()
@@ -91,6 +100,14 @@ def _detectors(plan: Plan) -> schemas.Detectors | None:
             "levels": {teacher: to_json(list(found)) for teacher, found in planned.levels.items()},
         }
     )  # fmt: skip
+
+
+def _standing(facts: Facts | None) -> dict[str, Any]:
+    """Who leads, with which chance and gain; nobody where no teacher helps."""
+    if facts is None:
+        return {}
+    gain = None if facts.gain is None else facts.gain.value
+    return {"leader": None if facts.kind == "no_teacher" else facts.lead, "chance": facts.chance, "gain": gain}
 
 
 def _failure(snapshot: Snapshot) -> str | None:

@@ -2,51 +2,83 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse, Response
+from fastapi.responses import Response
 
 from service.calibration.service import calibration
-from service.conditional import IfNoneMatch, etag, holds, unchanged
+from service.conditional import IfNoneMatch, document, etag, holds, unchanged
 from service.database.dependencies import Reading
 from service.datasets import service as dataset_service
 from service.leaderboards import service as leaderboards
 from service.problems import NotFound, Rejected
-from service.selection_jobs import service
+from service.run_pages.service import run_record
 from service.sub_path import Root
-from service.web import pages
+from service.teacher_records.service import teacher_records
+from service.web import pages, vega
+from service.web.answers import page
+from service.web.charts import Figure
+from service.web.job_page import job_figures
+from service.web.run_page import run_figures
 from service.wire.boards import Leaderboard
 
 router = APIRouter(include_in_schema=False)
 
 
-@router.get("/")
-def jobs(session: Reading, request: Request, root: Root, before: str | None = None) -> Response:
-    """The list of jobs."""
-    return _page(pages.jobs_page(service.list_jobs(session, before=before), str(request.base_url), before, root))
-
-
 @router.get("/record")
 def record(session: Reading, root: Root) -> Response:
     """How often stated chances came true."""
-    return _page(pages.record_page(calibration(session, None, None), root))
+    return page(pages.record_page(calibration(session, None, None), root))
+
+
+@router.get("/record/charts")
+def record_charts(session: Reading) -> Response:
+    """What a browser draws its chart from."""
+    return _specifications(pages.record_figures(calibration(session, None, None)))
+
+
+@router.get("/teachers")
+def teachers(session: Reading, root: Root) -> Response:
+    """Teachers over all jobs."""
+    return page(pages.teachers_page(teacher_records(session), root))
+
+
+@router.get("/runs/{run_id}")
+def run(session: Reading, root: Root, run_id: str) -> Response:
+    """What is known of one run."""
+    try:
+        return page(pages.run_page(run_record(session, run_id), root))
+    except NotFound as error:
+        return page(pages.not_found_page(str(error), root), status=404)
+
+
+@router.get("/runs/{run_id}/charts")
+def run_charts(session: Reading, run_id: str) -> Response:
+    """What a browser draws its charts from."""
+    return _specifications(run_figures(run_record(session, run_id)))
+
+
+@router.get("/docs")
+def docs(request: Request, root: Root) -> Response:
+    """The HTTP API, as its OpenAPI document tells of it."""
+    return page(pages.docs_page(request.app.openapi(), root))
 
 
 @router.get("/data")
 def datasets(root: Root) -> Response:
     """The list of data sets."""
-    return _page(pages.datasets_page(dataset_service.list_datasets(), root))
+    return page(pages.datasets_page(dataset_service.list_datasets(), root))
 
 
 @router.get("/data/{name:path}")
 def dataset(root: Root, name: str) -> Response:
     """The page of a data set."""
     try:
-        return _page(pages.dataset_page(dataset_service.dataset(name), root))
+        return page(pages.dataset_page(dataset_service.dataset(name), root))
     except (NotFound, Rejected) as error:
         broken = isinstance(error, Rejected)
-        return _page(pages.missing_dataset_page(error.errors[0].message, root, broken=broken), status=error.status)
+        return page(pages.missing_dataset_page(error.errors[0].message, root, broken=broken), status=error.status)
 
 
 @router.get("/jobs/{job_id}")
@@ -55,7 +87,7 @@ def job(root: Root, job_id: str, if_none_match: IfNoneMatch = None) -> Response:
     try:
         return _board_page(job_id, root, pages.job_page, if_none_match)
     except NotFound as error:
-        return _page(pages.missing_page(str(error), root), status=404)
+        return page(pages.not_found_page(str(error), root), status=404)
 
 
 @router.get("/jobs/{job_id}/live")
@@ -64,20 +96,32 @@ def live(root: Root, job_id: str, if_none_match: IfNoneMatch = None) -> Response
     return _board_page(job_id, root, pages.live_fragment, if_none_match)
 
 
+@router.get("/jobs/{job_id}/charts")
+def charts(job_id: str, if_none_match: IfNoneMatch = None) -> Response:
+    """What a browser draws the page's charts from."""
+    made = leaderboards.made(job_id)
+    tag = etag(made.etag, "charts", pages.appearance())
+    if holds(tag, if_none_match):
+        return unchanged(tag)
+    return document(tag, pages.chart_specifications(job_figures(made.leaderboard())))
+
+
 @router.get("/selection-jobs/{job_id}/report")
 def report(job_id: str) -> Response:
     """The leaderboard page as one file that needs nothing else."""
     board = leaderboards.made(job_id).leaderboard()
-    return _page(pages.report_page(board), policy=pages.report_policy())
+    return page(pages.report_page(board), policy=pages.report_policy())
 
 
 @router.get("/static/{name}")
 def static(name: str) -> Response:
-    """The style sheet and the script; their addresses change with their content."""
+    """Style sheet and scripts; their addresses change with their content. Every browser takes gzip."""
+    headers = {"Cache-Control": "public, max-age=31536000, immutable"}
+    if name == vega.NAME:
+        return Response(vega.bundle(), media_type="text/javascript", headers={**headers, "Content-Encoding": "gzip"})
     found = pages.static_file(name)
     if found is None:
         raise NotFound(f"There is no file {name!r} here.")
-    headers = {"Cache-Control": "public, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
     return Response(found[0], media_type=found[1], headers=headers)
 
 
@@ -87,16 +131,12 @@ def _board_page(job_id: str, root: str, draw: Callable[[Leaderboard, str], str],
     tag = etag(made.etag, root, draw.__name__, pages.appearance())
     if holds(tag, if_none_match):
         return unchanged(tag)
-    page = _page(draw(made.leaderboard(), root))
-    page.headers.update({"ETag": tag, "Cache-Control": "no-cache"})
-    return page
+    answer = page(draw(made.leaderboard(), root))
+    answer.headers.update({"ETag": tag, "Cache-Control": "no-cache"})
+    return answer
 
 
-def _page(text: str, *, status: int = 200, policy: str | None = None) -> Response:
-    headers = {
-        "Content-Security-Policy": policy or pages.page_policy(),
-        "X-Content-Type-Options": "nosniff",
-        "Referrer-Policy": "same-origin",
-        "Cache-Control": "no-store",
-    }
-    return HTMLResponse(text, status, headers)
+def _specifications(figures: Sequence[Figure]) -> Response:
+    return Response(
+        pages.chart_specifications(figures), media_type="application/json", headers={"Cache-Control": "no-store"}
+    )

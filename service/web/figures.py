@@ -10,10 +10,10 @@ from statistics import fmean
 from dpk_core.tasks import Metric
 from service.presentation.metric_words import words_of
 from service.presentation.numbers import percent
-from service.web.charts import Figure, Spec, chart
-from service.web.palette import NO_TEACHER, Paint, paints
+from service.web.charts import Figure, Spec, chart, only, told
+from service.web.palette import Paint, paints
 from service.web.score_axis import score_axis
-from service.wire.boards import Curve, Leaderboard, Row
+from service.wire.boards import Curve, Leaderboard
 
 OWN_GRADIENTS = ("gradient.class", "gradient.detector")
 """Of the loss that a student has without a teacher: a classifier's, a detector's."""
@@ -23,74 +23,73 @@ _MOST_TICKS = 8
 _WIDE = 0.08
 """A range of scores whose ticks are whole percents."""
 
+_MOST_POINTS = 32
+"""Of a line: more would make a page heavy, and a small chart has no room for them."""
+_MOST_POINTS_LARGE = 64
+"""Of the means in the one large chart."""
+_IS_SEED: Spec = {"field": "seed", "valid": True}
+
 Series = list[tuple[int, float]]
+Lines = dict[str, tuple[Series, Paint]]
+"""By the arm's label, how each is drawn."""
 
 
-def learning_curves(board: Leaderboard) -> list[Figure]:
-    """One chart per arm: a thin line per seed, their mean, and the mean without a teacher for comparison."""
-    curves = [curve for curve in board.curves if curve.purpose == "student"]
-    by_arm = _by_candidate(curves)
-    metric = board.metric
-    measured = metric.measured_as
-    every = [value for curve in curves for _, value in _series(curve, measured)]
-    if not every:
-        return []
-    domain = [min(every), max(every)]
-    bare = next((row.candidate_id for row in board.rows if row.teacher is None), None)
-    reference = _mean(by_arm.get(bare, []), measured) if bare is not None else []
-    painted, rungs = paints(board.rows), board.setup.rungs[:-1]
-    return [
-        _learning_curve(row, by_arm[row.candidate_id], painted[row.candidate_id], reference, domain, rungs, metric)
+def learning_curve(board: Leaderboard) -> Figure | None:
+    """Every arm's mean over its seeds, with the seeds as faint lines behind it; None before the first epoch."""
+    by_arm = _by_candidate(curve for curve in board.curves if curve.purpose == "student")
+    painted, measured = paints(board.rows), board.metric.measured_as
+    lines = {
+        row.label: (mean, painted[row.candidate_id])
         for row in board.rows
-        if any(_series(curve, measured) for curve in by_arm.get(row.candidate_id, []))
-    ]
-
-
-def _learning_curve(
-    row: Row,
-    curves: list[Curve],
-    paint: Paint,
-    reference: Series,
-    domain: list[float],
-    rungs: list[int],
-    metric: Metric,
-) -> Figure:
-    measured = metric.measured_as
-    mean = _mean(curves, measured)
-    values: list[Spec] = [
-        {"epoch": epoch, "value": value, "line": f"seed {curve.seed}", "kind": "seed"}
-        for curve in curves
-        for epoch, value in _series(curve, measured)
-    ]
-    values += [{"epoch": epoch, "value": value, "line": "mean", "kind": "mean"} for epoch, value in mean]
-    if row.teacher is not None:
-        values += [{"epoch": e, "value": v, "line": "no teacher", "kind": "reference"} for e, v in reference]
-    x = _epochs(value["epoch"] for value in values)
-    y = {
-        "field": "value", "type": "quantitative", "title": None, "axis": {**_scores(domain, metric), "tickCount": 4},
-        "scale": {"domain": domain, "zero": False},
-    }  # fmt: skip
-    layers = [
-        _line("seed", x, y, {"color": paint.colour, "strokeWidth": 1, "opacity": 0.45}),
-        _line("reference", x, y, {"color": NO_TEACHER.colour, "strokeWidth": 1.5, "strokeDash": [4, 3]}),
-        _line("mean", x, y, {"color": paint.colour, "strokeWidth": 2.5}),
-    ]
-    for epoch in rungs:
-        if epoch < mean[-1][0]:
-            at = {"datum": epoch, "type": "quantitative", "scale": x["scale"]}
-            layers.insert(
-                0, {"mark": {"type": "rule", "color": "var(--rule)", "strokeDash": [2, 3]}, "encoding": {"x": at}}
-            )
-    ends = f"After epoch {mean[-1][0]} the mean over {len(curves)} seeds is {words_of(metric).score(mean[-1][1])}."
-    return Figure(title=row.label, description=ends, spec=chart(values=values, layers=layers, height=180))
-
-
-def _line(kind: str, x: Spec, y: Spec, mark: Spec) -> Spec:
-    return {
-        "transform": [{"filter": {"field": "kind", "equal": kind}}],
-        "mark": {"type": "line", **mark},
-        "encoding": {"x": x, "y": y, "detail": {"field": "line"}},
+        if (mean := _mean(by_arm.get(row.candidate_id, []), measured))
     }
+    if not lines:
+        return None
+    seeds: list[Spec] = [
+        {"arm": row.label, "seed": curve.seed, "epoch": epoch, "value": round(value, 4)}
+        for row in board.rows
+        for curve in by_arm.get(row.candidate_id, [])
+        for epoch, value in _thinned(_series(curve, measured), _MOST_POINTS)
+    ]
+    means = _rows(lines, _MOST_POINTS_LARGE)
+    found = {
+        row.label: [dict(_series(curve, measured)) for curve in by_arm.get(row.candidate_id, [])] for row in board.rows
+    }
+    for row in means:
+        at = (curve.get(row["epoch"]) for curve in found[row["arm"]])
+        row["seeds"] = ", ".join(f"{100 * value:.1f}" for value in at if value is not None)
+    encoding = _encoding(
+        lines, _scores([row["value"] for row in (*seeds, *means)], board.metric), [row["epoch"] for row in means]
+    )
+    thin: Spec = {"mark": {"type": "line", "strokeWidth": 1}, "encoding": {**encoding, "detail": {"field": "seed"}}}
+    faint = {**thin, "transform": only(_IS_SEED), "mark": {**thin["mark"], "opacity": 0.22}}
+    shown = {"condition": {"param": "pointed", "value": 0.9, "empty": False}, "value": 0}
+    ends = max(row["epoch"] for row in means)
+    said = "; ".join(
+        f"{arm} {words_of(board.metric).score(series[-1][1])} after epoch {series[-1][0]}"
+        for arm, (series, _) in lines.items()
+    )
+    return Figure(
+        name="learning", title=f"Student {board.metric.name} by epoch", description=f"Means over the seeds: {said}.",
+        spec=chart(
+            values=[*seeds, *means], height=300, width=560,
+            layers=[*(_rung(epoch, encoding) for epoch in board.setup.rungs[:-1] if epoch < ends), faint,
+                    *_mean_layers(encoding)],
+        ),
+        pointing=(
+            {**thin, "transform": only(_IS_SEED), "encoding": {**thin["encoding"], "opacity": shown}},
+            _points(encoding, [
+                told("arm", "Teacher"), told("epoch", "Epoch"), told("value", "Mean", ".2%"), told("seeds", "Seeds, %"),
+            ]),
+        ),
+        log="x",
+    )  # fmt: skip
+
+
+def _rung(epoch: int, encoding: Spec) -> Spec:
+    at = {"datum": epoch, "type": "quantitative", "scale": encoding["x"]["scale"]}
+    rule = {"type": "rule", "color": "var(--rule)", "strokeDash": [2, 3]}
+    return {"data": {"values": [{}]}, "mark": rule, "encoding": {"x": at}}
 
 
 def share_curves(board: Leaderboard) -> list[Figure]:
@@ -110,16 +109,14 @@ def _share_curve(board: Leaderboard, by_arm: dict[int, list[Curve]], name: str) 
     lines = {row.label: (means[row.candidate_id], painted[row.candidate_id]) for row in rows}
     said = "; ".join(f"{label} from {s[0][1]:.2f} to {s[-1][1]:.2f}" for label, (s, _) in lines.items())
     stage = _STAGES.get(name, name.removeprefix("share."))
-    return Figure(
-        title=stage,
-        description=f"Share of the teacher's features, mean per epoch: {said}.",
-        spec=_lines(lines, {"format": ".2f"}),
+    return line_figure(
+        name, stage, f"Share of the teacher's features, mean per epoch: {said}.", lines, {"format": ".2f"}
     )
 
 
 def gradient_curves(board: Leaderboard) -> list[Figure]:
-    """One chart per term of the loss beside the student's own: the norm of its gradient on the student, as a part of
-    its own term's, by teacher, mean over the seeds."""
+    """One chart per term of the loss beside the class term: the norm of its gradient on the student, as a part of the
+    class term's, by teacher, mean over the seeds."""
     by_arm = _by_candidate(curve for curve in board.curves if curve.purpose == "student")
     names = {name for curves in by_arm.values() for curve in curves for point in curve.points for name in point.values}
     terms = sorted(name for name in names if name.startswith("gradient.") and name not in OWN_GRADIENTS)
@@ -131,9 +128,9 @@ def _gradient_curve(board: Leaderboard, by_arm: dict[int, list[Curve]], term: st
     lines = {}
     for row in board.rows:
         curves = by_arm.get(row.candidate_id, [])
-        own = dict(next(filter(None, (_mean(curves, name) for name in OWN_GRADIENTS)), []))
+        classes = dict(next(filter(None, (_mean(curves, name) for name in OWN_GRADIENTS)), []))
         # To a hundredth of a percent: an axis would show nothing but the rounding of a ratio that stays the same.
-        parts = [(epoch, round(norm / own[epoch], 4)) for epoch, norm in _mean(curves, term) if own.get(epoch)]
+        parts = [(epoch, round(norm / classes[epoch], 4)) for epoch, norm in _mean(curves, term) if classes.get(epoch)]
         if parts:
             lines[row.label] = (parts, painted[row.candidate_id])
     if not lines:
@@ -141,8 +138,7 @@ def _gradient_curve(board: Leaderboard, by_arm: dict[int, list[Curve]], term: st
     named = "; ".join(f"{label} from {percent(s[0][1])} to {percent(s[-1][1])}" for label, (s, _) in lines.items())
     title = _TERMS.get(term, term.removeprefix("gradient."))
     description = f"Gradient of the {title.lower()} on the student, as a part of its own term's: {named}."
-    spec = _lines(lines, _percents([value for series, _ in lines.values() for _, value in series]))
-    return Figure(title=title, description=description, spec=spec)
+    return line_figure(term, title, description, lines, _percents(_values(lines)))
 
 
 def teacher_curves(board: Leaderboard) -> list[Figure]:
@@ -158,29 +154,73 @@ def teacher_curves(board: Leaderboard) -> list[Figure]:
         return []
     score = words_of(board.metric).score
     said = "; ".join(f"{label} {score(series[-1][1])}" for label, (series, _) in lines.items())
-    spec = _lines(lines, _scores([value for series, _ in lines.values() for _, value in series], board.metric))
-    return [Figure(title="Teachers in training", description=f"Newest {board.metric.name}: {said}.", spec=spec)]
+    description = f"Newest {board.metric.name}: {said}."
+    return [line_figure("teachers", "Teachers in training", description, lines, _scores(_values(lines), board.metric))]
 
 
-def _lines(lines: dict[str, tuple[Series, Paint]], axis: Spec) -> Spec:
-    values: list[Spec] = [{"epoch": e, "value": v, "arm": arm} for arm, (series, _) in lines.items() for e, v in series]
+def line_figure(name: str, title: str, description: str, lines: Lines, axis: Spec, who: str = "Teacher") -> Figure:
+    """Lines over epochs; `who`: what a line belongs to."""
+    means = _rows(lines, _MOST_POINTS)
+    encoding = _encoding(lines, axis, [row["epoch"] for row in means])
+    form = axis["format"].replace(".0%", ".1%")
+    return Figure(
+        name=name.replace(".", "-"), title=title, description=description,
+        spec=chart(values=means, layers=_mean_layers(encoding), height=230),
+        pointing=(_points(encoding, [told("arm", who), told("epoch", "Epoch"), told("value", title, form)]),),
+        log="y" if min(_values(lines)) > 0 else None,
+    )  # fmt: skip
+
+
+def _rows(lines: Lines, most: int) -> list[Spec]:
+    """The points of the lines; the last of each is marked, for a line of one point is invisible without its dot."""
+    return [
+        {"arm": arm, "epoch": epoch, "value": round(value, 5)} | ({"last": True} if epoch == series[-1][0] else {})
+        for arm, (series, _) in lines.items()
+        for epoch, value in _thinned(series, most)
+    ]
+
+
+def _encoding(lines: Lines, axis: Spec, epochs: Iterable[int]) -> Spec:
     domain = list(lines)
     colours = {"domain": domain, "range": [paint.colour for _, paint in lines.values()]}
     dashes = {"domain": domain, "range": [list(paint.dash) for _, paint in lines.values()]}
-    encoding: Spec = {
-        "x": _epochs(value["epoch"] for value in values),
+    return {
+        "x": _epochs(epochs),
         "y": {"field": "value", "type": "quantitative", "title": None, "axis": axis, "scale": {"zero": False}},
         "color": {"field": "arm", "type": "nominal", "scale": colours, "legend": None},
         "strokeDash": {"field": "arm", "type": "nominal", "scale": dashes, "legend": None},
     }
-    # A line of one point is invisible: a dot marks every line's end.
-    dots: Spec = {
-        "data": {"values": [{"epoch": s[-1][0], "value": s[-1][1], "arm": arm} for arm, (s, _) in lines.items()]},
-        "mark": {"type": "point", "filled": True, "size": 30, "opacity": 1},
-        "encoding": {name: channel for name, channel in encoding.items() if name != "strokeDash"},
+
+
+def _mean_layers(encoding: Spec) -> list[Spec]:
+    line = {"mark": {"type": "line", "strokeWidth": 2}, "transform": only({"not": _IS_SEED}), "encoding": encoding}
+    dot = {"type": "point", "filled": True, "size": 30, "opacity": 1}
+    return [line, {"mark": dot, "transform": only({"field": "last", "equal": True}), "encoding": _undashed(encoding)}]
+
+
+def _points(encoding: Spec, tooltip: list[Spec]) -> Spec:
+    """Invisible marks of a finger's size on the means; `pointed` selects the arm of the one under the pointer."""
+    select = {"type": "point", "on": "pointerover", "clear": "pointerout", "fields": ["arm"]}
+    return {
+        "mark": {"type": "point", "filled": True, "size": 160, "opacity": 0},
+        "transform": only({"not": _IS_SEED}),
+        "params": [{"name": "pointed", "select": select}],
+        "encoding": {**_undashed(encoding), "tooltip": tooltip},
     }
-    line = {"mark": {"type": "line", "strokeWidth": 2}, "encoding": encoding}
-    return chart(values=values, layers=[line, dots], height=230)
+
+
+def _undashed(encoding: Spec) -> Spec:
+    return {name: channel for name, channel in encoding.items() if name != "strokeDash"}
+
+
+def _values(lines: Lines) -> list[float]:
+    return [value for series, _ in lines.values() for _, value in series]
+
+
+def _thinned(series: Series, most: int) -> Series:
+    """Every so many points, the last among them."""
+    stride = -(-len(series) // most)
+    return [point for place, point in enumerate(reversed(series)) if place % stride == 0][::-1]
 
 
 def _epochs(epochs: Iterable[int]) -> Spec:
@@ -196,12 +236,12 @@ def _epochs(epochs: Iterable[int]) -> Spec:
 
 
 def _scores(values: Sequence[float], metric: Metric) -> Spec:
-    """How an axis writes these scores: fine enough that its ticks differ."""
-    return score_axis(metric, 0 if max(values) - min(values) >= _WIDE else 1)
+    """How an axis writes scores of a metric."""
+    return _percents(values) | score_axis(metric, 0 if max(values) - min(values) >= _WIDE else 1)
 
 
 def _percents(values: Sequence[float]) -> Spec:
-    """The same of ratios."""
+    """How an axis writes these accuracies: fine enough that its ticks differ."""
     return {"format": ".0%" if max(values) - min(values) >= _WIDE else ".1%"}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from service.presentation.numbers import duration
-from service.web.charts import Figure, Spec, chart
+from service.web.charts import Figure, Spec, chart, told
 from service.wire.boards import Ledger, Purposes
 
 _PURPOSES = {
@@ -49,16 +49,27 @@ def ledger_figure(ledger: Ledger) -> Figure | None:
     if not spent:
         return None
     values: list[Spec] = [
-        {"row": "this job", "colour": _PURPOSES[name], "order": order, "minutes": seconds / 60}
+        {
+            "row": "this job",
+            "purpose": name,
+            "seconds": duration(seconds),
+            "colour": _PURPOSES[name],
+            "order": order,
+            "minutes": seconds / 60,
+        }
         for order, (name, seconds) in enumerate(spent.items())
     ]
     if ledger.exhaustive is not None:
-        values.append({"row": "everything", "colour": "var(--rule)", "order": 9, "minutes": ledger.exhaustive / 60})
+        values.append({
+            "row": "everything", "purpose": "every teacher fully, estimated", "seconds": duration(ledger.exhaustive),
+            "colour": "var(--rule)", "order": 9, "minutes": ledger.exhaustive / 60,
+        })  # fmt: skip
     encoding = {
         "y": {"field": "row", "type": "nominal", "title": None, "sort": None, "axis": _ROW_AXIS},
         "x": {"field": "minutes", "type": "quantitative", "title": "minutes of training", "axis": {"tickCount": 5}},
         "color": {"field": "colour", "type": "nominal", "scale": None},
         "order": {"field": "order"},
+        "tooltip": [told("purpose", "For"), told("seconds", "Time")],
     }
     said = ", ".join(f"{name} {duration(seconds)}" for name, seconds in spent.items())
     layers: list[Spec] = [{"mark": {"type": "bar", "height": 22}, "encoding": encoding}]
@@ -66,10 +77,12 @@ def ledger_figure(ledger: Ledger) -> Figure | None:
     if ledger.exhaustive is not None:
         key.append(("var(--rule)", f"every teacher fully, estimated {duration(ledger.exhaustive)}"))
     return Figure(
+        name="ledger",
         title="Training time",
         description=f"{said}.",
         spec=chart(values=values, layers=layers, height=120, width=520),
         key=tuple(key),
+        zooms=False,
     )
 
 

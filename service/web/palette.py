@@ -34,11 +34,12 @@ def paints(rows: Sequence[Row]) -> dict[int, Paint]:
     Beyond the hues, dashes and shapes tell arms apart.
     """
     teachers = sorted(row.candidate_id for row in rows if row.teacher is not None)
-    painted = {identity: _paint(position) for position, identity in enumerate(teachers)}
+    painted = {identity: paint(position) for position, identity in enumerate(teachers)}
     return painted | {row.candidate_id: NO_TEACHER for row in rows if row.teacher is None}
 
 
-def _paint(position: int) -> Paint:
+def paint(position: int) -> Paint:
+    """Of the line or arm at this place."""
     turn, hue = divmod(position, HUES)
     kind = turn % len(_DASHES)
     return Paint(css=f"arm-{hue}", colour=f"var(--arm-{hue})", dash=_DASHES[kind], shape=_SHAPES[kind])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from service.calibration.schemas import Calibration
-from service.web.charts import Figure, Spec, chart
+from service.web.charts import Figure, Spec, chart, told
 
 _PERCENT = {"format": ".0%", "tickCount": 5}
 _SCALE = {"domain": [0, 1], "nice": False}
@@ -33,14 +33,16 @@ def reliability(found: Calibration) -> Figure | None:
         },
         {
             "mark": {"type": "point", "filled": True, "color": "var(--accent)", "size": 80, "opacity": 1},
-            "encoding": {"x": x, "y": y | {"field": "won"}},
+            "encoding": {"x": x, "y": y | {"field": "won"}, "tooltip": [
+                told("stated", "Stated", ".0%"), told("won", "Were the winner", ".0%"), told("count", "Teachers"),
+            ]},
         },
-    ]
+    ]  # fmt: skip
     said = "; ".join(
         f"stated {100 * each.stated:.0f}%, won {100 * each.won.value:.0f}% of {each.count}" for each in found.bins
     )
     return Figure(
-        title="Stated chances against outcomes", description=f"{said}.",
+        name="reliability", title="Stated chances against outcomes", description=f"{said}.",
         spec=chart(values=values, layers=layers, height=290),
         caption="Each point is a group of teachers with similar stated chances; on the dashed line they hold exactly. "
         "Bars are 90% intervals that take teachers of one job for independent, which they are not quite.",

@@ -7,7 +7,7 @@ from typing import Literal
 
 from dpk_core.tasks import Metric
 from service.presentation.metric_words import words_of
-from service.web.charts import WIDTH, Figure, Spec, chart
+from service.web.charts import WIDTH, Figure, Spec, chart, told
 from service.web.labels import Box, Mark, along, place
 from service.web.palette import NO_TEACHER, Paint, paints
 from service.web.score_axis import score_axis
@@ -57,6 +57,14 @@ class _Plane:
     def y_axis(self) -> Spec:
         return _axis("student", self.y, self.metric, grid=True)
 
+    @property
+    def tooltip(self) -> list[Spec]:
+        return [
+            told("arm", "Teacher"), told("teacher", f"Teacher {self.metric.name}", ".2%"),
+            told("student", f"Student {self.metric.name}", ".2%"), told("low", "From", ".2%"),
+            told("high", "To", ".2%"),
+        ]  # fmt: skip
+
 
 def scatters(board: Leaderboard) -> list[Figure]:
     """At the first rung and fully trained (the promoted teachers, the others as expected), once known."""
@@ -78,6 +86,7 @@ def _scatter(board: Leaderboard, moment: Literal["probe", "full"]) -> Figure | N
     if bare is not None:
         said += f"; no teacher: student {score(bare.mean)}"
     return Figure(
+        name=f"scatter-{moment}",
         title="At the first rung" if moment == "probe" else "Fully trained",
         description=f"{said}.",
         caption=_MEASURED + _EXPECTED if any(not point.measured for point in placed) else _MEASURED,
@@ -145,15 +154,17 @@ def _point_layers(plane: _Plane) -> list[Spec]:
     }
     return [
         {"mark": bar, "encoding": {"x": x, "y": low, "y2": {"field": "high"}, "color": colour}},
-        {"mark": dot, "encoding": {"x": x, "y": middle, "stroke": colour, "fill": fill, "shape": shape}},
-        {"mark": text, "encoding": {"x": x, "y": middle, "text": {"field": "label"}, "color": colour}},
-    ]
+        {"mark": dot, "encoding": {
+            "x": x, "y": middle, "stroke": colour, "fill": fill, "shape": shape, "tooltip": plane.tooltip,
+        }},
+        {"mark": text, "encoding": {"x": x, "y": middle, "text": {"field": "arm"}, "color": colour}},
+    ]  # fmt: skip
 
 
 def _values(point: _Point, paint: Paint) -> Spec:
     return {
         "teacher": point.row.teacher_accuracy, "student": point.value, "low": point.low, "high": point.high,
-        "label": point.row.label, "colour": paint.colour, "shape": paint.shape,
+        "arm": point.row.label, "colour": paint.colour, "shape": paint.shape,
         "fill": paint.colour if point.measured else "var(--paper)",
     }  # fmt: skip
 

@@ -51,6 +51,9 @@ class SeedResult(Wire):
     probe_score: float | None
     full_score: float | None
     test_score: float | None
+    run_id: str | None = Field(
+        default=None, description="The run that carried it furthest; its page is /runs/{run_id}."
+    )
 
 
 class StartingWeights(Wire):
@@ -90,6 +93,7 @@ class Row(Wire):
     expected: Interval | None = Field(description="Expected score of the fully trained student.")
     chance: float | None = Field(description="Of being the best of the teachers.")
     gain: Interval | None = Field(description="Expected full score over the arm without a teacher.")
+    teacher_run_id: str | None = Field(default=None, description="The run that prepared the teacher.")
     seconds: float = Field(description="Training time spent for this row in this job, teacher preparation included.")
     seeds: list[SeedResult]
     notices: list[Notice] = Field(description="About the teacher's preparation and the student's trainings.")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from dpk_core.detection_settings import LevelName
 from dpk_core.dpk_settings import StageName
@@ -16,7 +16,15 @@ from service.schemas import Wire, WireRequest
 from service.wire.choices import Student, Teacher
 from service.wire.setting_choices import Method, MethodChoice, RecipeSettings
 
-StageState = Literal["waiting", "running", "done", "failed", "stopped", "not_reached"]
+StageState = Literal["waiting", "running", "paused", "done", "failed", "stopped", "not_reached"]
+Sort = Literal["newest", "oldest", "gain", "cost", "student"]
+"""Orders of a list of jobs: by age, the largest gain or cost first, by the student's name."""
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
+Tag = Annotated[str, StringConstraints(strip_whitespace=True, to_lower=True, pattern=r"^\w[\w.:/-]*$", max_length=40)]
+Tags = Annotated[
+    list[Tag], Field(max_length=20, examples=[["nightly", "team:vision"]]),
+    AfterValidator(lambda tags: sorted(set(tags))),
+]  # fmt: skip
 
 
 class Budget(WireRequest):
@@ -92,6 +100,23 @@ class SelectionJobRequest(WireRequest):
     classes: int | None = Field(
         default=None, ge=2, description="Classes the student must tell apart; checked against the data set if given."
     )
+    name: Name | None = Field(default=None, description="What to call the job.")
+    tags: Tags = Field(default=[], description="Words to find the job by: letters, digits and . : / _ -")
+
+
+class JobDescription(WireRequest):
+    """What people call a job; a field that is left out stays as it is."""
+
+    name: Name | None = Field(default=None, description="Null takes the name away.")
+    tags: Tags = Field(default=[], description="In place of those that it has.")
+
+
+class TeacherRequest(WireRequest):
+    """A teacher that a job is to compare too."""
+
+    teacher: Teacher = Field(
+        examples=["cifar/resnet32"], description="`model`, `model@weights` or an object that says more."
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -124,8 +149,8 @@ class Notice(Wire):
 class StageProgress(Wire):
     """One stage's progress in training steps.
 
-    `failed`: nothing of it came to an end, or the job failed in it; `stopped`: the job was cancelled in it;
-    `not_reached`: the job ended before it.
+    `failed`: nothing of it came to an end, or the job failed in it; `stopped`: the job was cancelled in it; `paused`:
+    it goes on when the job is resumed; `not_reached`: the job ended before it.
     """
 
     stage: Stage
@@ -193,6 +218,14 @@ class Job(Wire):
         description="What there is to say first: the failure, the cancellation, the verdict or what is going on."
     )
     notices: list[Notice] = Field(description="What limits left out, and what holds for every row.")
+    name: str | None = None
+    tags: list[str] = Field(default=[])
+    leader: str | None = Field(
+        default=None, description="The teacher that the verdict is about; null while none leads, or where none helps."
+    )
+    chance: float | None = Field(default=None, description="That no teacher is better than the leader.")
+    gain: float | None = Field(default=None, description="The leader's score over no teacher's, a fraction.")
+    cost: float = Field(default=0.0, description="Device seconds spent.")
     taps: dict[str, list[TappedStage]] = Field(
         default={},
         description="The feature maps that the method compares, by teacher; none under methods of logits alone.",

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,6 +76,18 @@ def server(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite: Path) -> I
     finally:
         process.terminate()
         process.wait()
+
+
+@pytest.fixture(scope="module")
+def kept_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for what the tests of a module make once."""
+    return tmp_path_factory.mktemp("kept")
+
+
+def copy_store(source: Path, target: Path) -> None:
+    """The content of one SQLite database in place of another's, while both may be open."""
+    with closing(sqlite3.connect(source)) as one, closing(sqlite3.connect(target)) as other:
+        one.backup(other)
 
 
 @pytest.fixture

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Literal
 
+import axe_playwright_python
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.browser.conftest import Server, copy_store
 from tests.contract import job_driver as drive
 
 pytestmark = pytest.mark.browser
+
+AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js").read_text(encoding="utf-8")
+_PLACE = """() => ({
+    selected: getSelection().toString(), focused: document.activeElement.textContent,
+    top: document.querySelector("#asked dd").getBoundingClientRect().top,
+})"""
 
 
 @pytest.fixture
 def running(site: str) -> str:
     """A job whose teachers are all prepared."""
-    job_id = drive.submit()
+    job_id = drive.submit(drive.request(policy="halving", seeds=1, promote=1, epochs=6, rungs=(3, 6)))
     drive.advance(job_id)
     while drive.runs_of(job_id, "queued", purpose="teacher"):
         drive.step(job_id)
@@ -24,12 +33,18 @@ def running(site: str) -> str:
 
 
 @pytest.fixture
-def finished(site: str) -> str:
-    """A job that is over."""
-    job_id = drive.submit(drive.request(policy="halving"))
-    drive.run_to_end(job_id)
-    assert drive.job(job_id).state == "finished"
-    return job_id
+def finished(site: str, server: Server, kept_store: Path) -> str:
+    """A job that is over; it is made once, and its store put back for every test."""
+    name = kept_store / "finished"
+    if not name.exists():
+        job_id = drive.submit(drive.request(policy="halving"))
+        drive.run_to_end(job_id)
+        assert drive.job(job_id).state == "finished"
+        copy_store(server.home / "dpk.sqlite", kept_store / "dpk.sqlite")
+        name.write_text(job_id)
+    else:
+        copy_store(kept_store / "dpk.sqlite", server.home / "dpk.sqlite")
+    return name.read_text()
 
 
 class TestFinishedJob:
@@ -41,13 +56,17 @@ class TestFinishedJob:
         expect(best).to_contain_text("98.0%")
         page.locator("#every-decision summary").click()
         expect(page.locator("#decisions").get_by_role("row")).to_have_count(1 + len(drive.board(finished).decisions))
-        expect(page.locator("svg.chart").first).to_be_visible()
+        expect(page.locator("#learning .canvas svg")).to_be_visible()
         for section in ("correlation", "learning", "shares", "ledger"):
             assert page.locator(f"#{section} svg.chart").count() > 0
+        page.get_by_text("Every seed").click()
+        page.locator("#by-seed tbody a").first.click()
+        expect(page.get_by_role("heading", level=1)).to_contain_text("on digits, seed 0")
 
     def test_the_rivals_fit_a_phone(self, page: Page, finished: str) -> None:
         page.set_viewport_size({"width": 390, "height": 844})
         page.goto(f"/jobs/{finished}")
+        page.locator("#rivals summary").click()
         rules = page.locator("#rivals").get_by_role("row")
         expect(rules).to_have_count(1 + len(drive.board(finished).trust.rivals))
         expect(rules.nth(1)).to_contain_text("The probe")
@@ -94,10 +113,11 @@ class TestRunningJob:
         expect(page.locator("#stages")).to_have_count(0)
         expect(page.locator("#asked")).to_have_attribute("open", "")
         assert page.evaluate("window.sameDocument") is True
-        shown = page.locator("#live").inner_html()
+        parts = page.locator("#live > :not(#learning)")
+        shown = [_words(text) for text in parts.all_inner_texts()]
         page.reload()
         page.locator("#asked summary").click()
-        assert _words(page.locator("#live").inner_html()) == _words(shown)
+        assert [_words(text) for text in parts.all_inner_texts()] == shown
 
     def test_moves_with_the_events(self, page: Page, running: str) -> None:
         page.add_init_script("window.setInterval = () => 0")
@@ -106,6 +126,20 @@ class TestRunningJob:
     def test_moves_by_polling_when_the_stream_is_cut(self, page: Page, running: str) -> None:
         page.add_init_script("window.EventSource = undefined")
         self._moves(page, running)
+
+    def test_focus_selection_and_scrolling_stay_and_what_changed_is_said(self, page: Page, running: str) -> None:
+        page.goto(f"/jobs/{running}")
+        page.evaluate("() => { document.getElementById('asked').open = true; window.scrollTo(0, 400); }")
+        page.locator("#asked a").focus()
+        page.evaluate("() => getSelection().selectAllChildren(document.querySelector('#asked dd code'))")
+        before = page.evaluate(_PLACE)
+        drive.run_to_end(running)
+        expect(page.get_by_role("status")).to_have_text(_verdict(running))
+        now = page.evaluate(_PLACE)
+        assert now["selected"] == before["selected"] == running
+        assert now["focused"] == before["focused"] == "request.json"
+        # Scrolling is in whole pixels, so some of one are lost with every change.
+        assert now["top"] == pytest.approx(before["top"], abs=12)
 
     def test_a_job_that_is_over_is_left_alone(self, page: Page, finished: str) -> None:
         page.add_init_script("window.EventSource = class { constructor() { throw new Error('opened'); } }")
@@ -126,18 +160,67 @@ class TestWithoutJavaScript:
             page = context.new_page()
             page.goto(f"/jobs/{finished}")
             expect(page.locator("#leaderboard").get_by_role("row")).to_have_count(1 + len(drive.TEACHERS) + 1)
-            assert page.locator("svg.chart:visible").count() > 5
+            assert page.locator("svg.chart:visible").count() == 4
+            page.locator("#shares summary").click()
+            assert page.locator("svg.chart:visible").count() == 5
             page.goto(f"/jobs/{running}")
             drive.run_to_end(running)
             # The page asks for itself again every few seconds until the job is over.
             expect(page.get_by_role("heading", level=1)).to_have_text(_verdict(running))
 
 
-def test_no_page_is_wider_than_the_screen(page: Page, finished: str, running: str) -> None:
-    for path in ("/", f"/jobs/{finished}", f"/jobs/{running}", f"/selection-jobs/{finished}/report"):
+class TestCharts:
+    def test_can_be_pointed_at_and_arms_left_out(self, page: Page, finished: str) -> None:
+        page.goto(f"/jobs/{finished}")
+        chart = page.locator("#chart-learning .canvas")
+        expect(chart.locator("svg")).to_be_visible()
+        expect(page.locator("#chart-learning svg.chart")).to_be_hidden()
+        points = chart.locator("path[aria-label], .mark-symbol path")
+        lines = chart.locator(".mark-line path")
+        drawn = lines.count()
+        points.last.hover(force=True)
+        expect(page.locator(".tip")).to_contain_text(re.compile(r"Epoch \d"))
+        page.get_by_role("button", name="resnet20").first.click()
+        expect(page.get_by_role("button", name="resnet20").first).to_have_attribute("aria-pressed", "false")
+        expect(lines).not_to_have_count(drawn)
+        page.locator("#chart-learning").get_by_role("button", name="Logarithmic").click()
+        expect(chart.get_by_text("3", exact=True)).to_be_attached()
+
+    def test_every_chart_has_one_name(self, page: Page, finished: str) -> None:
+        page.goto(f"/jobs/{finished}")
+        expect(page.locator("#learning .canvas svg")).to_be_visible()
+        expect(page.get_by_role("img", name=re.compile("Means over the seeds: .*resnet20 8"))).to_have_count(1)
+
+
+def test_axe_finds_nothing_on_any_page(page: Page, finished: str, running: str) -> None:
+    run = drive.runs_of(finished, "finished", purpose="full")[0].id
+    jobs = (f"/jobs/{finished}", f"/jobs/{running}", f"/selection-jobs/{finished}/report")
+    for path in (*jobs, "/", f"/runs/{run}", "/teachers", "/record", "/docs", "/data", "/data/digits"):
         page.goto(path)
-        for summary in page.locator("summary").all():
-            summary.click()
+        page.evaluate("() => { for (const each of document.querySelectorAll('details')) each.open = true; }")
+        if path == jobs[0]:
+            page.locator("#learning .canvas svg").wait_for()
+        page.evaluate(AXE)
+        found = page.evaluate("() => axe.run(document, { resultTypes: ['violations'] })")["violations"]
+        assert [(path, each["id"], [node["html"] for node in each["nodes"][:3]]) for each in found] == []
+
+
+def test_a_lost_server_is_said_and_a_found_one_too(chromium: Browser, site: str, running: str) -> None:
+    with chromium.new_context(base_url=site) as context:
+        page = context.new_page()
+        page.goto(f"/jobs/{running}")
+        context.set_offline(True)
+        expect(page.get_by_role("alert")).to_contain_text("The server does not answer.", timeout=5_000)
+        context.set_offline(False)
+        expect(page.get_by_role("alert")).to_be_hidden()
+
+
+def test_no_page_is_wider_than_the_screen(page: Page, finished: str, running: str) -> None:
+    run = drive.runs_of(finished, "finished", purpose="full")[0].id
+    jobs = (f"/jobs/{finished}", f"/jobs/{running}", f"/selection-jobs/{finished}/report")
+    for path in ("/", *jobs, f"/runs/{run}", "/teachers", "/record", "/docs"):
+        page.goto(path)
+        page.evaluate("() => { for (const each of document.querySelectorAll('details')) each.open = true; }")
         for width in (320, 390, 768, 1024, 1060, 1280):
             page.set_viewport_size({"width": width, "height": 844})
             wide = page.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
@@ -163,5 +246,5 @@ def _verdict(job_id: str) -> str:
     return verdict
 
 
-def _words(html: str) -> list[str]:
-    return re.sub(r"<[^>]+>", " ", html).split()
+def _words(text: str) -> list[str]:
+    return text.split()

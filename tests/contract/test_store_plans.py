@@ -19,7 +19,9 @@ from service.events import repository as events
 from service.health import service as health
 from service.leaderboards import earlier
 from service.leaderboards import service as leaderboards
+from service.models.results import results_as_student, results_as_teacher
 from service.outbox import repository as outbox
+from service.preflight import repository as preflight
 from service.runs import repository as runs
 from service.runs.sweep import sweep
 from service.scheduling import repository as scheduling
@@ -107,6 +109,13 @@ def read_everything(done: str, live: str, waiting: str) -> None:
         jobs.list_jobs(session, limit=5, before=live)
         jobs.list_jobs(session, limit=5, state="failed")
         jobs.list_jobs(session, limit=5, prefix=done[:8])
+        for sort in ("oldest", "gain", "cost", "student"):
+            jobs.list_jobs(session, limit=5, before=live, sort=sort)
+        jobs.list_jobs(session, limit=5, search="resnet20 digits", tag="nightly", student=STUDENT, dataset="digits")
+        results_as_student(session, STUDENT)
+        results_as_teacher(session, "cifar/resnet20")
+        preflight.timed(session, "digits", ["none", "dpk"])
+        preflight.prepared(session, ["key"])
         for dataset in (None, "digits"):
             for method in (None, "dpk"):
                 calibration(session, dataset, method)

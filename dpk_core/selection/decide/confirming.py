@@ -15,10 +15,11 @@ RIVAL_CHANCE = 0.05
 """Chance of being best from which on a further teacher is confirmed beside the lead."""
 
 
-def pair_steps(results: JobResults, lead: str) -> tuple[Step, ...]:
+def pair_steps(results: JobResults, lead: str, *, ahead: int = 0) -> tuple[Step, ...]:
     """The full trainings of `lead` and of no teacher that are missing, seed by seed, up to the next seed that the word
-    of the verdict needs."""
-    count = _seeds_needed(results, lead)
+    of the verdict needs, and `ahead` seeds more."""
+    needed = _seeds_needed(results, lead)
+    count = needed + ahead if needed else 0
     return tuple(step for step in missing_steps(results, (lead, None)) if step.seed in results.seeds[:count])
 
 

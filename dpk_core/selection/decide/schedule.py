@@ -5,13 +5,15 @@ is made at the moment when that clock has a free slot, from the results of the s
 until they really are. So a job's decisions follow from its results and paces, never from which run ended first.
 
 A job explores as its policy says, then confirms: the lead and no teacher are trained fully on as many seeds as the word
-of the verdict needs, and further teachers while they may be the best. Slots that exploring leaves idle confirm already.
+of the verdict needs, and further teachers while they may be the best. Slots that exploring leaves idle confirm already;
+those that confirming leaves idle begin the seed after the next.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 from dpk_core.selection.decide.confirming import Purpose, by_halves, missing_steps, pair_steps, rivals
@@ -23,6 +25,9 @@ from dpk_core.selection.decide.summary import Summary, summarise
 
 EXPLORING = 0.5
 """Part of a budget of training time that exploring may use up; the rest is for confirming."""
+
+REOPENING = frozenset({"teacher_added", "retried"})
+"""Reasons of a decision that trains nothing: from it on a job explores again, with arms that it had left out."""
 
 StepState = Literal["running", "finished", "failed"]
 Wait = Literal["wait"]
@@ -73,6 +78,17 @@ class Decision:
     blind: bool = True
 
 
+def since_reopened(decisions: Sequence[Decision]) -> Sequence[Decision]:
+    """The decisions since a job began to explore anew; all of them where it never did."""
+    last = max((place for place, each in enumerate(decisions) if each.reason.kind in REOPENING), default=0)
+    return decisions[last:]
+
+
+def newest_confirming(decisions: Sequence[Decision]) -> Decision | None:
+    """The newest decision that confirms; None while a job explores."""
+    return next((each for each in reversed(since_reopened(decisions)) if each.stage == "confirming"), None)
+
+
 def next_decision(
     results: JobResults, decisions: Sequence[Decision], state: Callable[[Begun], StepState], rules: Rules, *,
     spent: float = 0.0, late: bool = False,
@@ -83,7 +99,7 @@ def next_decision(
     nothing is under way any more. There is always a decision that confirms, if only in name.
     """
     begun = [each for decision in decisions for each in decision.steps]
-    confirmed = next((each for each in reversed(decisions) if each.stage == "confirming"), None)
+    confirmed = newest_confirming(decisions)
     now = decisions[-1].at if decisions else 0.0
     while True:
         seen = [each for each in begun if late or each.ends <= now]
@@ -127,8 +143,12 @@ class _At:
         self.spent = spent
         self.busy = frozenset(each.step.training for each in running)
         self.free = rules.slots - len(running)
-        self.summary = summarise(known, rules.margin)
         self.is_slotwise = rules.policy == "adaptive" and not rules.is_budget
+
+    @cached_property
+    def summary(self) -> Summary | None:
+        """What is believed; the dear part of a decision, and not asked for while every slot is busy."""
+        return summarise(self.known, self.rules.margin)
 
     def decide(self) -> Decision | None:
         """A decision with something new in it; None: nothing to begin now."""
@@ -185,7 +205,7 @@ class _At:
         reason = proposal.reason
         if self.rules.slots > 1 and self.summary is not None:
             begun = {step.training for step, _ in steps}
-            idle = self._idle(pair_steps(self.known, self.summary.lead))
+            idle = self._idle(pair_steps(self.known, self.summary.lead, ahead=1))
             steps += [(step, "confirm") for step in idle if step.training not in begun]
             if not proposal.steps and steps:
                 reason = Reason(kind="lead_and_no_teacher", teacher=self.summary.lead)
@@ -205,6 +225,9 @@ class _At:
             others = rivals(self.summary, self.rules.promote - 1)
             pair = pair_steps(self.known, self.summary.lead)
             steps = self._idle((*pair, *missing_steps(self.known, others)))
+            if pair and self.rules.slots > 1:
+                ahead = pair_steps(self.known, self.summary.lead, ahead=1)
+                steps += [each for each in self._idle(ahead) if each not in steps]
             chosen = (self.summary.lead, *others)
             reason = reason or (
                 Reason(kind="lead_and_no_teacher", teacher=self.summary.lead) if pair

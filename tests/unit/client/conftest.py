@@ -65,7 +65,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeServer]:
             self.end_headers()
             self.wfile.write(text.encode())
 
-        do_GET = do_POST = answer
+        do_GET = do_POST = do_PATCH = answer
 
         def log_message(self, *_arguments: object) -> None:
             """Says nothing."""

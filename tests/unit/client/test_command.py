@@ -28,6 +28,11 @@ COMMANDS = [
     "best-teacher",
     "gate",
     "cancel",
+    "pause",
+    "resume",
+    "retry",
+    "add-teacher",
+    "name",
     "worker",
     "migrate",
 ]

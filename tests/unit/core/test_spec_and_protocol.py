@@ -139,6 +139,9 @@ class TestRecipes:
         assert large.module_learning_rate == pytest.approx(2 * base.module_learning_rate)
         assert replace(large, batch_size=64, learning_rate=0.05, module_learning_rate=1e-3) == base
 
+    def test_for_smaller_batches_by_the_square_root(self) -> None:
+        assert recipe("digits", batch_size=16).learning_rate == pytest.approx(recipe("digits").learning_rate / 2)
+
     def test_under_adamw_by_the_square_root(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(RECIPES, "adam", replace(RECIPES["digits"], name="adam", optimiser="adamw"))
         assert recipe("adam", batch_size=256).learning_rate == pytest.approx(2 * recipe("adam").learning_rate)

@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterator
 import pytest
 from fastapi.testclient import TestClient
 
+from service.actions import service as actions
 from service.app import create_app
 from service.database.session import transaction
+from service.database.tables import SelectionJob
 from service.events import repository, service
 from service.events.schemas import JobEvent
 from service.settings import Settings
@@ -109,9 +111,24 @@ class TestFollow:
         with transaction() as session:
             for number in range(4):
                 repository.record(session, job_id, "notice", {"number": number})
+            session.get_one(SelectionJob, job_id).state = "finished"
             repository.record(session, job_id, "finished", {})
 
         async def follow() -> list[str]:
             return [event.kind async for event in service.follow(job_id, 0, lambda: False)]
 
         assert asyncio.run(follow()) == ["created", *["notice"] * 4, "finished"]
+
+    def test_it_goes_on_where_a_job_that_was_over_runs_again(self) -> None:
+        job_id = drive.submit(drive.request("cifar/resnet20", promote=1, epochs=2, rungs=(1, 2)))
+        drive.run_to_end(job_id, lambda _: drive.Failure("No room."))
+        with transaction() as session:
+            actions.retry(session, job_id)
+        drive.cancel(job_id)
+
+        async def follow() -> list[str]:
+            return [event.kind async for event in service.follow(job_id, 0, lambda: False)]
+
+        kinds = asyncio.run(follow())
+        assert kinds.index("failed") < kinds.index("retried")
+        assert kinds[-1] == "cancelled"

@@ -94,7 +94,7 @@ class TestStored:
         teacher, student = stored(posted(client, recipe="imagenet", budget=budget))
         assert student.method == MethodSpec(name="dpk", dpk=IMAGENET_DPK)
         assert student.recipe == recipe("imagenet", epochs=8, batch_size=128)
-        assert student.recipe.learning_rate == pytest.approx(0.1 * 128 / 2048)
+        assert student.recipe.learning_rate == pytest.approx(0.1 * (128 / 2048) ** 0.5)
         assert teacher.recipe == recipe("imagenet", epochs=4, batch_size=128)
 
     def test_settings_override_those_of_the_recipe_one_by_one(self, client: TestClient) -> None:

@@ -7,11 +7,49 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import vl_convert
 
 from service.web import figures, labels, ledger, scatter
 from service.web.charts import Figure, chart
+from service.web.job_page import job_figures
 from service.web.palette import HUES, paints
+from service.wire.boards import Leaderboard
 from tests.unit.web import sample
+
+
+def _learning(board: Leaderboard) -> Figure:
+    found = figures.learning_curve(board)
+    assert found is not None
+    return found
+
+
+class TestInteractive:
+    def test_a_browser_gets_the_same_data_with_zoom_pointing_and_switches(self) -> None:
+        figure = _learning(sample.leaderboard("finished"))
+        spec = figure.interactive
+        assert spec["data"] == figure.spec["data"]
+        assert spec["params"] == [{"name": "hidden", "value": []}]
+        params = {param["name"] for layer in spec["layer"] for param in layer.get("params", ())}
+        assert params == {"zoom", "pointed"}
+        zoomed = next(layer for layer in spec["layer"] if "params" in layer)
+        assert {"field"} <= zoomed["encoding"]["x"].keys() & zoomed["encoding"]["y"].keys()
+
+    def test_every_chart_of_a_page_compiles_and_has_a_name_of_its_own(self) -> None:
+        found = job_figures(sample.leaderboard("finished"))
+        assert len({figure.name for figure in found}) == len(found) == 9
+        for figure in found:
+            vl_convert.vegalite_to_vega(figure.interactive)
+
+    def test_only_values_above_0_get_a_logarithmic_axis(self) -> None:
+        board = sample.leaderboard("finished")
+        assert figures.share_curves(board)[0].log == "y"
+        flat = [
+            curve.model_copy(
+                update={"points": [p.model_copy(update={"values": {"share.last": 0.0}}) for p in curve.points]}
+            )
+            for curve in board.curves
+        ]
+        assert figures.share_curves(board.model_copy(update={"curves": flat}))[0].log is None
 
 
 class TestGradientCurves:
@@ -28,41 +66,48 @@ class TestGradientCurves:
 
 
 class TestLearningCurves:
-    def test_carry_every_seed_their_mean_and_the_arm_without_a_teacher(self) -> None:
-        found = {figure.title: figure for figure in figures.learning_curves(sample.leaderboard("finished"))}
-        values = found["resnet20"].spec["data"]["values"]
-        assert {value["line"] for value in values} == {"seed 0", "seed 1", "seed 2", "mean", "no teacher"}
-        assert len([value for value in values if value["line"] == "seed 1"]) == sample.EPOCHS
-        last = {value["line"]: value["value"] for value in values if value["epoch"] == sample.EPOCHS}
-        assert last["mean"] == (last["seed 0"] + last["seed 1"] + last["seed 2"]) / 3
-        assert "no teacher" not in {value["line"] for value in found["no teacher"].spec["data"]["values"]}
+    def test_carry_every_seed_and_the_mean_of_every_arm(self) -> None:
+        values = _learning(sample.leaderboard("finished")).spec["data"]["values"]
+        arms = {value["arm"] for value in values}
+        assert arms == {name.rpartition("/")[2] for name in sample.TEACHERS} | {"no teacher"}
+        mine = [value for value in values if value["arm"] == "resnet20"]
+        last = {value.get("seed", "mean"): value["value"] for value in mine if value["epoch"] == sample.EPOCHS}
+        assert set(last) == {0, 1, 2, "mean"}
+        assert last["mean"] == pytest.approx((last[0] + last[1] + last[2]) / 3, abs=1e-4)
+        assert len([value for value in mine if value.get("seed") == 1]) == sample.EPOCHS
+        (mean,) = [value for value in mine if "seed" not in value and value["epoch"] == sample.EPOCHS]
+        assert mean["seeds"] == ", ".join(f"{100 * last[seed]:.1f}" for seed in range(3))
 
     def test_a_probe_that_was_not_continued_ends_early(self) -> None:
-        found = {figure.title: figure for figure in figures.learning_curves(sample.leaderboard("finished"))}
-        epochs = [v["epoch"] for v in found["resnet8w8"].spec["data"]["values"] if v["line"] == "mean"]
-        assert max(epochs) == sample.PROBE_EPOCHS
+        values = _learning(sample.leaderboard("finished")).spec["data"]["values"]
+        ends = [value["epoch"] for value in values if value["arm"] == "resnet8w8" and value.get("last")]
+        assert ends == [sample.PROBE_EPOCHS]
 
-    def test_rungs_below_the_end_are_marked(self) -> None:
-        found = {figure.title: figure for figure in figures.learning_curves(sample.leaderboard("finished"))}
+    def test_rungs_below_the_end_are_marked_once(self) -> None:
+        def marked(progress: sample.Progress) -> list[int]:
+            layers = _learning(sample.leaderboard(progress)).spec["layer"]
+            assert all(layer["data"] == {"values": [{}]} for layer in layers if layer["mark"]["type"] == "rule")
+            return [layer["encoding"]["x"]["datum"] for layer in layers if layer["mark"]["type"] == "rule"]
 
-        def marked(title: str) -> list[int]:
-            rules = [layer for layer in found[title].spec["layer"] if layer["mark"]["type"] == "rule"]
-            return sorted(layer["encoding"]["x"]["datum"] for layer in rules)
-
-        assert marked("resnet20") == [sample.PROBE_EPOCHS, 12]
-        assert marked("resnet8w8") == []
+        assert marked("finished") == [sample.PROBE_EPOCHS, 12]
+        assert marked("exploring") == []
 
     def test_are_absent_before_the_first_epoch(self) -> None:
-        assert figures.learning_curves(sample.leaderboard("preparing")) == []
+        assert figures.learning_curve(sample.leaderboard("preparing")) is None
 
     def test_axes_of_a_short_training_repeat_no_number(self) -> None:
         board = sample.leaderboard("finished")
         curves = [curve.model_copy(update={"points": curve.points[:3]}) for curve in board.curves]
         short = board.model_copy(update={"curves": curves})
-        for figure in [*figures.learning_curves(short), *figures.share_curves(short), *figures.teacher_curves(short)]:
+        for figure in [_learning(short), *figures.share_curves(short), *figures.teacher_curves(short)]:
             written = re.findall(r">([\d.]+%?)</text>", figure.svg)
             assert {"1", "2", "3"} <= set(written)
             assert len(written) == len(set(written))
+
+    def test_a_long_training_is_thinned_and_keeps_its_end(self) -> None:
+        thinned = figures._thinned([(epoch, 0.5) for epoch in range(1, 1001)], 48)
+        assert len(thinned) <= 48
+        assert thinned[-1] == (1000, 0.5)
 
     @pytest.mark.parametrize(
         ("last", "ticks"), [(1, [1]), (8, [*range(1, 9)]), (24, [5, 10, 15, 20]), (240, [50, 100, 150, 200])]
@@ -83,10 +128,10 @@ class TestShares:
 class TestScatter:
     def test_after_the_probe_every_teacher_is_measured(self) -> None:
         probe, full = scatter.scatters(sample.leaderboard("finished"))
-        values = {value["label"]: value for value in probe.spec["data"]["values"]}
+        values = {value["arm"]: value for value in probe.spec["data"]["values"]}
         assert values["resnet8x4"]["teacher"] == 0.978
         assert values["resnet8x4"]["low"] < values["resnet8x4"]["student"] < values["resnet8x4"]["high"]
-        filled = {value["label"] for value in full.spec["data"]["values"] if value["fill"] != "var(--paper)"}
+        filled = {value["arm"] for value in full.spec["data"]["values"] if value["fill"] != "var(--paper)"}
         assert filled == {"resnet20", "resnet14"}
         assert "Hollow" in full.caption
         assert "Hollow" not in probe.caption
@@ -154,14 +199,20 @@ class TestDrawing:
     def test_text_in_the_data_is_escaped_and_variables_pass_through(self) -> None:
         layer = {"mark": {"type": "text", "color": "var(--ink)"}, "encoding": {"text": {"field": "name"}}}
         spec = chart(values=[{"name": "<b>&"}], layers=[layer], height=50)
-        svg = Figure(title='a"<', description="d", spec=spec).svg
+        svg = Figure(name="a", title='a"<', description="d", spec=spec).svg
         assert "&lt;b&gt;&amp;" in svg
         assert 'fill="var(--ink)"' in svg
         assert 'aria-label="a&#34;&lt;. d"' in svg
         assert "xmlns" not in svg
 
+    def test_what_is_written_keeps_its_digits_and_what_is_drawn_loses_them(self) -> None:
+        svg = figures.share_curves(sample.leaderboard("finished"))[0].svg
+        assert ">0.25</text>" in svg
+        assert not re.search(r' d="[^"]*\d\.\d\d', svg)
+        assert "role-" not in svg
+
     def test_many_threads_may_draw_at_once(self) -> None:
         boards = [sample.leaderboard("finished", seeds=seeds) for seeds in (1, 2, 4, 5)]
         with ThreadPoolExecutor(4) as pool:
-            drawn = list(pool.map(lambda board: [str(f.svg) for f in figures.learning_curves(board)], boards))
-        assert drawn == [[str(f.svg) for f in figures.learning_curves(board)] for board in boards]
+            drawn = list(pool.map(lambda board: [str(f.svg) for f in figures.share_curves(board)], boards))
+        assert drawn == [[str(f.svg) for f in figures.share_curves(board)] for board in boards]

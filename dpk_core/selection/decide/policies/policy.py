@@ -17,6 +17,8 @@ ReasonKind = Literal[
     # Why no more of them.
     "sure", "near_enough", "nothing_changes", "everything_done", "no_cost_left", "no_runs_left", "all_failed",
     "no_teacher_score", "nothing_timed", "time_over",
+    # Why exploring begins again: a person asked for it.
+    "teacher_added", "retried",
 ]  # fmt: skip
 Training = tuple[str | None, int]
 NOBODY: frozenset[Training] = frozenset()

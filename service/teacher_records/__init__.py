@@ -1,0 +1,1 @@
+"""Teachers over all jobs: how often each was compared, trained with and taken."""
