@@ -103,6 +103,14 @@ class SelectionJobRequest(WireRequest):
     name: Name | None = Field(default=None, description="What to call the job.")
     tags: Tags = Field(default=[], description="Words to find the job by: letters, digits and . : / _ -")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _task_of_the_data(cls, given: object) -> object:
+        """A task that is not named follows the data set."""
+        if not isinstance(given, dict) or "task" in given or not isinstance(given.get("dataset"), str):
+            return given
+        return {**given, "task": task_of_data(given["dataset"])}
+
 
 class JobDescription(WireRequest):
     """What people call a job; a field that is left out stays as it is."""
@@ -117,14 +125,6 @@ class TeacherRequest(WireRequest):
     teacher: Teacher = Field(
         examples=["cifar/resnet32"], description="`model`, `model@weights` or an object that says more."
     )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _task_of_the_data(cls, given: object) -> object:
-        """A task that is not named follows the data set."""
-        if not isinstance(given, dict) or "task" in given or not isinstance(given.get("dataset"), str):
-            return given
-        return {**given, "task": task_of_data(given["dataset"])}
 
 
 class Links(Wire):
