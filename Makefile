@@ -108,10 +108,13 @@ bench-claim: $(VENV)/.dev ## does the student follow its teacher? correlations f
 bench-detection: $(VENV)/.dev ## is a teacher of use to a small detector? (needs DPK_DATA_ROOT with bccd; an hour and a half; goes on where it stopped)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.detection
 
+bench-detection-job: $(VENV)/.dev ## does a job find a detector's teacher in 25 minutes? (needs DPK_DATA_ROOT with bccd, and two cores)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.detection_job
+
 constraints: ## pin what is installed now into constraints.txt
 	@$(BIN)/uv pip freeze --python $(BIN)/python --exclude-editable | grep -v -i -E '^(nvidia-|triton|cuda-|pip==|setuptools==|uv==)' > constraints.txt
 
 clean: ## remove the environment and everything the demo made
 	@rm -rf $(VENV) .dpk build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
-.PHONY: help setup demo serve test check docs format catalogue bench-core bench-gpu bench-sweep bench-ablation bench-profiles bench-tables bench-selection bench-prior bench-calibration bench-claim bench-pages bench-service bench-detection constraints clean
+.PHONY: help setup demo serve test check docs format catalogue bench-core bench-gpu bench-sweep bench-ablation bench-profiles bench-tables bench-selection bench-prior bench-calibration bench-claim bench-pages bench-service bench-detection bench-detection-job constraints clean

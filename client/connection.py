@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import httpx
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from client import VERSION
 from client.address import server_address, shown
@@ -26,7 +26,7 @@ from client.errors import (
     VersionMismatch,
 )  # fmt: skip
 from client.transport import Proxy, transport_to
-from service.schemas import Problem, Wire
+from service.schemas import Problem
 from service.validation import place
 
 OUR_PROBLEMS = "urn:dpk-select:problem:"
@@ -36,7 +36,7 @@ SECONDS = 30.0
 _GATEWAY = frozenset({502, 503, 504})
 _LONGEST_PAUSE = 10.0
 
-W = TypeVar("W", bound=Wire)
+W = TypeVar("W", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +155,7 @@ class Connection:
             "check --server."
         )
 
-    def _misfit(self, kind: type[Wire], answer: httpx.Response, error: ValidationError) -> ClientError:
+    def _misfit(self, kind: type[BaseModel], answer: httpx.Response, error: ValidationError) -> ClientError:
         first = next((each for each in error.errors() if each["type"] == "literal_error"), error.errors()[0])
         missing = [each for each in error.errors() if each["type"] == "missing" and len(each["loc"]) == 1]
         if not first["loc"] or 2 * len(missing) > len(kind.model_fields):

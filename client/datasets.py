@@ -14,7 +14,8 @@ from client.exit_codes import ExitCode
 from client.options import SERVER_DEFAULT, AsJson, Server, console, print_document
 from client.sdk import Client
 from client.terminal import say
-from service.datasets.schemas import ClassPictures, Dataset
+from service.datasets.schemas import BoxDataset, Boxes, ClassPictures, Dataset
+from service.presentation.box_dataset_words import box_facts, box_headline, shown_boxes
 from service.presentation.dataset_words import LEVELS, facts, headline, shown_classes
 
 app = typer.Typer(name="dataset", no_args_is_help=True, help="The data sets of the server.", rich_markup_mode=None)
@@ -61,24 +62,29 @@ def check(
         raise typer.Exit(ExitCode.WRONG_USE)
 
 
-def _print(out: Console, found: Dataset) -> None:
-    out.print(Text(headline(found), style="bold"), soft_wrap=not out.is_terminal)
+def _print(out: Console, found: Dataset | BoxDataset) -> None:
+    title = box_headline(found) if isinstance(found, BoxDataset) else headline(found)
+    out.print(Text(title, style="bold"), soft_wrap=not out.is_terminal)
     for finding in found.findings:
         sentence = Text(f"{LEVELS[finding.level]}: {finding.message}", style="" if finding.level == "info" else "red")
         out.print(sentence, soft_wrap=not out.is_terminal)
     out.print()
-    shown, hidden = shown_classes(found)
-    out.print(_classes(shown))
+    is_boxes = isinstance(found, BoxDataset)
+    shown, hidden = shown_boxes(found) if isinstance(found, BoxDataset) else shown_classes(found)
+    out.print(_counts("boxes of class" if is_boxes else "class", shown))
     if hidden:
         say(out, f"The largest and the smallest classes; {hidden} between them are in --json.")
     out.print()
-    for name, value in facts(found):
+    if isinstance(found, BoxDataset):
+        out.print(_counts("boxes of size", found.sizes))
+        out.print()
+    for name, value in box_facts(found) if isinstance(found, BoxDataset) else facts(found):
         say(out, f"{name}: {value}")
 
 
-def _classes(shown: Sequence[ClassPictures]) -> Table:
+def _counts(what: str, shown: Sequence[ClassPictures | Boxes]) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column("class", overflow="fold")
+    table.add_column(what, overflow="fold")
     for split in ("train", "validation", "test"):
         table.add_column(split, justify="right", no_wrap=True)
     for each in shown:

@@ -55,7 +55,7 @@ def gate(
         float | None, typer.Option(min=0, max=1, help="Chance that no teacher is better, at least.")
     ] = None,
     max_loss: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Expected loss of accuracy, at most: .003 are .3 points.")
+        float | None, typer.Option(min=0, max=1, help="Expected loss of score, at most: .003 are .3 points.")
     ] = None,
     max_age: Annotated[
         str | None, typer.Option(metavar="AGE", help="Age of the answer, at most, as 30d or 12h.")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from client.exit_codes import ExitCode
 from service.best_teacher.schemas import BestTeacher
+from service.presentation.metric_words import words_of
 from service.presentation.numbers import chance, duration
 
 NO_TEACHER = "none"
@@ -104,7 +105,8 @@ def _evidence(best: BestTeacher, demands: Demands) -> Iterator[Check]:
         passed = best.chance is not None and best.chance >= least
         yield Check(name="chance", passed=passed, message=message, code=_waits(best, ExitCode.UNDECIDED))
     if (most := demands.max_loss) is not None:
-        loss = "not known" if best.expected_loss is None else f"{100 * best.expected_loss:.2f} points"
-        message = f"Its expected loss is {loss}; at most {100 * most:.2f} points are allowed."
+        unit = words_of(best.metric).points
+        loss = "not known" if best.expected_loss is None else f"{100 * best.expected_loss:.2f} {unit}"
+        message = f"Its expected loss is {loss}; at most {100 * most:.2f} {unit} are allowed."
         passed = best.expected_loss is not None and best.expected_loss <= most
         yield Check(name="loss", passed=passed, message=message, code=_waits(best, ExitCode.UNDECIDED))

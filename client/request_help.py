@@ -7,8 +7,8 @@ from typing import Literal, get_args, get_origin
 
 from pydantic import BaseModel
 
-from dpk_core.recipes import RECIPES
-from dpk_core.spec import TaughtMethodName
+from dpk_core.recipes import RECIPES_OF
+from dpk_core.spec import TAUGHT_METHODS, AskedMethodName
 from service.wire.choices import PreprocessingChoice, TeacherChoice
 from service.wire.jobs import Budget, SelectionJobRequest
 from service.wire.setting_choices import MethodChoice
@@ -47,18 +47,19 @@ TEACHER = (
     f"{PREPARATIONS}. How pictures were prepared for its weights: {', '.join(PREPROCESSING)}; channels and class_map "
     "as 0.5/0.4/0.3."
 )
-METHODS = get_args(TaughtMethodName)
+METHODS = get_args(AskedMethodName)
 POLICIES = _choices(Budget, "policy")
 PROFILES = _choices(MethodChoice, "profile")
 ASKED_METHOD = f"How the student learns: {', '.join(METHODS)}. Default: {MethodChoice().name}."
 METHOD = (
     "How the student learns from a teacher, or a file of JSON that says it with settings (FILE.json). One of: "
-    f"{', '.join(get_args(TaughtMethodName))}. Default: {MethodChoice().name}."
+    f"{', '.join(TAUGHT_METHODS['classification'])}. On boxes: {', '.join(TAUGHT_METHODS['detection'])}. Default: "
+    f"{MethodChoice().name}."
 )
 PROFILE = _help(MethodChoice, "profile")
 RECIPE = (
     "How networks are trained, or a file of JSON that says it with settings (FILE.json). Default: the data set's own. "
-    f"One of: {', '.join(RECIPES)}."
+    f"One of: {', '.join(RECIPES_OF['classification'])}. On boxes: {', '.join(RECIPES_OF['detection'])}."
 )
 SETTING = (
     "A setting of method or recipe, as method.feature_weight=3 or recipe.precision=bfloat16; lists as JSON. Once per "

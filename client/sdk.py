@@ -11,7 +11,7 @@ from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
 import httpx
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from client.address import DEFAULT_SERVER
 from client.connection import SECONDS, Ask, Connection
@@ -22,11 +22,10 @@ from client.watching import PATIENCE, Watch, watch
 from client.webhook_calls import WebhookCalls
 from service.best_teacher.schemas import AskedBestTeacher, BestTeacher
 from service.calibration.schemas import Calibration
-from service.datasets.schemas import Dataset, DatasetList
+from service.datasets.schemas import AnyDataset, BoxDataset, Dataset, DatasetList
 from service.job_runs.schemas import JobLog, JobRunDetails, JobRunList
 from service.methods.schemas import MethodList, RecipeList
 from service.models.schemas import ModelList, ModelView
-from service.schemas import Wire
 from service.students.schemas import Student, WeightsFile
 from service.validation import field_errors
 from service.wire.boards import Leaderboard
@@ -36,7 +35,7 @@ from service.wire.jobs import Job, JobDescription, JobList, SelectionJobRequest,
 UPLOAD_SECONDS = 600.0
 """A server may check other files first."""
 
-W = TypeVar("W", bound=Wire)
+W = TypeVar("W", bound=BaseModel)
 
 CHECK_SECONDS = 600.0
 """Patience with the first look at a data set, which reads its files."""
@@ -216,12 +215,12 @@ class Client(WebhookCalls, ImportCalls):
         """The data sets that jobs can ask for."""
         return self._ask(DatasetList, "GET", "/datasets")
 
-    def dataset(self, name: str) -> Dataset:
+    def dataset(self, name: str) -> Dataset | BoxDataset:
         """What is known of a data set; the first answer about new files may take minutes. Raises NothingFound."""
         path = quote(name)
         if not path.strip("./"):
             raise InputFault(f"{name!r} is no data set; `dpk datasets` names those that are there.")
-        return self._ask(Dataset, "GET", f"/datasets/{path}", seconds=CHECK_SECONDS)
+        return self._ask(AnyDataset, "GET", f"/datasets/{path}", seconds=CHECK_SECONDS).root
 
     def calibration(self, *, dataset: str | None = None, method: str | None = None) -> Calibration:
         """How often what the finished jobs stated came true."""

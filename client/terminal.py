@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from service.presentation.decision_words import decision_sentences
+from service.presentation.metric_words import words_of
 from service.presentation.numbers import NOTHING, chance, count, duration, listed, percent, points
 from service.presentation.repeat_words import environment_line, repeat_sentence
 from service.presentation.setting_words import method_label
@@ -47,7 +48,7 @@ def print_leaderboard(console: Console, board: Leaderboard, *, explain: bool = F
         console.print(Text(f"Caution: {caution}", style="red"), soft_wrap=not console.is_terminal)
     for notice in board.job.notices:
         say(console, notice.message)
-    if board.job.state in ("running", "finished") and (sure := odds(board.verdict)):
+    if board.job.state in ("running", "finished") and (sure := odds(board.verdict, words_of(board.metric))):
         say(console, sure)
     if spent := ledger_sentence(board.ledger):
         say(console, spent)

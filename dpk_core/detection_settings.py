@@ -108,7 +108,7 @@ class DetectionSettings:
     """What a recipe of detection says beside its optimiser: one canvas for student and teachers, and how detectors of
     each kind are built."""
 
-    canvas: Canvas = Canvas(height=192, width=160)
+    canvas: Canvas = Canvas(height=160, width=192)
     fasterrcnn: DetectorSettings = SMALL
     retinanet: DetectorSettings = SMALL
     augmentation: BoxAugmentation = BoxAugmentation()

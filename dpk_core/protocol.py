@@ -211,6 +211,8 @@ class RunResult:
     device: str
     device_name: str
     weights: ArtifactReference | None
+    samples: ArtifactReference | None = None
+    """Of a detector's full training: `dpk_core.catalogue.detection.samples.DetectionSamples` as JSON."""
     scores: dict[str, float] | None = None
     """What cheap rules say, by name, where they could be measured: of a teacher `logme`, `leep`, `h_score` and
     `ratio_1_2`; of a student under a teacher `cka_gap`, before the student had learnt anything."""

@@ -8,9 +8,10 @@ from dataclasses import replace
 
 from dpk_core.codec import Json, WrongValue, from_json, merged, to_json
 from dpk_core.detection_settings import COCO as COCO_DETECTORS
-from dpk_core.detection_settings import BoxAugmentation, Canvas, DetectionSettings
+from dpk_core.detection_settings import BoxAugmentation, Canvas, DetectionSettings, PyramidSettings
 from dpk_core.dpk_settings import CIFAR_DPK, IMAGENET_DPK, DpkSettings, KdSettings
 from dpk_core.spec import LEAST_BATCH, Recipe
+from dpk_core.tasks import TaskName
 
 CIFAR100 = Recipe(
     name="cifar100", epochs=240, batch_size=64, learning_rate=0.05, momentum=0.9, weight_decay=5e-4,
@@ -85,6 +86,9 @@ RECIPES: dict[str, Recipe] = {
 
 DETECTION_RECIPES: dict[str, Recipe] = {entry.name: entry for entry in (DETECTION_SMALL, COCO)}
 """The recipes of detection by name."""
+
+RECIPES_OF: dict[TaskName, dict[str, Recipe]] = {"classification": RECIPES, "detection": DETECTION_RECIPES}
+"""The recipes of each task by name."""
 
 DPK_DEFAULTS: dict[str, DpkSettings] = {name: IMAGENET_DPK if name == "imagenet" else CIFAR_DPK for name in RECIPES}
 """The settings of DPK that belong to each recipe: weights, stages and clamps."""
@@ -177,6 +181,14 @@ def chosen_kd(settings: Mapping[str, Json]) -> KdSettings:
     Raises WrongValue at `method.<setting>`.
     """
     return from_json(KdSettings, dict(settings), "method")
+
+
+def chosen_pyramid(settings: Mapping[str, Json]) -> PyramidSettings:
+    """The settings of detection's methods, with `settings` in place of some.
+
+    Raises WrongValue at `method.<setting>`.
+    """
+    return from_json(PyramidSettings, merged(to_json(PyramidSettings()), settings), "method")
 
 
 def _scaled(milestones: tuple[int, ...], epochs: int, of: int) -> tuple[int, ...]:

@@ -27,6 +27,12 @@ MethodName = Literal["none", TaughtMethodName]
 """The methods of classification."""
 DetectionMethodName = Literal["none", "dpk", "feature_mse", "fgd", "inherit"]
 """The methods of detection. `inherit`: the student starts from its teacher's neck and heads, and is taught no more."""
+AskedMethodName = Literal[TaughtMethodName, "feature_mse", "fgd", "inherit"]
+"""What a job can ask for, of either task."""
+TAUGHT_METHODS: dict[TaskName, tuple[AskedMethodName, ...]] = {
+    "classification": get_args(TaughtMethodName), "detection": ("dpk", "feature_mse", "fgd", "inherit"),
+}  # fmt: skip
+"""The methods of each task that need a teacher."""
 DPK_METHODS: frozenset[str] = frozenset(get_args(DpkName))
 """The methods that measure CKA."""
 LOGIT_METHODS: frozenset[str] = frozenset({"none", "kd", "dkd", "dist"})

@@ -17,20 +17,30 @@ class Metric:
     """What a score says. Scores lie in 0 … 1; people see them times 100, in `unit`.
 
     `direction`: which scores are better. Decisions take the higher one: an evaluator of a metric that falls turns it.
+    `margin`: the difference that does not matter, unless the person who asks says another one.
     """
 
     name: str
     direction: Literal["maximise", "minimise"]
     unit: str
+    margin: float
 
     @property
     def measured_as(self) -> str:
         """Name of the measurement at the end of an epoch, on the validation split."""
-        return f"validation_{self.name}"
+        return f"validation_{self.name.replace(' ', '_')}"
 
+
+BOXES = "boxes"
+"""Data sets of boxes are named `boxes/<name>`."""
 
 METRICS: dict[TaskName, Metric] = {
-    "classification": Metric(name="accuracy", direction="maximise", unit="%"),
-    "detection": Metric(name="average_precision", direction="maximise", unit="points"),
+    "classification": Metric(name="accuracy", direction="maximise", unit="%", margin=0.003),
+    "detection": Metric(name="average precision", direction="maximise", unit="points", margin=0.01),
 }
 """The metric of each task."""
+
+
+def task_of_data(dataset: str) -> TaskName:
+    """What networks are trained to do on the data set of this name."""
+    return "detection" if dataset.startswith(f"{BOXES}/") else "classification"

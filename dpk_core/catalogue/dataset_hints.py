@@ -17,6 +17,7 @@ LAYOUTS = {
     "folder": "{}/train/<class>/<picture>, perhaps with val and test beside train",
     "imagenet": "{0}/train/<synset>/<picture> and {0}/val/<synset>/<picture>",
     "parquet": "{0}/train*.parquet or {0}/data/train*.parquet, perhaps with validation* and test* beside train*",
+    "boxes": "{0}/annotations/instances_train.json, {0}/train/_annotations.coco.json or {0}/data.yaml",
 }
 """What each kind must look like under the data root."""
 

@@ -7,7 +7,7 @@
 | `folder/<name>`, `imagenet/<name>` | `<name>/train/<class>/…` and other layouts, see `layouts` |
 | `parquet/<name>` | `<name>/train*.parquet`, see `parquet` |
 | `torchvision/cifar10`, `torchvision/cifar100` | torchvision's folders, see `cifar` |
-| `boxes/<name>` | pictures with boxes, see `detection.layout` and `box_dataset_card`; of no use to classifiers |
+| `boxes/<name>` | pictures with boxes, see `detection.layout`; for detectors alone |
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from dpk_core.catalogue import cifar
 from dpk_core.catalogue.built_in import DIGITS_CHECK, cifar_check
 from dpk_core.catalogue.dataset_check import DatasetCheck, class_pictures
 from dpk_core.catalogue.dataset_hints import inside, nearest_first, no_such_data_set
-from dpk_core.catalogue.detection.cards import box_dataset_check
+from dpk_core.catalogue.detection.cards import box_dataset_check, is_box_data
+from dpk_core.catalogue.detection.layout import is_detection_data
 from dpk_core.catalogue.finding import Finding
 from dpk_core.catalogue.findings import findings
 from dpk_core.catalogue.folders import folder_kind
@@ -39,9 +40,10 @@ from dpk_core.catalogue.samples import Sample, remembered_samples, sample_files
 from dpk_core.catalogue.shards import has_shards
 from dpk_core.catalogue.splits import fingerprint
 from dpk_core.catalogue.survey import uniform_survey
-from dpk_core.detection_settings import Canvas
+from dpk_core.detection_settings import Canvas, DetectionSettings
 from dpk_core.display import is_text, shown
 from dpk_core.errors import DataFault, InvalidRequest
+from dpk_core.tasks import BOXES
 
 IN_MEMORY_BYTES = 2**31
 """Data that is larger when decoded is read from its files while it trains. The same on all machines, because it decides
@@ -49,6 +51,9 @@ what a random crop is cut from."""
 
 
 MOST_UNUSED = 50
+
+DETECTION_RECIPE = "detection_small"
+"""What detectors are trained by where no recipe is named."""
 
 PHOTO_SIDE = 64
 """Pictures whose shorter edge is this long, and read at no less, are trained on with flips and resized crops (recipe
@@ -115,7 +120,7 @@ def box_dataset_card(name: str, data_root: Path | None, field: str, canvas: Canv
     return DatasetCard(
         name=check.name, fingerprint=check.fingerprint, classes=len(check.classes), channels=3,
         side=max(canvas.height, canvas.width), train_pictures=check.train,
-        validation_pictures=check.validation, test_pictures=check.test, default_recipe="detection_small",
+        validation_pictures=check.validation, test_pictures=check.test, default_recipe=DETECTION_RECIPE,
         findings=check.findings, canvas=canvas,
     )  # fmt: skip
 
@@ -159,12 +164,16 @@ def check_dataset_name(name: str, data_root: Path | None, field: str) -> None:
 
 
 def dataset_card(name: str, data_root: Path | None, field: str) -> DatasetCard:
-    """The card of the data set `name`: what `dataset_check` finds, in short. Raises what that raises."""
+    """The card of the data set `name`: what its check finds, in short. Raises what that raises. Pictures with boxes lie
+    on the canvas of `detection_small`."""
+    if is_box_data(name):
+        check_dataset_name(name, data_root, field)
+        return box_dataset_card(name, data_root, field, DetectionSettings().canvas)
     return DIGITS if name == "digits" else card_of(dataset_check(name, data_root, field))
 
 
 def dataset_check(name: str, data_root: Path | None, field: str) -> DatasetCheck:
-    """The facts of the data set `name`, from headers, listings, labels and the bytes of files.
+    """The facts of the data set `name` of classes, from headers, listings, labels and the bytes of files.
 
     Raises InvalidRequest as `check_dataset_name` does, DataFault when the files are broken. The first look at picture
     files reads them all, of large data a sample; later ones only list them, and in the same process not even that as
@@ -179,6 +188,8 @@ def dataset_check(name: str, data_root: Path | None, field: str) -> DatasetCheck
         cifar.check_present(name, data_root)
         return cifar_check(name)
     assert data_root is not None
+    if is_box_data(name):
+        raise InvalidRequest(field, f"{name} has boxes and no classes of whole pictures.")
     if is_picture_data(name):
         return _look_at_pictures(name, data_root)
     path = npz_path(name, data_root)
@@ -273,6 +284,8 @@ def _names(path: Path, is_folder: bool) -> list[str]:
     if not os.access(path, os.R_OK | os.X_OK):
         return []
     with contextlib.suppress(OSError):
+        if is_detection_data(path):  # whose folders `images` and `labels` would look like classes
+            return [f"{BOXES}/{path.name}"]
         kind = folder_kind(path)
         return [f"{each}/{path.name}" for each in (kind, "parquet" if has_shards(path) else None) if each is not None]
     return []

@@ -15,11 +15,14 @@ from typing import Any
 
 from dpk_core.catalogue import plugins
 from dpk_core.catalogue.cifar_models import CIFAR_MODELS, tapped_maps
+from dpk_core.catalogue.detection.detectors import DETECTORS, kind_and_backbone, level_modules
 from dpk_core.catalogue.own_models import UPLOAD, own_model, upload_names
+from dpk_core.detection_settings import DetectionSettings
 from dpk_core.errors import InvalidRequest
 from dpk_core.nearest import nearest
+from dpk_core.tasks import TaskName
 
-FAMILIES = ("cifar/…", "timm/…", "plugin/…", "own/…")
+FAMILIES = ("cifar/…", "timm/…", "detection/…", "plugin/…", "own/…")
 PLAIN_CHOICE = "cifar/resnet20"
 """Offered where a model cannot take the pictures or gives no feature maps: it works on most data."""
 
@@ -79,7 +82,7 @@ class ModelCard:
 
     `classifies`: whether it gives one score for each class, without which nothing can be learned from it. `channels`,
     `classes`: the only number of them that the model can have, None where it is built for any; a model of three
-    channels takes grey pictures too, as three equal channels.
+    channels takes grey pictures too, as three equal channels. `task`: what it does; a detector does not classify.
 
     One tap per resolution. Where all maps of a model have one resolution (ViT), two of them: the last, and the one two
     thirds down.
@@ -92,11 +95,12 @@ class ModelCard:
     classifies: bool = True
     channels: int | None = None
     classes: int | None = None
+    task: TaskName = "classification"
 
 
 def model_names() -> tuple[str, ...]:
-    """Every `family/name` of the libraries and plug-ins, sorted. Uploads are listed by whoever holds them."""
-    return tuple(sorted((*_cards(), *plugins.plugin_names())))
+    """Every `family/name` of libraries, detectors and plug-ins, sorted. Uploads are listed by whoever holds them."""
+    return tuple(sorted((*_cards(), *DETECTORS, *plugins.plugin_names())))
 
 
 def model_card(name: str, field: str) -> ModelCard:
@@ -104,6 +108,8 @@ def model_card(name: str, field: str) -> ModelCard:
     where a plug-in cannot be built."""
     if name in _cards():
         return _cards()[name]
+    if name in DETECTORS:
+        return _detector_card(name)
     if (own := own_model(name, field)) is not None:
         return _card(name, own.card)
     near = _nearest(name)
@@ -177,6 +183,20 @@ def _tap(module: str, channels: int, stride: int, layout: str = "nchw", offset: 
     return Tap(
         module=module, channels=channels, stride=stride, offset=rounded_up if offset is None else offset, layout=layout
     )
+
+
+def _detector_card(name: str) -> ModelCard:
+    """Its taps are the levels of its pyramid as recipe `detection_small` has it; other recipes may have others."""
+    settings = DetectionSettings().of(kind_and_backbone(name, "model")[0])
+    taps = tuple(
+        Tap(module=module, channels=settings.channels, stride=2**level, offset=0)
+        for module, level in zip(level_modules(settings), settings.levels, strict=True)
+    )
+    step = 2 ** settings.levels[-1]
+    return ModelCard(
+        name=name, taps=taps, sides=PictureSides(least=step, step=step), classifies=False, channels=3, task="detection",
+        obstacle="it finds boxes, on data sets named boxes/…",
+    )  # fmt: skip
 
 
 def _cifar_card(family_member: str) -> ModelCard:

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from torch import nn
 
 from dpk_core.catalogue.detection.detectors import kind_and_backbone
+from dpk_core.catalogue.detection.levels import Level, chosen_levels
 from dpk_core.catalogue.tapping import STAGES
 from dpk_core.detection_settings import DetectionSettings, LevelName, PyramidSettings
 from dpk_core.distill.feature_mse import FeatureMse
 from dpk_core.distill.fgd import WEIGHTS, Fgd
 from dpk_core.distill.method import Method
 from dpk_core.distill.profiles import StageShape, stage_sizes
-from dpk_core.distill.pyramid import DetectorAlone, Level, common_levels
+from dpk_core.distill.pyramid import DetectorAlone
 from dpk_core.distill.pyramid_dpk import PyramidDpk
 from dpk_core.distill.stage import PriorStage
-from dpk_core.errors import InvalidRequest
 from dpk_core.models.build import own_randomness
 from dpk_core.spec import MethodSpec
 
@@ -52,16 +52,10 @@ def build_detection_method(
         return DetectorAlone(student, teacher)
     if teacher is None or teacher_name is None:
         raise ValueError(f"method {spec.name!r} needs a teacher")
-    kind, teacher_kind = (kind_and_backbone(name, "model")[0] for name in (student_name, teacher_name))
+    kind = kind_and_backbone(student_name, "model")[0]
     canvas, settings = detection.canvas, spec.pyramid or PyramidSettings()
-    common = common_levels(detection.of(kind), detection.of(teacher_kind), (canvas.height, canvas.width))
-    named = (*settings.plain_of(tuple(common)), *settings.prior)
-    if missing := sorted(set(named) - common.keys()):
-        has = ", ".join(common) or "none"
-        raise InvalidRequest("method.pyramid", f"The detectors have no level {missing[0]} in common; they share {has}.")
-    pair = _Pair(
-        student=student_name, teacher=teacher_name, levels={name: common[name] for name in common if name in named}
-    )
+    levels = chosen_levels(settings, detection, student_name, teacher_name)
+    pair = _Pair(student=student_name, teacher=teacher_name, levels=levels)
     with own_randomness(seed):
         method: Method
         if spec.name == "feature_mse":

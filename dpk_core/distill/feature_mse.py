@@ -9,11 +9,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dpk_core.catalogue.detection.levels import Level
 from dpk_core.data.boxes import BoxTargets
 from dpk_core.detection_settings import LevelName
 from dpk_core.distill.method import StepContext, StepOutcome
 from dpk_core.distill.precision import full_precision
-from dpk_core.distill.pyramid import Level, PyramidMethod, detector_outcome
+from dpk_core.distill.pyramid import PyramidMethod, detector_outcome
 
 
 class FeatureMse(PyramidMethod):

@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from dpk_core.catalogue.patches import MOST_TOKENS, patch_side
 from dpk_core.catalogue.tapping import STAGES
 from dpk_core.distill.stage import StageSizes
 from dpk_core.dpk_settings import StageName, StageSettings
@@ -77,7 +78,7 @@ def _paper(shape: StageShape) -> StageSizes:
     else:
         width = _multiple(2 * shape.teacher_channels, of=16)
         sizes = _sizes((min(width, 256), 6, 8), (min(width, 512), 4, 8))
-    return replace(sizes, patch=_patch(shape.side, most_tokens=256))
+    return replace(sizes, patch=patch_side(shape.side, MOST_TOKENS["paper"]))
 
 
 def _probe(shape: StageShape) -> StageSizes:
@@ -86,20 +87,11 @@ def _probe(shape: StageShape) -> StageSizes:
     Few and wide heads and few tokens are the levers that the measurements named.
     """
     width = min(max(_multiple(shape.teacher_channels // 4, of=32), 32), 128)
-    return replace(_sizes((width, 1, 2), (width, 1, 2)), patch=_patch(shape.side, most_tokens=64))
+    return replace(_sizes((width, 1, 2), (width, 1, 2)), patch=patch_side(shape.side, MOST_TOKENS["probe"]))
 
 
 def _multiple(value: int, *, of: int) -> int:
     return math.ceil(value / of) * of
-
-
-def _patch(side: tuple[int, int], *, most_tokens: int) -> int:
-    """The smallest patch size that tiles the map in 4 … `most_tokens` patches; failing that, the one that tiles it in
-    the fewest patches from 4 up."""
-    height, width = side
-    tiling = [p for p in range(1, math.gcd(height, width) + 1) if height % p == 0 == width % p]
-    enough = [p for p in tiling if (height // p) * (width // p) >= 4] or [1]
-    return next((p for p in enough if (height // p) * (width // p) <= most_tokens), enough[-1])
 
 
 PROFILES: dict[ProfileName, Callable[[StageShape], StageSizes]] = {"paper": _paper, "probe": _probe}

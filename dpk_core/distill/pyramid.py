@@ -6,32 +6,21 @@ Of the teacher only the backbone with its pyramid runs: in evaluation mode the r
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
 
+from dpk_core.catalogue.detection.levels import Level
 from dpk_core.data.boxes import BoxTargets
 from dpk_core.detection.detector import detector_losses
-from dpk_core.detection_settings import DetectorSettings, LevelName
+from dpk_core.detection_settings import LevelName
 from dpk_core.distill.method import Method, StepContext, StepOutcome, outcome
 from dpk_core.distill.tapped import resize_like
 from dpk_core.models.taps import FeatureTaps
 
 Maps = dict[str, tuple[Tensor, Tensor]]
 """Of student and teacher by level, the finest first; the student's at the teacher's size."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Level:
-    """Where both detectors have a level of the pyramid: places from the finest, channels, height and width."""
-
-    student_place: int
-    teacher_place: int
-    student_channels: int
-    teacher_channels: int
-    size: tuple[int, int]
 
 
 class DetectorAlone(Method):
@@ -68,21 +57,6 @@ class PyramidMethod(Method):
             teacher_BCHW = theirs[level.teacher_place]
             maps[name] = (resize_like(student_BCHW, teacher_BCHW), teacher_BCHW)
         return losses, maps
-
-
-def common_levels(
-    student: DetectorSettings, teacher: DetectorSettings, canvas: tuple[int, int]
-) -> dict[LevelName, Level]:
-    """The levels that both detectors have, the finest first. `canvas`: height and width."""
-    return {
-        cast(LevelName, f"P{level}"): Level(
-            student_place=student.levels.index(level), teacher_place=teacher.levels.index(level),
-            student_channels=student.channels, teacher_channels=teacher.channels,
-            size=(canvas[0] // 2**level, canvas[1] // 2**level),
-        )
-        for level in student.levels
-        if level in teacher.levels
-    }  # fmt: skip
 
 
 def detector_outcome(losses: Mapping[str, Tensor], terms: dict[str, Tensor], parts: dict[str, Tensor]) -> StepOutcome:

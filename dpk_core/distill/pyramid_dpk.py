@@ -8,11 +8,12 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from dpk_core.catalogue.detection.levels import Level
 from dpk_core.data.boxes import BoxTargets
 from dpk_core.detection_settings import LevelName, PyramidSettings
 from dpk_core.distill.feature_mse import drawn_loss, regressor
 from dpk_core.distill.method import StepContext, StepOutcome
-from dpk_core.distill.pyramid import Level, Maps, PyramidMethod, detector_outcome
+from dpk_core.distill.pyramid import Maps, PyramidMethod, detector_outcome
 from dpk_core.distill.rebuilding import rebuild
 from dpk_core.distill.running_cka import RunningCka
 from dpk_core.distill.share import find_shares

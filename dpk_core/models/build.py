@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from dpk_core.catalogue.cifar_models import cifar_shape
 from dpk_core.catalogue.models import check_data, model_card, takes_pictures
+from dpk_core.errors import InvalidRequest
 from dpk_core.models.cifar_convolutions import STACKS, CifarConvolutions
 from dpk_core.models.cifar_mobilenet import CifarMobileNetV2
 from dpk_core.models.cifar_resnet import CifarResNet
@@ -46,6 +47,8 @@ def build_model(name: str, *, classes: int, channels: int, seed: int, side: int 
     that the family cannot take.
     """
     card = model_card(name, "model")
+    if card.task != "classification":
+        raise InvalidRequest("model", f"{name} is a detector, which is built for a canvas.")
     if side is not None:
         takes_pictures(card, side, "model")
     check_data(card, channels, classes, "model")

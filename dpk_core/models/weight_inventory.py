@@ -125,7 +125,7 @@ def main() -> None:
     warnings.simplefilter("ignore")  # deprecations inside the libraries' own models
     logging.disable(logging.WARNING)
     found: dict[str, Built] = {}
-    names = model_names()
+    names = [name for name in model_names() if model_card(name, "model").task == "classification"]
     for count, name in enumerate(names, start=1):
         try:
             found[name] = build(name)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import torch
 
+from dpk_core import artifacts
+from dpk_core.codec import to_json
 from dpk_core.errors import ArtifactFault
 from dpk_core.evidence import pack
 from dpk_core.models.build import parameter_count
@@ -16,6 +19,7 @@ from dpk_core.models.preprocessing import WHITE
 from dpk_core.parallel.world import ALONE, World
 from dpk_core.preprocessing import AS_DATA
 from dpk_core.protocol import (
+    ArtifactReference,
     Checkpointed,
     Event,
     Finished,
@@ -240,6 +244,7 @@ def _result(
         device=str(device),
         device_name=device_name,
         weights=weights,
+        samples=_samples(command, training, root) if weights is not None else None,
         scores=scores,
         validation_evidence=pack(evidence.numpy()),
         guess_score=guess,
@@ -247,6 +252,18 @@ def _result(
         preprocessing=_preprocessing(training) if spec.is_full else None,
         versions=versions(),
     )
+
+
+def _samples(command: RunCommand, training: Training, root: Path) -> ArtifactReference | None:
+    """Of a detector: pictures with its boxes, kept beside its weights."""
+    if command.spec.training.task != "detection":
+        return None
+    # Here, as torchvision takes longer to import than torch.
+    from dpk_core.training.detection_samples import detection_samples
+
+    found = detection_samples(training.judged, training.data)
+    path = str(PurePosixPath(command.weights_path).with_suffix(".boxes.json"))
+    return artifacts.write(root, path, json.dumps(to_json(found)).encode())
 
 
 def _preprocessing(training: Training) -> Preprocessing:

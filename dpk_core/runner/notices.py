@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from dpk_core.protocol import Notice, RunResult
-from dpk_core.selection.chance import chance_sentence
+from dpk_core.selection.chance import chance_sentence, no_detector_sentence
 from dpk_core.spec import RunSpec
 from dpk_core.training.training import Training
 
@@ -68,11 +68,7 @@ def chance_notices(spec: RunSpec, result: RunResult) -> list[Notice]:
     numbers = result.validation_score, result.validation_pictures, result.guess_score
     messages = [chance_sentence("The teacher", *numbers)]
     if spec.training.task == "detection":
-        score, pictures, _ = numbers
-        messages = [
-            f"The teacher finds no more than guessing would: its average precision of {100 * score:.1f} points on "
-            f"{pictures} validation pictures is within noise of 0."
-        ]
+        messages = [no_detector_sentence("The teacher", result.validation_score, result.validation_pictures)]
     if spec.training.recipe.epochs == 0:
         messages.append(WRONG_ORDER)
     return [Notice(level="warning", message=message) for message in messages]

@@ -25,3 +25,11 @@ def chance_sentence(who: str, accuracy: float, pictures: int, guessing: float) -
         f"{who} tells the classes no better than chance: {accuracy:.1%} of {pictures} validation pictures are right, "
         f"and always naming the most frequent class gets {guessing:.1%}."
     )
+
+
+def no_detector_sentence(who: str, average_precision: float, pictures: int) -> str:
+    """The same of a detector: `The teacher finds no more boxes than chance would: …`."""
+    return (
+        f"{who} finds no more boxes than chance would: {100 * average_precision:.1f} points of AP on {pictures} "
+        "validation pictures are within noise of 0."
+    )

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, BackgroundTasks, Query, Response
 from pydantic import Field
 
-from dpk_core.spec import TaughtMethodName
+from dpk_core.spec import AskedMethodName
 from service.best_teacher import asking, service
 from service.best_teacher.schemas import AskedBestTeacher, BestTeacher, BestTeacherRequest
 from service.conditional import UNCHANGED, IfNoneMatch, document, holds, unchanged
@@ -25,7 +25,7 @@ class BestTeacherParameters(Parameters):
 
     student: str = Field(max_length=400, examples=["cifar/resnet8w4"], description="`model[@weights]`.")
     dataset: str = Field(max_length=200, examples=["digits"])
-    method: TaughtMethodName = "dpk"
+    method: AskedMethodName = "dpk"
     stamp: str | None = Field(
         default=None,
         pattern="^[0-9a-f]{8}$",

@@ -10,6 +10,7 @@ BEST_TEACHER: dict[str, Any] = {
     "student": "cifar/resnet8w4",
     "dataset": "digits",
     "method": "dpk",
+    "metric": {"name": "accuracy", "direction": "maximise", "unit": "%", "margin": 0.003},
     "verdict": "tie",
     "teacher": "cifar/resnet20",
     "tied": ["cifar/resnet14"],

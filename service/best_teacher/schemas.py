@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from dpk_core.selection.decide.facts import VerdictKind
+from dpk_core.tasks import Metric
 from service.schemas import Wire
 from service.wire.boards import Interval
 from service.wire.jobs import Job, SelectionJobRequest
@@ -50,12 +51,13 @@ class BestTeacher(Wire):
     """What is known about the best teacher for a student on a data set: one finished job's verdict.
 
     `chance` to `expected_loss` are those of `teacher`; where the verdict is undecided, of the teacher that its sentence
-    names first; None where the verdict is that no teacher helps. Accuracies and differences are fractions.
+    names first; None where the verdict is that no teacher helps. Scores and differences are fractions.
     """
 
     student: str
     dataset: str
     method: str
+    metric: Metric = Field(description="Of scores and differences.")
     verdict: VerdictKind
     teacher: str | None
     tied: list[str]
@@ -66,9 +68,9 @@ class BestTeacher(Wire):
     chance: float | None = Field(description="That no teacher is better.")
     chance_within_margin: float | None = Field(description="That no teacher is better by more than the margin.")
     margin: float | None
-    expected_loss: float | None = Field(description="Accuracy that taking this teacher is expected to lose.")
+    expected_loss: float | None = Field(description="Score that taking this teacher is expected to lose.")
     expected_score: Interval | None
-    gain: Interval | None = Field(description="Full accuracy over the student without a teacher.")
+    gain: Interval | None = Field(description="Full score over the student without a teacher.")
     seeds: int = Field(description="Of full trainings, the most under one teacher.")
     epochs: int = Field(description="Of a full training.")
     candidates: int = Field(description="Teachers that were asked about.")

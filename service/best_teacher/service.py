@@ -14,6 +14,7 @@ from dpk_core.catalogue.datasets import check_dataset_name
 from dpk_core.catalogue.models import model_card
 from dpk_core.catalogue.names import canonical
 from dpk_core.catalogue.weight_names import join_weights, split_weights
+from dpk_core.tasks import METRICS
 from service.best_teacher import repository
 from service.best_teacher.choice import founding_differences, in_order, protocol_differences
 from service.best_teacher.repository import Finished, Group, Question
@@ -170,7 +171,7 @@ def _keep(question: Question, chosen: _Choice, data: DataNow, marks: object) -> 
     numbers = verdict if verdict.kind != "no_teacher" else None
     answer = BestTeacher(
         student=question.student, dataset=question.dataset, method=question.method,
-        verdict=verdict.kind, teacher=verdict.best, tied=verdict.tied,
+        metric=METRICS[plan.task], verdict=verdict.kind, teacher=verdict.best, tied=verdict.tied,
         sentence=f"{stale_sentence(because)} It was: {sentence}" if because else sentence, cautions=verdict.cautions,
         stale=bool(because), stale_because=because,
         chance=numbers and numbers.chance, chance_within_margin=numbers and numbers.near,

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import Field
 
-from dpk_core.spec import TaughtMethodName
+from dpk_core.spec import AskedMethodName
 from service.calibration import service
 from service.calibration.schemas import Calibration
 from service.database.dependencies import Reading
@@ -20,7 +20,7 @@ class CalibrationParameters(Parameters):
     """Which jobs to look back at."""
 
     dataset: str | None = Field(default=None, max_length=200, examples=["digits"])
-    method: TaughtMethodName | None = None
+    method: AskedMethodName | None = None
 
 
 @router.get("/calibration", operation_id="get_calibration", summary="Whether stated chances came true")

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 
 from service.datasets import service
-from service.datasets.schemas import Dataset, DatasetList
+from service.datasets.schemas import AnyDataset, DatasetList
 from service.parameters import NO_PARAMETERS
 from service.problems import responses
 
@@ -28,10 +28,11 @@ def list_datasets() -> DatasetList:
     "/{name:path}", operation_id="get_dataset", summary="What is known of a data set",
     dependencies=NO_PARAMETERS, responses=responses(404, 422),
 )  # fmt: skip
-def dataset(name: Name) -> Dataset:
-    """Pictures by class and split, files left out, sizes and marks, copies across splits, and what all that means.
+def dataset(name: Name) -> AnyDataset:
+    """Pictures by class and split, files left out, sizes and marks, copies across splits, and what all that means; of
+    pictures with boxes, boxes by class and size, and faults of annotations by kind.
 
     The first answer about new files reads them all, of large data a sample, and may take a while.
     422 where the files cannot be understood; the detail says what was found and what is expected.
     """
-    return service.dataset(name)
+    return AnyDataset(service.dataset(name))

@@ -15,6 +15,7 @@ DATASET_LIST: dict[str, Any] = {
 }
 
 DATASET: dict[str, Any] = {
+    "task": "classification",
     "version": 1,
     "name": "folder/flowers",
     "fingerprint": "sha256:87ff0c9e40dc7e2c0e34e7257799c2e3f3aec1a016363bb11cad869ec428a826/split-1/reading-3/side-224/"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, RootModel
 
 from dpk_core.catalogue.finding import Level
 from dpk_core.catalogue.reading import Background, Fit
+from dpk_core.detection_settings import Canvas
 from service.schemas import Wire
 
 
@@ -105,8 +106,10 @@ class Sample(Wire):
 
 
 class Dataset(Wire):
-    """What is known of a data set: facts, what they mean (`findings`, the worst first), and a few pictures."""
+    """What is known of a data set of classes: facts, what they mean (`findings`, the worst first), and a few
+    pictures."""
 
+    task: Literal["classification"] = "classification"
     version: int = Field(description="Of the meaning of these facts.")
     name: str
     fingerprint: str = Field(description="Identity of its content and of how it is split and read.")
@@ -132,3 +135,71 @@ class Dataset(Wire):
     refused: bool = Field(description="Whether one of the findings is a refusal.")
     samples: list[Sample]
     links: DatasetLinks
+
+
+class BoxFault(Wire):
+    """Annotations, pictures or categories of one kind of fault: `count` of `of` in a split; the first one by name."""
+
+    kind: str
+    level: Level
+    split: str = Field(description="Empty where it concerns all.")
+    count: int
+    of: int
+    picture: str
+    annotation: str
+    example: str
+
+
+class Boxes(Wire):
+    """Boxes of one class, or of one size, in each split."""
+
+    name: str
+    train: int
+    validation: int
+    test: int
+
+
+class TrueBox(Wire):
+    """A box as annotated. `corners`: left, top, right, bottom as parts of width and height."""
+
+    corners: list[float]
+    label: str
+    score: None = None
+
+
+class BoxSample(Wire):
+    """A training picture with its boxes; `picture` is a data URI, null where it cannot be decoded."""
+
+    name: str
+    width: int
+    height: int
+    picture: str | None
+    truth: list[TrueBox]
+
+
+class BoxDataset(Wire):
+    """What is known of a data set of boxes: facts, faults by kind, what they mean (`findings`), and a few pictures."""
+
+    task: Literal["detection"] = "detection"
+    name: str
+    fingerprint: str
+    default_recipe: str
+    canvas: Canvas = Field(description="That pictures are fitted into under the default recipe, in pixels.")
+    train_pictures: int
+    validation_pictures: int
+    test_pictures: int
+    held_out: list[Literal["train", "validation", "test"]] = Field(
+        description="Splits that are not on disk and come out of another."
+    )
+    usual_size: list[int] = Field(description="Height and width in pixels that most pictures have.")
+    classes: list[Boxes]
+    sizes: list[Boxes] = Field(description="Small below 32 x 32 px of the picture, large from 96 x 96 px on.")
+    faults: list[BoxFault]
+    findings: list[Finding]
+    refused: bool = Field(description="Whether one of the findings is a refusal.")
+    samples: list[BoxSample]
+    links: DatasetLinks
+
+
+class AnyDataset(RootModel[Annotated[Dataset | BoxDataset, Field(discriminator="task")]]):
+    """A data set of either kind."""

@@ -9,8 +9,9 @@ from typing import Any
 
 from dpk_core.catalogue.weights import word_for
 from dpk_core.codec import differences, from_json, to_json
+from dpk_core.detection_settings import PyramidSettings
 from dpk_core.dpk_settings import KdSettings
-from dpk_core.recipes import DPK_DEFAULTS, RECIPES, recipe
+from dpk_core.recipes import DPK_DEFAULTS, recipe
 from dpk_core.selection.decide.full_trainings import full_trainings
 from dpk_core.selection.decide.job_results import Arm, JobResults
 from dpk_core.selection.decide.summary import Summary, model, summary_of
@@ -25,6 +26,7 @@ from service.leaderboards.ledger import ledger
 from service.leaderboards.records import comparison_group, row_scores
 from service.leaderboards.trust import fidelity, job_stamp, row_stamp, trust
 from service.presentation.decision_words import candidate_reason, decision_reason
+from service.presentation.metric_words import WORDS
 from service.scheduling.costs import row_seconds
 from service.scheduling.evidence import Measured, job_results
 from service.scheduling.plan import Plan
@@ -53,10 +55,11 @@ def leaderboard(
     measurements: Measurements,
     measured: Measured,
     earlier: Earlier,
+    samples: boards.Samples | None = None,
 ) -> boards.Leaderboard:
     """Ranked candidates first, best first; then those without a rank in the request's order.
 
-    `earlier`: what the store knew when the job was asked for.
+    `earlier`: what the store knew when the job was asked for. `samples`: of a job of detection.
     """
     results = job_results(snapshot, measured)
     group = comparison_group(snapshot, results)
@@ -67,17 +70,19 @@ def leaderboard(
         rows=_rows(snapshot, results),
         verdict=verdict,
         decisions=_decisions(snapshot),
-        correlations=fidelity(group, earlier.groups),
+        correlations=fidelity(group, earlier.groups, snapshot.plan.task),
         trust=trust(snapshot, group, earlier.judged, earlier.winner),
         ledger=ledger(snapshot, measured),
         curves=curves(snapshot, measurements),
+        samples=samples,
     )
 
 
 def _decisions(snapshot: Snapshot) -> list[boards.Decision]:
+    words = WORDS[snapshot.plan.task]
     return [
         boards.Decision(
-            number=number, stage=each.stage, reason=decision_reason(each.reason),
+            number=number, stage=each.stage, reason=decision_reason(each.reason, words),
             chances={} if each.summary is None else each.summary.chances,
             regret=None if each.summary is None else each.summary.regret,
             steps=[
@@ -135,14 +140,18 @@ def _method_changes(plan: Plan) -> dict[str, Any]:
     defaults = DPK_DEFAULTS.get(plan.student_recipe.name)
     if plan.method.kd is not None:
         return differences(plan.method.kd, KdSettings())
+    if plan.method.pyramid is not None:
+        return differences(plan.method.pyramid, PyramidSettings())
     return {} if plan.method.dpk is None or defaults is None else differences(plan.method.dpk, defaults)
 
 
 def _recipe_changes(chosen: Recipe) -> dict[str, Any]:
     """From the recipe of that name for these epochs and this batch size."""
-    if chosen.name not in RECIPES:
+    try:
+        base = recipe(chosen.name, epochs=chosen.epochs, batch_size=chosen.batch_size)
+    except KeyError:  # of an earlier version
         return {}
-    return differences(chosen, recipe(chosen.name, epochs=chosen.epochs, batch_size=chosen.batch_size))
+    return differences(chosen, base)
 
 
 def _beliefs(results: JobResults) -> _Beliefs:
@@ -189,13 +198,16 @@ def _row(snapshot: Snapshot, arm: ArmRuns, known: Arm, beliefs: _Beliefs) -> boa
         teacher=candidate.teacher,
         label=arm.label,
         status=candidate.status,
-        reason=candidate_reason(None if candidate.reason is None else from_json(Reason, candidate.reason)),
+        reason=candidate_reason(
+            None if candidate.reason is None else from_json(Reason, candidate.reason), WORDS[snapshot.plan.task]
+        ),
         teacher_accuracy=teacher.get("validation_score"),
         teacher_test_accuracy=teacher.get("test_score"),
         teacher_parameters=teacher.get("parameters"),
         stamp=row_stamp(snapshot, arm),
         scores=row_scores(arm),
         preparation=None if candidate.teacher is None else _preparation(snapshot.plan, candidate.teacher, arm.teacher),
+        inherits=candidate.teacher is not None and snapshot.plan.method.inherits,
         probe=_summary(known.at(0)) if last else None,
         full=_summary(known.at(last)),
         test=_summary(tests),

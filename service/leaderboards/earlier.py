@@ -78,7 +78,7 @@ def earlier(session: Session, job: SelectionJob, plan: Plan) -> Earlier:
     keys = [content_key([RULES_VERSION, to_json(each)]) for each in groups]
     known = {key: from_json(RuleEvaluation, document) for key, document in repository.judgements(session, keys).items()}
     new = {
-        key: evaluate_rules(each, rules_of(each, None))
+        key: evaluate_rules(each, rules_of(each, None, plan.task))
         for key, each in zip(keys, groups, strict=True)
         if key not in known
     }

@@ -26,6 +26,7 @@ from service.health import service as health
 from service.leaderboards import repository
 from service.leaderboards.board import leaderboard as build
 from service.leaderboards.earlier import Earlier, earlier
+from service.leaderboards.samples import samples
 from service.presentation import VERSION
 from service.scheduling import repository as scheduling
 from service.scheduling.snapshot import OVER
@@ -112,6 +113,7 @@ def _make(session: Session, job_id: str, tag: str) -> tuple[Made, Earlier]:
     snapshot = scheduling.snapshot(session, found(session, job_id))
     verdict = scheduling.newest_verdicts(session, [job_id]).get(job_id)
     known = earlier(session, snapshot.job, snapshot.plan)
+    said = current_verdict(snapshot, verdict)
     board = build(
         snapshot,
         job_view(
@@ -121,10 +123,11 @@ def _make(session: Session, job_id: str, tag: str) -> tuple[Made, Earlier]:
             health.missing_worker(session),
             scheduling.tags(session, [job_id])[job_id],
         ),
-        current_verdict(snapshot, verdict),
+        said,
         scheduling.measurements(session, snapshot),
         scheduling.measured(session, snapshot),
         known,
+        samples(snapshot, said),
     )
     is_final = snapshot.job.state == "finished" and all(run.state in OVER for _, run in snapshot.links)
     body = board.model_dump_json().encode()

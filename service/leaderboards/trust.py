@@ -9,15 +9,18 @@ from dpk_core.selection.evaluate.correlation import correlations
 from dpk_core.selection.evaluate.records import ComparisonGroup
 from dpk_core.selection.evaluate.rule_evaluation import Judgement, Record, RuleEvaluation, evaluate_rules, records
 from dpk_core.selection.evaluate.rules import rules_of
+from dpk_core.tasks import TaskName
+from service.presentation.metric_words import WORDS
+from service.presentation.rule_words import rules_note
 from service.scheduling.protocol_id import HOLDS, plan_stamp, training_stamp
 from service.scheduling.snapshot import ArmRuns, Snapshot
 from service.wire import boards
 from service.wire import trust as trust_schemas
 
 
-def fidelity(question: ComparisonGroup, earlier: Sequence[ComparisonGroup]) -> list[boards.Correlation]:
+def fidelity(question: ComparisonGroup, earlier: Sequence[ComparisonGroup], task: TaskName) -> list[boards.Correlation]:
     """Every correlation of the job and of the store."""
-    found = correlations(question, earlier)
+    found = correlations(question, earlier, WORDS[task].name)
     return [boards.Correlation.model_validate(to_json(each)) for each in found]
 
 
@@ -26,7 +29,8 @@ def trust(
 ) -> trust_schemas.Trust:
     """Stamp and rivals. `before`: how the rules did on earlier questions; `previous`: the teacher that won this
     student's newest earlier job."""
-    now = evaluate_rules(question, rules_of(question, previous))
+    task = snapshot.plan.task
+    now = evaluate_rules(question, rules_of(question, previous, task))
     over_all = {record.name: record for record in records([now, *before])}
     return trust_schemas.Trust(
         stamp=job_stamp(snapshot),
@@ -35,7 +39,7 @@ def trust(
         trained=now.trained,
         audited=now.audited,
         winner=now.winner,
-        note=now.note,
+        note=rules_note(now.note, task),
         rivals=[_rival(judgement, over_all[judgement.name]) for judgement in now.judgements],
     )
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from pydantic import Field
 
-from dpk_core.spec import TaughtMethodName
+from dpk_core.spec import AskedMethodName
+from dpk_core.tasks import TaskName
 from service.schemas import Wire
 
 
@@ -21,10 +22,15 @@ class MapNeeds(Wire):
 class MethodView(Wire):
     """A way in which a student learns from a teacher."""
 
-    name: TaughtMethodName
-    maps: MapNeeds | None = Field(description="Null: it compares class scores alone.")
+    name: AskedMethodName
+    task: TaskName
+    maps: MapNeeds | None = Field(
+        description="Null: it compares class scores alone, or the levels of two detectors' pyramids."
+    )
     least_batch: int = Field(description="Pictures that a batch, or each part of an accumulated one, must have.")
-    settings: dict[str, Any] = Field(description="Defaults of what may be set under `method`, for CIFAR.")
+    settings: dict[str, Any] = Field(
+        description="Defaults of what may be set under `method`, on CIFAR or of detectors."
+    )
 
 
 class MethodList(Wire):
@@ -37,6 +43,7 @@ class RecipeView(Wire):
     """A way in which networks are trained."""
 
     name: str
+    task: TaskName
     settings: dict[str, Any] = Field(description="Defaults of what may be set under `recipe`.")
 
 

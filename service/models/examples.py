@@ -7,6 +7,7 @@ from typing import Any
 MODEL: dict[str, Any] = {
     "name": "own/student-5f0c9a3b",
     "source": "own",
+    "task": "classification",
     "parameters": 84_416,
     "taps": [
         {"module": "stages.0", "channels": 16, "stride": 1},

@@ -6,10 +6,11 @@ from typing import Literal
 
 from pydantic import Field
 
+from dpk_core.tasks import TaskName
 from service.schemas import Wire
 
-Source = Literal["cifar", "timm", "torchvision", "plugin", "own"]
-"""The families: three libraries, installed plug-ins and uploads."""
+Source = Literal["cifar", "timm", "torchvision", "detection", "plugin", "own"]
+"""The families: three libraries, detectors, installed plug-ins and uploads."""
 
 
 class ModelTap(Wire):
@@ -33,7 +34,11 @@ class ModelView(Wire):
 
     name: str
     source: Source
-    parameters: int | None = Field(description="Without those of the head, which follow the classes; null: not known.")
+    task: TaskName = Field(description="Whether it tells classes or finds boxes.")
+    parameters: int | None = Field(
+        description="Without those of the head, which follow the classes; of a detector under recipe "
+        "`detection_small`, with the heads for one class; null: not known."
+    )
     taps: list[ModelTap] = Field(description="From shallow to deep.")
     obstacle: str | None = Field(description="Why there are no feature maps, or why it cannot be used.")
     pictures: PictureSizes

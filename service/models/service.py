@@ -10,12 +10,15 @@ from typing import Any, get_args
 from sqlalchemy.exc import IntegrityError
 
 from dpk_core import artifacts
+from dpk_core.catalogue.detection.detectors import DETECTORS, kind_and_backbone
+from dpk_core.catalogue.detection.size import detector_parameters
 from dpk_core.catalogue.models import model_card, model_names
 from dpk_core.catalogue.own_models import UPLOAD, OwnModel, make_known, own_model
 from dpk_core.catalogue.parameters import model_parameters, weights_card
 from dpk_core.catalogue.plugins import content_name
 from dpk_core.catalogue.weight_names import OWN, PRETRAINED
 from dpk_core.codec import from_json, to_json
+from dpk_core.detection_settings import DetectionSettings
 from dpk_core.errors import InvalidRequest
 from service.database.session import reading, transaction
 from service.database.tables import UploadedModel
@@ -103,14 +106,15 @@ def view(name: str) -> schemas.ModelView:
     except InvalidRequest as error:
         any_size = schemas.PictureSizes(least=1, step=1, only=None)
         return schemas.ModelView(
-            name=name, source=source, parameters=None, taps=[], obstacle=error.message, pictures=any_size,
-            channels=None, classes=None, weights=[], sha256=None,
+            name=name, source=source, task="classification", parameters=None, taps=[], obstacle=error.message,
+            pictures=any_size, channels=None, classes=None, weights=[], sha256=None,
         )  # fmt: skip
     sides = card.sides
     return schemas.ModelView(
-        name=name, source=source, parameters=parameter_count(name),
+        name=name, source=source, task=card.task, parameters=parameter_count(name),
         taps=[schemas.ModelTap(module=tap.module, channels=tap.channels, stride=tap.stride) for tap in card.taps],
-        obstacle=card.obstacle, pictures=schemas.PictureSizes(least=sides.least, step=sides.step, only=sides.only),
+        obstacle=card.obstacle if card.task == "classification" else None,
+        pictures=schemas.PictureSizes(least=sides.least, step=sides.step, only=sides.only),
         channels=card.channels, classes=card.classes, weights=_weights(name, own),
         sha256=None if own is None else own.identity.removeprefix("sha256:"),
         notes=[] if own is None else list(own.notes),
@@ -127,6 +131,8 @@ def _is_there(name: str, sha256: str) -> bool:
 
 def parameter_count(name: str) -> int | None:
     """Numbers in a model's parameters without the head's; None where that is not known."""
+    if name in DETECTORS:  # under the small recipe, for one class
+        return detector_parameters(name, DetectionSettings().of(kind_and_backbone(name, FIELD)[0]), classes=1)
     try:
         own = own_model(name)
         return _listed_count(name) if own is None else own.count

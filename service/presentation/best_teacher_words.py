@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from service.best_teacher.schemas import BestTeacher, OtherAnswer
-from service.presentation.numbers import chance, clock, duration, percent, points, short
+from service.presentation.metric_words import MetricWords, words_of
+from service.presentation.numbers import chance, clock, duration, points, short
 from service.presentation.words import bounds, point_bounds
 
 MOST_NAMED = 5
@@ -19,22 +20,23 @@ def stale_sentence(because: Sequence[str]) -> str:
 
 def sentences(best: BestTeacher) -> list[str]:
     """The whole answer, a line each."""
-    found = [best.sentence, _odds(best)]
+    metric = words_of(best.metric)
+    found = [best.sentence, _odds(best, metric)]
     if (expected := best.expected_score) is not None and best.verdict in ("best", "tie"):
-        found.append(f"Expected accuracy: {percent(expected.value)} ({bounds(expected)}).")
+        found.append(f"Expected {metric.name}: {metric.score(expected.value)} ({bounds(expected, metric)}).")
     if best.gain is not None:
-        found.append(f"Gain over no teacher: {points(best.gain.value)} points ({point_bounds(best.gain)}).")
+        found.append(f"Gain over no teacher: {points(best.gain.value)} {metric.points} ({point_bounds(best.gain)}).")
     found += [_basis(best), _running(best), *_others(best)]
     return [sentence for sentence in found if sentence]
 
 
-def _odds(best: BestTeacher) -> str:
+def _odds(best: BestTeacher, metric: MetricWords) -> str:
     if best.chance is None or best.expected_loss is None:
         return ""
     near = ""
     if best.chance_within_margin is not None and best.margin is not None:
-        near = f", within {100 * best.margin:.1f} points of the best with {chance(best.chance_within_margin)}"
-    loss = f"expected loss {100 * best.expected_loss:.2f} points"
+        near = f", within {100 * best.margin:.1f} {metric.points} of the best with {chance(best.chance_within_margin)}"
+    loss = f"expected loss {100 * best.expected_loss:.2f} {metric.points}"
     return f"Best of the teachers with a chance of {chance(best.chance)}{near}; {loss}."
 
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from dpk_core.selection.decide.facts import Promotion
-from service.presentation.numbers import chance, counted, listed, percent, points_in_words, short
+from service.presentation.metric_words import ACCURACY, MetricWords
+from service.presentation.numbers import chance, counted, listed, points_in_words, short
 from service.scheduling.states import JobFailure, Reason
 from service.wire.boards import Decision
 
@@ -28,7 +29,6 @@ _REASONS = {
     "no_cost_left": "What is left of the training time that was set may not suffice for the next training.",
     "no_runs_left": "The number of trainings that was set is reached.",
     "all_failed": "Every teacher has failed.",
-    "no_teacher_score": "No teacher's own accuracy is known.",
     "nothing_timed": "Nothing could be timed.",
     "time_over": "The wall-clock time that was set is over.",
     "retried": "Failed trainings are tried again, so the job explores again.",
@@ -37,13 +37,13 @@ LIMIT_KINDS = frozenset({"no_cost_left", "no_runs_left", "time_over"})
 """Reasons for which a limit, and not an answer, ended exploring."""
 
 
-def decision_reason(reason: DecisionReason) -> str:
+def decision_reason(reason: DecisionReason, metric: MetricWords = ACCURACY) -> str:
     """Why a decision was made."""
-    said = _said(reason)
+    said = _said(reason, metric)
     return f"{said} {SHORT}" if reason.short else said
 
 
-def _said(reason: DecisionReason) -> str:
+def _said(reason: DecisionReason, metric: MetricWords) -> str:
     teacher = short(reason.teacher)
     match reason.kind:
         case "contenders":
@@ -53,7 +53,9 @@ def _said(reason: DecisionReason) -> str:
         case "whole_seed":
             return f"Seed {reason.seed} is trained fully for every teacher."
         case "most_accurate":
-            return f"{teacher} is the most accurate teacher."
+            return f"{teacher} has the best {metric.name} of the teachers."
+        case "no_teacher_score":
+            return f"No teacher's own {metric.name} is known."
         case "lead_and_no_teacher":
             return f"Does {teacher}, the likeliest teacher, help? Full trainings beside the student without a teacher."
         case "teacher_added":
@@ -63,14 +65,14 @@ def _said(reason: DecisionReason) -> str:
         case "near_enough":
             lost, margin = points_in_words(reason.regret or 0.0, 2), f"{100 * (reason.margin or 0.0):g}"
             return (
-                f"It matters too little to go on: taking {teacher} is expected to lose {lost} points, and up to "
-                f"{margin} do not count."
+                f"It matters too little to go on: taking {teacher} is expected to lose {lost} {metric.points}, "
+                f"and up to {margin} do not count."
             )
         case _:
             return _REASONS[reason.kind]
 
 
-def candidate_reason(reason: Reason | None) -> str | None:
+def candidate_reason(reason: Reason | None, metric: MetricWords = ACCURACY) -> str | None:
     """Why a candidate has its status."""
     if reason is None:
         return None
@@ -83,13 +85,13 @@ def candidate_reason(reason: Reason | None) -> str | None:
         case "audit":
             return "Trained fully all the same, as an audit of what is dropped."
         case "near_chance":
-            return "Not trained under: the teacher tells the classes no better than chance."
+            return f"Not trained under: the teacher {metric.one_no_better}."
         case _:
             assert reason.promotion is not None
-            return promotion_sentence(reason.promotion)
+            return promotion_sentence(reason.promotion, metric)
 
 
-def promotion_sentence(promotion: Promotion) -> str:
+def promotion_sentence(promotion: Promotion, metric: MetricWords = ACCURACY) -> str:
     """What a teacher's promotion rested on; of those not promoted, how the last promoted one compared."""
     looked = promotion.looked
     said = f"Was best with a chance of {chance(promotion.chance)}"
@@ -101,14 +103,14 @@ def promotion_sentence(promotion: Promotion) -> str:
             if looked.fraction == 1
             else f"rung {looked.rung + 1} of {looked.rungs} ({100 * looked.fraction:.3g}% of the training)"
         )
-        said += f" after {where} on {counted(looked.seeds, 'seed')}: {percent(looked.score)}"
+        said += f" after {where} on {counted(looked.seeds, 'seed')}: {metric.score(looked.score)}"
     if promotion.promoted:
         return f"{said}."
     last = f"the last one promoted, {short(promotion.last)},"
     if promotion.last_score is not None:
-        return f"{said}; {last} had {percent(promotion.last_score)}."
-    theirs = percent(promotion.last_expected)
-    return f"{said}; {percent(promotion.expected)} expected in full training, of {last} {theirs}."
+        return f"{said}; {last} had {metric.score(promotion.last_score)}."
+    theirs = metric.score(promotion.last_expected)
+    return f"{said}; {metric.score(promotion.expected)} expected in full training, of {last} {theirs}."
 
 
 def failure_sentence(failure: JobFailure, failed: Sequence[tuple[str, str | None]]) -> str:

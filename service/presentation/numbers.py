@@ -34,10 +34,10 @@ def points_in_words(fraction: float, digits: int = 1) -> str:
     return f"{MINUS}{text}" if fraction < 0 and float(text) else text
 
 
-def gain_in_words(gain: Estimate) -> str:
+def gain_in_words(gain: Estimate, unit: str = "points") -> str:
     """`1.2 points (90% interval 0.3 to 2.1)`."""
     low, high = points_in_words(gain.low), points_in_words(gain.high)
-    return f"{points_in_words(gain.value)} points ({100 * gain.confidence:.0f}% interval {low} to {high})"
+    return f"{points_in_words(gain.value)} {unit} ({100 * gain.confidence:.0f}% interval {low} to {high})"
 
 
 def chance(value: float | None) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from dpk_core.spec import DPK_METHODS
+from service.presentation.numbers import listed
 from service.wire.boards import Setup
 from service.wire.setting_choices import MethodChoice
 
@@ -19,7 +21,7 @@ _OPTIMISERS = {"sgd": "SGD", "adamw": "AdamW"}
 
 def method_label(method: MethodChoice) -> str:
     """The method as asked for, e.g. `DPK (feature_weight 3)`."""
-    given = dict(_single(method.settings))
+    given = dict(_single(method.settings)) | ({"inherit": True} if method.inherit else {})
     if method.profile != "probe":
         given = {"profile": method.profile, **given}
     return f"{method.name.upper()} ({_listed(given)})" if given else method.name.upper()
@@ -28,17 +30,24 @@ def method_label(method: MethodChoice) -> str:
 def method_line(setup: Setup) -> str:
     """Name and profile, and which settings differ from the recipe's defaults."""
     method, changes = setup.method_settings, _listed(setup.method_changes)
-    name = f"{method['name']}, {method['profile']} profile" if method["dpk"] is not None else str(method["name"])
+    name = str(method["name"])
+    if name in DPK_METHODS:
+        name = f"{name}, {method['profile']} profile"
+    if method["inherit"] or name == "inherit":
+        name = f"{name}; students begin with their teacher's neck and heads"
     return f"{name}; not by default: {changes}" if changes else name
 
 
 def recipe_line(setup: Setup) -> str:
     """Optimiser, rate, batch, augmentation and arithmetic, and which further settings were changed."""
     settings = setup.recipe_settings
-    optimiser, augmentation = settings["optimiser"], settings["augmentation"]
+    optimiser, detection = settings["optimiser"], settings["detection"]
+    augmentation = _AUGMENTATIONS.get(settings["augmentation"], settings["augmentation"])
+    if detection is not None:
+        augmentation = _box_augmentation(detection["augmentation"])
     said = (
         f"{setup.recipe}: {_OPTIMISERS.get(optimiser, optimiser)}, learning rate {setup.learning_rate:g}, batches of "
-        f"{setup.batch_size}, {_AUGMENTATIONS.get(augmentation, augmentation)}, {settings['precision']}."
+        f"{setup.batch_size}, {augmentation}, {settings['precision']}."
     )
     changes = _listed(setup.recipe_changes)
     return f"{said} Changed: {changes}." if changes else said
@@ -47,7 +56,21 @@ def recipe_line(setup: Setup) -> str:
 def pictures_line(setup: Setup) -> str:
     """Size and channels of a picture."""
     channels = f"{setup.channels} channel{'' if setup.channels == 1 else 's'}"
-    return f"{setup.side} x {setup.side} px, {channels}; {setup.train_pictures} for training"
+    size, detection = f"{setup.side} x {setup.side} px", setup.recipe_settings["detection"]
+    if detection is not None:
+        size = f"on a canvas of {detection['canvas']['height']} x {detection['canvas']['width']} px (height x width)"
+    return f"{size}, {channels}; {setup.train_pictures} for training"
+
+
+def _box_augmentation(settings: Mapping[str, Any]) -> str:
+    """Those kinds that are on, with the boxes that follow them."""
+    kinds = {
+        "flips": settings["flip"] or settings["upright_flip"],
+        f"zooms up to {settings['zoom']:g}": settings["zoom"] > 1,
+        f"colours ± {settings['colour']:g}": settings["colour"],
+    }
+    on = [name for name, is_on in kinds.items() if is_on]
+    return listed(on) if on else "no augmentation"
 
 
 def _single(settings: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:

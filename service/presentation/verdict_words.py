@@ -7,19 +7,20 @@ from collections.abc import Sequence
 
 from dpk_core.selection.decide.job_results import LEAST_SEEDS
 from dpk_core.selection.decide.verdict import Verdict
+from service.presentation.metric_words import ACCURACY, MetricWords
 from service.presentation.numbers import chance, counted, gain_in_words, listed, points_in_words, short
 
 
-def verdict_sentence(verdict: Verdict) -> str:
-    """What the verdict says."""
+def verdict_sentence(verdict: Verdict, metric: MetricWords = ACCURACY) -> str:
+    """What the verdict says, in the words of its metric."""
     if verdict.best is not None:
-        return _praise(verdict) + _not_ruled_out(verdict)
+        return _praise(verdict, metric) + _not_ruled_out(verdict)
     if verdict.kind == "no_teacher":
-        return f"Take no teacher: {_no_help(verdict)}."
-    return f"Undecided: {_why_undecided(verdict)}"
+        return f"Take no teacher: {_no_help(verdict, metric)}."
+    return f"Undecided: {_why_undecided(verdict, metric)}"
 
 
-def _why_undecided(verdict: Verdict) -> str:
+def _why_undecided(verdict: Verdict, metric: MetricWords) -> str:
     counts, lead = verdict.counts, short(verdict.lead)
     match verdict.undecided:
         case "nothing_tried":
@@ -40,9 +41,9 @@ def _why_undecided(verdict: Verdict) -> str:
         case "others_may_help":
             tried = len(verdict.open) > len(verdict.untried)
             but = f", but {_was(len(verdict.open))} not trained fully" if tried else ""
-            return f"{_no_help(verdict)}. {_not_trained(verdict)} may help{but}."
+            return f"{_no_help(verdict, metric)}. {_not_trained(verdict)} may help{but}."
         case "near_chance":
-            return f"{lead}, the best of the teachers, tells the classes no better than chance; {_no_help(verdict)}."
+            return f"{lead}, the best of the teachers, {metric.one_no_better}; {_no_help(verdict, metric)}."
         case _:
             return _so_far(verdict)
 
@@ -60,11 +61,11 @@ def _so_far(verdict: Verdict) -> str:
     return f"{'; '.join(said)}."
 
 
-def _no_help(verdict: Verdict) -> str:
+def _no_help(verdict: Verdict, metric: MetricWords) -> str:
     """What the best of the fully trained teachers changes, and that it is of no use."""
     assert verdict.gain is not None
     lead, counts, harms = short(verdict.lead), verdict.counts, verdict.worth == "harms"
-    change = f"changes the student by {gain_in_words(verdict.gain)}"
+    change = f"changes the student by {gain_in_words(verdict.gain, metric.points)}"
     if counts.candidates == 1:
         said = f"{lead} {change}"
     else:
@@ -79,19 +80,19 @@ def _no_help(verdict: Verdict) -> str:
     return f"{said}, which is within noise of nothing"
 
 
-def _praise(verdict: Verdict) -> str:
+def _praise(verdict: Verdict, metric: MetricWords) -> str:
     """Which teacher to take, what it gains over no teacher, and how the next best or its equals compare."""
     assert verdict.gain is not None
-    taken, worth = short(verdict.best), gain_in_words(verdict.gain)
+    taken, worth = short(verdict.best), gain_in_words(verdict.gain, metric.points)
     if not verdict.equals:
         return f"Take {taken}: it beats no teacher by {worth}{_next_best(verdict)}."
-    lead = f"Take {taken}{', the cheapest to train with' if verdict.cheapest else ''}; {_compared(verdict)}; "
+    lead = f"Take {taken}{', the cheapest to train with' if verdict.cheapest else ''}; {_compared(verdict, metric)}; "
     least = min(gain.low for gain in verdict.gains.values())
     if least <= 0:
         return f"{lead}{taken} beats no teacher by {worth}."
     bound = points_in_words(least)
     interval = f"{100 * verdict.gain.confidence:.0f}% intervals"
-    at_least = "" if bound == "0.0" else f" by at least {bound} points (the lower end of their {interval})"
+    at_least = "" if bound == "0.0" else f" by at least {bound} {metric.points} (the lower end of their {interval})"
     return f"{lead}{'both' if len(verdict.equals) == 1 else 'all'} beat no teacher{at_least}, {taken} by {worth}."
 
 
@@ -103,7 +104,7 @@ def _next_best(verdict: Verdict) -> str:
     return f" and {short(verdict.runner_up)}, {which}, by {points_in_words(ahead.value)}"
 
 
-def _compared(verdict: Verdict) -> str:
+def _compared(verdict: Verdict, metric: MetricWords) -> str:
     """How its equals compare with the teacher that is taken; each cannot be told from the best one."""
     noise: list[str] = []
     said: list[str] = []
@@ -111,7 +112,8 @@ def _compared(verdict: Verdict) -> str:
         ahead, name = verdict.ahead[teacher], short(teacher)
         if abs(ahead.value) <= verdict.margin and not ahead.low <= 0 <= ahead.high:
             where = "behind" if ahead.value > 0 else "ahead"
-            said.append(f"{name} is {where} by {points_in_words(abs(ahead.value), 2)} points, too little to matter")
+            lead = points_in_words(abs(ahead.value), 2)
+            said.append(f"{name} is {where} by {lead} {metric.points}, too little to matter")
         else:
             noise.append(name)
     return "; ".join(([f"{listed(noise)} {'is' if len(noise) == 1 else 'are'} within noise"] if noise else []) + said)

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 
-from service.presentation.numbers import NO_BREAK, NOTHING, chance, clock, coefficient, duration, percent, points
+from service.presentation.metric_words import ACCURACY, MetricWords
+from service.presentation.numbers import NO_BREAK, NOTHING, chance, clock, coefficient, duration, points
 from service.scheduling.states import PreparationKind
 from service.wire.boards import Correlation, Interval, Leaderboard, Ledger, PreparedTeacher, Row, Summary, Verdict
 from service.wire.jobs import Job
@@ -33,17 +34,14 @@ _PREPARED: dict[PreparationKind, str] = {
 }
 
 
-def spread(summary: Summary | None) -> str:
+def spread(summary: Summary | None, metric: MetricWords = ACCURACY) -> str:
     """Mean and standard deviation over the seeds, e.g. `94.44% ± 0.52`; the mean alone for a single seed."""
-    if summary is None:
-        return NOTHING
-    mean = percent(summary.mean, 2)
-    return mean if summary.sd is None else f"{mean} ± {100 * summary.sd:.2f}"
+    return NOTHING if summary is None else metric.mean_and_spread(summary.mean, summary.sd)
 
 
-def bounds(interval: Interval | None) -> str:
-    """The interval of an accuracy, e.g. `93.1 to 95.2%`; empty for None."""
-    return "" if interval is None else f"{100 * interval.low:.1f} to {100 * interval.high:.1f}%"
+def bounds(interval: Interval | None, metric: MetricWords = ACCURACY) -> str:
+    """The interval of a score, e.g. `93.1 to 95.2%`; empty for None."""
+    return "" if interval is None else metric.interval(interval.low, interval.high)
 
 
 def point_bounds(interval: Interval | None) -> str:
@@ -51,14 +49,14 @@ def point_bounds(interval: Interval | None) -> str:
     return "" if interval is None else f"{points(interval.low)} to {points(interval.high)}"
 
 
-def odds(verdict: Verdict | None) -> str:
+def odds(verdict: Verdict | None, metric: MetricWords = ACCURACY) -> str:
     """How sure a verdict is, in a sentence or two; empty where nothing is known, or no teacher is named."""
     if verdict is None or verdict.kind == "no_teacher" or verdict.chance is None or verdict.regret is None:
         return ""
     text = f"Best of the teachers with a chance of {chance(verdict.chance)}"
     if verdict.near is not None and verdict.margin is not None:
-        text += f", within {100 * verdict.margin:.1f} points of the best with {chance(verdict.near)}"
-    text += f"; expected loss {100 * verdict.regret:.2f} points"
+        text += f", within {100 * verdict.margin:.1f} {metric.points} of the best with {chance(verdict.near)}"
+    text += f"; expected loss {100 * verdict.regret:.2f} {metric.points}"
     if verdict.change is None:
         return f"{text}."
     return f"{text}. Training all of them fully would change the answer with a chance of {chance(verdict.change)}."

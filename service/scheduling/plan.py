@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from dpk_core.catalogue.detection.levels import ComparedLevel
 from dpk_core.catalogue.finding import Finding
 from dpk_core.catalogue.tapping import TappedStage
 from dpk_core.preprocessing import ModelPreprocessing
@@ -57,6 +58,15 @@ class Spending:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedDetectors:
+    """What is known of detectors before any training: the levels that are compared under each teacher, by label, and
+    parameters by model."""
+
+    levels: dict[str, tuple[ComparedLevel, ...]]
+    parameters: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """A job's resolved request. `arms`: the teachers' labels in the request's order, then None for no teacher.
 
@@ -88,6 +98,8 @@ class Plan:
     """What people must know of how the recipe was filled in."""
     taps: dict[str, tuple[TappedStage, ...]] = field(default_factory=dict)
     """The feature maps that are compared under each teacher, by its label; nothing under methods of logits alone."""
+    detectors: PlannedDetectors | None = None
+    """Of a job of detection."""
     version: int
     """The training version that all of its runs are of: the code's when the plan was made."""
 

@@ -134,7 +134,7 @@ JOB_LIST: dict[str, Any] = {"jobs": [JOB], "next_before": None}
 
 LEADERBOARD: dict[str, Any] = {
     "job": JOB,
-    "metric": {"name": "accuracy", "direction": "maximise", "unit": "%"},
+    "metric": {"name": "accuracy", "direction": "maximise", "unit": "%", "margin": 0.003},
     "setup": {
         "student_weights": {"weights": "random", "identity": None},
         "method_settings": to_json(MethodSpec(name="dpk", dpk=CIFAR_DPK)),

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from statistics import fmean
 
-from dpk_core.selection.chance import chance_sentence
+from dpk_core.selection.chance import chance_sentence, no_detector_sentence
+from dpk_core.tasks import TaskName
 from service.presentation.decision_words import LIMIT_KINDS, decision_reason
-from service.presentation.numbers import duration, listed, percent
+from service.presentation.metric_words import WORDS
+from service.presentation.numbers import duration, listed
 from service.presentation.teacher_words import input_notices
 from service.scheduling.evidence import Result, preparation_result
 from service.scheduling.plan import Spending
@@ -24,7 +26,8 @@ TRAIN_LONGER = "Train longer, or check the recipe, the picture scaling and the l
 def row_notices(snapshot: Snapshot, arm: ArmRuns) -> list[Notice]:
     """What an arm's teacher and students were noticed for, warnings first; what holds for all is the job's."""
     shared = {notice.message for notice in _shared(snapshot)}
-    found = [*_inputs(snapshot, arm), *_chance(arm), *(notice for run in arm.runs for notice in _stored(run.result))]
+    stored = (notice for run in arm.runs for notice in _stored(run.result))
+    found = [*_inputs(snapshot, arm), *_chance(arm, snapshot.plan.task), *stored]
     return _once(notice for notice in found if notice.message not in shared)
 
 
@@ -94,17 +97,20 @@ def _is_blind(results: Sequence[Result]) -> bool:
     return bool(results) and all(result["near_chance"] for result in results)
 
 
-def _said(who: str, results: Sequence[Result]) -> str:
+def _said(who: str, results: Sequence[Result], task: TaskName) -> str:
     score = fmean(result["validation_score"] for result in results)
-    return chance_sentence(who, score, results[0]["validation_pictures"], results[0]["guess_score"])
+    pictures = results[0]["validation_pictures"]
+    if task == "detection":
+        return no_detector_sentence(who, score, pictures)
+    return chance_sentence(who, score, pictures, results[0]["guess_score"])
 
 
-def _chance(arm: ArmRuns) -> list[Notice]:
+def _chance(arm: ArmRuns, task: TaskName) -> list[Notice]:
     """The same sentence as the runner's, also of results that came without it."""
     prepared = preparation_result(arm)
     if prepared is None or not _is_blind([prepared]):
         return []
-    return [Notice(level="warning", message=_said("The teacher", [prepared]))]
+    return [Notice(level="warning", message=_said("The teacher", [prepared], task))]
 
 
 def _blind_teachers(snapshot: Snapshot) -> list[str]:
@@ -112,17 +118,18 @@ def _blind_teachers(snapshot: Snapshot) -> list[str]:
     blind = {label: prepared for label, prepared in known.items() if _is_blind([prepared])}
     if not blind:
         return []
-    names = [f"{label} ({percent(prepared['validation_score'])})" for label, prepared in blind.items()]
-    guessing = percent(next(iter(blind.values()))["guess_score"])
+    metric = WORDS[snapshot.plan.task]
+    names = [f"{label} ({metric.score(prepared['validation_score'])})" for label, prepared in blind.items()]
+    guessing = f"{metric.guessing} {metric.score(next(iter(blind.values()))['guess_score'])}"
     if len(blind) == len(known):
         return [
-            f"No teacher tells the classes better than chance: {listed(names)}, where always naming the most frequent "
-            f"class gets {guessing}. So this says nothing about teachers that have learned these classes."
+            f"No teacher {metric.one_better}: {listed(names)}, {guessing}. So this says nothing about teachers that "
+            "have learned these classes."
         ]
     one = len(names) == 1
     return [
-        f"{listed(names)} tell{'s' if one else ''} the classes no better than chance, where always naming the most "
-        f"frequent class gets {guessing}. So this says nothing about {'it' if one else 'them'} once trained."
+        f"{listed(names)} {metric.one_no_better if one else metric.several_no_better}, {guessing}. So this says "
+        f"nothing about {'it' if one else 'them'} once trained."
     ]
 
 
@@ -137,7 +144,7 @@ def _blind_student(snapshot: Snapshot) -> list[str]:
         if taught and all(_is_blind(results) for results in taught)
         else "What a teacher adds cannot be measured against that."
     )
-    return [f"{_said('Without a teacher the student', alone)} {so}"]
+    return [f"{_said('Without a teacher the student', alone, snapshot.plan.task)} {so}"]
 
 
 def _lost(snapshot: Snapshot) -> list[Notice]:
@@ -161,7 +168,8 @@ def _limits(snapshot: Snapshot) -> list[Notice]:
             "every seed."
         )
     elif confirming is not None and confirming.reason.kind in LIMIT_KINDS:
-        messages.append(f"A limit ended exploring. {decision_reason(confirming.reason)}")
+        reason = decision_reason(confirming.reason, WORDS[snapshot.plan.task])
+        messages.append(f"A limit ended exploring. {reason}")
     untried = [arm for arm in snapshot.arms if arm.candidate.status == "not_promoted" and not _finished(arm)]
     if untried and messages:
         messages.append(f"Under {listed([arm.label for arm in untried])} the student was not trained at all.")

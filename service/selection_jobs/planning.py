@@ -8,9 +8,19 @@ from typing import Any, Literal
 
 from dpk_core.catalogue.datasets import DatasetCard
 from dpk_core.catalogue.weights import FoundWeights
-from dpk_core.recipes import AS_IS, RECIPES, batch_factor, chosen_dpk, chosen_kd, chosen_recipe, fine_tuning
+from dpk_core.recipes import (
+    AS_IS,
+    RECIPES_OF,
+    batch_factor,
+    chosen_dpk,
+    chosen_kd,
+    chosen_pyramid,
+    chosen_recipe,
+    fine_tuning,
+)
 from dpk_core.selection.decide.job_results import EIGHTHS
 from dpk_core.spec import DPK_METHODS, TRAINING_VERSION, MethodSpec, Recipe
+from dpk_core.tasks import METRICS
 from service.scheduling.plan import Plan, Preparation, Spending, rung_epoch
 from service.scheduling.states import PreparationKind
 from service.selection_jobs.teacher_inputs import PLAIN, TeacherInput
@@ -59,7 +69,7 @@ def make_plan(
         spending=Spending(
             policy=budget.policy, slots=budget.slots, spend_near_chance=budget.spend_near_chance,
             seconds=budget.seconds, wall_seconds=budget.wall_seconds, runs=budget.runs,
-            chance=budget.chance, margin=budget.margin, audit=budget.audit, prefer_cheaper=budget.prefer_cheaper,
+            chance=budget.chance, margin=_margin(request), audit=budget.audit, prefer_cheaper=budget.prefer_cheaper,
         ),
         version=TRAINING_VERSION,
     )  # fmt: skip
@@ -76,6 +86,11 @@ def method_of(request: SelectionJobRequest, data: DatasetCard) -> MethodSpec:
     Raises WrongValue at `method.<setting>`.
     """
     method = request.method
+    if request.task == "detection":
+        if method.name == "inherit":
+            return MethodSpec(name="inherit")
+        pyramid = chosen_pyramid(method.settings)
+        return MethodSpec(name=method.name, profile=method.profile, pyramid=pyramid, inherit=method.inherit)
     if method.name == "kd":
         return MethodSpec(name="kd", kd=chosen_kd(method.settings))
     if method.name not in DPK_METHODS:
@@ -98,8 +113,14 @@ def _teacher_recipe(request: SelectionJobRequest, data: DatasetCard, epochs: int
     name, own = recipe_name(request, data), None if request.recipe is None else request.recipe.epochs
     return chosen_recipe(
         name, settings, epochs=epochs or own, batch_size=_asked(request, "batch_size"),
-        train_pictures=data.train_pictures, milestones_of=_asked(request, "epochs") or RECIPES[name].epochs,
+        train_pictures=data.train_pictures,
+        milestones_of=_asked(request, "epochs") or RECIPES_OF[request.task][name].epochs,
     )  # fmt: skip
+
+
+def _margin(request: SelectionJobRequest) -> float:
+    asked = request.budget.margin
+    return METRICS[request.task].margin if asked is None else asked
 
 
 def _settings(request: SelectionJobRequest) -> dict[str, Any]:
@@ -118,7 +139,7 @@ def _asked(request: SelectionJobRequest, name: Literal["epochs", "batch_size"]) 
 def _recipe_notes(request: SelectionJobRequest, data: DatasetCard, chosen: Recipe) -> tuple[str, ...]:
     """That batches are smaller than the recipe's as the data is small, or that the learning rate was changed with the
     batch size that was asked for."""
-    base, pictures = RECIPES[chosen.name], data.train_pictures
+    base, pictures = RECIPES_OF[request.task][chosen.name], data.train_pictures
     if chosen.batch_size == base.batch_size:
         return ()
     if _asked(request, "batch_size") is None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import fields, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from dpk_core.catalogue.datasets import DatasetCard, dataset_card, dataset_check
+from dpk_core.catalogue.datasets import DatasetCard, box_dataset_card, dataset_card, dataset_check
+from dpk_core.catalogue.detection.detectors import check_canvas, check_heirs, kind_and_backbone
+from dpk_core.catalogue.detection.levels import ComparedLevel, compared_levels
+from dpk_core.catalogue.detection.size import detector_parameters
 from dpk_core.catalogue.fitting import check_pictures
 from dpk_core.catalogue.models import ModelCard, check_data, model_card
 from dpk_core.catalogue.parameters import weights_card
@@ -16,15 +20,15 @@ from dpk_core.catalogue.tapping import TappedStage, tapped_stages
 from dpk_core.catalogue.weight_names import RANDOM
 from dpk_core.catalogue.weights import FoundWeights, find_weights
 from dpk_core.codec import WrongValue
-from dpk_core.dpk_settings import DpkSettings, KdSettings
+from dpk_core.dpk_settings import DpkSettings
 from dpk_core.errors import DataFault, InvalidRequest
-from dpk_core.nearest import nearest
-from dpk_core.recipes import RECIPES
-from dpk_core.spec import DPK_METHODS, LEAST_BATCH, LEAST_NORMALISED, MethodSpec
+from dpk_core.recipes import RECIPES_OF
+from dpk_core.spec import LEAST_BATCH, LEAST_NORMALISED, TAUGHT_METHODS, MethodSpec, Recipe
 from service.problems import Rejected, field_error
-from service.scheduling.plan import Plan
+from service.scheduling.plan import Plan, PlannedDetectors
 from service.schemas import FieldError
 from service.selection_jobs.planning import make_plan, method_of, student_recipe_of
+from service.selection_jobs.tasks import mismatches, of_task
 from service.selection_jobs.teacher_inputs import PLAIN, TeacherInput, teacher_input
 from service.wire.choices import ModelChoice, TeacherChoice
 from service.wire.jobs import SelectionJobRequest
@@ -63,27 +67,30 @@ def check(request: SelectionJobRequest, data_root: Path | None, weights_root: Pa
 
     The student may be among the teachers: what it learns from its own kind is a fair question.
     """
-    findings = _Findings()
-    data = findings.ask(lambda: dataset_card(request.dataset, data_root, "dataset"))
-    known = request.recipe is None or request.recipe.name is None or request.recipe.name in RECIPES
-    mismatched = list(_no_settings(request))
+    findings, detectors = _Findings(), None
+    mismatched = list(mismatches(request))
+    known = request.recipe is None or request.recipe.name is None or request.recipe.name in RECIPES_OF[request.task]
+    if {"task", "dataset"} & {each.field for each in mismatched}:
+        raise Rejected.because(mismatched)
+    data = findings.ask(lambda: _data_card(request, data_root))
     method = None
-    if data is not None and known and not mismatched:
+    if data is not None and not mismatched:
         method = findings.ask(functools.partial(method_of, request, data))
     models = _Models(request, data, findings, data_root, weights_root)
     student = models.look_up(request.student, "student")
     teachers = [models.look_up(choice, f"teachers[{place}]") for place, choice in enumerate(request.teachers)]
     taps: dict[str, tuple[TappedStage, ...]] = {}
+    tapping = request.method.name if request.method.name in TAUGHT_METHODS["classification"] else "kd"
     for place, (choice, teacher) in enumerate(zip(request.teachers, teachers, strict=True)):
         if data is None:
             break
         field, taken = f"teachers[{place}]", models.inputs.get(choice.label, PLAIN)
-        if student is not None and teacher is not None:
-            asked = method or MethodSpec(name=request.method.name)
+        if request.task == "classification" and student is not None and teacher is not None:
+            asked = method or MethodSpec(name=tapping)
             tapped = functools.partial(tapped_stages, asked, student, teacher, data.side, field, taken.side(data))
             taps[choice.label] = findings.ask(tapped) or ()
         findings.errors.extend(_preparation(choice, models.found.get(choice.label), data, taken, field))
-    for errors in (_duplicates(request), _unknown_recipe(request), _said_twice(request), mismatched):
+    for errors in (_duplicates(request), _said_twice(request), mismatched):
         findings.errors.extend(errors)
     if method is not None and method.dpk is not None:
         findings.errors.extend(_patches(method.dpk, taps))
@@ -92,13 +99,54 @@ def check(request: SelectionJobRequest, data_root: Path | None, weights_root: Pa
         findings.errors.extend(FieldError(field="dataset", message=message) for message in refused)
         findings.errors.extend(_classes(request, data))
         recipe = findings.ask(functools.partial(student_recipe_of, request, data)) if known else None
+        if recipe is not None and request.task == "detection":
+            cards = [None if each is None else each.name for each in (student, *teachers)]
+            detectors = _detectors(request, data, findings, method, recipe, cards)
         if method is not None and recipe is not None:
             plan = make_plan(request, data, models.found, models.inputs)
             findings.errors.extend([*_budget(request, plan), *_same_weights(request, plan)])
     if findings.errors:
         raise Rejected.because(findings.errors)
     assert data is not None
-    return replace(make_plan(request, data, models.found, models.inputs), taps=taps)
+    return replace(make_plan(request, data, models.found, models.inputs), taps=taps, detectors=detectors)
+
+
+def _data_card(request: SelectionJobRequest, data_root: Path | None) -> DatasetCard:
+    """Pictures with boxes lie on the recipe's canvas, as far as the recipe can be understood."""
+    card = dataset_card(request.dataset, data_root, "dataset")
+    if request.task == "classification":
+        return card
+    with suppress(WrongValue, KeyError):
+        recipe = student_recipe_of(request, card)
+        if recipe.detection is not None:
+            return box_dataset_card(request.dataset, data_root, "dataset", recipe.detection.canvas)
+    return card
+
+
+def _detectors(
+    request: SelectionJobRequest, data: DatasetCard, findings: _Findings, method: MethodSpec | None, recipe: Recipe,
+    models: Sequence[str | None],
+) -> PlannedDetectors:  # fmt: skip
+    """What can be said of the student, which is the first, and the teachers that are known."""
+    detection = recipe.detection
+    assert detection is not None
+    student, *teachers = models
+    levels: dict[str, tuple[ComparedLevel, ...]] = {}
+    for name in filter(None, models):
+        settings = detection.of(kind_and_backbone(name, "student")[0])
+        findings.ask(functools.partial(check_canvas, detection.canvas, settings, "recipe.detection.canvas"))
+    for place, (choice, teacher) in enumerate(zip(request.teachers, teachers, strict=True)):
+        if method is None or student is None or teacher is None:
+            continue
+        compared = functools.partial(compared_levels, method, detection, student, teacher)
+        levels[choice.label] = findings.ask(compared) or ()
+        if method.inherits:
+            findings.ask(functools.partial(check_heirs, student, teacher, f"teachers[{place}]"))
+    parameters = {
+        name: detector_parameters(name, detection.of(kind_and_backbone(name, "student")[0]), data.classes)
+        for name in filter(None, models)
+    }
+    return PlannedDetectors(levels=levels, parameters=parameters)
 
 
 class _Models:
@@ -118,6 +166,8 @@ class _Models:
         ask, data, place = self._findings.ask, self._data, f"{field}.weights"
         card = ask(lambda: model_card(choice.model, field))
         if card is None:
+            return None
+        if ask(lambda: of_task(card, self._request.task, self._request.dataset, field)) is None:
             return None
         weights = ask(lambda: find_weights(choice.model, choice.weights, self._weights_root, place))
         if weights is not None:
@@ -194,14 +244,6 @@ def _same_weights(request: SelectionJobRequest, plan: Plan) -> Iterator[FieldErr
             yield FieldError(field=f"teachers[{index}]", message=message)
 
 
-def _unknown_recipe(request: SelectionJobRequest) -> Iterator[FieldError]:
-    name = None if request.recipe is None else request.recipe.name
-    if request.recipe is not None and name is not None and name not in RECIPES:
-        message = f"There is no recipe {name!r}; there are {', '.join(RECIPES)}."
-        field = "recipe.name" if request.recipe.settings else "recipe"
-        yield FieldError(field=field, message=message, nearest=nearest(name, RECIPES))
-
-
 def _said_twice(request: SelectionJobRequest) -> Iterator[FieldError]:
     """What recipe and budget can both say, where they do not agree."""
     for name in ("epochs", "batch_size"):
@@ -209,19 +251,6 @@ def _said_twice(request: SelectionJobRequest) -> Iterator[FieldError]:
         if budgeted is not None and named is not None and budgeted != named:
             message = f"recipe.{name} says {named} and this says {budgeted}; leave one of them out."
             yield FieldError(field=f"budget.{name}", message=message, nearest=str(named))
-
-
-def _no_settings(request: SelectionJobRequest) -> Iterator[FieldError]:
-    """Settings that the method does not have."""
-    method = request.method
-    if method.name in DPK_METHODS:
-        return
-    own = [field.name for field in fields(KdSettings)] if method.name == "kd" else []
-    has = f"only the settings {', '.join(own)}" if own else "no settings"
-    for name in [*(["profile"] if method.profile != "probe" else []), *method.settings]:
-        if name not in own:
-            message = f"The method {method.name} has {has}; leave this out, or take dpk."
-            yield FieldError(field=f"method.{name}", message=message)
 
 
 def _classes(request: SelectionJobRequest, data: DatasetCard) -> Iterator[FieldError]:
@@ -283,6 +312,8 @@ def _place(request: SelectionJobRequest, name: str) -> str:
 
 def _normalised(plan: Plan) -> str | None:
     """The first network with batch normalisation among those that are trained as a whole, the student first."""
+    if plan.task == "detection":
+        return plan.student  # of detectors all have it
     prepared = [plan.preparation(arm) for arm in plan.arms if arm is not None]
     trained = [plan.student, *(each.model for each in prepared if each.kind in ("train", "fine_tune"))]
     return next((model for model in trained if weights_card(model, "student").batch_norm), None)

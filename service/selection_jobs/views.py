@@ -10,9 +10,11 @@ from service.database.tables import Verdict
 from service.health import service as health
 from service.models.service import parameter_count
 from service.presentation.decision_words import failure_sentence
+from service.presentation.metric_words import WORDS
 from service.presentation.verdict_words import cautioned, verdict_sentence
 from service.presentation.words import headline
 from service.scheduling.costs import total_seconds
+from service.scheduling.plan import Plan
 from service.scheduling.snapshot import Snapshot
 from service.scheduling.states import JobFailure
 from service.selection_jobs.notices import cautions, job_notices
@@ -40,7 +42,8 @@ def current_verdict(snapshot: Snapshot, verdict: Verdict | None) -> boards.Verdi
         return None
     facts = from_json(Facts, verdict.document)
     return boards.Verdict(
-        kind=facts.kind, sentence=verdict_sentence(facts), best=facts.best, tied=list(facts.tied), final=facts.final,
+        kind=facts.kind, sentence=verdict_sentence(facts, WORDS[snapshot.plan.task]), best=facts.best,
+        tied=list(facts.tied), final=facts.final,
         margin=facts.margin, chance=facts.chance, near=facts.near, regret=facts.regret, change=facts.change,
         cautions=cautions(snapshot),
     )  # fmt: skip
@@ -84,8 +87,21 @@ def job_view(
             for teacher, stages in snapshot.plan.taps.items()
             if stages
         },
+        detectors=_detectors(snapshot.plan),
         links=links(job.id),
     )
+
+
+def _detectors(plan: Plan) -> schemas.Detectors | None:
+    planned, detection = plan.detectors, plan.student_recipe.detection
+    if planned is None or detection is None:
+        return None
+    return schemas.Detectors.model_validate(
+        {
+            "height": detection.canvas.height, "width": detection.canvas.width, "parameters": planned.parameters,
+            "levels": {teacher: to_json(list(found)) for teacher, found in planned.levels.items()},
+        }
+    )  # fmt: skip
 
 
 def _standing(facts: Facts | None) -> dict[str, Any]:

@@ -7,12 +7,16 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from statistics import fmean
 
+from dpk_core.tasks import Metric
+from service.presentation.metric_words import words_of
 from service.presentation.numbers import percent
 from service.web.charts import Figure, Spec, chart, only, told
 from service.web.palette import Paint, paints
+from service.web.score_axis import score_axis
 from service.wire.boards import Curve, Leaderboard
 
-CLASS_GRADIENT = "gradient.class"
+OWN_GRADIENTS = ("gradient.class", "gradient.detector")
+"""Of the loss that a student has without a teacher: a classifier's, a detector's."""
 _TERMS = {"gradient.logits": "Logit term", "gradient.features": "Feature term"}
 _STAGES = {"share.last": "Last stage", "share.second_last": "Second-last stage"}
 _MOST_TICKS = 8
@@ -54,13 +58,16 @@ def learning_curve(board: Leaderboard) -> Figure | None:
     for row in means:
         at = (curve.get(row["epoch"]) for curve in found[row["arm"]])
         row["seeds"] = ", ".join(f"{100 * value:.1f}" for value in at if value is not None)
-    encoding = _encoding(lines, _percents([row["value"] for row in (*seeds, *means)]), [row["epoch"] for row in means])
+    encoding = _encoding(
+        lines, _scores([row["value"] for row in (*seeds, *means)], board.metric), [row["epoch"] for row in means]
+    )
     thin: Spec = {"mark": {"type": "line", "strokeWidth": 1}, "encoding": {**encoding, "detail": {"field": "seed"}}}
     faint = {**thin, "transform": only(_IS_SEED), "mark": {**thin["mark"], "opacity": 0.22}}
     shown = {"condition": {"param": "pointed", "value": 0.9, "empty": False}, "value": 0}
     ends = max(row["epoch"] for row in means)
     said = "; ".join(
-        f"{arm} {percent(series[-1][1])} after epoch {series[-1][0]}" for arm, (series, _) in lines.items()
+        f"{arm} {words_of(board.metric).score(series[-1][1])} after epoch {series[-1][0]}"
+        for arm, (series, _) in lines.items()
     )
     return Figure(
         name="learning", title=f"Student {board.metric.name} by epoch", description=f"Means over the seeds: {said}.",
@@ -112,7 +119,7 @@ def gradient_curves(board: Leaderboard) -> list[Figure]:
     class term's, by teacher, mean over the seeds."""
     by_arm = _by_candidate(curve for curve in board.curves if curve.purpose == "student")
     names = {name for curves in by_arm.values() for curve in curves for point in curve.points for name in point.values}
-    terms = sorted(name for name in names if name.startswith("gradient.") and name != CLASS_GRADIENT)
+    terms = sorted(name for name in names if name.startswith("gradient.") and name not in OWN_GRADIENTS)
     return [figure for term in terms if (figure := _gradient_curve(board, by_arm, term)) is not None]
 
 
@@ -121,7 +128,7 @@ def _gradient_curve(board: Leaderboard, by_arm: dict[int, list[Curve]], term: st
     lines = {}
     for row in board.rows:
         curves = by_arm.get(row.candidate_id, [])
-        classes = dict(_mean(curves, CLASS_GRADIENT))
+        classes = dict(next(filter(None, (_mean(curves, name) for name in OWN_GRADIENTS)), []))
         # To a hundredth of a percent: an axis would show nothing but the rounding of a ratio that stays the same.
         parts = [(epoch, round(norm / classes[epoch], 4)) for epoch, norm in _mean(curves, term) if classes.get(epoch)]
         if parts:
@@ -130,7 +137,7 @@ def _gradient_curve(board: Leaderboard, by_arm: dict[int, list[Curve]], term: st
         return None
     named = "; ".join(f"{label} from {percent(s[0][1])} to {percent(s[-1][1])}" for label, (s, _) in lines.items())
     title = _TERMS.get(term, term.removeprefix("gradient."))
-    description = f"Gradient of the {title.lower()} on the student, as a part of the class term's: {named}."
+    description = f"Gradient of the {title.lower()} on the student, as a part of its own term's: {named}."
     return line_figure(term, title, description, lines, _percents(_values(lines)))
 
 
@@ -145,9 +152,10 @@ def teacher_curves(board: Leaderboard) -> list[Figure]:
     }
     if not lines:
         return []
-    said = "; ".join(f"{label} {percent(series[-1][1])}" for label, (series, _) in lines.items())
+    score = words_of(board.metric).score
+    said = "; ".join(f"{label} {score(series[-1][1])}" for label, (series, _) in lines.items())
     description = f"Newest {board.metric.name}: {said}."
-    return [line_figure("teachers", "Teachers in training", description, lines, _percents(_values(lines)))]
+    return [line_figure("teachers", "Teachers in training", description, lines, _scores(_values(lines), board.metric))]
 
 
 def line_figure(name: str, title: str, description: str, lines: Lines, axis: Spec, who: str = "Teacher") -> Figure:
@@ -225,6 +233,11 @@ def _epochs(epochs: Iterable[int]) -> Spec:
         "field": "epoch", "type": "quantitative", "title": "epoch", "axis": {"values": ticks, "format": "d"},
         "scale": {"zero": False, "nice": False},
     }  # fmt: skip
+
+
+def _scores(values: Sequence[float], metric: Metric) -> Spec:
+    """How an axis writes scores of a metric."""
+    return _percents(values) | score_axis(metric, 0 if max(values) - min(values) >= _WIDE else 1)
 
 
 def _percents(values: Sequence[float]) -> Spec:

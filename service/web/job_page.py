@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dpk_core.catalogue.detection.samples import LEAST_SCORE
 from service.presentation import trust_words, words
+from service.presentation.metric_words import words_of
 from service.scheduling.states import JobState
+from service.web.boxes import MOST_NAMED, box_colours
 from service.web.charts import Figure
 from service.web.figures import gradient_curves, learning_curve, share_curves, teacher_curves
 from service.web.intervals import brackets, expected_intervals
@@ -27,6 +30,7 @@ def job_page_context(board: Leaderboard, root: str) -> dict[str, object]:
         **_table(board),
         **_charts(board),
         **_trust(board),
+        **_samples(board),
     }
 
 
@@ -41,7 +45,7 @@ def _verdict(board: Leaderboard) -> dict[str, object]:
     return {
         "headline": words.board_headline(board),
         "summary": words.progress_summary(board),
-        "odds": words.odds(board.verdict),
+        "odds": words.odds(board.verdict, words_of(board.metric)),
         "cautions": [] if board.verdict is None else board.verdict.cautions,
         "taken": _taken(board),
     }
@@ -73,6 +77,16 @@ def _charts(board: Leaderboard) -> dict[str, object]:
         "ledger_chart": ledger_figure(board.ledger),
         "ledger_devices": device_lines(board.ledger),
     }
+
+
+def _samples(board: Leaderboard) -> dict[str, object]:
+    """What is drawn with sample pictures of a job of detection."""
+    pictures = [] if board.samples is None else board.samples.pictures
+    found = [box for each in pictures for boxes in (each.truth, each.student, each.teacher or []) for box in boxes]
+    return {
+        "box_colours": box_colours(box.label for box in found), "most_classes": MOST_NAMED, "least_score": LEAST_SCORE,
+        "metric_points": words_of(board.metric).points,
+    }  # fmt: skip
 
 
 def _trust(board: Leaderboard) -> dict[str, object]:

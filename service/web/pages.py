@@ -13,24 +13,28 @@ from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
 from markupsafe import Markup
 
 from service.calibration.schemas import Calibration
-from service.datasets.schemas import Dataset, DatasetList
+from service.datasets.schemas import BoxDataset, Dataset, DatasetList
 from service.presentation import decision_words, numbers, repeat_words, setting_words, words
+from service.presentation.box_dataset_words import box_facts, box_headline, shown_boxes
 from service.presentation.dataset_words import LEVELS, shown_classes
 from service.presentation.dataset_words import facts as dataset_facts
 from service.presentation.dataset_words import headline as dataset_headline
+from service.presentation.metric_words import ACCURACY, MetricWords, words_of
 from service.run_pages.schemas import RunRecord
 from service.teacher_records.schemas import TeacherRecords
 from service.web import vega
+from service.web.boxes import MOST_NAMED, box_colours
 from service.web.charts import Figure
 from service.web.docs_page import docs_page_context, with_code
 from service.web.job_page import job_page_context
 from service.web.reliability import reliability
 from service.web.run_page import run_page_context
-from service.wire.boards import Leaderboard
+from service.wire.boards import Interval, Leaderboard, Summary
 
 _STATIC = {"style.css": "text/css", **dict.fromkeys(("live.js", "charts.js", "forms.js"), "text/javascript")}
 
@@ -64,9 +68,9 @@ def page_policy() -> str:
 
 
 def report_policy() -> str:
-    """Content-Security-Policy of the report: its own style sheet, by hash, and nothing else."""
+    """Content-Security-Policy of the report: its own style sheet, by hash, pictures in it, and nothing else."""
     digest = b64encode(hashlib.sha256(_style().encode()).digest()).decode()
-    return f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    return f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'"
 
 
 def job_page(board: Leaderboard, root: str = "") -> str:
@@ -121,12 +125,23 @@ def datasets_page(found: DatasetList, root: str = "") -> str:
     return _environment().get_template("datasets.html").render(found=found, live=False, root=root)
 
 
-def dataset_page(found: Dataset, root: str = "") -> str:
+def dataset_page(found: Dataset | BoxDataset, root: str = "") -> str:
     """What is known of a data set."""
+    if isinstance(found, BoxDataset):
+        return _box_dataset_page(found, root)
     classes, hidden = shown_classes(found)
     return _environment().get_template("dataset.html").render(
         found=found, headline=dataset_headline(found), levels=LEVELS, classes=classes, hidden_classes=hidden,
         facts=dataset_facts(found), live=False, root=root,
+    )  # fmt: skip
+
+
+def _box_dataset_page(found: BoxDataset, root: str) -> str:
+    classes, hidden = shown_boxes(found)
+    return _environment().get_template("dataset_boxes.html").render(
+        found=found, headline=box_headline(found), levels=LEVELS, classes=classes, hidden_classes=hidden,
+        box_colours=box_colours(each.name for each in found.classes), most_classes=MOST_NAMED,
+        facts=box_facts(found), live=False, root=root,
     )  # fmt: skip
 
 
@@ -152,6 +167,27 @@ def _missing(sentence: str, root: str, title: str, back: str, back_words: str) -
     )  # fmt: skip
 
 
+def _metric(context: Context) -> MetricWords:
+    """Of the board on the page; chances of a page without one are in percent as accuracies are."""
+    board = context.get("board")
+    return ACCURACY if board is None else words_of(board.metric)
+
+
+@pass_context
+def _score(context: Context, value: float | None, digits: int = 1) -> str:
+    return _metric(context).score(value, digits)
+
+
+@pass_context
+def _spread(context: Context, summary: Summary | None) -> str:
+    return words.spread(summary, _metric(context))
+
+
+@pass_context
+def _bounds(context: Context, interval: Interval | None) -> str:
+    return words.bounds(interval, _metric(context))
+
+
 @functools.cache
 def _style() -> str:
     return resources.files("service.web").joinpath("static", "style.css").read_text(encoding="utf-8")
@@ -166,8 +202,9 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters |= {"percent": _score, "spread": _spread, "bounds": _bounds}
     for function in (
-        numbers.percent, words.spread, numbers.points, words.bounds, words.point_bounds, numbers.duration,
+        numbers.points, words.point_bounds, numbers.duration,
         numbers.count, numbers.clock, numbers.clock_seconds, numbers.short, words.preparation, numbers.chance,
         decision_words.who, decision_words.where, decision_words.why, setting_words.method_label,
         setting_words.method_line, setting_words.recipe_line, setting_words.pictures_line, repeat_words.fetch_command,

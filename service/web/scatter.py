@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from service.presentation.numbers import percent
+from dpk_core.tasks import Metric
+from service.presentation.metric_words import words_of
 from service.web.charts import WIDTH, Figure, Spec, chart, told
 from service.web.labels import Box, Mark, along, place
 from service.web.palette import NO_TEACHER, Paint, paints
+from service.web.score_axis import score_axis
 from service.wire.boards import Leaderboard, Row, Summary
 
 Domain = tuple[float, float]
@@ -33,7 +35,7 @@ class _Plane:
 
     x: Domain
     y: Domain
-    metric: str
+    metric: Metric
 
     def across(self, value: float) -> float:
         return _PLOT_WIDTH * (value - self.x[0]) / (self.x[1] - self.x[0])
@@ -49,17 +51,18 @@ class _Plane:
 
     @property
     def x_axis(self) -> Spec:
-        return _axis(f"teacher {self.metric}", self.x, grid=False)
+        return _axis("teacher", self.x, self.metric, grid=False)
 
     @property
     def y_axis(self) -> Spec:
-        return _axis(f"student {self.metric}", self.y, grid=True)
+        return _axis("student", self.y, self.metric, grid=True)
 
     @property
     def tooltip(self) -> list[Spec]:
         return [
-            told("arm", "Teacher"), told("teacher", f"Teacher {self.metric}", ".2%"),
-            told("student", f"Student {self.metric}", ".2%"), told("low", "From", ".2%"), told("high", "To", ".2%"),
+            told("arm", "Teacher"), told("teacher", f"Teacher {self.metric.name}", ".2%"),
+            told("student", f"Student {self.metric.name}", ".2%"), told("low", "From", ".2%"),
+            told("high", "To", ".2%"),
         ]  # fmt: skip
 
 
@@ -74,19 +77,20 @@ def _scatter(board: Leaderboard, moment: Literal["probe", "full"]) -> Figure | N
         return None
     bare = next((summary for row in board.rows if row.teacher is None and (summary := _summary(row, moment))), None)
     ordered = sorted(placed, key=lambda point: (point.row.teacher_accuracy or 0, point.value))
+    score = words_of(board.metric).score
     said = "; ".join(
-        f"{point.row.label}: teacher {percent(point.row.teacher_accuracy)}, student {percent(point.value)}"
+        f"{point.row.label}: teacher {score(point.row.teacher_accuracy)}, student {score(point.value)}"
         + ("" if point.measured else " expected")
         for point in ordered
     )
     if bare is not None:
-        said += f"; no teacher: student {percent(bare.mean)}"
+        said += f"; no teacher: student {score(bare.mean)}"
     return Figure(
         name=f"scatter-{moment}",
         title="At the first rung" if moment == "probe" else "Fully trained",
         description=f"{said}.",
         caption=_MEASURED + _EXPECTED if any(not point.measured for point in placed) else _MEASURED,
-        spec=_spec(ordered, paints(board.rows), bare, board.metric.name),
+        spec=_spec(ordered, paints(board.rows), bare, board.metric),
     )
 
 
@@ -105,7 +109,7 @@ def _point(row: Row, moment: Literal["probe", "full"]) -> _Point | None:
     return None
 
 
-def _spec(points: list[_Point], painted: dict[int, Paint], bare: Summary | None, metric: str) -> Spec:
+def _spec(points: list[_Point], painted: dict[int, Paint], bare: Summary | None, metric: Metric) -> Spec:
     edges = [edge for point in points for edge in (point.low, point.high)] + ([bare.mean] if bare else [])
     across = _domain([point.row.teacher_accuracy or 0 for point in points])
     plane = _Plane(x=across, y=_domain(edges), metric=metric)
@@ -172,9 +176,10 @@ def _domain(values: list[float]) -> Domain:
     return low - air, high + air
 
 
-def _axis(title: str, domain: Domain, *, grid: bool) -> Spec:
+def _axis(whose: str, domain: Domain, metric: Metric, *, grid: bool) -> Spec:
     digits = 0 if domain[1] - domain[0] > 0.06 else 1
     return {
-        "type": "quantitative", "title": title, "axis": {"format": f".{digits}%", "tickCount": 4, "grid": grid},
+        "type": "quantitative", "title": f"{whose} {words_of(metric).name}",
+        "axis": {**score_axis(metric, digits), "tickCount": 4, "grid": grid},
         "scale": {"domain": list(domain), "nice": False, "zero": False},
     }  # fmt: skip

@@ -85,6 +85,7 @@ class Row(Wire):
     stamp: str = Field(description="Only rows with the same stamp are ranked together; see `trust`.")
     scores: dict[str, float] = Field(description="What rivals of the probe say of the teacher, by name.")
     preparation: PreparedTeacher | None
+    inherits: bool = Field(default=False, description="Whether its students begin with the teacher's neck and heads.")
     probe: Summary | None
     full: Summary | None
     test: Summary | None
@@ -200,6 +201,34 @@ class Curve(Wire):
     points: list[CurvePoint]
 
 
+class SampleBox(Wire):
+    """A box in a picture. `corners`: left, top, right, bottom as parts of width and height."""
+
+    corners: list[float]
+    label: str
+    score: float | None = Field(description="Of a detection; null: a true box.")
+
+
+class SamplePicture(Wire):
+    """A validation picture with its true boxes and those that student and teacher find, the surest first."""
+
+    name: str
+    width: int
+    height: int
+    picture: str | None = Field(description="A data URI; null where it cannot be decoded.")
+    truth: list[SampleBox]
+    student: list[SampleBox]
+    teacher: list[SampleBox] | None = Field(description="Null without a teacher.")
+
+
+class Samples(Wire):
+    """What the student of one candidate, and its teacher, find on a few pictures."""
+
+    candidate_id: int
+    seed: int
+    pictures: list[SamplePicture]
+
+
 class Environment(Wire):
     """What trainings were carried out with. `versions`: of Python and packages, by name; empty where not recorded."""
 
@@ -256,3 +285,4 @@ class Leaderboard(Wire):
     trust: Trust
     ledger: Ledger
     curves: list[Curve]
+    samples: Samples | None = Field(default=None, description="Of a job of detection, from the first full training on.")

@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
+from dpk_core.detection_settings import LevelName
 from dpk_core.dpk_settings import StageName
 from dpk_core.protocol import NoticeLevel
+from dpk_core.tasks import TaskName, task_of_data
 from service.scheduling.states import JobState, PolicyName, Stage
 from service.schemas import Wire, WireRequest
 from service.wire.choices import Student, Teacher
@@ -51,13 +53,12 @@ class Budget(WireRequest):
     chance: float = Field(
         default=0.9, gt=0, le=1, description="Exploring ends when the likeliest teacher is best with this chance."
     )
-    margin: float = Field(
-        default=0.003,
-        ge=0,
-        le=1,
+    margin: float | None = Field(
+        default=None, ge=0, le=1,
         description="Differences up to this do not count: exploring also ends when taking the likeliest teacher is "
-        "expected to lose no more, and a verdict calls them a tie.",
-    )
+        "expected to lose no more, and a verdict calls them a tie. Default: 0.003 of accuracy, 0.01 of average "
+        "precision.",
+    )  # fmt: skip
     audit: float = Field(
         default=0.1, ge=0, le=1, description="Probability that one dropped teacher is trained fully all the same."
     )
@@ -74,8 +75,10 @@ class Budget(WireRequest):
 class SelectionJobRequest(WireRequest):
     """One question: which of these teachers should this student learn from, on this data?"""
 
-    task: Literal["classification"] = Field(
-        default="classification", description="What the networks do, and so their metric."
+    task: TaskName = Field(
+        default="classification",
+        description="What the networks do, and so their metric; default: what the data set is for, `detection` "
+        "where it is named boxes/….",
     )
     student: Student = Field(examples=["cifar/resnet8w4"], description="`model` or `model@weights`, or an object.")
     dataset: str = Field(max_length=200, examples=["digits"])
@@ -99,6 +102,14 @@ class SelectionJobRequest(WireRequest):
     )
     name: Name | None = Field(default=None, description="What to call the job.")
     tags: Tags = Field(default=[], description="Words to find the job by: letters, digits and . : / _ -")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _task_of_the_data(cls, given: object) -> object:
+        """A task that is not named follows the data set."""
+        if not isinstance(given, dict) or "task" in given or not isinstance(given.get("dataset"), str):
+            return given
+        return {**given, "task": task_of_data(given["dataset"])}
 
 
 class JobDescription(WireRequest):
@@ -165,6 +176,26 @@ class TappedStage(Wire):
     teacher: TappedMap
 
 
+class ComparedLevel(Wire):
+    """A level of the feature pyramids of student and teacher that is compared: a map of `height` x `width` cells."""
+
+    name: LevelName
+    student_channels: int
+    teacher_channels: int
+    height: int
+    width: int
+    tokens: int | None = Field(description="That DPK cuts it into; null: it is compared cell by cell.")
+
+
+class Detectors(Wire):
+    """What is known of a job's detectors before any training. By teacher: `levels`; by model: `parameters`."""
+
+    height: int = Field(description="Of the canvas that every picture is fitted into, in pixels.")
+    width: int
+    parameters: dict[str, int]
+    levels: dict[str, list[ComparedLevel]]
+
+
 class Job(Wire):
     """A job as lists and pollers see it."""
 
@@ -199,6 +230,7 @@ class Job(Wire):
         default={},
         description="The feature maps that the method compares, by teacher; none under methods of logits alone.",
     )
+    detectors: Detectors | None = Field(default=None, description="Of a job of detection.")
     links: Links
 
 

@@ -18,8 +18,9 @@ from typing import Annotated, Any, TypeVar, Union, cast
 from pydantic import BaseModel, BeforeValidator, Field, PlainSerializer, TypeAdapter, create_model
 from pydantic_core import PydanticCustomError
 
+from dpk_core.detection_settings import PyramidSettings
 from dpk_core.dpk_settings import DpkSettings, KdSettings
-from dpk_core.spec import ProfileName, Recipe, TaughtMethodName
+from dpk_core.spec import AskedMethodName, ProfileName, Recipe
 from service.schemas import WireRequest
 
 MOST_ENTRIES = 64
@@ -58,7 +59,7 @@ def _wire(kind: Any, *, partial: bool) -> Any:
     if dataclasses.is_dataclass(kind):
         return _settings_model(cast("type", kind), partial=partial)
     if origin in (Union, types.UnionType):
-        return functools.reduce(operator.or_, (_wire(each, partial=False) for each in arguments))
+        return functools.reduce(operator.or_, (_wire(each, partial=partial) for each in arguments))
     if origin is tuple:
         entries: Any = types.GenericAlias(list, (_wire(arguments[0], partial=False),))
         return Annotated[entries, Field(max_length=MOST_ENTRIES)]
@@ -82,16 +83,18 @@ class _Choice(WireRequest):
     @property
     def settings(self) -> dict[str, Any]:
         """The settings that were given, in JSON, objects as far as they were filled in."""
-        return self.model_dump(mode="json", exclude_unset=True, exclude={"name", "profile"})
+        return self.model_dump(mode="json", exclude_unset=True, exclude={"name", "profile", "inherit"})
 
 
-@_with_settings_of(DpkSettings, KdSettings)
+@_with_settings_of(DpkSettings, KdSettings, PyramidSettings)
 class MethodChoice(_Choice):
     """How the student learns from a teacher. The settings are for `dpk` and its control arms, the weights and the
-    temperature for `kd` too. What is left out, inside of objects too, belongs to the recipe; lists are taken whole."""
+    temperature for `kd` too; of detection `feature_weight`, `prior`, `plain`, `share` and `cka_steps`. What is left
+    out, inside of objects too, belongs to the recipe; lists are taken whole."""
 
-    name: TaughtMethodName = "dpk"
+    name: AskedMethodName = "dpk"
     profile: ProfileName = Field(default="probe", description="Sizes of DPK's modules.")
+    inherit: bool = Field(default=False, description="A detector begins with its teacher's neck and heads.")
 
 
 @_with_settings_of(Recipe)
@@ -103,7 +106,7 @@ class RecipeChoice(_Choice):
     batch_size: int | None = Field(default=None, ge=1, le=4096, description="As `budget.batch_size`.")
 
 
-_METHOD_NAME: TypeAdapter[str] = TypeAdapter(TaughtMethodName)
+_METHOD_NAME: TypeAdapter[str] = TypeAdapter(AskedMethodName)
 _RECIPE_NAME: TypeAdapter[str] = TypeAdapter(Annotated[str, Field(max_length=40)])
 
 
@@ -125,7 +128,7 @@ def _to_text_or_object(choice: MethodChoice | RecipeChoice) -> str | dict[str, A
 
 Method = Annotated[
     MethodChoice,
-    BeforeValidator(_from_text(_METHOD_NAME, "method"), json_schema_input_type=TaughtMethodName | MethodChoice),
+    BeforeValidator(_from_text(_METHOD_NAME, "method"), json_schema_input_type=AskedMethodName | MethodChoice),
     PlainSerializer(_to_text_or_object),
 ]
 RecipeSettings = Annotated[

@@ -150,6 +150,11 @@ class System:
             answer: dict[str, Any] = json.load(response)
             return answer
 
+    def page(self, path: str) -> str:
+        """A page as HTML."""
+        with urllib.request.urlopen(f"{self.address}{path}", timeout=PATIENCE_SECONDS) as response:  # noqa: S310 - our own address
+            return str(response.read().decode())
+
     def wait_for(self, condition: Callable[[], object]) -> None:
         """Fails with every process's log when it takes too long."""
         deadline = time.monotonic() + PATIENCE_SECONDS

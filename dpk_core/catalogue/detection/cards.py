@@ -12,13 +12,12 @@ from dpk_core.detection_settings import Canvas
 from dpk_core.display import is_text
 from dpk_core.errors import InvalidRequest
 from dpk_core.nearest import nearest
-
-BOXES = "boxes"
+from dpk_core.tasks import BOXES, task_of_data
 
 
 def is_box_data(name: str) -> bool:
     """Whether a data set of this name is one of boxes."""
-    return name.startswith(f"{BOXES}/")
+    return task_of_data(name) == "detection"
 
 
 def box_dataset_names(data_root: Path | None) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ import numpy as np
 from dpk_core.catalogue.detection.canvas import canvas_faults
 from dpk_core.catalogue.detection.faults import Fault
 from dpk_core.catalogue.detection.findings import fault_findings
+from dpk_core.catalogue.detection.index import DetectionIndex
 from dpk_core.catalogue.detection.store import detection_index
 from dpk_core.catalogue.finding import Finding
 from dpk_core.detection_settings import Canvas
@@ -18,7 +19,7 @@ from dpk_core.display import shown
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassBoxes:
-    """Boxes of one class in each split."""
+    """Boxes of one class, or of one size, in each split."""
 
     name: str
     train: int
@@ -26,11 +27,16 @@ class ClassBoxes:
     test: int
 
 
+SIZES = (("small", 0.0), ("medium", 32.0**2), ("large", 96.0**2))
+"""Sizes of objects and the square pixels of the picture from which they are so: COCO's, which AP by size goes by."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DetectionCheck:
     """A detection data set as it lies on disk and as detectors see it on a canvas.
 
     `train`, `validation`, `test`: pictures. `held_out`: splits that are not on disk and come out of another.
+    `sizes`: boxes of small, medium and large objects.
     `usual_size`: height and width that most pictures have.
     """
 
@@ -41,6 +47,7 @@ class DetectionCheck:
     validation: int
     test: int
     classes: tuple[ClassBoxes, ...]
+    sizes: tuple[ClassBoxes, ...]
     held_out: tuple[str, ...]
     usual_size: tuple[int, ...]
     faults: tuple[Fault, ...]
@@ -66,6 +73,18 @@ def detection_check(name: str, folder: Path, canvas: Canvas) -> DetectionCheck:
             ClassBoxes(name=shown(label), **{split: int(each[place]) for split, each in boxes.items()})
             for place, label in enumerate(index.classes)
         ),
-        held_out=index.held_out, usual_size=tuple(sizes[counts.argmax()].tolist()),
+        sizes=_sizes(index), held_out=index.held_out, usual_size=tuple(sizes[counts.argmax()].tolist()),
         faults=(*index.faults, *canvas_faults(index, canvas)),
     )  # fmt: skip
+
+
+def _sizes(index: DetectionIndex) -> tuple[ClassBoxes, ...]:
+    bounds = [least for _, least in SIZES[1:]]
+    counts = {
+        split: np.bincount(np.digitize(each.areas_M, bounds), minlength=len(SIZES))
+        for split, each in index.splits.items()
+    }
+    return tuple(
+        ClassBoxes(name=name, **{split: int(each[place]) for split, each in counts.items()})
+        for place, (name, _) in enumerate(SIZES)
+    )

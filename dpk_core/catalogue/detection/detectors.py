@@ -15,6 +15,16 @@ BACKBONES = (
 )  # fmt: skip
 """torchvision's names, which are also those of their weights as classifiers."""
 
+_SMALL_BLOCKS = {2: ("layer1", 64), 3: ("layer2", 128), 4: ("layer3", 256), 5: ("layer4", 512)}
+_LARGE_BLOCKS = {level: (module, 4 * channels) for level, (module, channels) in _SMALL_BLOCKS.items()}
+LAST_STAGES: dict[str, dict[int, tuple[str, int]]] = {
+    "resnet18": _SMALL_BLOCKS, "resnet34": _SMALL_BLOCKS,
+    "resnet50": _LARGE_BLOCKS, "resnet101": _LARGE_BLOCKS, "resnet152": _LARGE_BLOCKS,
+    "mobilenet_v3_small": {2: ("1", 16), 3: ("3", 24), 4: ("8", 48), 5: ("12", 576)},
+    "mobilenet_v3_large": {2: ("3", 24), 3: ("6", 40), 4: ("12", 112), 5: ("16", 960)},
+}  # fmt: skip
+"""By backbone and level the module that gives the level's map, and its channels."""
+
 DETECTORS = tuple(f"{FAMILY}/{kind}_{backbone}" for kind in KINDS for backbone in BACKBONES)
 
 
@@ -31,6 +41,16 @@ def kind_and_backbone(name: str, field: str) -> tuple[Kind, str]:
 def level_modules(settings: DetectorSettings) -> tuple[str, ...]:
     """The modules that give the maps of the pyramid's levels, the finest first."""
     return tuple(f"backbone.fpn.layer_blocks.{place}" for place in range(len(settings.levels)))
+
+
+def check_heirs(student: str, teacher: str, field: str) -> None:
+    """Raises InvalidRequest on `field` where a student cannot begin with the heads of a teacher of another kind."""
+    kind, theirs = (kind_and_backbone(name, field)[0] for name in (student, teacher))
+    if kind != theirs:
+        raise InvalidRequest(
+            field, f"{student} cannot begin with the heads of {teacher}, which is of another kind; take a teacher of "
+            "its kind, or inherit nothing.", teacher.replace(f"/{theirs}_", f"/{kind}_"),
+        )  # fmt: skip
 
 
 def check_canvas(canvas: Canvas, settings: DetectorSettings, field: str) -> None:

@@ -11,11 +11,12 @@ from dpk_core.catalogue.finding import Finding, Level
 
 def fault_findings(faults: Iterable[Fault]) -> tuple[Finding, ...]:
     """A finding for each fault, the worst first."""
-    found = [_finding(fault) for fault in faults]
+    found = [fault_finding(fault) for fault in faults]
     return tuple(sorted(found, key=lambda each: ("refusal", "warning", "info").index(each.level)))
 
 
-def _finding(fault: Fault) -> Finding:
+def fault_finding(fault: Fault) -> Finding:
+    """What a fault means."""
     kind = KINDS[fault.kind]
     part = fault.count / max(1, fault.of)
     level: Level = "info"

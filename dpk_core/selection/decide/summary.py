@@ -22,8 +22,9 @@ from dpk_core.selection.belief.effects import Places, Setting
 from dpk_core.selection.decide.full_trainings import FullTrainings, full_trainings
 from dpk_core.selection.decide.job_results import Arm, JobResults, Step
 from dpk_core.selection.statistics import CONFIDENCE, Estimate
+from dpk_core.tasks import METRICS
 
-PRACTICAL_MARGIN = 0.003
+PRACTICAL_MARGIN = METRICS["classification"].margin
 """Differences up to this size (.3 points) are of no practical use, however certain, unless a job says otherwise."""
 PLANNING_DRAWS = 256
 NORMAL = 1e9

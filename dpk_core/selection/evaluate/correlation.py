@@ -37,8 +37,12 @@ class Correlation:
     note: str | None
 
 
-def correlations(group: ComparisonGroup, earlier: Sequence[ComparisonGroup] = ()) -> tuple[Correlation, ...]:
+def correlations(
+    group: ComparisonGroup, earlier: Sequence[ComparisonGroup] = (), score: str = "accuracy"
+) -> tuple[Correlation, ...]:
     """Within the group at its earliest and its latest common rung, then over it and the `earlier` ones together.
+
+    `score`: what titles call it.
 
     Everything with full accuracy is over the fully trained teachers only, which the probes have chosen: see
     `docs/selection.md` on what that does.
@@ -47,13 +51,13 @@ def correlations(group: ComparisonGroup, earlier: Sequence[ComparisonGroup] = ()
     ends = list(dict.fromkeys([rungs[0], rungs[-1]])) if rungs else [None]
     found: list[Correlation] = []
     for rung in ends:
-        found += _all("teacher_probe", f"teacher accuracy and {_probe(rung, ends)}", "job", rung, [group])
-    found += _all("teacher_full", "teacher accuracy and full student accuracy", "job", None, [group])
+        found += _all("teacher_probe", f"teacher {score} and {_probe(rung, ends)}", "job", rung, [group])
+    found += _all("teacher_full", f"teacher {score} and full student {score}", "job", None, [group])
     for rung in ends:
-        found += _all("probe_full", f"{_probe(rung, ends)} and full student accuracy", "job", rung, [group])
+        found += _all("probe_full", f"{_probe(rung, ends)} and full student {score}", "job", rung, [group])
     every = [*earlier, group]
-    found += _all("teacher_full", "teacher accuracy and full student accuracy, all jobs", "store", None, every)
-    found += _all("probe_full", "last probe and full student accuracy, all jobs", "store", None, every)
+    found += _all("teacher_full", f"teacher {score} and full student {score}, all jobs", "store", None, every)
+    found += _all("probe_full", f"last probe and full student {score}, all jobs", "store", None, every)
     return tuple(found)
 
 

@@ -8,6 +8,7 @@ from itertools import combinations
 from typing import Literal
 
 from dpk_core.selection.evaluate.records import ComparisonGroup, TeacherRecord
+from dpk_core.tasks import TaskName
 
 RuleName = Literal[
     "probe", "teacher_accuracy", "size", "cka_gap", "logme", "leep", "h_score", "ratio_1_2", "previous_winner", "random"
@@ -23,6 +24,9 @@ SCORES: dict[RuleName, tuple[str, float]] = {
 """What the scores of teachers are called, the rule that follows them, and whether the highest or the lowest wins."""
 
 
+_BEST: dict[TaskName, str] = {"classification": "the most accurate", "detection": "the highest AP"}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """A rule and its scores by teacher, the highest being its pick; equal scores are equally likely picks.
@@ -36,16 +40,23 @@ class Rule:
     note: str | None = None
 
 
-def rules_of(group: ComparisonGroup, previous: str | None) -> tuple[Rule, ...]:
-    """The probe at its latest common rung first, then its rivals. `previous`: the teacher that won last time."""
+OF_CLASSES: frozenset[RuleName] = frozenset({"cka_gap", "logme", "leep", "h_score", "ratio_1_2"})
+"""Those that compare class scores, or features of whole pictures, which detectors do not have."""
+
+
+def rules_of(group: ComparisonGroup, previous: str | None, task: TaskName = "classification") -> tuple[Rule, ...]:
+    """The probe at its latest common rung first, then its rivals that apply to the task. `previous`: the teacher that
+    won last time."""
     rungs, records = group.common_rungs, group.records
     accuracies = {each.teacher: each.teacher_accuracy for each in records if each.teacher_accuracy is not None}
     known = {each.teacher for each in records}
     found = [
         _predictor("probe", "the probe", group.levels(rungs[-1]) if rungs else {}, known),
-        _predictor("teacher_accuracy", "the most accurate", accuracies, known),
+        _predictor("teacher_accuracy", _BEST[task], accuracies, known),
     ]
     for name, (title, sign) in SCORES.items():
+        if task == "detection" and name in OF_CLASSES:
+            continue
         scores = group.gaps() if name == "cka_gap" else _scores(records, name)
         found.append(_predictor(name, title, {teacher: sign * score for teacher, score in scores.items()}, known))
     won = {} if previous is None or previous not in known else {previous: 1.0}

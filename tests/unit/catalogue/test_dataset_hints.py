@@ -79,9 +79,8 @@ def test_another_kind_of_the_same_name_is_offered(root: Path, name: str) -> None
 @pytest.mark.parametrize("name", ["flowers", "flowers/train", "Folder/flowers", "torchvision/mnist", ""])
 def test_a_name_without_a_kind_is_told_the_kinds(root: Path, name: str) -> None:
     message, _ = refused(name, root)
-    assert (
-        "Names are digits, npz/<name>, folder/<name>, imagenet/<name>, parquet/<name>, torchvision/cifar10" in message
-    )
+    kinds = "npz/<name>, folder/<name>, imagenet/<name>, parquet/<name>, boxes/<name>, torchvision/cifar10"
+    assert f"Names are digits, {kinds}" in message
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ import pytest
 
 from client import jobs
 from client.exit_codes import ExitCode
-from dpk_core.recipes import RECIPES
-from dpk_core.spec import TaughtMethodName
+from dpk_core.recipes import DETECTION_RECIPES, RECIPES
+from dpk_core.spec import TAUGHT_METHODS, TaughtMethodName
 from service.wire.jobs import PolicyName
 from tests.unit.client.conftest import FakeServer, Outcome
 from tests.unit.web import sample
@@ -52,6 +52,8 @@ class TestHelp:
         assert "[,preparation[=epochs]]" in out
         for choices in (get_args(TaughtMethodName), get_args(PolicyName), RECIPES):
             assert f"One of: {', '.join(choices)}." in out
+        for choices in (TAUGHT_METHODS["detection"], DETECTION_RECIPES):
+            assert f"On boxes: {', '.join(choices)}." in out
 
     @pytest.mark.parametrize("command", COMMANDS)
     def test_every_command_has_a_line_that_is_not_cut(self, dpk: Dpk, command: str) -> None:

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from dpk_core.catalogue.datasets import DatasetCard, box_dataset_card, dataset_card, dataset_names
+from dpk_core.catalogue.datasets import DatasetCard, box_dataset_card, dataset_card, dataset_check, dataset_names
 from dpk_core.catalogue.detection.cards import box_dataset_names
 from dpk_core.data import box_files
 from dpk_core.data.batches import TrainingBatches, pictures_in_order, training_batch
 from dpk_core.data.box_files import BoxSplit
 from dpk_core.data.boxes import BoxTargets
 from dpk_core.data.source import load_dataset
-from dpk_core.detection_settings import BoxAugmentation, Canvas
+from dpk_core.detection_settings import BoxAugmentation, Canvas, DetectionSettings
 from dpk_core.errors import DataFault, InvalidRequest
 from dpk_core.recipes import recipe
 from tests.unit.catalogue.detection.detection_sets import sound_documents, write_coco, write_picture
@@ -43,11 +43,12 @@ def test_names(tmp_path: Path) -> None:
     card(tmp_path)
     write_picture(tmp_path / "photos" / "train" / "cat" / "a.png", 1)
     assert box_dataset_names(tmp_path) == ("boxes/pets",)
-    assert not any(name.startswith("boxes/") for name in dataset_names(tmp_path))
+    assert dataset_names(tmp_path) == ("digits", "boxes/pets", "folder/photos")
     with pytest.raises(InvalidRequest, match=r"no data set 'boxes/pet'; there are boxes/pets.*choice: boxes/pets"):
         box_dataset_card("boxes/pet", tmp_path, "dataset", CANVAS)
-    with pytest.raises(InvalidRequest, match="no data set 'boxes/pets'"):
-        dataset_card("boxes/pets", tmp_path, "dataset")  # that of a job of classification
+    assert dataset_card("boxes/pets", tmp_path, "dataset").canvas == DetectionSettings().canvas
+    with pytest.raises(InvalidRequest, match="has boxes and no classes"):
+        dataset_check("boxes/pets", tmp_path, "dataset")
     with pytest.raises(InvalidRequest, match="holds no annotations of boxes"):
         box_dataset_card("boxes/pet", tmp_path / "photos", "dataset", CANVAS)
 

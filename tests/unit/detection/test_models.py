@@ -158,6 +158,6 @@ def test_settings_that_mean_nothing(wrong: dict[str, object]) -> None:
 
 
 def test_a_canvas_without_whole_cells() -> None:
-    check_canvas(Canvas(height=192, width=160), SMALL, "canvas")
-    with pytest.raises(InvalidRequest, match=r"192 x 144 px .* Nearest valid choice: 192 x 128|192 x 160"):
-        check_canvas(Canvas(height=192, width=144), SMALL, "canvas")
+    check_canvas(Canvas(height=160, width=192), SMALL, "canvas")
+    with pytest.raises(InvalidRequest, match=r"144 x 192 px .* Nearest valid choice: 128 x 192|160 x 192"):
+        check_canvas(Canvas(height=144, width=192), SMALL, "canvas")

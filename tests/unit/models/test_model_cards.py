@@ -36,7 +36,7 @@ def test_cifar_cards_tell_the_maps_that_the_models_give(name: str, side: int) ->
 def test_names_are_sorted_and_carry_their_family() -> None:
     names = model_names()
     assert list(names) == sorted(names)
-    assert {name.partition("/")[0] for name in names} == {"cifar", "timm", "torchvision"}
+    assert {name.partition("/")[0] for name in names} == {"cifar", "timm", "torchvision", "detection"}
     assert len(names) > 1300
 
 

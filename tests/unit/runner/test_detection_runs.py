@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import io
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from dpk_core import artifacts
 from dpk_core.catalogue.datasets import DatasetCard, box_dataset_card
+from dpk_core.catalogue.detection.samples import DetectionSamples
+from dpk_core.codec import from_json
 from dpk_core.errors import InvalidRequest, MissingHere
 from dpk_core.evidence import unpack
 from dpk_core.protocol import ArtifactReference, Event, Finished, Measured, RunCommand, RunResult, decode_event
@@ -66,7 +70,7 @@ def test_a_teacher_and_its_student(root: Path) -> None:
     prepared, _ = carried_out(root, training(root))
     assert prepared.weights is not None
     assert prepared.scores is None
-    assert prepared.near_chance == any("finds no more than guessing" in each.message for each in prepared.notices)
+    assert prepared.near_chance == any("finds no more boxes than chance" in each.message for each in prepared.notices)
     found, events = carried_out(root, training(root, MethodSpec(name="dpk", inherit=True)), prepared.weights)
     measured = [event.values for event in events if isinstance(event, Measured)]
     assert len(measured) == 2
@@ -75,6 +79,14 @@ def test_a_teacher_and_its_student(root: Path) -> None:
     assert 0 <= found.test_score <= 1
     assert (found.validation_pictures, found.test_pictures, found.guess_score) == (4, 4, 0.0)
     assert found.near_chance, "of two epochs on noise"
+    assert found.samples is not None
+    kept = from_json(DetectionSamples, json.loads(artifacts.read(root, found.samples)))
+    assert len(kept.pictures) == 3
+    assert all(len(each.truth) == 2 and (each.picture or "").startswith("data:image/") for each in kept.pictures)
+    assert prepared.samples is not None
+    assert [each.name for each in kept.pictures] == [
+        each.name for each in from_json(DetectionSamples, json.loads(artifacts.read(root, prepared.samples))).pictures
+    ], "the same pictures for teacher and student"
     assert found.validation_evidence is not None
     assert found.validation_evidence.kind == "floats"
     assert unpack(found.validation_evidence).mean() == pytest.approx(found.validation_score, abs=1e-6)

@@ -12,6 +12,7 @@ from fastapi.testclient import TestClient
 from pydantic import BaseModel
 
 from dpk_core.codec import from_json
+from dpk_core.detection_settings import PyramidSettings
 from dpk_core.dpk_settings import CIFAR_DPK, IMAGENET_DPK, DpkSettings, KdSettings, StageSettings
 from dpk_core.recipes import RECIPES, recipe
 from dpk_core.spec import MethodSpec, Recipe, RunSpec, TrainingSpec
@@ -131,7 +132,8 @@ class TestStored:
 
 
 def test_every_field_of_the_dataclasses_can_be_asked_for() -> None:
-    _same_fields(MethodChoice, DpkSettings, beside={"name", "profile"})
+    of_detection = {field.name for field in dataclasses.fields(PyramidSettings)}
+    _same_fields(MethodChoice, DpkSettings, beside={"name", "profile", "inherit"} | of_detection)
     assert {field.name for field in dataclasses.fields(KdSettings)} <= set(MethodChoice.model_fields)
     _same_fields(RecipeChoice, Recipe)
 

@@ -80,7 +80,8 @@ class TestUploads:
         answer = client.post("/models?name=student", content=content)
         assert answer.status_code == 201
         assert answer.json() == {
-            "name": f"own/student-{digest[:8]}", "source": "own", "parameters": answer.json()["parameters"],
+            "name": f"own/student-{digest[:8]}", "source": "own", "task": "classification",
+            "parameters": answer.json()["parameters"],
             "taps": [{"module": f"stages.{index}", "channels": channels, "stride": stride}
                      for index, channels, stride in ((0, 8, 1), (1, 16, 2), (2, 24, 4))],
             "obstacle": None, "pictures": {"least": 1, "step": 1, "only": 8}, "channels": 1, "classes": None,
@@ -284,3 +285,13 @@ class TestCatalogue:
     @pytest.mark.parametrize("query", ["source=keras", "limit=0", "serach=x"])
     def test_wrong_questions(self, query: str, client: TestClient) -> None:
         assert client.get(f"/models?{query}").status_code == 422
+
+
+def test_detectors_are_listed_with_their_parameters_and_levels(client: TestClient) -> None:
+    listed = client.get("/models?source=detection&search=retinanet_resnet18").json()
+    (found,) = listed["models"]
+    assert (found["task"], found["obstacle"]) == ("detection", None)
+    assert [tap["stride"] for tap in found["taps"]] == [8, 16, 32]
+    assert found["pictures"] == {"least": 32, "step": 32, "only": None}
+    assert found["parameters"] > 11_000_000
+    assert client.get("/models?source=detection").json()["count"] == 14

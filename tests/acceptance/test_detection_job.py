@@ -1,0 +1,84 @@
+"""A job of detection from its request to its page, on a few real pictures of blood cells."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from service.wire.boards import Leaderboard
+from tests.acceptance.system import PATIENT, System
+
+pytestmark = PATIENT
+
+BCCD = Path(__file__).resolve().parents[3] / "shared" / "data" / "bccd"
+KEPT = {"train": 8, "val": 4, "test": 4}
+PAUSE = 1.0
+"""Seconds between two looks at the job: the processor is for its trainings."""
+DETECTION: dict[str, Any] = {
+    "student": "detection/fasterrcnn_mobilenet_v3_small",
+    "dataset": "boxes/cells",
+    "teachers": ["detection/fasterrcnn_mobilenet_v3_large", "detection/fasterrcnn_mobilenet_v3_small"],
+    "method": {"name": "dpk", "inherit": True},
+    "seeds": 2,
+    "recipe": {"detection": {"canvas": {"height": 96, "width": 128}, "fasterrcnn": {"proposals": 50, "regions": 32}}},
+    "budget": {"epochs": 2, "rungs": [1, 2], "teacher_epochs": 2, "audit": 0, "spend_near_chance": True},
+}
+
+
+def write_cells(folder: Path) -> None:
+    """The first pictures of each split of BCCD with their boxes."""
+    (folder / "images").mkdir(parents=True)
+    for split, most in KEPT.items():
+        document = json.loads((BCCD / f"instances_{split}.json").read_text())
+        pictures = document["images"][:most]
+        kept = {each["id"] for each in pictures}
+        boxes = [each for each in document["annotations"] if each["image_id"] in kept]
+        for each in pictures:
+            shutil.copy(BCCD / "images" / each["file_name"], folder / "images")
+        (folder / f"instances_{split}.json").write_text(
+            json.dumps({**document, "images": pictures, "annotations": boxes})
+        )
+
+
+def test_a_job_of_detection(system: Callable[..., System], tmp_path: Path) -> None:
+    write_cells(tmp_path / "data" / "cells")
+    whole = system(DPK_DATA_ROOT=str(tmp_path / "data"))
+    whole.start_api()
+    whole.start_worker()
+    job_id = whole.submit(DETECTION)
+    assert whole.job(job_id)["request"]["task"] == "detection"
+    while not whole.job(job_id)["finished_at"]:
+        time.sleep(PAUSE)
+    whole.wait_until(job_id, "finished")
+    document = whole.leaderboard(job_id)
+    board = Leaderboard.model_validate(document)
+    assert (board.metric.name, board.metric.unit) == ("average precision", "points")
+    assert board.verdict is not None
+    assert board.verdict.margin == 0.01
+    rows = {row.teacher: row for row in board.rows}
+    assert set(rows) == {*DETECTION["teachers"], None}
+    for teacher in DETECTION["teachers"]:
+        assert rows[teacher].inherits
+        assert rows[teacher].teacher_accuracy is not None
+        assert rows[teacher].teacher_parameters == board.job.detectors.parameters[teacher]  # type: ignore[union-attr]
+        assert set(rows[teacher].scores) == {"size"}, "what compares class scores does not apply"
+    assert any(row.full is not None and row.test is not None for row in board.rows if row.teacher)
+    assert all(curve.points[-1].values.keys() >= {"validation_average_precision", "validation_ap50"}
+               for curve in board.curves)  # fmt: skip
+    assert board.ledger.spent > 0
+    said = json.dumps({name: document[name] for name in ("job", "rows", "verdict", "decisions", "correlations")})
+    assert "points of AP" in said
+    assert "accuracy and" not in said
+    assert board.samples is not None
+    assert [len(each.truth) > 0 for each in board.samples.pictures] == [True] * 3
+    page = whole.page(f"/jobs/{job_id}")
+    assert page.count('class="boxed"') == 3 * 3
+    assert "begin with its neck and heads" in page
+    assert "average precision" in page
+    best = whole.call("GET", f"/best-teacher?student={DETECTION['student']}&dataset=boxes/cells&method=dpk")
+    assert best["metric"]["name"] == "average precision"
+    assert best["job"] == job_id
