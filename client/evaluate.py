@@ -11,8 +11,7 @@ import typer
 from client import torch_half
 from client.options import AsJson, console, write
 from client.terminal import say
-from dpk_core.selection.statistics import wilson
-from service.presentation.numbers import percent
+from service.presentation.score_words import measured, precision_table
 
 
 def evaluate(
@@ -26,24 +25,30 @@ def evaluate(
         int,
         typer.Option(envvar="DPK_THREADS", min=1, help="CPU threads; default: 1, as a worker has."),
     ] = 1,
+    detections: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the boxes that a detector finds, as COCO's evaluators read them."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure the test accuracy of an exported student, on this machine and without a server.
+    """Measure an exported student on the test pictures: its accuracy, or a detector's average precision.
 
-    On the data that it was trained on it is the accuracy of its model card.
+    On this machine and without a server. On the data that it was trained on it is the score of its model card.
     """
     torch_half.need("dpk evaluate", "torch")
-    root: list[str | Path] = [] if data_root is None else ["--data-root", data_root.absolute()]
-    found = torch_half.ask("--threads", str(threads), "evaluate", folder.absolute(), dataset, "--device", device, *root)
+    options: list[str | Path] = [] if data_root is None else ["--data-root", data_root.absolute()]
+    options += [] if detections is None else ["--detections", detections.absolute()]
+    found = torch_half.ask(
+        "--threads", str(threads), "evaluate", folder.absolute(), dataset, "--device", device, *options
+    )
     if as_json:
         write(json.dumps(found, indent=2) + "\n")
         return
-    accuracy, pictures = found["test_score"], found["test_pictures"]
-    around = wilson(accuracy * pictures, pictures)
-    say(
-        console(),
-        f"{found['architecture']} on {found['dataset']}: {percent(accuracy)} of {pictures} test pictures "
-        f"({percent(around.low)} to {percent(around.high)}).",
-    )
+    details: dict[str, float] = found.get("test_details", {})
+    score = measured(found["task"], found["test_score"], found["test_pictures"], details.get("error_ap"))
+    say(console(), f"{found['architecture']} on {found['dataset']}: {score.replace(' pictures', ' test pictures')}.")
+    if details:
+        rows = precision_table(found["test_score"], details, found.get("classes"))
+        say(console(), "; ".join(f"{name.partition(',')[0]} {value}" for name, value, _ in [*rows][1:]) + ".")
     if not found["same_data"]:
         say(console(), "These are not the data that it was trained on; their fingerprint is another.")

@@ -15,6 +15,7 @@ from client.options import SERVER_DEFAULT, AsJson, JobId, Server, console, print
 from client.sdk import Client
 from client.terminal import say
 from service.presentation.numbers import percent
+from service.presentation.score_words import precision
 
 
 class Format(StrEnum):
@@ -26,7 +27,10 @@ class Format(StrEnum):
 
 
 _NEEDS = {Format.SAFETENSORS: (), Format.PT2: ("torch",), Format.ONNX: ("torch", "onnx", "onnxscript")}
-_FORMAT_HELP = "Write model.pt2 (torch.export) or model.onnx too; may be repeated. Needs torch here."
+_FORMAT_HELP = (
+    "Write model.pt2 (torch.export) or model.onnx too; may be repeated. Needs torch here. Of a detector, its "
+    "networks and detect.py, which makes boxes of their outputs."
+)
 
 
 def export(
@@ -40,7 +44,7 @@ def export(
 ) -> None:
     """Take a job's trained student: weights, configuration, model card and the request that repeats the job.
 
-    By default the student of the teacher that the verdict names, and of its seeds the median by validation accuracy.
+    By default the student of the teacher that the verdict names, and of its seeds the median by validation score.
     """
     if (to / "model.safetensors").exists():
         raise InputFault(f"{to} holds a student already; name another folder.")
@@ -66,5 +70,8 @@ def export(
         print_document(found)
         return
     taught = "without a teacher" if found.teacher is None else f"taught by {found.teacher}"
-    say(console(), f"{found.model}, {taught}: {percent(found.test_score)} of the test pictures. {found.chosen}")
+    score = f"{percent(found.test_score)} of the test pictures"
+    if found.task == "detection":
+        score = f"AP {precision(found.test_score)} on the test pictures"
+    say(console(), f"{found.model}, {taught}: {score}. {found.chosen}")
     say(console(), f"Written to {to}: {', '.join(sorted(file.name for file in to.iterdir()))}", whole=True)

@@ -245,6 +245,7 @@ def _result(
         device_name=device_name,
         weights=weights,
         samples=_samples(command, training, root) if weights is not None else None,
+        test_details=dict(test.details) if test is not None and test.details else None,
         scores=scores,
         validation_evidence=pack(evidence.numpy()),
         guess_score=guess,

@@ -77,6 +77,8 @@ def test_a_teacher_and_its_student(root: Path) -> None:
     assert found.validation_score == measured[-1]["validation_average_precision"]
     assert found.test_score is not None
     assert 0 <= found.test_score <= 1
+    assert found.test_details is not None
+    assert {"ap50", "ap_class_0", "error_ap"} <= found.test_details.keys()
     assert (found.validation_pictures, found.test_pictures, found.guess_score) == (4, 4, 0.0)
     assert found.near_chance, "of two epochs on noise"
     assert found.samples is not None
