@@ -25,7 +25,6 @@ from torchvision.ops.feature_pyramid_network import LastLevelMaxPool, LastLevelP
 from dpk_core.catalogue.detection.detectors import kind_and_backbone
 from dpk_core.catalogue.detection.postprocessing import DETECTIONS, EVALUATED_PROPOSALS, anchor_sizes
 from dpk_core.detection_settings import DetectorSettings
-from dpk_core.errors import ArtifactFault
 from dpk_core.models.build import own_randomness
 
 BODY = "backbone.body."
@@ -71,23 +70,11 @@ def settings_of(model: nn.Module) -> DetectorSettings:
 
 
 def load_classifier(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    """Gives a detector's backbone the weights of the classifier of its name, whose own class layers are left out.
-
-    Raises ArtifactFault naming what is missing or has another shape.
-    """
-    own = model.state_dict()
-    wanted = {name: name.removeprefix(BODY) for name in own if name.startswith(BODY)}
+    """Gives a detector's backbone the weights of the classifier of its name, whose own class layers are left out."""
     # A MobileNet's body is the classifier's `features`.
-    prefix = "" if all(inner in weights for inner in wanted.values()) else "features."
-    for name, inner in wanted.items():
-        given = weights.get(f"{prefix}{inner}")
-        if given is None or given.shape != own[name].shape:
-            found = "are missing" if given is None else f"have the shape {tuple(given.shape)}"
-            raise ArtifactFault(
-                f"These are no weights of the detector's backbone: those of {inner} {found}, not "
-                f"{tuple(own[name].shape)}."
-            )
-    model.load_state_dict({name: weights[f"{prefix}{inner}"] for name, inner in wanted.items()}, strict=False)
+    body = {f"{BODY}{name.removeprefix('features.')}": each for name, each in weights.items()}
+    own = model.state_dict()
+    model.load_state_dict({name: each for name, each in body.items() if name in own}, strict=False)
 
 
 def _backbone(name: str, settings: DetectorSettings) -> BackboneWithFPN:

@@ -10,8 +10,12 @@ from typing import Any
 
 import torch
 
+<<<<<<< HEAD
 from dpk_core import artifacts
 from dpk_core.codec import to_json
+=======
+from dpk_core.catalogue.detection.detectors import kind_and_backbone
+>>>>>>> 18cc9c2 (Detectors begin with trained weights: whole detectors with classes of their own, COCO's from the hub cache, backbones, wrapped files; teachers keep their own way to be built and to see pictures)
 from dpk_core.errors import ArtifactFault
 from dpk_core.evidence import pack
 from dpk_core.models.build import parameter_count
@@ -46,7 +50,7 @@ from dpk_core.runner.notices import (
 from dpk_core.runner.scores import Scored, student_scores, teacher_scores
 from dpk_core.runner.versions import versions
 from dpk_core.tasks import METRICS
-from dpk_core.training.checkpoint import CheckpointWriter, resume, save_weights
+from dpk_core.training.checkpoint import CheckpointWriter, Saved, resume, save_weights
 from dpk_core.training.determinism import deterministic_where_possible, not_deterministic, refused_operation
 from dpk_core.training.evaluate import EVALUATORS, Evaluation
 from dpk_core.training.loop import train
@@ -229,7 +233,7 @@ def _result(
         test = evaluator.evaluate(training.judged, data, data.read_test(), training.world, reported=True)
     weights = None
     if spec.is_full and training.world.leads:
-        weights = save_weights(training.judged, root, command.weights_path, training.preprocessing)
+        weights = save_weights(training.judged, root, command.weights_path, _beside(training))
     score, guess = training.last_measured[METRICS[spec.training.task].measured_as], evaluator.guess(data.validation)
     evidence = training.last_evidence
     assert evidence is not None
@@ -255,6 +259,7 @@ def _result(
     )
 
 
+<<<<<<< HEAD
 def _samples(command: RunCommand, training: Training, root: Path) -> ArtifactReference | None:
     """Of a detector: pictures with its boxes, kept beside its weights."""
     if command.spec.training.task != "detection":
@@ -265,6 +270,12 @@ def _samples(command: RunCommand, training: Training, root: Path) -> ArtifactRef
     found = detection_samples(training.judged, training.data)
     path = str(PurePosixPath(command.weights_path).with_suffix(".boxes.json"))
     return artifacts.write(root, path, json.dumps(to_json(found)).encode())
+=======
+def _beside(training: Training) -> Saved:
+    detection, model = training.spec.recipe.detection, training.spec.model
+    detector = None if detection is None else detection.of(kind_and_backbone(model, "model")[0])
+    return Saved(preprocessing=training.preprocessing, detector=detector)
+>>>>>>> 18cc9c2 (Detectors begin with trained weights: whole detectors with classes of their own, COCO's from the hub cache, backbones, wrapped files; teachers keep their own way to be built and to see pictures)
 
 
 def _preprocessing(training: Training) -> Preprocessing:
