@@ -212,6 +212,8 @@ class RunResult:
     `ratio_1_2`; of a student under a teacher `cka_gap`, before the student had learnt anything."""
     validation_evidence: Evidence | None = None
     """What the network made of each validation picture after the last epoch."""
+    fallback_rates: dict[str, float] | None = None
+    """Under DPK, by stage or level, the part of the steps in which its share could not follow CKA."""
     guess_score: float | None = None
     """Validation score of the best answer that ignores the picture: the accuracy of always naming the most frequent
     class."""

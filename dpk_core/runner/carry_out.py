@@ -42,7 +42,9 @@ from dpk_core.runner.inbox import Assignment
 from dpk_core.runner.life import Channel
 from dpk_core.runner.notices import (
     chance_notices,
+    fallback_rates,
     infos,
+    place,
     record_fallbacks,
     starting_notes,
     training_notices,
@@ -77,7 +79,7 @@ class Reporter:
         for stage, part, is_first in record_fallbacks(training, values):
             if is_first:
                 message = (
-                    f"In epoch {training.epoch} the share of stage {stage} took its fallback value in {part:.0%} of "
+                    f"In epoch {training.epoch} the share of {place(stage)} took its fallback value in {part:.0%} of "
                     "the steps, because CKA was undefined, near zero or negative there."
                 )
                 self._channel.send(Noticed(run_id=self._run_id, level="info", message=message))
@@ -252,6 +254,7 @@ def _result(
         test_details=dict(test.details) if test is not None and test.details else None,
         scores=scores,
         validation_evidence=pack(evidence.numpy()),
+        fallback_rates=fallback_rates(training),
         guess_score=guess,
         near_chance=evaluator.is_chance(score, evidence, guess),
         preprocessing=_preprocessing(training) if spec.is_full else None,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from dpk_core.evidence import sampling_variance, unpack
 from dpk_core.protocol import RunResult
 from dpk_core.selection.decide.verdict import Verdict
 from dpk_core.tasks import METRICS
+from service.presentation.numbers import percent
 from service.presentation.repeat_words import versions_line
 from service.presentation.score_words import in_words, measured, precision_table
 from service.presentation.verdict_words import verdict_sentence
@@ -33,6 +34,7 @@ def student_card(
         ("parameters", str(result.parameters)),
         (f"validation {score}", validation),
         (f"test {score}, read once at the end", _test(plan, result)),
+        *_fallbacks(result),
     ]  # fmt: skip
     table = "\n".join(f"| {name} | {value} |" for name, value in rows)
     verdict = "The job had no verdict." if facts is None else verdict_sentence(facts)
@@ -61,6 +63,12 @@ of weights that teacher or student began with are not known to DPK Select: look 
 {json.dumps(request, indent=2)}
 ```
 """
+
+
+def _fallbacks(result: RunResult) -> Iterator[tuple[str, str]]:
+    if result.fallback_rates:
+        said = ", ".join(f"{stage} {percent(rate)}" for stage, rate in result.fallback_rates.items())
+        yield "steps whose share of teacher tokens could not follow CKA", said
 
 
 def _error(result: RunResult) -> float | None:
