@@ -10,12 +10,9 @@ from typing import Any
 
 import torch
 
-<<<<<<< HEAD
 from dpk_core import artifacts
-from dpk_core.codec import to_json
-=======
 from dpk_core.catalogue.detection.detectors import kind_and_backbone
->>>>>>> 18cc9c2 (Detectors begin with trained weights: whole detectors with classes of their own, COCO's from the hub cache, backbones, wrapped files; teachers keep their own way to be built and to see pictures)
+from dpk_core.codec import to_json
 from dpk_core.errors import ArtifactFault
 from dpk_core.evidence import pack
 from dpk_core.models.build import parameter_count
@@ -262,7 +259,6 @@ def _result(
     )
 
 
-<<<<<<< HEAD
 def _samples(command: RunCommand, training: Training, root: Path) -> ArtifactReference | None:
     """Of a detector: pictures with its boxes, kept beside its weights."""
     if command.spec.training.task != "detection":
@@ -273,12 +269,12 @@ def _samples(command: RunCommand, training: Training, root: Path) -> ArtifactRef
     found = detection_samples(training.judged, training.data)
     path = str(PurePosixPath(command.weights_path).with_suffix(".boxes.json"))
     return artifacts.write(root, path, json.dumps(to_json(found)).encode())
-=======
+
+
 def _beside(training: Training) -> Saved:
     detection, model = training.spec.recipe.detection, training.spec.model
     detector = None if detection is None else detection.of(kind_and_backbone(model, "model")[0])
     return Saved(preprocessing=training.preprocessing, detector=detector)
->>>>>>> 18cc9c2 (Detectors begin with trained weights: whole detectors with classes of their own, COCO's from the hub cache, backbones, wrapped files; teachers keep their own way to be built and to see pictures)
 
 
 def _preprocessing(training: Training) -> Preprocessing:
