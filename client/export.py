@@ -14,8 +14,7 @@ from client.errors import ClientError, InputFault
 from client.options import SERVER_DEFAULT, AsJson, JobId, Server, console, print_document
 from client.sdk import Client
 from client.terminal import say
-from service.presentation.numbers import percent
-from service.presentation.score_words import precision
+from service.presentation.metric_words import WORDS
 
 
 class Format(StrEnum):
@@ -70,8 +69,7 @@ def export(
         print_document(found)
         return
     taught = "without a teacher" if found.teacher is None else f"taught by {found.teacher}"
-    score = f"{percent(found.test_score)} of the test pictures"
-    if found.task == "detection":
-        score = f"AP {precision(found.test_score)} on the test pictures"
+    words = WORDS[found.task]
+    score = f"{words.score(found.test_score)} {'on' if found.task == 'detection' else 'of'} the test pictures"
     say(console(), f"{found.model}, {taught}: {score}. {found.chosen}")
     say(console(), f"Written to {to}: {', '.join(sorted(file.name for file in to.iterdir()))}", whole=True)

@@ -89,7 +89,7 @@ def word_for(model: str, start: Start | None) -> str:
         return OWN
     tags: dict[str, Published] = {}
     with suppress(InvalidRequest):  # a model of an earlier version of the library
-        tags = _tags(model, "weights")
+        tags = published_tags(model, "weights")
     others = [tag for tag, each in tags.items() if each.name == start.name][:1]
     return PRETRAINED if others == list(tags)[: len(others)] else others[0]
 
@@ -189,7 +189,7 @@ def is_cached(published: Published) -> bool:
 
 
 def _find_published(model: str, weights: str, field: str) -> FoundWeights:
-    tags = _tags(model, field)
+    tags = published_tags(model, field)
     if weights == PRETRAINED and not tags:
         raise InvalidRequest(field, f"There are no published weights of {model} to start from.", RANDOM)
     tag = next(iter(tags)) if weights == PRETRAINED else weights
@@ -232,7 +232,7 @@ def _find_detector_file(
     )  # fmt: skip
 
 
-def _tags(model: str, field: str) -> dict[str, Published]:
+def published_tags(model: str, field: str) -> dict[str, Published]:
     """What is published for a model, by tag, the default first."""
     if is_detector(model):
         return {tag: each for tag, (_, each) in published_for(model, field).items()}

@@ -10,12 +10,12 @@ from sqlalchemy.exc import IntegrityError
 
 from dpk_core import artifacts
 from dpk_core.catalogue.detection.detectors import kind_and_backbone
-from dpk_core.catalogue.detection.size import detector_parameters
+from dpk_core.catalogue.detection.parameters import parameter_count
 from dpk_core.catalogue.models import ModelCard, model_card, model_names
 from dpk_core.catalogue.own_models import UPLOAD, OwnModel, make_known, own_model
 from dpk_core.catalogue.parameters import model_parameters, weights_card
 from dpk_core.catalogue.plugins import content_name
-from dpk_core.catalogue.weights import OWN, PRETRAINED
+from dpk_core.catalogue.weights import OWN, PRETRAINED, published_tags
 from dpk_core.codec import from_json, to_json
 from dpk_core.detection_settings import DetectionSettings
 from dpk_core.errors import InvalidRequest
@@ -127,7 +127,7 @@ def _parameters(card: ModelCard) -> int | None:
     """Of a library's model, from the list of its shapes; of a detector under the small recipe, for one class."""
     name = card.name
     if card.task == "detection":
-        return detector_parameters(name, DetectionSettings().of(kind_and_backbone(name, FIELD)[0]), classes=1)
+        return parameter_count(name, DetectionSettings().of(kind_and_backbone(name, FIELD)[0]), classes=1)
     try:
         head = weights_card(name, FIELD).head
     except InvalidRequest:
@@ -144,7 +144,7 @@ def _weights(name: str, own: OwnModel | None) -> Sequence[str]:
     if own is not None:
         return [OWN] if own.source == "upload" else []
     try:
-        tags = list(weights_card(name, FIELD).published)
+        tags = list(published_tags(name, FIELD))
     except InvalidRequest:
         return []
     return [PRETRAINED, *tags[1:]] if tags else []

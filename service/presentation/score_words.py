@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from dpk_core.selection.statistics import wilson
 from dpk_core.tasks import Metric, TaskName
+from service.presentation.metric_words import AVERAGE_PRECISION
 from service.presentation.numbers import NOTHING, percent
 
 NORMAL_90 = 1.645
@@ -37,13 +38,13 @@ def precision_bounds(score: float, error: float | None) -> str:
 
 
 def measured(task: TaskName, score: float | None, pictures: int, error: float | None = None) -> str:
-    """`94.7% of 360 pictures (92.3% to 96.4%)`, or `AP 41.2 on 72 pictures (38.0 to 44.4)`. `error`: standard error
+    """`94.7% of 360 pictures (92.3% to 96.4%)`, or `41.2 AP on 72 pictures (38.0 to 44.4)`. `error`: standard error
     of average precision."""
     if score is None:
         return "not measured"
     if task == "detection":
         around = "" if error is None else f" ({precision_bounds(score, error)})"
-        return f"AP {precision(score)} on {pictures} pictures{around}"
+        return f"{AVERAGE_PRECISION.score(score)} on {pictures} pictures{around}"
     found = wilson(score * pictures, pictures)
     return f"{percent(score)} of {pictures} pictures ({percent(found.low)} to {percent(found.high)})"
 

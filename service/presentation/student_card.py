@@ -11,6 +11,7 @@ from dpk_core.evidence import sampling_variance, unpack
 from dpk_core.protocol import RunResult
 from dpk_core.selection.decide.verdict import Verdict
 from dpk_core.tasks import METRICS
+from service.presentation.metric_words import WORDS
 from service.presentation.numbers import percent
 from service.presentation.repeat_words import versions_line
 from service.presentation.score_words import in_words, measured, precision_table
@@ -37,7 +38,7 @@ def student_card(
         *_fallbacks(result),
     ]  # fmt: skip
     table = "\n".join(f"| {name} | {value} |" for name, value in rows)
-    verdict = "The job had no verdict." if facts is None else verdict_sentence(facts)
+    verdict = "The job had no verdict." if facts is None else verdict_sentence(facts, WORDS[plan.task])
     return f"""# {plan.student}, trained on {plan.dataset}
 
 | | |

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
-from dpk_core.catalogue.detection.detectors import LAST_STAGES
+from dpk_core.catalogue.detection.detectors import LAST_STAGES, kind_and_backbone
 from dpk_core.catalogue.parameters import Parameter, Parameters, model_parameters
 from dpk_core.detection_settings import DetectorSettings, Kind
 
@@ -32,6 +33,16 @@ def body_parameters(backbone: str, last_level: int = 5) -> Parameters:
         for name, each in model_parameters(f"torchvision/{backbone}").items()
         if _is_up_to(name, last)
     }
+
+
+def parameter_count(name: str, settings: DetectorSettings, classes: int) -> int:
+    """Parameters without buffers. Raises InvalidRequest on `model` for an unknown detector."""
+    parameters = detector_parameters(*kind_and_backbone(name, "model"), settings, classes)
+    return sum(
+        math.prod(each.shape)
+        for key, each in parameters.items()
+        if each.floating and not key.endswith(("running_mean", "running_var"))
+    )
 
 
 def anchors_of_a_cell(settings: DetectorSettings) -> int:

@@ -79,7 +79,7 @@ def test_a_detectors_score_by_class_and_where_its_boxes_go(
     done = dpk("evaluate", str(tmp_path), "--dataset", "boxes/pets", "--detections", "found.json")
     assert done.code == 0
     said = " ".join(done.out.split())
-    assert "detection/x on boxes/pets: AP 40.0 on 72 test pictures (36.7 to 43.3)." in said
+    assert "detection/x on boxes/pets: 40.0 AP on 72 test pictures (36.7 to 43.3)." in said
     assert "AP50 80.0; AP of cat 50.0; AP of dog 30.0." in said
     assert asked[-1].endswith("/found.json")
 

@@ -41,8 +41,8 @@ def card(result: RunResult, classes: tuple[str, ...] | None = ("cat", "cow", "do
 @pytest.mark.parametrize(
     "line",
     [
-        "| validation average precision | AP 50.0 on 100 pictures (41.8 to 58.2) |",
-        "| test average precision, read once at the end | AP 41.2 on 72 pictures (37.9 to 44.5) |",
+        "| validation average precision | 50.0\N{NO-BREAK SPACE}AP on 100 pictures (41.8 to 58.2) |",
+        "| test average precision, read once at the end | 41.2\N{NO-BREAK SPACE}AP on 72 pictures (37.9 to 44.5) |",
         "| AP, mean over overlaps .50 … .95 | 41.2 | 37.9 to 44.5 |",
         "| AP50, overlap at least .50 | 80.0 | 75.1 to 84.9 |",
         "| steps whose share of teacher tokens could not follow CKA | P4 3.1%, P5 0.0% |",
@@ -58,6 +58,6 @@ def test_each_score(line: str) -> None:
 def test_what_is_not_known_is_not_said() -> None:
     said = card(replace(RESULT, test_details=None, test_score=None, validation_evidence=None), None)
     assert "| test average precision, read once at the end | not measured |" in said
-    assert "| validation average precision | AP 50.0 on 100 pictures |" in said
+    assert "| validation average precision | 50.0\N{NO-BREAK SPACE}AP on 100 pictures |" in said
     assert "small boxes" not in said
     assert "AP of 2 |" in card(RESULT, None)
