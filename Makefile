@@ -67,6 +67,7 @@ catalogue: $(VENV)/.run ## read timm's and torchvision's models again into the c
 
 bench-core: $(VENV)/.run ## what a training step costs under each method (milliseconds, memory)
 	@$(BIN)/python -m benchmarks.core_steps
+	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.detection_steps
 
 bench-demo: $(VENV)/.run ## do the demo's candidates truly differ: all of them trained fully (a quarter of an hour)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.demo

@@ -27,8 +27,9 @@ from benchmarks import record, table
 from benchmarks.charts import METHOD_NAMES, slope_curves, teacher_and_student
 from benchmarks.definitions import CLAIM_ARMS
 from benchmarks.table import Table
+from dpk_core.selection.estimate import CONFIDENCE, Estimate
 from dpk_core.selection.evaluate.association import LEAST_PAIRS, Points, Statistic, associate
-from dpk_core.selection.statistics import CONFIDENCE, Estimate, mean_interval
+from dpk_core.selection.statistics import mean_interval
 
 Vector = NDArray[np.float64]
 STATISTICS: tuple[Statistic, ...] = ("pearson", "spearman", "kendall")

@@ -30,7 +30,7 @@ from dpk_core.selection.decide.policies.registry import POLICIES
 from dpk_core.selection.decide.schedule import Begun, Decision, Rules, next_decision
 from dpk_core.selection.decide.summary import Summary, model, summarise
 from dpk_core.selection.decide.verdict import decide
-from dpk_core.selection.statistics import CONFIDENCE
+from dpk_core.selection.estimate import CONFIDENCE
 
 SEEDS = 3
 RUNGS = EIGHTHS

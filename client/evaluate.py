@@ -12,14 +12,16 @@ from client import torch_half
 from client.extras import need
 from client.options import AsJson, console, print_document
 from client.terminal import say
-from service.presentation.numbers import percent
+from dpk_core.tasks import TaskName
+from service.presentation.score_words import measured, precision_table
 
 
 class Evaluated(BaseModel):
-    """What `--json` prints. Scores are fractions; `interval`: Wilson's. `same_data`: whether the student was trained on
-    these data."""
+    """What `--json` prints. Scores are fractions; `interval` is theirs at 90 %. `same_data`: whether the student was
+    trained on these data. `test_details`: of a detector, average precision by overlap, size and class, with errors."""
 
     architecture: str
+    task: TaskName
     dataset: str
     data_fingerprint: str
     same_data: bool
@@ -27,6 +29,8 @@ class Evaluated(BaseModel):
     interval: tuple[float, float]
     test_pictures: int
     test_loss: float
+    test_details: dict[str, float] = {}
+    classes: list[str] | None = None
 
 
 def evaluate(
@@ -40,27 +44,33 @@ def evaluate(
         int,
         typer.Option(envvar="DPK_THREADS", min=1, help="CPU threads; default: 1, as a worker has."),
     ] = 1,
+    detections: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the boxes that a detector finds, as COCO's evaluators read them."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure an exported student's test accuracy.
+    """Measure an exported student on the test pictures: its accuracy, or a detector's average precision.
 
-    It runs on this machine, without a server. On the data of its training it is its model card's accuracy.
+    It runs on this machine, without a server. On the data of its training it is its model card's score.
 
     For example: dpk evaluate my-student --dataset digits
     """
     need("dpk evaluate", "runner", "torch")
-    root: list[str | Path] = [] if data_root is None else ["--data-root", data_root.absolute()]
-    options = ("--threads", str(threads))
-    answer = torch_half.ask(*options, "evaluate", folder.absolute(), dataset, "--device", device, *root)
+    options: list[str | Path] = [] if data_root is None else ["--data-root", data_root.absolute()]
+    options += [] if detections is None else ["--detections", detections.absolute()]
+    answer = torch_half.ask(
+        "--threads", str(threads), "evaluate", folder.absolute(), dataset, "--device", device, *options
+    )
     found = Evaluated.model_validate(answer)
     if as_json:
         print_document(found)
         return
-    low, high = found.interval
-    say(
-        console(),
-        f"{found.architecture} on {found.dataset}: {percent(found.test_score)} of {found.test_pictures} test pictures "
-        f"({percent(low)} to {percent(high)}).",
-    )
+    details = found.test_details
+    score = measured(found.task, found.test_score, found.test_pictures, details.get("error_ap"))
+    say(console(), f"{found.architecture} on {found.dataset}: {score.replace(' pictures', ' test pictures')}.")
+    if details:
+        rows = precision_table(found.test_score, details, found.classes)
+        say(console(), "; ".join(f"{name.partition(',')[0]} {value}" for name, value, _ in [*rows][1:]) + ".")
     if not found.same_data:
         say(console(), "These are not the data that it was trained on; their fingerprint is another.")

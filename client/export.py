@@ -18,7 +18,7 @@ from client.mlflow import Mlflow, check_ended
 from client.options import SERVER_DEFAULT, AsJson, JobId, Server, console, print_document
 from client.sdk import Client
 from client.terminal import say
-from service.presentation.numbers import percent
+from service.presentation.metric_words import WORDS
 from service.students.schemas import Student
 
 
@@ -40,7 +40,10 @@ class Exported(BaseModel):
 
 
 _NEEDS = {Format.SAFETENSORS: (), Format.PT2: ("torch",), Format.ONNX: ("torch", "onnx", "onnxscript")}
-_FORMAT_HELP = "Write model.pt2 (torch.export) or model.onnx too; may be repeated. Needs torch here."
+_FORMAT_HELP = (
+    "Write model.pt2 (torch.export) or model.onnx too; may be repeated. Needs torch here. Of a detector, its "
+    "networks and detect.py, which makes boxes of their outputs."
+)
 _WHAT = "--to DIR, --leaderboard FILE, --runs FILE, --report FILE or --mlflow URL"
 _TABLES = {".csv": "csv", ".json": "json", ".parquet": "parquet"}
 _MLFLOW_HELP = "Write the job and its trainings to this MLflow server."
@@ -71,7 +74,7 @@ def export(
     """Take a job's student, leaderboard and runs.
 
     The student is by default that of the teacher that the verdict names, and of its seeds the median by validation
-    accuracy.
+    score.
 
     For example: dpk export 0f3c2a9d --to my-student --leaderboard board.csv
     """
@@ -102,8 +105,9 @@ def export(
         return
     if student is not None:
         taught = "without a teacher" if student.teacher is None else f"taught by {student.teacher}"
-        score = percent(student.test_score)
-        say(console(), f"{student.model}, {taught}: {score} of the test pictures. {student.chosen}")
+        words = WORDS[student.task]
+        score = f"{words.score(student.test_score)} {'on' if student.task == 'detection' else 'of'} the test pictures"
+        say(console(), f"{student.model}, {taught}: {score}. {student.chosen}")
     if mlflow is not None:
         say(console(), f"Written to MLflow at {mlflow}: {written} runs that were not there.")
     for file in files:

@@ -117,6 +117,10 @@ class DetectionSettings:
         """How detectors of this kind are built."""
         return self.fasterrcnn if kind == "fasterrcnn" else self.retinanet
 
+    def built(self, kind: Kind, settings: DetectorSettings) -> DetectionSettings:
+        """The same where detectors of this kind are built so."""
+        return replace(self, fasterrcnn=settings) if kind == "fasterrcnn" else replace(self, retinanet=settings)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PyramidSettings:

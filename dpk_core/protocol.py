@@ -213,11 +213,16 @@ class RunResult:
     weights: ArtifactReference | None
     samples: ArtifactReference | None = None
     """Of a detector's full training: `dpk_core.catalogue.detection.samples.DetectionSamples` as JSON."""
+    test_details: dict[str, float] | None = None
+    """What else was measured on the test split, by name: of a detector the average precision at overlaps .50 and .75,
+    by size and by class, and standard errors over pictures (`error_…`)."""
     scores: dict[str, float] | None = None
     """What cheap rules say, by name, where they could be measured: of a teacher `logme`, `leep`, `h_score` and
     `ratio_1_2`; of a student under a teacher `cka_gap`, before the student had learnt anything."""
     validation_evidence: Evidence | None = None
     """What the network made of each validation picture after the last epoch."""
+    fallback_rates: dict[str, float] | None = None
+    """Under DPK, by stage or level, the part of the steps in which its share could not follow CKA."""
     guess_score: float | None = None
     """Validation score of the best answer that ignores the picture: the accuracy of always naming the most frequent
     class."""

@@ -94,6 +94,11 @@ DPK_DEFAULTS: dict[str, DpkSettings] = {name: IMAGENET_DPK if name == "imagenet"
 """The settings of DPK that belong to each recipe: weights, stages and clamps."""
 
 
+def as_is(base: Recipe) -> Recipe:
+    """No training, for weights of networks of the recipe's task; detectors are built as the recipe has them."""
+    return replace(AS_IS, detection=base.detection)
+
+
 def fine_tuning(base: Recipe) -> Recipe:
     """The recipe by which trained weights are trained on."""
     return replace(base, name=f"{base.name}_fine_tuning", learning_rate=FINE_TUNING_RATE * base.learning_rate)

@@ -232,7 +232,8 @@ class TrainingSpec:
     preprocessing: ModelPreprocessing | None = None
     """How pictures were prepared for the weights that a teacher starts from; None: not known, so as the data set's."""
     class_map: tuple[int, ...] | None = None
-    """For each class of the data the one of the weights that it is; None: in the same order."""
+    """For each class of the data the one of the weights that it is, of a detector also -1, none; None: in the same
+    order, or of a detector whose weights have more classes or fewer, none."""
 
     def __post_init__(self) -> None:
         if (self.teacher is None) != (self.method.name == "none"):
@@ -241,8 +242,11 @@ class TrainingSpec:
             raise ValueError("a teacher's own training takes no teacher")
         if self.start is None and (self.trains == "head" or self.recipe.epochs == 0):
             raise ValueError("random weights are no use without a training of all of them")
-        if (self.preprocessing or self.class_map) and (self.role == "student" or self.start is None):
-            raise ValueError("only a teacher's weights have preprocessing and classes of their own")
+        if self.preprocessing is not None and (self.role == "student" or self.start is None):
+            raise ValueError("only a teacher's weights have preprocessing of their own")
+        mapped = self.role == "teacher" or self.task == "detection"
+        if self.class_map is not None and (self.start is None or not mapped):
+            raise ValueError("only a teacher's or a detector's weights have classes of their own (class_map)")
         if self.role == "student" and (self.trains == "head" or self.recipe.epochs == 0):
             raise ValueError("a student trains as a whole, for an epoch at least")
         self._check_task()
@@ -255,8 +259,11 @@ class TrainingSpec:
             raise ValueError(f"method {self.method.name!r} is not one of the task {self.task}")
         if is_detection and (self.trains == "head" or self.method.dpk is not None):
             raise ValueError("detectors train as a whole, and DPK's settings for them are those of the pyramid")
-        if is_detection and (self.preprocessing is not None or self.class_map is not None):
-            raise ValueError("preprocessing and class_map are for classifiers; detectors see pictures as the data are")
+        own = self.preprocessing
+        if is_detection and own is not None and (own.side is not None or own.measured):
+            raise ValueError(
+                "preprocessing of a detector is mean, std, scale and channel_order; its size is the canvas"
+            )
         if not is_detection and (self.method.inherits or self.method.pyramid is not None):
             raise ValueError("inherit and pyramid are for detectors")
 

@@ -51,12 +51,10 @@ def made_for(model: str, tensors: Parameters, source: str, field: str) -> MadeFo
     the first that is too many, or the first shape that differs, is named.
     """
     card, expected = weights_card(model, field), model_parameters(model)
-    prefix = _prefix(tensors, expected)
-    wrapper, slash, _ = prefix.partition("/")
-    tensors = {name: each for name, each in tensors.items() if name.startswith(wrapper + slash)} if slash else tensors
-    found = {name.removeprefix(prefix): each for name, each in tensors.items() if name.startswith(prefix)}
+    prefix = prefix_of(tensors, expected)
+    tensors, found = without_prefix(tensors, prefix)
     try:
-        _check_names(tensors, found, expected, prefix)
+        check_names(tensors, found, expected, prefix)
         made = MadeFor(
             classes=_classes(found, card), channels=_channels(found, expected, card), side=_side(found, card),
             prefix=prefix, refits=is_refitted(card),
@@ -92,7 +90,7 @@ def check_pictures(made: MadeFor, side: int | None, channels: int, source: str, 
         raise InvalidRequest(field, f"{message}; these have {channels}.")
 
 
-def _prefix(tensors: Collection[str], expected: Parameters) -> str:
+def prefix_of(tensors: Collection[str], expected: Parameters) -> str:
     """What a wrapper put before the names (`module.`), whatever it is; an empty text where they are the model's own.
 
     That without which most of the model's names are there, judged by a few of them first. Of a checkpoint's entries
@@ -106,12 +104,21 @@ def _prefix(tensors: Collection[str], expected: Parameters) -> str:
     return best if likely.get(best, 0) > len(expected) // 2 else ""
 
 
+def without_prefix(tensors: Parameters, prefix: str) -> tuple[Parameters, Parameters]:
+    """The tensors of the checkpoint's entry that the prefix names, all of them where it names none; and those of them
+    whose names begin with the prefix, without it."""
+    wrapper, slash, _ = prefix.partition("/")
+    tensors = {name: each for name, each in tensors.items() if name.startswith(wrapper + slash)} if slash else tensors
+    return tensors, {name.removeprefix(prefix): each for name, each in tensors.items() if name.startswith(prefix)}
+
+
 def _rank(prefix: str) -> int:
     wrapper, slash, _ = prefix.partition("/")
     return WRAPPERS.index(wrapper) if slash and wrapper in WRAPPERS else -1
 
 
-def _check_names(tensors: Parameters, found: Parameters, expected: Parameters, prefix: str) -> None:
+def check_names(tensors: Parameters, found: Parameters, expected: Parameters, prefix: str) -> None:
+    """Raises ValueError with the first name that is missing and the first that is too many."""
     missing = [name for name in expected if name not in found and not name.endswith(COUNTER)]
     surplus = [name for name in tensors if not name.startswith(prefix) or name.removeprefix(prefix) not in expected]
     surplus.sort(key=lambda name: (name.endswith(COUNTER), name))  # files have them in the order of their bytes

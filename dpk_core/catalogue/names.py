@@ -18,8 +18,8 @@ import re
 
 from dpk_core.catalogue import plugins
 from dpk_core.catalogue.models import model_names
-from dpk_core.catalogue.parameters import weights_card
 from dpk_core.catalogue.weight_names import FILE, PRETRAINED, RANDOM
+from dpk_core.catalogue.weights import published_tags
 
 DEFAULT = "DEFAULT"
 """torchvision's alias of the weights it takes by default."""
@@ -66,13 +66,13 @@ def _meant(name: str) -> list[str]:
 def _published_word(model: str, word: str) -> str:
     """The word for the published weights of this tag; the library's default is `pretrained`, whichever it is."""
     tag = _tag(model, word)
-    default = next(iter(weights_card(model, "weights").published), None)
+    default = next(iter(published_tags(model, "weights")), None)
     return word if tag is None else PRETRAINED if tag == default else tag
 
 
 def _tag(model: str, word: str) -> str | None:
     """The library's tag that is meant; None where there is none of this name."""
-    tags = {tag.lower(): tag for tag in weights_card(model, "weights").published}
+    tags = {tag.lower(): tag for tag in published_tags(model, "weights")}
     if model.startswith("torchvision/"):
         word = word.rpartition(".")[2]
         if word == DEFAULT:

@@ -15,6 +15,7 @@ An object may be what timm writes (`pretrained_cfg`), what `dpk export` writes, 
 | `size`, `input_size` | side, or `[channels, height, width]` |
 | `interpolation` | `bilinear`, `bicubic` or `nearest` |
 | `channel_order` | `rgb` or `bgr` |
+| `detector` | of a detector, how it is built, as `dpk export` writes it |
 | `classes`, `label_names`, `class_names`, `id2label` | the names of the classes in the order of the scores |
 """
 
@@ -28,6 +29,8 @@ from typing import Any
 
 from dpk_core.catalogue.pytorch_files import ENDINGS
 from dpk_core.catalogue.tensors import is_pytorch_file, read_metadata
+from dpk_core.codec import from_json
+from dpk_core.detection_settings import DetectorSettings
 from dpk_core.errors import InvalidRequest
 from dpk_core.preprocessing import ChannelOrder, Interpolation, ModelPreprocessing
 
@@ -44,11 +47,13 @@ INTERPOLATIONS: dict[str, Interpolation] = {"nearest": "nearest", "bicubic": "bi
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stated:
-    """What is stated of weights. `source`: where; `classes`: their names in the order of the scores."""
+    """What is stated of weights. `source`: where; `classes`: their names in the order of the scores; `detector`: how a
+    detector is built."""
 
     source: str = ""
     preprocessing: ModelPreprocessing | None = None
     classes: tuple[str, ...] | None = None
+    detector: DetectorSettings | None = None
 
 
 NOTHING_STATED = Stated()
@@ -87,7 +92,7 @@ def stated(document: Mapping[str, Any], source: str) -> Stated:
         mean=_numbers("mean", mean), std=_numbers("std", std), scale=scale, side=side, channel_order=order,
         interpolation=INTERPOLATIONS.get(str(found.get("interpolation")), "bilinear"),
     )  # fmt: skip
-    return Stated(source=source, preprocessing=preprocessing, classes=_classes(found))
+    return Stated(source=source, preprocessing=preprocessing, classes=_classes(found), detector=_detector(document))
 
 
 def preprocessing_of(
@@ -111,8 +116,16 @@ def _stated(document: Mapping[str, Any]) -> dict[str, Any]:
     """The names of the object and, before them, of timm's configuration in it."""
     inner = document.get("pretrained_cfg")
     both = {**document, **inner} if isinstance(inner, dict) else dict(document)
+    if document.get("task") == "detection":  # its canvas is the recipe's
+        both = {key: value for key, value in both.items() if key not in ("size", "input_size")}
     known = {"mean", "std", "image_mean", "image_std", "scale", "size", "input_size", "interpolation", "channel_order"}
     return {key: both[key] for key in both.keys() & {*known, *CLASS_NAMES, "id2label"} if both[key] is not None}
+
+
+def _detector(document: Mapping[str, Any]) -> DetectorSettings | None:
+    """As `dpk export` writes it."""
+    said = document.get("detector")
+    return from_json(DetectorSettings, said["settings"]) if isinstance(said, dict) and "settings" in said else None
 
 
 def _numbers(name: str, value: Any) -> tuple[float, ...] | None:

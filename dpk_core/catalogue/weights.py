@@ -1,5 +1,5 @@
 """What can be known of trained weights without building the model. No torch. Their names: `weight_names`; what is
-known of each model's parameters: `parameters`.
+known of each model's parameters: `parameters`; weights of detectors: `detection/weights`.
 """
 
 from __future__ import annotations
@@ -8,11 +8,21 @@ import functools
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from dpk_core.catalogue.content import DataFile, remembered, stamp
+from dpk_core.catalogue.detection.detectors import is_detector, kind_and_backbone
+from dpk_core.catalogue.detection.weights import (
+    COCO_TAG,
+    coco_classes,
+    fit,
+    published_for,
+    published_library,
+    ways_to_build,
+    without_background,
+)
 from dpk_core.catalogue.downloads import DOWNLOAD, download_allowed
 from dpk_core.catalogue.fitting import MadeFor, made_for
 from dpk_core.catalogue.own_models import own_model
@@ -28,6 +38,7 @@ from dpk_core.catalogue.pytorch_files import ENDINGS, as_safetensors, digest
 from dpk_core.catalogue.side_cars import NOTHING_STATED, Stated, stated_beside
 from dpk_core.catalogue.tensors import FLOATING, is_pytorch_file, read_content, read_header
 from dpk_core.catalogue.weight_names import FILE, OWN, PRETRAINED, RANDOM
+from dpk_core.detection_settings import COCO, DetectionSettings, DetectorSettings
 from dpk_core.errors import InvalidRequest
 from dpk_core.nearest import nearest
 from dpk_core.spec import Start
@@ -36,11 +47,12 @@ from dpk_core.spec import Start
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundWeights:
     """Weights that are there, what they were made for (0 classes: they come without a head), and what is stated of
-    them."""
+    them. `detector`: how a detector must be built for them; None: they do not say."""
 
     start: Start
     made_for: MadeFor
     stated: Stated = NOTHING_STATED
+    detector: DetectorSettings | None = None
 
 
 def word_for(model: str, start: Start | None) -> str:
@@ -54,13 +66,15 @@ def word_for(model: str, start: Start | None) -> str:
         return OWN
     tags: dict[str, Published] = {}
     with suppress(InvalidRequest):  # a model of an earlier version of the library
-        tags = weights_card(model, "weights").published
+        tags = published_tags(model, "weights")
     others = [tag for tag, each in tags.items() if each.name == start.name][:1]
     return PRETRAINED if others == list(tags)[: len(others)] else others[0]
 
 
-def find_weights(model: str, weights: str, root: Path | None, field: str) -> FoundWeights | None:
-    """The weights of a known model; None: random ones.
+def find_weights(
+    model: str, weights: str, root: Path | None, field: str, detection: DetectionSettings | None = None
+) -> FoundWeights | None:
+    """The weights of a known model; None: random ones. `detection`: how the recipe builds detectors.
 
     Raises InvalidRequest on `field` for a word that names none, for a file that is missing, outside the root, of
     another kind, of another model or with numbers that are not finite, for a side-car that cannot be understood, and
@@ -68,6 +82,11 @@ def find_weights(model: str, weights: str, root: Path | None, field: str) -> Fou
     """
     if weights == RANDOM:
         return None
+    if is_detector(model):
+        settings = (detection or DetectionSettings()).of(kind_and_backbone(model, field)[0])
+        if weights.startswith(FILE):
+            return _find_detector_file(model, weights.removeprefix(FILE), root, settings, field)
+        return _find_published(model, weights, field)
     if weights.startswith(FILE):
         return _find_file(model, weights.removeprefix(FILE), root, field)
     if weights == OWN and (own := own_model(model)) is not None and own.source == "upload":
@@ -147,7 +166,7 @@ def is_cached(published: Published) -> bool:
 
 
 def _find_published(model: str, weights: str, field: str) -> FoundWeights:
-    tags = weights_card(model, field).published
+    tags = published_tags(model, field)
     if weights == PRETRAINED and not tags:
         raise InvalidRequest(field, f"There are no published weights of {model} to start from.", RANDOM)
     tag = next(iter(tags)) if weights == PRETRAINED else weights
@@ -156,10 +175,16 @@ def _find_published(model: str, weights: str, field: str) -> FoundWeights:
         message = f"Weights are random, pretrained or file:<name>{there}; not {weights!r}."
         raise InvalidRequest(field, message, nearest(weights, (RANDOM, PRETRAINED, *tags)))
     check_obtainable(model, tags[tag], field)
-    start = Start(source="pretrained", name=tags[tag].name, identity=library(model))
+    publisher = published_library(model, tag, field) if is_detector(model) else library(model)
+    start = Start(source="pretrained", name=tags[tag].name, identity=publisher)
     made = MadeFor(classes=tags[tag].classes, side=tags[tag].side)
-    stated = Stated(source=f"{library(model)}'s configuration", preprocessing=tags[tag].preprocessing)
-    return FoundWeights(start=start, made_for=made, stated=stated)
+    is_whole = is_detector(model) and tag == COCO_TAG
+    stated = Stated(
+        source=f"{publisher}'s configuration", preprocessing=tags[tag].preprocessing,
+        classes=coco_classes(model) if is_whole else None,
+    )  # fmt: skip
+    built = COCO[kind_and_backbone(model, field)[0]] if is_whole else None
+    return FoundWeights(start=start, made_for=made, stated=stated, detector=built)
 
 
 def _find_file(model: str, name: str, root: Path | None, field: str) -> FoundWeights:
@@ -167,6 +192,28 @@ def _find_file(model: str, name: str, root: Path | None, field: str) -> FoundWei
     made = made_for(model, file_tensors(path, name, field), name, field)
     start = Start(source="file", name=name, identity=file_identity(path, name, field))
     return FoundWeights(start=start, made_for=made, stated=stated_beside(path, name, field))
+
+
+def _find_detector_file(
+    model: str, name: str, root: Path | None, settings: DetectorSettings, field: str
+) -> FoundWeights:
+    path = weights_file(name, root, field)
+    stated = stated_beside(path, name, field)
+    ways = ways_to_build(kind_and_backbone(model, field)[0], settings, stated.detector)
+    found = fit(model, file_tensors(path, name, field), ways, name, field)
+    start = Start(source="file", name=name, identity=file_identity(path, name, field))
+    classes = None if stated.classes is None else without_background(stated.classes, found.classes)
+    made = MadeFor(classes=found.classes, prefix=found.prefix)
+    return FoundWeights(
+        start=start, made_for=made, stated=replace(stated, classes=classes), detector=found.settings
+    )  # fmt: skip
+
+
+def published_tags(model: str, field: str) -> dict[str, Published]:
+    """What is published for a model, by tag, the default first."""
+    if is_detector(model):
+        return {tag: each for tag, (_, each) in published_for(model, field).items()}
+    return weights_card(model, field).published
 
 
 @contextmanager

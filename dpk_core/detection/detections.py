@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from dpk_core.catalogue.detection.index import SplitIndex
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -48,3 +51,17 @@ def joined(parts: Sequence[Detections]) -> Detections:
         classes_D=np.concatenate([part.classes_D for part in parts]),
         scores_D=np.concatenate([part.scores_D for part in parts]),
     )
+
+
+def coco_results(found: Detections, truth: SplitIndex, category_ids: Sequence[int]) -> list[dict[str, Any]]:
+    """Detections as COCO's evaluators read them, with the annotation file's ids of pictures and classes, and a box as
+    its corner and size. Nothing is rounded: rounded boxes move AP in the fourth digit."""
+    found = found.finite()
+    sizes_D2 = found.boxes_D4[:, 2:] - found.boxes_D4[:, :2]
+    boxes_D4 = np.concatenate([found.boxes_D4[:, :2], sizes_D2], axis=1).tolist()
+    ids = [int(each) if each.lstrip("-").isdecimal() else each for each in truth.picture_ids_N.tolist()]
+    rows = zip(found.pictures_D.tolist(), found.classes_D.tolist(), boxes_D4, found.scores_D.tolist(), strict=True)
+    return [
+        {"image_id": ids[picture], "category_id": category_ids[label], "bbox": box, "score": score}
+        for picture, label, box, score in rows
+    ]

@@ -5,7 +5,7 @@ Shapes: N pictures, C classes, T overlaps, R recalls; of one class D detections,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +21,10 @@ OVERLAPS = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ClassMatches:
-    """Detections of one class. `right_TD`: whether it found a box. `counted_TD`: whether it counts; one on a crowd does
-    not. `boxes_N`: boxes to be found in each picture."""
+    """Detections of one class, `label`. `right_TD`: whether it found a box. `counted_TD`: whether it counts; one on a
+    crowd does not. `boxes_N`: boxes to be found in each picture."""
 
+    label: int
     pictures_D: NDArray[np.int64]
     right_TD: NDArray[np.bool_]
     counted_TD: NDArray[np.bool_]
@@ -36,6 +37,16 @@ class Matches:
 
     pictures: int
     classes: tuple[ClassMatches, ...]
+
+    def at(self, overlap: int) -> Matches:
+        """The same at one of the overlaps."""
+        here = slice(overlap, overlap + 1)
+        one = [replace(each, right_TD=each.right_TD[here], counted_TD=each.counted_TD[here]) for each in self.classes]
+        return Matches(pictures=self.pictures, classes=tuple(one))
+
+    def by_class(self) -> dict[int, Matches]:
+        """Each class alone, by its label."""
+        return {each.label: Matches(pictures=self.pictures, classes=(each,)) for each in self.classes}
 
 
 def match(truth: SplitIndex, found: Detections, classes: int) -> Matches:
@@ -56,15 +67,15 @@ def match(truth: SplitIndex, found: Detections, classes: int) -> Matches:
             right[label].append(np.asarray(each["dtMatched"], np.bool_))
             ignored[label].append(np.asarray(each["dtIgnore"], np.bool_))
     made = [
-        _in_order(pictures[label], scores[label], right[label], ignored[label], boxes_CN[label])
+        _in_order(label, pictures[label], scores[label], right[label], ignored[label], boxes_CN[label])
         for label in np.flatnonzero(boxes_CN.any(axis=1)).tolist()
     ]
     return Matches(pictures=len(truth), classes=tuple(made))
 
 
 def _in_order(
-    pictures: list[int], scores: list[float], right: list[NDArray[np.bool_]], ignored: list[NDArray[np.bool_]],
-    boxes_N: NDArray[np.int64],
+    label: int, pictures: list[int], scores: list[float], right: list[NDArray[np.bool_]],
+    ignored: list[NDArray[np.bool_]], boxes_N: NDArray[np.int64],
 ) -> ClassMatches:  # fmt: skip
     """Equal scores stay in the order of pictures, as in pycocotools."""
     pictures_D, scores_D = np.array(pictures, np.int64), np.array(scores, np.float64)
@@ -73,8 +84,9 @@ def _in_order(
     none_TD = np.zeros((OVERLAPS, 0), np.bool_)
     right_TD, ignored_TD = (np.concatenate([none_TD, *each], axis=1)[:, order_D] for each in (right, ignored))
     return ClassMatches(
-        pictures_D=pictures_D[order_D], right_TD=right_TD & ~ignored_TD, counted_TD=~ignored_TD, boxes_N=boxes_N
-    )
+        label=label, pictures_D=pictures_D[order_D], right_TD=right_TD & ~ignored_TD, counted_TD=~ignored_TD,
+        boxes_N=boxes_N,
+    )  # fmt: skip
 
 
 def weighted_ap(matches: Matches, weights_N: NDArray[np.float64]) -> float:

@@ -23,15 +23,14 @@ from torchvision.ops import MultiScaleRoIAlign
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool, LastLevelP6P7
 
 from dpk_core.catalogue.detection.detectors import kind_and_backbone
+from dpk_core.catalogue.detection.postprocessing import DETECTIONS, EVALUATED_PROPOSALS, anchor_sizes
 from dpk_core.detection_settings import DetectorSettings
-from dpk_core.errors import ArtifactFault
 from dpk_core.models.build import own_randomness
 
 BODY = "backbone.body."
 """Prefix of the parameters that a detector shares with the classifier of its backbone's name."""
 
-EVALUATED_PROPOSALS = 1000
-"""Most proposals of Faster R-CNN in evaluation, where `proposals` allows more."""
+_SETTINGS = "built_with"
 
 
 class OnCanvas(nn.Module):
@@ -60,27 +59,22 @@ def build_detector(name: str, *, classes: int, seed: int, settings: DetectorSett
         build = _faster_rcnn if kind == "fasterrcnn" else _retinanet
         model = build(backbone, classes, settings)
     model.transform = OnCanvas()
+    setattr(model, _SETTINGS, settings)
     return model
 
 
-def load_classifier(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    """Gives a detector's backbone the weights of the classifier of its name, whose own class layers are left out.
+def settings_of(model: nn.Module) -> DetectorSettings:
+    """How `build_detector` built the detector."""
+    settings: DetectorSettings = getattr(model, _SETTINGS)
+    return settings
 
-    Raises ArtifactFault naming what is missing or has another shape.
-    """
-    own = model.state_dict()
-    wanted = {name: name.removeprefix(BODY) for name in own if name.startswith(BODY)}
+
+def load_classifier(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Gives a detector's backbone the weights of the classifier of its name, whose own class layers are left out."""
     # A MobileNet's body is the classifier's `features`.
-    prefix = "" if all(inner in weights for inner in wanted.values()) else "features."
-    for name, inner in wanted.items():
-        given = weights.get(f"{prefix}{inner}")
-        if given is None or given.shape != own[name].shape:
-            found = "are missing" if given is None else f"have the shape {tuple(given.shape)}"
-            raise ArtifactFault(
-                f"These are no weights of the detector's backbone: those of {inner} {found}, not "
-                f"{tuple(own[name].shape)}."
-            )
-    model.load_state_dict({name: weights[f"{prefix}{inner}"] for name, inner in wanted.items()}, strict=False)
+    body = {f"{BODY}{name.removeprefix('features.')}": each for name, each in weights.items()}
+    own = model.state_dict()
+    model.load_state_dict({name: each for name, each in body.items() if name in own}, strict=False)
 
 
 def _backbone(name: str, settings: DetectorSettings) -> BackboneWithFPN:
@@ -119,12 +113,8 @@ def _mobilenet_stages(features: nn.Sequential) -> dict[int, tuple[str, int]]:
 
 
 def _anchors(settings: DetectorSettings) -> AnchorGenerator:
-    levels = len(settings.levels) + (1 if settings.pooled else 2)
-    sizes = tuple(
-        tuple(settings.anchor * 2 ** (level + octave / settings.octaves) for octave in range(settings.octaves))
-        for level in range(levels)
-    )
-    return AnchorGenerator(sizes, (settings.ratios,) * levels)
+    sizes = anchor_sizes(settings)
+    return AnchorGenerator(sizes, (settings.ratios,) * len(sizes))
 
 
 def _faster_rcnn(backbone: BackboneWithFPN, classes: int, settings: DetectorSettings) -> nn.Module:
@@ -139,12 +129,12 @@ def _faster_rcnn(backbone: BackboneWithFPN, classes: int, settings: DetectorSett
         box_roi_pool=MultiScaleRoIAlign(names, settings.region_side, sampling_ratio=2),
         box_head=TwoMLPHead(settings.channels * settings.region_side**2, settings.region_width),
         box_predictor=FastRCNNPredictor(settings.region_width, classes + 1),
-        box_batch_size_per_image=settings.regions,
+        box_batch_size_per_image=settings.regions, box_detections_per_img=DETECTIONS,
     )  # fmt: skip
     return model
 
 
 def _retinanet(backbone: BackboneWithFPN, classes: int, settings: DetectorSettings) -> nn.Module:
     """No class is the background."""
-    model: nn.Module = RetinaNet(backbone, classes, anchor_generator=_anchors(settings), detections_per_img=100)
+    model: nn.Module = RetinaNet(backbone, classes, anchor_generator=_anchors(settings), detections_per_img=DETECTIONS)
     return model

@@ -54,6 +54,13 @@ def feed_as_trained(
     return model.register_forward_pre_hook(feed, prepend=first)
 
 
+def entrance(model: nn.Module) -> nn.Module:
+    """Where pictures enter a detector: its backbone, which is asked alone too, and whose input has no boxes."""
+    backbone = model.backbone
+    assert isinstance(backbone, nn.Module)
+    return backbone
+
+
 def side_seen(model: nn.Module, picture_side: int) -> int:
     """The side of the pictures that the network itself sees; evaluation sets its batches by it."""
     side: Any = getattr(model, _SIDE, picture_side)

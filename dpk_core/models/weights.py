@@ -152,7 +152,7 @@ def _fitted(
         if key.startswith(made.prefix)
     }  # fmt: skip
     if made.prefix:
-        notes.append(_prefix_note(source, made.prefix))
+        notes.append(prefix_note(source, made.prefix))
     if class_map is not None:
         given |= {key: given[key][list(class_map)] for key in card.head}
     given, refitted = _refitted(given, own, card)
@@ -197,7 +197,8 @@ def check_finite(model: nn.Module, source: str) -> None:
             raise InvalidRequest(FIELD, message)
 
 
-def _prefix_note(source: str, prefix: str) -> str:
+def prefix_note(source: str, prefix: str) -> str:
+    """What was left out before the names of a file's tensors, and which entry of a checkpoint was taken."""
     entry, slash, rest = prefix.rpartition("/")
     begin = f"The names in the weights {source} begin with {rest!r}, which was left out." if rest else ""
     return f"Of the checkpoint {source} the entry {entry!r} was taken. {begin}".strip() if slash else begin

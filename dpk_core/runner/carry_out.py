@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from dpk_core import artifacts
+from dpk_core.catalogue.detection.detectors import kind_and_backbone
 from dpk_core.codec import to_json
 from dpk_core.errors import ArtifactFault
 from dpk_core.evidence import pack
@@ -38,7 +39,9 @@ from dpk_core.runner.inbox import Assignment
 from dpk_core.runner.life import Channel
 from dpk_core.runner.notices import (
     chance_notices,
+    fallback_rates,
     infos,
+    place,
     record_fallbacks,
     starting_notes,
     training_notices,
@@ -46,7 +49,7 @@ from dpk_core.runner.notices import (
 from dpk_core.runner.scores import Scored, student_scores, teacher_scores
 from dpk_core.runner.versions import versions
 from dpk_core.tasks import METRICS
-from dpk_core.training.checkpoint import CheckpointWriter, resume, save_weights
+from dpk_core.training.checkpoint import CheckpointWriter, Saved, resume, save_weights
 from dpk_core.training.determinism import deterministic_where_possible, not_deterministic, refused_operation
 from dpk_core.training.evaluate import EVALUATORS, Evaluation
 from dpk_core.training.loop import train
@@ -73,7 +76,7 @@ class Reporter:
         for stage, part, is_first in record_fallbacks(training, values):
             if is_first:
                 message = (
-                    f"In epoch {training.epoch} the share of stage {stage} took its fallback value in {part:.0%} of "
+                    f"In epoch {training.epoch} the share of {place(stage)} took its fallback value in {part:.0%} of "
                     "the steps, because CKA was undefined, near zero or negative there."
                 )
                 self._channel.send(Noticed(run_id=self._run_id, level="info", message=message))
@@ -229,7 +232,7 @@ def _result(
         test = evaluator.evaluate(training.judged, data, data.read_test(), training.world, reported=True)
     weights = None
     if spec.is_full and training.world.leads:
-        weights = save_weights(training.judged, root, command.weights_path, training.preprocessing)
+        weights = save_weights(training.judged, root, command.weights_path, _beside(training))
     score, guess = training.last_measured[METRICS[spec.training.task].measured_as], evaluator.guess(data.validation)
     evidence = training.last_evidence
     assert evidence is not None
@@ -245,8 +248,10 @@ def _result(
         device_name=device_name,
         weights=weights,
         samples=_samples(command, training, root) if weights is not None else None,
+        test_details=dict(test.details) if test is not None and test.details else None,
         scores=scores,
         validation_evidence=pack(evidence.numpy()),
+        fallback_rates=fallback_rates(training),
         guess_score=guess,
         near_chance=evaluator.is_chance(score, evidence, guess),
         preprocessing=_preprocessing(training) if spec.is_full else None,
@@ -264,6 +269,12 @@ def _samples(command: RunCommand, training: Training, root: Path) -> ArtifactRef
     found = detection_samples(training.judged, training.data)
     path = str(PurePosixPath(command.weights_path).with_suffix(".boxes.json"))
     return artifacts.write(root, path, json.dumps(to_json(found)).encode())
+
+
+def _beside(training: Training) -> Saved:
+    detection, model = training.spec.recipe.detection, training.spec.model
+    detector = None if detection is None else detection.of(kind_and_backbone(model, "model")[0])
+    return Saved(preprocessing=training.preprocessing, detector=detector)
 
 
 def _preprocessing(training: Training) -> Preprocessing:

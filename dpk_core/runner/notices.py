@@ -50,12 +50,24 @@ def training_notices(training: Training) -> list[Notice]:
     ]
 
 
+def fallback_rates(training: Training) -> dict[str, float] | None:
+    """By stage, over all epochs so far, the part of the steps in which its share took its fallback value; None under
+    methods without a share that follows CKA."""
+    stages = [name.removeprefix(FALLBACK) for name in training.last_measured if name.startswith(FALLBACK)]
+    return {stage: training.fallbacks.get(stage, 0.0) / training.epoch for stage in stages} or None
+
+
+def place(stage: str) -> str:
+    """A stage of a classifier, or a level of a pyramid, in a sentence."""
+    return f"level {stage}" if stage[:1] == "P" else f"stage {stage}"
+
+
 def _fallback(stage: str, part: float) -> Notice:
-    """Without the number, which differs from seed to seed; the measurements have it."""
+    """Without the number, which differs from seed to seed; `fallback_rates` has it."""
     often = part >= OFTEN
     return Notice(
         level="warning" if often else "info",
-        message=f"In {'most' if often else 'some'} steps the share of stage {stage} took its fallback value, because "
+        message=f"In {'most' if often else 'some'} steps the share of {place(stage)} took its fallback value, because "
         "CKA was undefined, near zero or negative.",
     )
 

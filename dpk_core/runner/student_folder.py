@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from safetensors import SafetensorError
 from torch import nn
 
 from dpk_core.catalogue.own_models import UPLOAD
+from dpk_core.codec import from_json
+from dpk_core.detection_settings import DetectorSettings
 from dpk_core.errors import DataFault
 from dpk_core.models.build import build_model, repeat_grey
 from dpk_core.models.exported import ExportedModel, unpacked
@@ -21,17 +24,21 @@ WEIGHTS, CONFIG, PROGRAM = "model.safetensors", "config.json", "program.safetens
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudentFolder:
-    """A student in evaluation mode. It takes B x `channels` x `side` x `side` pictures in 0 … 255, less `mean` and
-    divided by `deviation` by channel. `fingerprint`: of the data that it was trained on."""
+    """A student in evaluation mode. It takes B x `channels` x `height` x `width` pictures in 0 … 255, less `mean` and
+    divided by `deviation` by channel. `fingerprint`: of the data that it was trained on. `config`: the whole of
+    `config.json`. `detector`: how a detector is built; None of a classifier."""
 
     model: nn.Module
     architecture: str
     classes: int
     channels: int
-    side: int
+    height: int
+    width: int
     mean: tuple[float, ...]
     deviation: tuple[float, ...]
     fingerprint: str | None
+    config: Mapping[str, Any] = field(default_factory=dict)
+    detector: DetectorSettings | None = None
 
 
 def read_student(folder: Path) -> StudentFolder:
@@ -40,8 +47,9 @@ def read_student(folder: Path) -> StudentFolder:
     config = _config(folder)
     try:
         architecture = str(config["architecture"])
-        classes, (channels, side, _) = int(config["num_classes"]), map(int, config["input_size"])
+        classes, (channels, height, width) = int(config["num_classes"]), map(int, config["input_size"])
         mean, deviation = (tuple(255 * float(each) for each in config[name]) for name in ("mean", "std"))
+        detector = _detector(config)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise DataFault(
             f"{folder / CONFIG} is no configuration of a student ({type(error).__name__}: {error}); export the student "
@@ -49,16 +57,26 @@ def read_student(folder: Path) -> StudentFolder:
         ) from None
     if not len(mean) == len(deviation) == channels:
         raise DataFault(f"{folder / CONFIG} has not one mean and one std for each of {channels} channels.")
-    model = _built(folder, architecture, classes, channels, side)
+    if detector is None:
+        model = _built(folder, architecture, classes, channels, height)
+    else:
+        from dpk_core.detection.models import build_detector  # here, as torchvision takes longer to import than torch
+
+        model = build_detector(architecture, classes=classes, seed=0, settings=detector)
     try:
         model.load_state_dict(safetensors.torch.load(_bytes(folder / WEIGHTS)))
     except (SafetensorError, RuntimeError) as error:
         first = str(error).strip().splitlines()[0]
         raise DataFault(f"{folder / WEIGHTS} does not hold the weights of {architecture}: {first}") from None
     return StudentFolder(
-        model=model.eval(), architecture=architecture, classes=classes, channels=channels, side=side, mean=mean,
-        deviation=deviation, fingerprint=config.get("data_fingerprint"),
+        model=model.eval(), architecture=architecture, classes=classes, channels=channels, height=height,
+        width=width, mean=mean, deviation=deviation, fingerprint=config.get("data_fingerprint"), config=config,
+        detector=detector,
     )  # fmt: skip
+
+
+def _detector(config: Mapping[str, Any]) -> DetectorSettings | None:
+    return None if config.get("task") != "detection" else from_json(DetectorSettings, config["detector"]["settings"])
 
 
 def _config(folder: Path) -> dict[str, Any]:

@@ -21,11 +21,11 @@ from dpk_core.detection_settings import DetectionSettings
 from dpk_core.disk import machine
 from dpk_core.errors import DataFault, InvalidRequest, MissingHere
 from dpk_core.models.build import build_model
-from dpk_core.models.preprocessing import feed_as_trained
+from dpk_core.models.preprocessing import entrance, feed_as_trained
 from dpk_core.preprocessing import AS_DATA
 from dpk_core.protocol import ArtifactReference
 from dpk_core.spec import TrainingSpec
-from dpk_core.training.checkpoint import load_weights, saved_preprocessing
+from dpk_core.training.checkpoint import load_weights, saved_beside
 
 DATASETS = 2
 TEACHERS = 4
@@ -64,7 +64,8 @@ def teacher_for(
     model: str, weights: ArtifactReference, root: Path, data: ImageData, detection: DetectionSettings | None = None
 ) -> nn.Module:
     """The teacher with its weights, frozen, on the data's device. It takes pictures as the student does, and sees them
-    as it was trained on them. `detection`: how a detector is built.
+    as it was trained on them. `detection`: how a detector is built
+    whose weights do not say so.
 
     Raises ArtifactFault when its weights are broken.
     """
@@ -111,7 +112,8 @@ def _load_teacher(
     model: str, detection: DetectionSettings | None, weights: ArtifactReference, root: Path, card: DatasetCard,
     statistics: tuple[tuple[float, ...], tuple[float, ...]], device: torch.device,
 ) -> nn.Module:  # fmt: skip
-    own = saved_preprocessing(root, weights) or AS_DATA
+    saved = saved_beside(root, weights)
+    own = saved.preprocessing or AS_DATA
     if detection is None:
         channels = own.channels(card.channels)
         teacher = build_model(model, classes=card.classes, channels=channels, seed=0, side=own.side or card.side)
@@ -119,9 +121,11 @@ def _load_teacher(
         # Here, as torchvision takes longer to import than torch.
         from dpk_core.training.detectors import detector_of
 
+        if saved.detector is not None:
+            detection = detection.built(kind_and_backbone(model, "model")[0], saved.detector)
         teacher = detector_of(model, detection, card, seed=0)
     load_weights(teacher, root, weights)
     if own != AS_DATA:
         mean_C, std_C = (torch.tensor(each, device=device) for each in statistics)
-        feed_as_trained(teacher, own, mean_C, std_C)
+        feed_as_trained(teacher if detection is None else entrance(teacher), own, mean_C, std_C)
     return teacher.to(device).eval().requires_grad_(False)

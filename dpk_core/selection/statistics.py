@@ -4,23 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from scipy import special
 
-CONFIDENCE = 0.9
-"""Of every interval shown."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
-    """A value with its two-sided interval at `confidence`."""
-
-    value: float
-    low: float
-    high: float
-    confidence: float = CONFIDENCE
+from dpk_core.selection.estimate import CONFIDENCE, Estimate
 
 
 def is_same_chance(chance: float, other: float, draws: int = 4096) -> bool:
@@ -53,15 +41,6 @@ def pooled_correlation(groups: Sequence[tuple[Sequence[float], Sequence[float]]]
     half = float(special.ndtri(0.5 + CONFIDENCE / 2)) / math.sqrt(free_pairs - 3)
     centre = math.atanh(value)
     return Estimate(value=value, low=math.tanh(centre - half), high=math.tanh(centre + half))
-
-
-def wilson(hits: float, count: int) -> Estimate:
-    """The share `hits` / `count` with Wilson's score interval (1927), which needs no large count. `count` >= 1."""
-    reach = float(special.ndtri(0.5 + CONFIDENCE / 2))
-    share, weight = hits / count, reach**2 / count
-    centre = (share + weight / 2) / (1 + weight)
-    half = reach / (1 + weight) * math.sqrt(share * (1 - share) / count + weight / (4 * count))
-    return Estimate(value=share, low=max(0.0, centre - half), high=min(1.0, centre + half))
 
 
 def mean_interval(values: Sequence[float]) -> Estimate | None:

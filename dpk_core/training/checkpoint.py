@@ -6,8 +6,11 @@ import io
 import json
 import pickle
 import re
+from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import safetensors.torch
 import torch
@@ -16,13 +19,16 @@ from torch import nn
 
 from dpk_core import artifacts
 from dpk_core.codec import from_json, to_json
+from dpk_core.detection_settings import DetectorSettings
 from dpk_core.errors import ArtifactFault
 from dpk_core.preprocessing import ModelPreprocessing
 from dpk_core.protocol import ArtifactReference, Checkpoint
 from dpk_core.training.training import Training
 
-PREPROCESSING = "preprocessing"
-"""Its entry in the metadata of weights."""
+T = TypeVar("T")
+
+PREPROCESSING, DETECTOR = "preprocessing", "detector"
+"""Their entries in the metadata of weights."""
 KEPT = 2
 """Checkpoints of a prefix that stay on disk."""
 
@@ -88,27 +94,44 @@ def resume(training: Training, root: Path, checkpoint: Checkpoint) -> None:
         raise ArtifactFault(f"The checkpoint {checkpoint.file.path} does not fit this training: {error}.") from error
 
 
-def save_weights(
-    model: nn.Module, root: Path, path: str, preprocessing: ModelPreprocessing | None = None
-) -> ArtifactReference:
-    """Writes the model's parameters and buffers as safetensors, with how pictures are prepared for them."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Saved:
+    """What is stored with weights: how pictures are prepared for them, and how a detector is built."""
+
+    preprocessing: ModelPreprocessing | None = None
+    detector: DetectorSettings | None = None
+
+
+NOTHING_SAVED = Saved()
+
+
+def save_weights(model: nn.Module, root: Path, path: str, beside: Saved = NOTHING_SAVED) -> ArtifactReference:
+    """Writes the model's parameters and buffers as safetensors, with what belongs to them."""
     state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-    metadata = None if preprocessing is None else {PREPROCESSING: json.dumps(to_json(preprocessing))}
-    return artifacts.write(root, path, safetensors.torch.save(state, metadata))
+    entries = {PREPROCESSING: beside.preprocessing, DETECTOR: beside.detector}
+    metadata = {name: json.dumps(to_json(each)) for name, each in entries.items() if each is not None}
+    return artifacts.write(root, path, safetensors.torch.save(state, metadata or None))
 
 
-def saved_preprocessing(root: Path, reference: ArtifactReference) -> ModelPreprocessing | None:
-    """The preprocessing that `save_weights` stored with the weights.
+def saved_beside(root: Path, reference: ArtifactReference) -> Saved:
+    """What `save_weights` stored with the weights.
 
     Raises ArtifactFault when the file is missing or broken.
     """
     content = artifacts.read(root, reference)
     try:
-        entries = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-        text = entries.get("__metadata__", {}).get(PREPROCESSING)
-        return None if text is None else from_json(ModelPreprocessing, json.loads(text))
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+        entries = header.get("__metadata__", {})
+        return Saved(
+            preprocessing=_entry(entries, PREPROCESSING, ModelPreprocessing),
+            detector=_entry(entries, DETECTOR, DetectorSettings),
+        )
     except (ValueError, AttributeError) as error:
-        raise ArtifactFault(f"The weights {reference.path} do not say how pictures are prepared: {error}.") from error
+        raise ArtifactFault(f"The weights {reference.path} do not say how they are used: {error}.") from error
+
+
+def _entry(entries: Mapping[str, str], name: str, kind: type[T]) -> T | None:
+    return from_json(kind, json.loads(entries[name])) if name in entries else None
 
 
 def load_weights(model: nn.Module, root: Path, reference: ArtifactReference) -> None:

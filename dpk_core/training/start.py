@@ -7,7 +7,7 @@ from pathlib import Path
 from torch import nn
 
 from dpk_core.catalogue.datasets import DatasetCard
-from dpk_core.catalogue.detection.detectors import kind_and_backbone
+from dpk_core.catalogue.detection.weights import published_for
 from dpk_core.catalogue.parameters import weights_card
 from dpk_core.catalogue.weight_names import OWN
 from dpk_core.catalogue.weights import check_obtainable, file_identity, weights_file
@@ -66,13 +66,16 @@ def _weights(spec: TrainingSpec, root: Path | None) -> Weights:
     if start.source == "own":
         return OWN
     model = spec.model
-    if spec.task == "detection":
-        model = f"torchvision/{kind_and_backbone(spec.model, 'model')[1]}"  # a detector begins with its backbone's
-    offered = published(model)
+    offered = (
+        {tag: each for tag, (_, each) in published_for(model, FIELD).items()}
+        if spec.task == "detection"
+        else (published(model))
+    )
     tag = next((tag for tag, each in offered.items() if each.name == start.name), None)
     if tag is None:
         names = ", ".join(each.name for each in offered.values()) or "nothing"
-        here = f"{library(model)} here publishes {names}"
+        publisher = library("torchvision/resnet18" if spec.task == "detection" else model)
+        here = f"{publisher} here publishes {names}"
         raise InvalidRequest(FIELD, f"{here} for {model}, but the run was made for {start.name}.")
     check_obtainable(model, offered[tag], FIELD)
     return tag

@@ -16,7 +16,7 @@ from dpk_core.data.source import ImageData
 from dpk_core.distill.build import build_method
 from dpk_core.distill.method import Method
 from dpk_core.errors import ArtifactFault, InvalidRequest
-from dpk_core.models.preprocessing import feed_as_trained
+from dpk_core.models.preprocessing import entrance, feed_as_trained
 from dpk_core.parallel.world import ALONE, World
 from dpk_core.preprocessing import ModelPreprocessing
 from dpk_core.randomness import derive
@@ -134,7 +134,8 @@ def begin(
         notes = (*notes, take_over(started.model, teacher, card))
     student = started.model.to(data.device)
     if spec.preprocessing is not None:
-        feed_as_trained(student, spec.preprocessing, data.mean, data.std)
+        seen_by = entrance(student) if spec.task == "detection" else student
+        feed_as_trained(seen_by, spec.preprocessing, data.mean, data.std)
     if spec.recipe.channels_last:
         # The teacher is lent and stays as it is: its convolutions follow the layout of the pictures.
         student.to(memory_format=torch.channels_last)

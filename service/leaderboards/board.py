@@ -16,7 +16,7 @@ from dpk_core.selection.decide.full_trainings import full_trainings
 from dpk_core.selection.decide.job_results import Arm, JobResults
 from dpk_core.selection.decide.summary import Summary, model, summary_of
 from dpk_core.selection.decide.verdict import gains
-from dpk_core.selection.statistics import Estimate
+from dpk_core.selection.estimate import Estimate
 from dpk_core.spec import Recipe, Start
 from dpk_core.tasks import METRICS
 from service.database.tables import Run

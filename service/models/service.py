@@ -10,13 +10,14 @@ from typing import Any, get_args
 from sqlalchemy.exc import IntegrityError
 
 from dpk_core import artifacts
+from dpk_core.catalogue.detection import parameters as detectors
 from dpk_core.catalogue.detection.detectors import DETECTORS, kind_and_backbone
-from dpk_core.catalogue.detection.size import detector_parameters
 from dpk_core.catalogue.models import model_card, model_names
 from dpk_core.catalogue.own_models import UPLOAD, OwnModel, make_known, own_model
 from dpk_core.catalogue.parameters import model_parameters, weights_card
 from dpk_core.catalogue.plugins import content_name
 from dpk_core.catalogue.weight_names import OWN, PRETRAINED
+from dpk_core.catalogue.weights import published_tags
 from dpk_core.codec import from_json, to_json
 from dpk_core.detection_settings import DetectionSettings
 from dpk_core.errors import InvalidRequest
@@ -132,7 +133,7 @@ def _is_there(name: str, sha256: str) -> bool:
 def parameter_count(name: str) -> int | None:
     """Numbers in a model's parameters without the head's; None where that is not known."""
     if name in DETECTORS:  # under the small recipe, for one class
-        return detector_parameters(name, DetectionSettings().of(kind_and_backbone(name, FIELD)[0]), classes=1)
+        return detectors.parameter_count(name, DetectionSettings().of(kind_and_backbone(name, FIELD)[0]), classes=1)
     try:
         own = own_model(name)
         return _listed_count(name) if own is None else own.count
@@ -156,7 +157,7 @@ def _weights(name: str, own: OwnModel | None) -> Sequence[str]:
     if own is not None:
         return [OWN] if own.source == "upload" else []
     try:
-        tags = list(weights_card(name, FIELD).published)
+        tags = list(published_tags(name, FIELD))
     except InvalidRequest:
         return []
     return [PRETRAINED, *tags[1:]] if tags else []

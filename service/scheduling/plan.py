@@ -90,6 +90,8 @@ class Plan:
     side: int
     """Of a picture, in pixels, and of its channels before, as the networks see it."""
     student_start: Start | None = None
+    student_classes: tuple[int, ...] | None = None
+    """Of a student detector with weights, `class_map` as in `TrainingSpec`."""
     preparations: dict[str, Preparation] = field(default_factory=dict)
     spending: Spending = Spending()
     data_findings: tuple[Finding, ...] = ()
@@ -145,6 +147,7 @@ class Plan:
             role="student", model=self.student, dataset=self.dataset, data_fingerprint=self.data_fingerprint,
             method=MethodSpec(name="none") if teacher is None else self.method, teacher=reference,
             recipe=self.student_recipe, seed=seed, start=self.student_start, version=self.version, task=self.task,
+            class_map=self.student_classes,
         )  # fmt: skip
         return RunSpec(training=training, stop_epoch=stop_epoch)
 

@@ -13,6 +13,7 @@ from dpk_core.catalogue.datasets import dataset_card
 from dpk_core.catalogue.models import model_card
 from dpk_core.catalogue.weight_names import RANDOM, join_weights
 from dpk_core.catalogue.weights import find_weights, word_for
+from dpk_core.detection_settings import DetectionSettings
 from dpk_core.errors import DataFault, InvalidRequest
 from dpk_core.spec import TRAINING_VERSION, Start
 from service.scheduling.plan import Plan
@@ -41,10 +42,12 @@ def data_now(name: str) -> DataNow:
 
 def changes(plan: Plan, data: DataNow, teachers: Iterable[str]) -> list[str]:
     """What has changed since the plan was made, each in a sentence; `teachers`: those that matter, by label."""
-    found = [_data_changed(plan, data), _weights_changed(plan.student, plan.student_start)]
+    found = [
+        _data_changed(plan, data), _weights_changed(plan.student, plan.student_start, plan.student_recipe.detection)
+    ]  # fmt: skip
     for teacher in teachers:
         preparation = plan.preparation(teacher)
-        found.append(_weights_changed(preparation.model, preparation.start))
+        found.append(_weights_changed(preparation.model, preparation.start, preparation.recipe.detection))
     if plan.version != TRAINING_VERSION:
         versions = f"version {plan.version}, now {TRAINING_VERSION}"
         found.append(f"The training code has changed since the job was made ({versions}).")
@@ -61,13 +64,13 @@ def _data_changed(plan: Plan, data: DataNow) -> str | None:
     )
 
 
-def _weights_changed(model: str, start: Start | None) -> str | None:
-    """None where the model is known and starts from the same weights as then."""
+def _weights_changed(model: str, start: Start | None, detection: DetectionSettings | None) -> str | None:
+    """None where the model is known and starts from the same weights as then. `detection`: how a detector is built."""
     weights = RANDOM
     try:
         model_card(model, "model")
         weights = word_for(model, start)
-        now = find_weights(model, weights, settings().weights_root, "weights")
+        now = find_weights(model, weights, settings().weights_root, "weights", detection)
     except _UNREADABLE as error:
         return f"{join_weights(model, weights)} cannot be had now: {_reason(error)}"
     same = start == (None if now is None else now.start)

@@ -7,10 +7,11 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from dpk_core.catalogue.datasets import DatasetCard
+from dpk_core.catalogue.detection.detectors import is_detector
 from dpk_core.catalogue.weights import FoundWeights
 from dpk_core.recipes import (
-    AS_IS,
     RECIPES_OF,
+    as_is,
     batch_factor,
     chosen_dpk,
     chosen_kd,
@@ -23,6 +24,7 @@ from dpk_core.spec import DPK_METHODS, TRAINING_VERSION, MethodSpec, Recipe
 from dpk_core.tasks import METRICS
 from service.scheduling.plan import Plan, Preparation, Spending, rung_epoch
 from service.scheduling.states import PreparationKind
+from service.selection_jobs.detector_inputs import built_for, detector_preparation
 from service.selection_jobs.teacher_inputs import PLAIN, TeacherInput
 from service.wire.choices import TeacherChoice
 from service.wire.jobs import SelectionJobRequest
@@ -33,13 +35,13 @@ NO_INPUTS: Mapping[str, TeacherInput] = MappingProxyType({})
 
 def make_plan(
     request: SelectionJobRequest, data: DatasetCard, found: Mapping[str, FoundWeights] = NOTHING,
-    inputs: Mapping[str, TeacherInput] = NO_INPUTS,
+    inputs: Mapping[str, TeacherInput] = NO_INPUTS, student_classes: tuple[int, ...] | None = None,
 ) -> Plan:  # fmt: skip
     """Fills in the defaults. Expects a request that pre-flight has passed; `found`: trained weights by label, `inputs`:
-    what teachers' weights take."""
+    what teachers' weights take; `student_classes`: which of the data's classes is which of the student's weights."""
     budget = request.budget
-    student_recipe = student_recipe_of(request, data)
     start = found.get(request.student.label)
+    student_recipe = built_for(student_recipe_of(request, data), request.student.model, start)
     return Plan(
         task=request.task,
         student=request.student.model,
@@ -58,6 +60,7 @@ def make_plan(
         data_findings=data.findings,
         recipe_notes=_recipe_notes(request, data, student_recipe),
         student_start=None if start is None else start.start,
+        student_classes=student_classes,
         preparations={
             teacher.label: _preparation(
                 teacher, found.get(teacher.label), data, inputs.get(teacher.label, PLAIN),
@@ -164,6 +167,8 @@ def preparation_kind(
     """What `auto` comes to: a random teacher is trained; of others the head where it is for other classes."""
     if found is None:
         return "train"
+    if is_detector(teacher.model) and teacher.preparation in ("auto", "head"):  # pre-flight refuses a new head
+        return detector_preparation(found, data, taken)
     if teacher.preparation != "auto":
         return teacher.preparation
     return "as_is" if found.made_for.classes == data.classes or taken.class_map is not None else "head"
@@ -172,9 +177,9 @@ def preparation_kind(
 def _preparation(
     teacher: TeacherChoice, found: FoundWeights | None, data: DatasetCard, taken: TeacherInput, base: Recipe
 ) -> Preparation:
-    kind = preparation_kind(teacher, found, data, taken)
+    kind, base = preparation_kind(teacher, found, data, taken), built_for(base, teacher.model, found)
     recipes: dict[PreparationKind, Recipe] = {
-        "train": base, "as_is": AS_IS, "head": base, "fine_tune": fine_tuning(base)
+        "train": base, "as_is": as_is(base), "head": base, "fine_tune": fine_tuning(base)
     }  # fmt: skip
     start = None if found is None else found.start
     return Preparation(

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 from dpk_core.catalogue.datasets import DatasetCard, box_dataset_card, dataset_card, dataset_check
-from dpk_core.catalogue.detection.detectors import check_canvas, check_heirs, kind_and_backbone
-from dpk_core.catalogue.detection.levels import ComparedLevel, compared_levels
-from dpk_core.catalogue.detection.size import detector_parameters
+from dpk_core.catalogue.detection.cards import box_dataset_check
+from dpk_core.catalogue.detection.detectors import is_detector
 from dpk_core.catalogue.fitting import check_pictures
 from dpk_core.catalogue.models import ModelCard, check_data, model_card
 from dpk_core.catalogue.parameters import weights_card
@@ -20,13 +19,20 @@ from dpk_core.catalogue.tapping import TappedStage, tapped_stages
 from dpk_core.catalogue.weight_names import RANDOM
 from dpk_core.catalogue.weights import FoundWeights, find_weights
 from dpk_core.codec import WrongValue
+from dpk_core.detection_settings import DetectionSettings
 from dpk_core.dpk_settings import DpkSettings
 from dpk_core.errors import DataFault, InvalidRequest
 from dpk_core.recipes import RECIPES_OF
-from dpk_core.spec import LEAST_BATCH, LEAST_NORMALISED, TAUGHT_METHODS, MethodSpec, Recipe
+from dpk_core.spec import LEAST_BATCH, LEAST_NORMALISED, TAUGHT_METHODS, MethodSpec
 from service.problems import Rejected, field_error
-from service.scheduling.plan import Plan, PlannedDetectors
+from service.scheduling.plan import Plan
 from service.schemas import FieldError
+from service.selection_jobs.detector_inputs import (
+    detector_input,
+    matched_classes,
+    planned_detectors,
+    preparation_faults,
+)
 from service.selection_jobs.planning import make_plan, method_of, student_recipe_of
 from service.selection_jobs.tasks import mismatches, of_task
 from service.selection_jobs.teacher_inputs import PLAIN, TeacherInput, teacher_input
@@ -101,14 +107,16 @@ def check(request: SelectionJobRequest, data_root: Path | None, weights_root: Pa
         recipe = findings.ask(functools.partial(student_recipe_of, request, data)) if known else None
         if recipe is not None and request.task == "detection":
             cards = [None if each is None else each.name for each in (student, *teachers)]
-            detectors = _detectors(request, data, findings, method, recipe, cards)
+            detectors = planned_detectors(request, data, findings.ask, method, recipe, cards, models.found)
         if method is not None and recipe is not None:
-            plan = make_plan(request, data, models.found, models.inputs)
+            plan = make_plan(request, data, models.found, models.inputs, models.student_classes)
             findings.errors.extend([*_budget(request, plan), *_same_weights(request, plan)])
     if findings.errors:
         raise Rejected.because(findings.errors)
     assert data is not None
-    return replace(make_plan(request, data, models.found, models.inputs), taps=taps, detectors=detectors)
+    return replace(
+        make_plan(request, data, models.found, models.inputs, models.student_classes), taps=taps, detectors=detectors
+    )
 
 
 def _data_card(request: SelectionJobRequest, data_root: Path | None) -> DatasetCard:
@@ -123,32 +131,6 @@ def _data_card(request: SelectionJobRequest, data_root: Path | None) -> DatasetC
     return card
 
 
-def _detectors(
-    request: SelectionJobRequest, data: DatasetCard, findings: _Findings, method: MethodSpec | None, recipe: Recipe,
-    models: Sequence[str | None],
-) -> PlannedDetectors:  # fmt: skip
-    """What can be said of the student, which is the first, and the teachers that are known."""
-    detection = recipe.detection
-    assert detection is not None
-    student, *teachers = models
-    levels: dict[str, tuple[ComparedLevel, ...]] = {}
-    for name in filter(None, models):
-        settings = detection.of(kind_and_backbone(name, "student")[0])
-        findings.ask(functools.partial(check_canvas, detection.canvas, settings, "recipe.detection.canvas"))
-    for place, (choice, teacher) in enumerate(zip(request.teachers, teachers, strict=True)):
-        if method is None or student is None or teacher is None:
-            continue
-        compared = functools.partial(compared_levels, method, detection, student, teacher)
-        levels[choice.label] = findings.ask(compared) or ()
-        if method.inherits:
-            findings.ask(functools.partial(check_heirs, student, teacher, f"teachers[{place}]"))
-    parameters = {
-        name: detector_parameters(name, detection.of(kind_and_backbone(name, "student")[0]), data.classes)
-        for name in filter(None, models)
-    }
-    return PlannedDetectors(levels=levels, parameters=parameters)
-
-
 class _Models:
     """The cards of a request's models; by label, the weights that were `found` and what teachers take (`inputs`)."""
 
@@ -160,6 +142,8 @@ class _Models:
         self._data_root, self._weights_root = data_root, weights_root
         self.found: dict[str, FoundWeights] = {}
         self.inputs: dict[str, TeacherInput] = {}
+        self.student_classes: tuple[int, ...] | None = None
+        """As `class_map` in `TrainingSpec`, of a student that starts from a detector's weights."""
 
     def look_up(self, choice: ModelChoice, field: str) -> ModelCard | None:
         """The model's card; what is wrong with it, with its weights or for the data goes into the findings."""
@@ -169,23 +153,38 @@ class _Models:
             return None
         if ask(lambda: of_task(card, self._request.task, self._request.dataset, field)) is None:
             return None
-        weights = ask(lambda: find_weights(choice.model, choice.weights, self._weights_root, place))
+        detection = self._detection()
+        weights = ask(lambda: find_weights(choice.model, choice.weights, self._weights_root, place, detection))
         if weights is not None:
             self.found[choice.label] = weights
         if data is None:
             return card
         taken = PLAIN
         if isinstance(choice, TeacherChoice):
-            taken = ask(lambda: teacher_input(choice, weights, data, self._class_names, field)) or PLAIN
+            if weights is not None and card.task == "detection":
+                taken = ask(lambda: detector_input(choice, weights, data, self._class_names(), field)) or PLAIN
+            else:
+                taken = ask(lambda: teacher_input(choice, weights, data, self._class_names, field)) or PLAIN
             self.inputs[choice.label] = taken
+        elif weights is not None and card.task == "detection":
+            self.student_classes = matched_classes(weights, self._class_names())
         side, channels = taken.side(data), taken.channels(data)
         ask(functools.partial(check_data, card, channels, data.classes, field))
         if weights is not None:
             ask(functools.partial(check_pictures, weights.made_for, side, channels, weights.start.name, place))
         return card
 
+    def _detection(self) -> DetectionSettings | None:
+        """How the recipe builds detectors, as far as it can be understood."""
+        with suppress(WrongValue, KeyError):
+            return None if self._data is None else student_recipe_of(self._request, self._data).detection
+        return None
+
     def _class_names(self) -> list[str]:
         """Of the data's classes."""
+        if (detection := self._detection()) is not None:
+            found = box_dataset_check(self._request.dataset, self._data_root, detection.canvas, "dataset")
+            return [each.name for each in found.classes]
         return [each.name for each in dataset_check(self._request.dataset, self._data_root, "dataset").classes]
 
 
@@ -207,11 +206,14 @@ def _preparation(
     teacher: TeacherChoice, found: FoundWeights | None, data: DatasetCard, taken: TeacherInput, field: str
 ) -> Iterator[FieldError]:
     """What cannot be done with these weights."""
+    if found is not None and is_detector(teacher.model):
+        yield from preparation_faults(teacher, found, data, taken, field)
+        found = None
     wanted, place = teacher.preparation, f"{field}.preparation"
     if teacher.weights == RANDOM and wanted not in ("auto", "train"):
         message = f"Random weights can only be trained; to prepare {teacher.model} in this way, name its weights."
         yield FieldError(field=place, message=message, nearest="train")
-    elif teacher.weights != RANDOM and wanted == "train":
+    elif teacher.weights != RANDOM and wanted == "train" and not is_detector(teacher.model):
         message = "This would throw the weights away and begin with random ones; to train them on, take fine_tune."
         yield FieldError(field=place, message=message, nearest="fine_tune")
     elif wanted == "as_is" and found and not taken.class_map and found.made_for.classes != data.classes:

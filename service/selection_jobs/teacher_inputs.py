@@ -58,17 +58,17 @@ def teacher_input(
     stated = found.stated
     known, source = stated.preprocessing, stated.source if stated.preprocessing else ""
     if choice.preprocessing is not None:
-        known, source = _asked(choice.preprocessing, known or AS_DATA, f"{field}.preprocessing"), REQUEST
+        known, source = asked_preprocessing(choice.preprocessing, known or AS_DATA, f"{field}.preprocessing"), REQUEST
     mapped = TeacherInput(preprocessing=known, source=source)
     if choice.class_map is not None:
-        _check_map(choice.class_map, found.made_for.classes, data, f"{field}.class_map")
+        check_map(choice.class_map, found.made_for.classes, data, f"{field}.class_map")
         mapped = replace(mapped, class_map=choice.class_map, classes_by="request")
     elif stated.classes is not None and len(stated.classes) == found.made_for.classes:
         mapped = _by_name(mapped, stated.classes, names())
     return _measured(choice, found, data, mapped, field)
 
 
-def _asked(choice: PreprocessingChoice, known: ModelPreprocessing, field: str) -> ModelPreprocessing:
+def asked_preprocessing(choice: PreprocessingChoice, known: ModelPreprocessing, field: str) -> ModelPreprocessing:
     """What is known, with what is asked for in its place; mean, std and scale belong together."""
     given: dict[str, Any] = {}
     for name, own in (("size", "side"), ("interpolation", "interpolation"), ("channel_order", "channel_order")):
@@ -92,7 +92,7 @@ def _numbers(value: float | tuple[float, ...] | None) -> tuple[float, ...] | Non
     return (value,) if isinstance(value, int | float) else value
 
 
-def _check_map(order: Sequence[int], classes: int, data: DatasetCard, field: str) -> None:
+def check_map(order: Sequence[int], classes: int, data: DatasetCard, field: str) -> None:
     if len(order) != data.classes:
         message = f"{data.name} has {data.classes} classes, and this names {len(order)}: one for each, in their order."
         raise InvalidRequest(field, message)

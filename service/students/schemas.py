@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
+from dpk_core.tasks import TaskName
 from service.schemas import Wire
 
 
@@ -28,6 +29,12 @@ class Student(Wire):
     seeds: list[int] = Field(description="Those of the full trainings under this teacher.")
     validation_score: float
     test_score: float | None
+    task: TaskName = Field(default="classification", description="What it does, and so what its scores are.")
+    test_details: dict[str, float] | None = Field(
+        default=None,
+        description="Of a detector, its average precision on the test pictures at overlaps .50 and .75, by size and by "
+        "class, and standard errors over pictures.",
+    )
     weights: WeightsFile
     program: WeightsFile | None = Field(
         default=None, description="Of an uploaded network, the checked program that it is built from, as safetensors."

@@ -8,13 +8,21 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from dpk_core import artifacts
+from dpk_core.catalogue.dataset_check import DatasetCheck
 from dpk_core.catalogue.datasets import dataset_check
+from dpk_core.catalogue.detection.cards import box_dataset_check
+from dpk_core.catalogue.detection.check import DetectionCheck
+from dpk_core.catalogue.detection.detectors import kind_and_backbone
+from dpk_core.catalogue.detection.postprocessing import postprocessing
 from dpk_core.catalogue.own_models import own_model
-from dpk_core.codec import from_json
+from dpk_core.codec import from_json, to_json
+from dpk_core.detection_settings import DetectionSettings
 from dpk_core.errors import ArtifactFault, DataFault, InvalidRequest
 from dpk_core.protocol import ArtifactReference, Preprocessing, RunResult
 from dpk_core.selection.decide.verdict import Verdict
+from dpk_core.tasks import METRICS
 from service.database.tables import Run
+from service.presentation.score_words import in_words
 from service.presentation.student_card import student_card
 from service.problems import Conflict, NotFound, Rejected
 from service.scheduling import repository
@@ -41,7 +49,7 @@ def student(session: Session, job_id: str, teacher: str | None, seed: int | None
     runs = _full(arm, snapshot.plan)
     if not runs:
         raise _rejected("teacher", f"No training under {arm.label} came to its end with weights that were kept.")
-    chosen, because = _seed(runs, seed)
+    chosen, because = _seed(runs, seed, in_words(METRICS[snapshot.plan.task]))
     run = runs[chosen]
     result = from_json(RunResult, run.result)
     assert result.weights is not None
@@ -56,10 +64,11 @@ def student(session: Session, job_id: str, teacher: str | None, seed: int | None
             sha256=result.weights.sha256, bytes=result.weights.bytes,
         ),
         program=_program(job_id, snapshot.plan), config=config, request=snapshot.job.request,
-        device=result.device_name, versions=result.versions or {},
+        device=result.device_name, versions=result.versions or {}, task=snapshot.plan.task,
+        test_details=result.test_details,
         card=student_card(
             snapshot.plan, snapshot.job.request, facts, job=job_id, teacher=arm.candidate.teacher, seed=chosen,
-            chosen=f"{why} {because}", result=result,
+            chosen=f"{why} {because}", result=result, classes=config["classes"],
         ),
     )  # fmt: skip
 
@@ -71,7 +80,7 @@ def weights(session: Session, job_id: str, teacher: str | None, seed: int | None
     runs = _full(arm, snapshot.plan)
     if not runs:
         raise _rejected("teacher", f"No training under {arm.label} came to its end with weights that were kept.")
-    reference: ArtifactReference | None = from_json(RunResult, runs[_seed(runs, seed)[0]].result).weights
+    reference: ArtifactReference | None = from_json(RunResult, runs[_seed(runs, seed, "")[0]].result).weights
     assert reference is not None
     return _content(reference, "weights file")
 
@@ -137,30 +146,48 @@ def _full(arm: ArmRuns, plan: Plan) -> dict[int, Run]:
     }
 
 
-def _seed(runs: Mapping[int, Run], seed: int | None) -> tuple[int, str]:
+def _seed(runs: Mapping[int, Run], seed: int | None, metric: str) -> tuple[int, str]:
     if seed is not None:
         if seed not in runs:
             raise _rejected("seed", f"There is no full training with seed {seed}; there are {sorted(runs)}.")
         return seed, "The seed was asked for."
     order = sorted(runs, key=lambda each: ((runs[each].result or {})["validation_score"], each))
     median = order[(len(order) - 1) // 2]
-    return median, f"Seed {median} is the median of {len(order)} by validation accuracy; the test split chose nothing."
+    return median, f"Seed {median} is the median of {len(order)} by validation {metric}; the test split chose nothing."
 
 
 def _config(plan: Plan, seen: Preprocessing) -> dict[str, Any]:
     family, _, name = plan.student.partition("/")
+    canvas = seen.canvas
+    size = [seen.side, seen.side] if canvas is None else [canvas.height, canvas.width]
     return {
+        **({} if plan.student_recipe.detection is None else _detector(plan.student, plan.student_recipe.detection)),
         "architecture": plan.student, **({"timm": name} if family == "timm" else {}), "num_classes": seen.classes,
-        "classes": _class_names(plan), "input_size": [seen.channels, seen.side, seen.side],
+        "classes": _class_names(plan), "input_size": [seen.channels, *size],
         "mean": [each / 255 for each in seen.mean], "std": [each / 255 for each in seen.deviation],
         "dataset": plan.dataset, "data_fingerprint": plan.data_fingerprint,
     }  # fmt: skip
 
 
+def _detector(model: str, detection: DetectionSettings) -> dict[str, Any]:
+    """How a detector is built, and how boxes are made of what its networks give."""
+    kind = kind_and_backbone(model, "student")[0]
+    settings, canvas = detection.of(kind), detection.canvas
+    return {
+        "task": "detection", "canvas": [canvas.height, canvas.width],
+        "detector": {"settings": to_json(settings), **postprocessing(kind, settings)},
+    }  # fmt: skip
+
+
 def _class_names(plan: Plan) -> list[str] | None:
     """In the order of the network's outputs; None where the data set is not there any more as it was."""
+    root, detection = settings().data_root, plan.student_recipe.detection
     try:
-        check = dataset_check(plan.dataset, settings().data_root, "dataset")
+        check: DatasetCheck | DetectionCheck = (
+            dataset_check(plan.dataset, root, "dataset")
+            if detection is None
+            else box_dataset_check(plan.dataset, root, detection.canvas, "dataset")
+        )
     except (InvalidRequest, DataFault, OSError):
         return None
     return [each.name for each in check.classes] if check.fingerprint == plan.data_fingerprint else None

@@ -28,6 +28,11 @@ LAST_STAGES: dict[str, dict[int, tuple[str, int]]] = {
 DETECTORS = tuple(f"{FAMILY}/{kind}_{backbone}" for kind in KINDS for backbone in BACKBONES)
 
 
+def is_detector(name: str) -> bool:
+    """Whether a model of this name is a detector."""
+    return name.startswith(f"{FAMILY}/")
+
+
 def kind_and_backbone(name: str, field: str) -> tuple[Kind, str]:
     """The parts of a detector's name. Raises InvalidRequest on `field`, with the nearest, for an unknown one."""
     for kind in KINDS:

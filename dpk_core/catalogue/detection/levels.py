@@ -52,12 +52,13 @@ def common_levels(student: DetectorSettings, teacher: DetectorSettings, canvas: 
 
 
 def chosen_levels(
-    settings: PyramidSettings, detection: DetectionSettings, student: str, teacher: str
-) -> dict[LevelName, Level]:
-    """The levels that a method compares, the finest first. Raises InvalidRequest on `method.prior` or `method.plain`
-    for one that the detectors do not have in common."""
+    settings: PyramidSettings, detection: DetectionSettings, student: str, teacher: str,
+    teacher_built: DetectorSettings | None = None,
+) -> dict[LevelName, Level]:  # fmt: skip
+    """The levels that a method compares, the finest first. `teacher_built`: how the teacher is, where its weights say
+    so. Raises InvalidRequest on `method.prior` or `method.plain` for one that the detectors do not have in common."""
     ours, theirs = (detection.of(kind_and_backbone(name, "model")[0]) for name in (student, teacher))
-    common = common_levels(ours, theirs, detection.canvas)
+    common = common_levels(ours, teacher_built or theirs, detection.canvas)
     plain = settings.plain_of(tuple(common))
     for field, named in (("prior", settings.prior), ("plain", plain)):
         if missing := sorted(set(named) - common.keys()):
@@ -68,14 +69,15 @@ def chosen_levels(
 
 
 def compared_levels(
-    method: MethodSpec, detection: DetectionSettings, student: str, teacher: str
-) -> tuple[ComparedLevel, ...]:
+    method: MethodSpec, detection: DetectionSettings, student: str, teacher: str,
+    teacher_built: DetectorSettings | None = None,
+) -> tuple[ComparedLevel, ...]:  # fmt: skip
     """What `method` compares between two detectors by name; nothing where it only inherits. Raises as `chosen_levels`
     does, and on `recipe.detection.canvas` where a level comes to more tokens than the profile allows."""
     if method.name == "inherit":
         return ()
     settings = method.pyramid or PyramidSettings()
-    found = chosen_levels(settings, detection, student, teacher)
+    found = chosen_levels(settings, detection, student, teacher, teacher_built)
     prior = settings.prior if method.name == "dpk" else ()
     for name in prior:
         _check_tokens(name, found[name], method.profile, detection.canvas, prior)

@@ -9,7 +9,7 @@ import numpy as np
 
 from dpk_core.selection.belief.crossed import Gain, Scores, difference, final_scores, helping, tied
 from dpk_core.selection.decide.job_results import LEAST_SEEDS, Arm, JobResults
-from dpk_core.selection.statistics import Estimate
+from dpk_core.selection.estimate import Estimate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ from dpk_core.selection.belief.crossed import towards_line
 from dpk_core.selection.belief.effects import Places, Setting
 from dpk_core.selection.decide.full_trainings import FullTrainings, full_trainings
 from dpk_core.selection.decide.job_results import Arm, JobResults, Step
-from dpk_core.selection.statistics import CONFIDENCE, Estimate
+from dpk_core.selection.estimate import CONFIDENCE, Estimate
 from dpk_core.tasks import METRICS
 
 PRACTICAL_MARGIN = METRICS["classification"].margin

@@ -14,7 +14,7 @@ from dpk_core.selection.decide.facts import VerdictKind
 from dpk_core.selection.decide.full_trainings import FullTrainings
 from dpk_core.selection.decide.job_results import Arm, JobResults, Step
 from dpk_core.selection.decide.summary import PRACTICAL_MARGIN, Model, Summary, chance_of_change, model, summary_of
-from dpk_core.selection.statistics import Estimate
+from dpk_core.selection.estimate import Estimate
 
 Worth = Literal["helps", "too_small", "within_noise", "harms"]
 """What a gain over no teacher comes to."""

@@ -22,7 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from dpk_core.selection.statistics import CONFIDENCE, Estimate, pooled_correlation
+from dpk_core.selection.estimate import CONFIDENCE, Estimate
+from dpk_core.selection.statistics import pooled_correlation
 
 Statistic = Literal["pearson", "spearman", "kendall"]
 Points = tuple[Sequence[float], Sequence[float]]

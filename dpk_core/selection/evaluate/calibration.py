@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from dpk_core.selection.statistics import Estimate, wilson
+from dpk_core.selection.estimate import Estimate, wilson
 
 EDGES = (0.0, 0.05, 0.2, 0.4, 0.6, 0.8, 0.95, 1.0)
 """Of the bins of chances; a bin holds its lower edge, the last one both."""

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from dpk_core.selection.estimate import CONFIDENCE
 from dpk_core.selection.evaluate.association import LEAST_PAIRS, Points, Statistic, associate, free_pairs
 from dpk_core.selection.evaluate.records import FULL, ComparisonGroup
-from dpk_core.selection.statistics import CONFIDENCE
 
 STATISTICS: tuple[Statistic, ...] = ("pearson", "spearman", "kendall")
 

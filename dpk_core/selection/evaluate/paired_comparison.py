@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dpk_core.selection.statistics import Estimate, mean_interval
+from dpk_core.selection.estimate import Estimate
+from dpk_core.selection.statistics import mean_interval
 
 ROUNDING = 1e-9
 """Differences of mean accuracies up to this are none."""

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dpk_core.selection.estimate import CONFIDENCE
 from dpk_core.selection.evaluate.paired_noise import paired_noise
 from dpk_core.selection.evaluate.records import FULL, ComparisonGroup, shared_seeds
-from dpk_core.selection.statistics import CONFIDENCE
 
 DRAWS = 4096
 DRAW_SEED = 2206_06067

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dpk_core.selection.estimate import Estimate, wilson
 from dpk_core.selection.evaluate.paired_comparison import PairedComparison, compare_paired
 from dpk_core.selection.evaluate.records import FULL, ComparisonGroup
 from dpk_core.selection.evaluate.regret import Loss, Matrix, Regret, level_draws, loss
 from dpk_core.selection.evaluate.rules import Rule, RuleName, picks
-from dpk_core.selection.statistics import Estimate, mean_interval, wilson
+from dpk_core.selection.statistics import mean_interval
 
 PROBE: RuleName = "probe"
 TWO = 2

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks import charts, claim
 from benchmarks.table import Table
-from dpk_core.selection.statistics import Estimate
+from dpk_core.selection.estimate import Estimate
 from tests.unit.benchmarks.made_up_table import made_up
 
 TEACHERS = (0.80, 0.84, 0.88, 0.92, 0.96)

@@ -61,6 +61,29 @@ def test_a_real_folder_is_measured_by_a_process_of_its_own(dpk: Dpk, tmp_path: P
     assert "name a folder that `dpk export` wrote" in network_gone.err
 
 
+def test_a_detectors_score_by_class_and_where_its_boxes_go(
+    dpk: Dpk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    details = {"ap50": 0.8, "ap_class_0": 0.5, "ap_class_1": 0.3, "error_ap": 0.02}
+    answer = {
+        "architecture": "detection/x", "task": "detection", "dataset": "boxes/pets", "same_data": True,
+        "test_score": 0.4, "test_pictures": 72, "test_details": details, "classes": ["cat", "dog"],
+    }  # fmt: skip
+
+    def ask(*arguments: object) -> dict[str, object]:
+        asked.extend(map(str, arguments))
+        return answer
+
+    monkeypatch.setattr(torch_half, "ask", ask)
+    done = dpk("evaluate", str(tmp_path), "--dataset", "boxes/pets", "--detections", "found.json")
+    assert done.code == 0
+    said = " ".join(done.out.split())
+    assert "detection/x on boxes/pets: 40.0 AP on 72 test pictures (36.7 to 43.3)." in said
+    assert "AP50 80.0; AP of cat 50.0; AP of dog 30.0." in said
+    assert asked[-1].endswith("/found.json")
+
+
 @pytest.mark.parametrize(
     ("command", "missing"),
     [

@@ -19,9 +19,9 @@ PATH = f"/selection-jobs/{sample.JOB_ID}/student"
 CONTENT = "weights"
 
 
-def offer(server: FakeServer, sha256: str) -> None:
+def offer(server: FakeServer, sha256: str, **changes: object) -> None:
     weights = WeightsFile(path=f"{PATH}/weights?seed=1", sha256=sha256, bytes=len(CONTENT))
-    server.answer(f"GET {PATH}", Student.model_validate(STUDENT).model_copy(update={"weights": weights}))
+    server.answer(f"GET {PATH}", Student.model_validate(STUDENT).model_copy(update={"weights": weights, **changes}))
     server.answer(f"GET {PATH}/weights?seed=1", CONTENT)
 
 
@@ -37,6 +37,15 @@ def test_the_student_lies_in_the_folder(server: FakeServer, dpk: Dpk, tmp_path: 
     assert json.loads((folder / "request.json").read_text()) == STUDENT["request"]
     again = dpk("export", sample.JOB_ID, "--to", str(folder))
     assert (again.code, "holds a student already" in again.err) == (2, True)
+
+
+def test_a_detectors_score_is_its_average_precision(server: FakeServer, dpk: Dpk, tmp_path: Path) -> None:
+    offer(server, hashlib.sha256(CONTENT.encode()).hexdigest(), task="detection", test_score=0.4123)
+    done = dpk("export", sample.JOB_ID, "--to", str(tmp_path / "student"))
+    assert (done.code, "taught by cifar/resnet20: 41.2\N{NO-BREAK SPACE}AP on the test pictures" in done.out) == (
+        0,
+        True,
+    )
 
 
 def test_weights_that_do_not_arrive_whole_are_not_written(server: FakeServer, dpk: Dpk, tmp_path: Path) -> None:

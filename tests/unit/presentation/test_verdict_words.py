@@ -12,7 +12,7 @@ from hypothesis import strategies as some
 
 from dpk_core.selection.decide.job_results import Arm
 from dpk_core.selection.decide.verdict import decide
-from dpk_core.selection.statistics import Estimate
+from dpk_core.selection.estimate import Estimate
 from service.presentation.verdict_words import cautioned, verdict_sentence
 from tests.unit.selection.made_up import RUNGS, SEEDS, job, taught
 

@@ -25,7 +25,7 @@ from dpk_core.recipes import AS_IS
 from dpk_core.runner import warm
 from dpk_core.runner.as_is import class_order, order_notice, scaling_notice
 from dpk_core.spec import MethodName, MethodSpec, Start
-from dpk_core.training.checkpoint import save_weights
+from dpk_core.training.checkpoint import Saved, save_weights
 from dpk_core.training.evaluate import EVALUATORS
 from dpk_core.training.training import Training, begin
 from tests.unit.training.tiny import STUDENT, TEACHER, deterministic, digits, spec
@@ -139,7 +139,9 @@ def lent(root: Path, own: ModelPreprocessing | None) -> nn.Module:
     """The teacher as a student's run gets it."""
     model = build_model(TEACHER, classes=10, channels=1, seed=0)
     model.load_state_dict(trained())
-    return warm.teacher_for(TEACHER, save_weights(model, root, f"{own}.safetensors", own), root, digits())
+    return warm.teacher_for(
+        TEACHER, save_weights(model, root, f"{own}.safetensors", Saved(preprocessing=own)), root, digits()
+    )
 
 
 @pytest.mark.parametrize("name", ["kd", "fitnet"])

@@ -77,6 +77,8 @@ def test_a_teacher_and_its_student(root: Path) -> None:
     assert found.validation_score == measured[-1]["validation_average_precision"]
     assert found.test_score is not None
     assert 0 <= found.test_score <= 1
+    assert found.test_details is not None
+    assert {"ap50", "ap_class_0", "error_ap"} <= found.test_details.keys()
     assert (found.validation_pictures, found.test_pictures, found.guess_score) == (4, 4, 0.0)
     assert found.near_chance, "of two epochs on noise"
     assert found.samples is not None
@@ -92,6 +94,12 @@ def test_a_teacher_and_its_student(root: Path) -> None:
     assert unpack(found.validation_evidence).mean() == pytest.approx(found.validation_score, abs=1e-6)
     assert found.preprocessing is not None
     assert found.preprocessing.canvas == card(root).canvas
+    assert found.fallback_rates is not None
+    for level in ("P4", "P5"):
+        rates = [values[f"share_fallback.{level}"] for values in measured]
+        assert found.fallback_rates[level] == pytest.approx(sum(rates) / 2)
+        said = any(f"the share of level {level} took its fallback value" in each.message for each in found.notices)
+        assert said == (max(rates) > 0)
     assert any("neck and heads begin as the teacher's" in notice.message for notice in found.notices)
 
 

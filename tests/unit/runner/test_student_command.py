@@ -18,7 +18,7 @@ from dpk_core.errors import DataFault, InvalidRequest
 from dpk_core.models.build import build_model
 from dpk_core.models.exported import ExportedModel, unpacked
 from dpk_core.models.vet import vet
-from dpk_core.runner.exporters import CHECK_BATCH, EXPORTERS
+from dpk_core.runner.exporters import CHECK_BATCH, export
 from dpk_core.runner.student_command import converted, evaluated, main
 from dpk_core.runner.student_folder import StudentFolder, read_student
 from tests.unit.exported.networks import excited
@@ -140,10 +140,10 @@ class OfThree(nn.Module):
 @pytest.mark.parametrize(("model", "words"), [(Moody(), "scores differ"), (OfThree(), "cannot be exported as")])
 def test_a_file_that_would_not_be_the_student_is_not_written(model: nn.Module, words: str, tmp_path: Path) -> None:
     student = StudentFolder(
-        model=model.eval(), architecture="own/odd", classes=10, channels=1, side=8, mean=(0.0,), deviation=(1.0,),
-        fingerprint=None,
+        model=model.eval(), architecture="own/odd", classes=10, channels=1, height=8, width=8, mean=(0.0,),
+        deviation=(1.0,), fingerprint=None,
     )  # fmt: skip
     assert CHECK_BATCH == 3
     with pytest.raises(DataFault, match=words):
-        EXPORTERS["pt2"](student, tmp_path / "model.pt2")
+        export(student, tmp_path, "pt2")
     assert not (tmp_path / "model.pt2").exists()

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from dpk_core.selection.statistics import mean_interval, pooled_correlation, wilson
+from dpk_core.selection.estimate import wilson
+from dpk_core.selection.statistics import mean_interval, pooled_correlation
 
 
 class TestPooledCorrelation:

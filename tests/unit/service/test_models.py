@@ -291,6 +291,7 @@ def test_detectors_are_listed_with_their_parameters_and_levels(client: TestClien
     listed = client.get("/models?source=detection&search=retinanet_resnet18").json()
     (found,) = listed["models"]
     assert (found["task"], found["obstacle"]) == ("detection", None)
+    assert found["weights"][:2] == ["pretrained", "a1_in1k"]
     assert [tap["stride"] for tap in found["taps"]] == [8, 16, 32]
     assert found["pictures"] == {"least": 32, "step": 32, "only": None}
     assert found["parameters"] > 11_000_000

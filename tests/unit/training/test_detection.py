@@ -9,16 +9,13 @@ from typing import get_args
 
 import pytest
 import torch
-from safetensors.torch import save_file
-from torch import Tensor
 
-from dpk_core.catalogue.weights import file_identity
 from dpk_core.detection_settings import PyramidSettings
 from dpk_core.distill.running_cka import RunningCka
 from dpk_core.dpk_settings import ShareSettings
-from dpk_core.errors import InvalidRequest, MissingHere
+from dpk_core.errors import InvalidRequest
 from dpk_core.parallel.world import World
-from dpk_core.spec import DetectionMethodName, MethodSpec, Start, TeacherReference, TrainingSpec
+from dpk_core.spec import DetectionMethodName, MethodSpec, TeacherReference, TrainingSpec
 from dpk_core.training import detectors
 from dpk_core.training.checkpoint import CheckpointWriter, resume
 from dpk_core.training.evaluate import EVALUATORS
@@ -213,42 +210,6 @@ class TestJudging:
         assert not evaluator.is_chance(0.1, steady, 0.0)
         assert evaluator.is_chance(0.1, scattered, 0.0)
         assert evaluator.is_chance(0.0, torch.zeros(100), 0.0)
-
-
-class TestStartingWeights:
-    def test_a_file_of_a_whole_detector(self, tmp_path: Path) -> None:
-        model = start(spec("none", seed=5)).model
-        save_file(model.state_dict(), tmp_path / "a.safetensors")
-        identity = file_identity(tmp_path / "a.safetensors", "a.safetensors", "weights")
-        chosen = spec("none", start=Start(source="file", name="a.safetensors", identity=identity))
-        training = begin(chosen, bright_boxes(), None, weights_root=tmp_path)
-        assert all(torch.equal(each, model.state_dict()[name]) for name, each in training.model.state_dict().items())
-        wrong = spec("none", RETINA, start=chosen.start)
-        with pytest.raises(InvalidRequest, match=r"a\.safetensors are not those of this detection/retinanet"):
-            begin(wrong, bright_boxes(), None, weights_root=tmp_path)
-
-    def test_a_published_classifier(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        import torchvision
-
-        state = torchvision.models.mobilenet_v3_small(weights=None).state_dict()
-        asked: list[tuple[str, str]] = []
-
-        def give(member: str, tag: str) -> dict[str, Tensor]:
-            asked.append((member, tag))
-            return state
-
-        monkeypatch.setattr(detectors, "torchvision_state", give)
-        found = detectors.starting_detector(spec("none"), bright_boxes().card, "DEFAULT")
-        assert asked == [("mobilenet_v3_small", "DEFAULT")]
-        assert torch.equal(found.model.state_dict()["backbone.body.0.0.weight"], state["features.0.0.weight"])
-        assert found.notes == (
-            "Its backbone has the weights published for torchvision/mobilenet_v3_small; neck and heads are drawn anew.",
-        )
-
-    def test_what_is_not_published(self) -> None:
-        chosen = spec("none", start=Start(source="pretrained", name="nothing.pth", identity="x"))
-        with pytest.raises(MissingHere, match=r"publishes .* for torchvision/mobilenet_v3_small, but"):
-            start(chosen)
 
 
 def test_several_devices_are_refused() -> None:

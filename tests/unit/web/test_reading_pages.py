@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 
 from dpk_core.codec import to_json
 from dpk_core.selection.decide.verdict import Verdict
-from dpk_core.selection.statistics import Estimate
+from dpk_core.selection.estimate import Estimate
 from service.app import create_app
 from service.database import tables
 from service.database.session import reading, transaction

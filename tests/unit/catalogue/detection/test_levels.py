@@ -8,7 +8,7 @@ import pytest
 
 from dpk_core.catalogue.detection.detectors import kind_and_backbone
 from dpk_core.catalogue.detection.levels import compared_levels
-from dpk_core.catalogue.detection.size import detector_parameters
+from dpk_core.catalogue.detection.parameters import parameter_count as parameters_of
 from dpk_core.catalogue.models import model_card, model_names
 from dpk_core.detection.models import build_detector
 from dpk_core.detection_settings import COCO, SMALL, Canvas, DetectionSettings, DetectorSettings
@@ -32,7 +32,7 @@ FASTER, RETINA = "detection/fasterrcnn_resnet18", "detection/retinanet_resnet18"
 )
 def test_parameters_are_those_of_the_built_detector(name: str, settings: DetectorSettings, classes: int) -> None:
     built = build_detector(name, classes=classes, seed=0, settings=settings)
-    assert detector_parameters(name, settings, classes) == parameter_count(built)
+    assert parameters_of(name, settings, classes) == parameter_count(built)
 
 
 def test_levels_of_the_recipes() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from dpk_core.selection.estimate import wilson
 from dpk_core.selection.evaluate.calibration import LEAST_CLAIMS, Claim, calibrate
-from dpk_core.selection.statistics import wilson
 
 
 def claim(winner: str, *trained: str, **chances: float) -> Claim:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from dpk_core.selection.estimate import wilson
 from dpk_core.selection.evaluate.records import ComparisonGroup, TeacherRecord
 from dpk_core.selection.evaluate.rule_evaluation import Judgement, RuleEvaluation, evaluate_rules, records
 from dpk_core.selection.evaluate.rules import picks, rules_of
-from dpk_core.selection.statistics import wilson
 
 
 def trial(
