@@ -18,8 +18,8 @@ import re
 
 from dpk_core.catalogue import plugins
 from dpk_core.catalogue.models import model_names
+from dpk_core.catalogue.published import published_tags
 from dpk_core.catalogue.weight_names import FILE, PRETRAINED, RANDOM
-from dpk_core.catalogue.weights import published_tags
 
 DEFAULT = "DEFAULT"
 """torchvision's alias of the weights it takes by default."""

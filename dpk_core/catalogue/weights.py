@@ -14,15 +14,7 @@ from typing import Any
 
 from dpk_core.catalogue.content import DataFile, remembered, stamp
 from dpk_core.catalogue.detection.detectors import is_detector, kind_and_backbone
-from dpk_core.catalogue.detection.weights import (
-    COCO_TAG,
-    coco_classes,
-    fit,
-    published_for,
-    published_library,
-    ways_to_build,
-    without_background,
-)
+from dpk_core.catalogue.detection.weights import fit, ways_to_build, without_background
 from dpk_core.catalogue.downloads import DOWNLOAD, download_allowed
 from dpk_core.catalogue.fitting import MadeFor, made_for
 from dpk_core.catalogue.own_models import own_model
@@ -32,8 +24,8 @@ from dpk_core.catalogue.parameters import (
     Published,
     library,
     model_parameters,
-    weights_card,
 )
+from dpk_core.catalogue.published import COCO_TAG, coco_classes, published_library, published_tags
 from dpk_core.catalogue.pytorch_files import ENDINGS, as_safetensors, digest
 from dpk_core.catalogue.side_cars import NOTHING_STATED, Stated, stated_beside
 from dpk_core.catalogue.tensors import FLOATING, is_pytorch_file, read_content, read_header
@@ -207,13 +199,6 @@ def _find_detector_file(
     return FoundWeights(
         start=start, made_for=made, stated=replace(stated, classes=classes), detector=found.settings
     )  # fmt: skip
-
-
-def published_tags(model: str, field: str) -> dict[str, Published]:
-    """What is published for a model, by tag, the default first."""
-    if is_detector(model):
-        return {tag: each for tag, (_, each) in published_for(model, field).items()}
-    return weights_card(model, field).published
 
 
 @contextmanager

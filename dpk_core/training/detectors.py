@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from dpk_core.catalogue.datasets import DatasetCard
 from dpk_core.catalogue.detection.detectors import check_canvas, kind_and_backbone
-from dpk_core.catalogue.detection.weights import COCO_TAG, NO_CLASS, fit, present_name, published_for
+from dpk_core.catalogue.detection.weights import NO_CLASS, fit, present_name
 from dpk_core.catalogue.parameters import Parameter
+from dpk_core.catalogue.published import COCO_TAG, published_for
 from dpk_core.detection.detector import first_class
 from dpk_core.detection.inheriting import ClassRows, copy_into, inherit
 from dpk_core.detection.models import build_detector, load_classifier, settings_of

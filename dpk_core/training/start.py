@@ -7,8 +7,8 @@ from pathlib import Path
 from torch import nn
 
 from dpk_core.catalogue.datasets import DatasetCard
-from dpk_core.catalogue.detection.weights import published_for
 from dpk_core.catalogue.parameters import weights_card
+from dpk_core.catalogue.published import published_for
 from dpk_core.catalogue.weight_names import OWN
 from dpk_core.catalogue.weights import check_obtainable, file_identity, weights_file
 from dpk_core.disk import machine

@@ -16,8 +16,8 @@ from dpk_core.catalogue.models import model_card, model_names
 from dpk_core.catalogue.own_models import UPLOAD, OwnModel, make_known, own_model
 from dpk_core.catalogue.parameters import model_parameters, weights_card
 from dpk_core.catalogue.plugins import content_name
+from dpk_core.catalogue.published import published_tags
 from dpk_core.catalogue.weight_names import OWN, PRETRAINED
-from dpk_core.catalogue.weights import published_tags
 from dpk_core.codec import from_json, to_json
 from dpk_core.detection_settings import DetectionSettings
 from dpk_core.errors import InvalidRequest

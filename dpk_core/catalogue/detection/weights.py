@@ -14,10 +14,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
-from dpk_core.catalogue.detection.coco_classes import COCO_CLASSES
 from dpk_core.catalogue.detection.detectors import kind_and_backbone
 from dpk_core.catalogue.detection.parameters import (
     CLASS_SCORES,
@@ -26,25 +25,15 @@ from dpk_core.catalogue.detection.parameters import (
     detector_parameters,
 )
 from dpk_core.catalogue.fitting import check_names, made_for, prefix_of, without_prefix
-from dpk_core.catalogue.parameters import Parameters, Published, library, weights_card
+from dpk_core.catalogue.parameters import Parameters
 from dpk_core.catalogue.tensors import shown
 from dpk_core.detection_settings import COCO, DetectorSettings, Kind
 from dpk_core.errors import InvalidRequest
-from dpk_core.preprocessing import IMAGENET_MEAN, IMAGENET_STD, ModelPreprocessing
-
-COCO_TAG = "COCO_V1"
-AS_COCO = ModelPreprocessing(mean=IMAGENET_MEAN, std=IMAGENET_STD)
-"""How torchvision's detectors were trained to see pictures, but for their size."""
 
 NO_CLASS = -1
 """In a class map: none of the weights' classes."""
 
 BACKGROUND = frozenset({"__background__", "background"})
-
-_COCO_FILES = {
-    "detection/fasterrcnn_resnet50": "fasterrcnn_resnet50_fpn_coco-258fb6c6.pth",
-    "detection/retinanet_resnet50": "retinanet_resnet50_fpn_coco-eeacb38b.pth",
-}
 
 _OLD_NAMES = (
     (re.compile(r"(fpn\.(?:inner|layer)_blocks\.\d+)\.(weight|bias)$"), r"\1.0.\2"),
@@ -101,33 +90,6 @@ def ways_to_build(
     """How a detector may be built for weights, in the order in which it is tried: as is said beside them, as the recipe
     has it, as torchvision does for COCO."""
     return tuple(dict.fromkeys((*([] if stated is None else [stated]), recipe, COCO[kind])))
-
-
-def published_for(model: str, field: str) -> dict[str, tuple[str, Published]]:
-    """By tag the library's model and what it publishes for a detector: its backbone's weights, the library's default
-    first, and those of the whole detector."""
-    _, backbone = kind_and_backbone(model, field)
-    families = ("torchvision", "timm") if backbone.startswith("resnet") else ("torchvision",)
-    found: dict[str, tuple[str, Published]] = {}
-    for family in families:
-        name = f"{family}/{backbone}"
-        for tag, each in weights_card(name, field).published.items():
-            found.setdefault(tag, (name, replace(each, classes=0, side=None, preprocessing=None)))
-    if model in _COCO_FILES:
-        whole = Published(name=_COCO_FILES[model], classes=len(coco_classes(model)), preprocessing=AS_COCO)
-        found[COCO_TAG] = (f"torchvision/{backbone}", whole)
-    return found
-
-
-def published_library(model: str, tag: str, field: str) -> str:
-    """The library that publishes these weights, with its version."""
-    return library(published_for(model, field)[tag][0])
-
-
-def coco_classes(model: str) -> tuple[str, ...]:
-    """The classes of torchvision's weights on COCO in the order of their scores; RetinaNet scores the background too,
-    which it was never shown."""
-    return COCO_CLASSES if kind_and_backbone(model, "model")[0] == "fasterrcnn" else ("__background__", *COCO_CLASSES)
 
 
 def without_background(names: Sequence[str], classes: int) -> tuple[str, ...] | None:

@@ -67,8 +67,9 @@ def test_a_detectors_score_by_class_and_where_its_boxes_go(
     asked: list[str] = []
     details = {"ap50": 0.8, "ap_class_0": 0.5, "ap_class_1": 0.3, "error_ap": 0.02}
     answer = {
-        "architecture": "detection/x", "task": "detection", "dataset": "boxes/pets", "same_data": True,
-        "test_score": 0.4, "test_pictures": 72, "test_details": details, "classes": ["cat", "dog"],
+        "architecture": "detection/x", "task": "detection", "dataset": "boxes/pets", "data_fingerprint": "f",
+        "same_data": True, "test_score": 0.4, "interval": [0.367, 0.433], "test_pictures": 72, "test_loss": 1.2,
+        "test_details": details, "classes": ["cat", "dog"],
     }  # fmt: skip
 
     def ask(*arguments: object) -> dict[str, object]:

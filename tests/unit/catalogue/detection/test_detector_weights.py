@@ -16,8 +16,9 @@ from dpk_core.catalogue.detection import weights as detector_weights
 from dpk_core.catalogue.detection.coco_classes import COCO_CLASSES
 from dpk_core.catalogue.detection.detectors import BACKBONES, KINDS, kind_and_backbone
 from dpk_core.catalogue.detection.parameters import detector_parameters
-from dpk_core.catalogue.detection.weights import class_map, coco_classes, fit, published_for, without_background
+from dpk_core.catalogue.detection.weights import class_map, fit, without_background
 from dpk_core.catalogue.parameters import Parameter, Parameters
+from dpk_core.catalogue.published import coco_classes, published_for
 from dpk_core.catalogue.weights import find_weights, word_for
 from dpk_core.codec import to_json
 from dpk_core.detection.models import build_detector
