@@ -2,7 +2,8 @@
 
     from dpk_select import Client
 
-Installed alone (`pip install dpk-select`) it needs neither torch nor a database; docs/sdk.md shows its use.
+Installed alone (`pip install .` in the project's folder) it needs neither torch nor a database; docs/sdk.md shows its
+use.
 """
 
 from client import VERSION
