@@ -220,9 +220,10 @@ def results(leaderboard: dict[str, Any]) -> dict[str, Any]:
     return {"rows": rows, "curves": curves, **told}
 
 
-TIMES = ("seconds", "candidate_id")
+OF_ONE_SYSTEM = ("seconds", "candidate_id", "run_id", "teacher_run_id")
 
 
-def _timeless(values: dict[str, Any]) -> dict[str, Any]:
-    kept = {name: value for name, value in values.items() if name not in TIMES}
-    return {name: _timeless(value) if isinstance(value, dict) else value for name, value in kept.items()}
+def _timeless(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _timeless(each) for name, each in value.items() if name not in OF_ONE_SYSTEM}
+    return [_timeless(each) for each in value] if isinstance(value, list) else value

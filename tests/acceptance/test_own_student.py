@@ -68,7 +68,7 @@ def test_from_my_network_to_a_trained_student(whole: System, tmp_path: Path, mon
     whole.wait_until(other, "finished")
     folder = tmp_path / "from-onnx"
     taken = json.loads(dpk(whole, "export", other, "--to", str(folder), "--teacher", "none", "--json"))
-    assert taken["test_score"] == pytest.approx(accuracy_of(known["MyNetwork"](), folder))
+    assert taken["student"]["test_score"] == pytest.approx(accuracy_of(known["MyNetwork"](), folder))
 
 
 def read_and_do(system: System) -> tuple[dict[str, Any], dict[str, str], dict[str, str]]:
