@@ -58,7 +58,7 @@ def test_warnings_are_on_the_job_before_it_trains_and_on_its_verdict(folder: Pat
         "train/ant/000.png, so accuracies are too high and favour networks that memorise."
     )
     note = "Left out: 1 file ends in .txt, e.g. train/ant/source.txt."
-    job_id = drive.submit(REQUEST)
+    job_id = drive.submit(REQUEST.model_copy(update={"seeds": 2}))
     assert [(each.level, each.message) for each in drive.job(job_id).notices] == [("warning", warning), ("info", note)]
     drive.run_to_end(job_id)
     board = drive.board(job_id)
