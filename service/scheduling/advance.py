@@ -113,8 +113,9 @@ def _train(session: Session, snapshot: Snapshot, *, late: bool) -> bool:
             return False
         decision = _next_decision(session, snapshot, late=late)
         if decision is None:
-            # A run that a person had retried may be under way although no decision waits for it.
-            return not any(step_state(snapshot, begun) == "running" for begun in snapshot.begun)
+            # A run that a person had retried may be under way although no decision waits for it; of those that are
+            # let go when time is over, some never end.
+            return late or not any(step_state(snapshot, begun) == "running" for begun in snapshot.begun)
         if decision == "wait":
             return False
         _add_decision(session, snapshot, decision)

@@ -194,11 +194,11 @@ class TestVersions:
             client.job("1")
 
     def test_a_value_that_is_not_known_is_a_newer_server(self) -> None:
-        document = json.loads(sample.job().model_dump_json()) | {"state": "paused"}
+        document = json.loads(sample.job().model_dump_json()) | {"state": "resting"}
         with (
             _client(lambda _: httpx.Response(200, json=document)) as client,
             pytest.raises(
-                VersionMismatch, match=r"newer than this client \(.*\), which does not know 'paused' as state"
+                VersionMismatch, match=r"newer than this client \(.*\), which does not know 'resting' as state"
             ),
         ):
             client.job("1")

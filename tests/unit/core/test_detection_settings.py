@@ -39,7 +39,7 @@ def test_recipes_of_detection(chosen: Recipe) -> None:
 def test_a_setting_of_a_detector_is_changed_alone() -> None:
     chosen = chosen_recipe("detection_small", {"detection": {"canvas": {"height": 64}}})
     assert chosen.detection is not None
-    assert chosen.detection.canvas == Canvas(height=64, width=160)
+    assert chosen.detection.canvas == Canvas(height=64, width=192)
     assert chosen.detection.fasterrcnn == SMALL.detection.fasterrcnn  # type: ignore[union-attr]  # both have one
 
 
