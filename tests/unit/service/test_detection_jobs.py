@@ -58,7 +58,7 @@ def test_a_margin_and_a_canvas_can_be_asked_for(root: Path) -> None:
     assert plan.teacher_recipe.detection == plan.student_recipe.detection, "one canvas for student and teachers"
     half = asked(root, recipe={"detection": {"canvas": {"height": 96}}}).student_recipe.detection
     assert half is not None
-    assert half.canvas.width == 160, "what is left out belongs to the recipe"
+    assert half.canvas.width == 192, "what is left out belongs to the recipe"
 
 
 def test_settings_of_a_method_of_detection(root: Path) -> None:
@@ -92,7 +92,7 @@ def test_settings_of_a_method_of_detection(root: Path) -> None:
         ({"method": {"prior": ["P2"]}}, "method.prior", "no level P2 in common; they share P3, P4, P5", None),
         ({"method": "inherit"}, "teachers[1]", "which is of another kind", RESNET),
         ({"recipe": "digits"}, "recipe", "digits is a recipe of classification; there are", "detection_small"),
-        ({"recipe": {"detection": {"canvas": {"height": 100}}}}, "recipe.detection.canvas", "whole cells", "96 x 160"),
+        ({"recipe": {"detection": {"canvas": {"height": 100}}}}, "recipe.detection.canvas", "whole cells", "96 x 192"),
         ({"recipe": {"detection": {"canvas": {"height": 1344, "width": 800}}}}, "recipe.detection.canvas",
          "which square patches tile in 1050 tokens at the least", "1344 x 768"),
         ({"recipe": {"mixup": 0.2}}, "recipe.mixup", "where boxes are trained", None),
