@@ -49,6 +49,9 @@ async def follow(job_id: str, after: int, closing: Callable[[], bool]) -> AsyncI
     while not closing():
         try:
             events = await to_thread.run_sync(read, job_id, after)
+            # A job that was over may have been let run again since.
+            ends = bool(events) and events[-1].kind in LAST_KINDS
+            over = ends and await to_thread.run_sync(is_over, job_id, events[-1].id)
         except FAULTS as error:
             # An EventSource does not come back after a 503, so the stream stays and waits for the database.
             _log.warning("A stream of events waits for the database: %s", words(error))
@@ -57,8 +60,7 @@ async def follow(job_id: str, after: int, closing: Callable[[], bool]) -> AsyncI
         for event in events:
             yield event
             after = event.id
-            # A job that was over may have been let run again since.
-            if event.kind in LAST_KINDS and await to_thread.run_sync(is_over, job_id, after):
-                return
+        if over:
+            return
         if not events:
             await asyncio.sleep(POLL_SECONDS)

@@ -118,7 +118,8 @@ class TestPostgres:
 
 class TestStream:
     def test_it_waits_for_a_lost_database(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        outcomes = iter([LOST, exc.TimeoutError(), ["first"], LOST, ["last"]])
+        outcomes = iter([LOST, exc.TimeoutError(), ["first"], LOST, ["last"], ["last"]])
+        looks = iter([LOST, True])
 
         def read(_job_id: str, _after: int) -> list[Any]:
             outcome = next(outcomes)
@@ -130,7 +131,14 @@ class TestStream:
         async def names() -> list[str]:
             return [event.name async for event in events.follow("a", 0, lambda: False)]  # type: ignore[attr-defined]
 
+        def is_over(_job_id: str, _after: int) -> bool:
+            outcome = next(looks)
+            if isinstance(outcome, Exception):
+                raise outcome
+            return outcome
+
         monkeypatch.setattr(events, "read", read)
+        monkeypatch.setattr(events, "is_over", is_over)
         monkeypatch.setattr(events, "AWAY_SECONDS", 0)
         assert anyio.run(names) == ["first", "last"]
 

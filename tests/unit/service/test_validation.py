@@ -37,7 +37,7 @@ def test_places_are_written_as_people_write_them(location: tuple[str | int, ...]
             {"method": "fitnt"},
             "method",
             "This must be one of 'dpk', 'dpk_no_teacher_tokens', 'dpk_features_only', 'kd', 'fitnet', 'at', 'sp', "
-            "'rkd', 'crd', 'dkd', 'dist' or 'reviewkd'.",
+            "'rkd', 'crd', 'dkd', 'dist', 'reviewkd', 'feature_mse', 'fgd' or 'inherit'.",
             "fitnet",
         ),
         ({"method": {"profile": "qqqq"}}, "method.profile", "This must be one of 'probe' or 'paper'.", None),
