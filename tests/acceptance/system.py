@@ -100,9 +100,9 @@ class System:
         return self.call("GET", f"/selection-jobs/{job_id}")
 
     def wait_until(self, job_id: str, state: str) -> None:
-        """Waits for a final state; any other final state is a failure."""
+        """Waits for a final state; any other final state is a failure. Looks seldom: the processor is for trainings."""
         final = ("finished", "failed", "cancelled")
-        self.wait_for(lambda: self.job(job_id)["state"] in final)
+        self.wait_for(lambda: self.job(job_id)["state"] in final, pause=0.5)
         job = self.job(job_id)
         assert job["state"] == state, (job["failure"], self.logs())
 
@@ -155,12 +155,12 @@ class System:
         with urllib.request.urlopen(f"{self.address}{path}", timeout=PATIENCE_SECONDS) as response:  # noqa: S310 - our own address
             return str(response.read().decode())
 
-    def wait_for(self, condition: Callable[[], object]) -> None:
-        """Fails with every process's log when it takes too long."""
+    def wait_for(self, condition: Callable[[], object], pause: float = 0.05) -> None:
+        """Looks every `pause` seconds. Fails with every process's log when it takes too long."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not condition():
             assert time.monotonic() < deadline, self.logs()
-            time.sleep(0.05)
+            time.sleep(pause)
 
     def logs(self) -> str:
         """What the processes wrote."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,6 @@ pytestmark = PATIENT
 
 BCCD = Path(__file__).resolve().parents[3] / "shared" / "data" / "bccd"
 KEPT = {"train": 8, "val": 4, "test": 4}
-PAUSE = 1.0
-"""Seconds between two looks at the job: the processor is for its trainings."""
 DETECTION: dict[str, Any] = {
     "student": "detection/fasterrcnn_mobilenet_v3_small",
     "dataset": "boxes/cells",
@@ -51,8 +48,6 @@ def test_a_job_of_detection(system: Callable[..., System], tmp_path: Path) -> No
     whole.start_worker()
     job_id = whole.submit(DETECTION)
     assert whole.job(job_id)["request"]["task"] == "detection"
-    while not whole.job(job_id)["finished_at"]:
-        time.sleep(PAUSE)
     whole.wait_until(job_id, "finished")
     document = whole.leaderboard(job_id)
     board = Leaderboard.model_validate(document)
