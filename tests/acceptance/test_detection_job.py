@@ -1,19 +1,20 @@
-"""A job of detection from its request to its page, on a few real pictures of blood cells."""
+"""A job of detection from its request to its page, on a few small pictures."""
 
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from PIL import Image
 
 from service.wire.boards import Leaderboard
 from tests.acceptance.system import PATIENT, System
 
 pytestmark = PATIENT
 
-BCCD = Path(__file__).resolve().parents[3] / "shared" / "data" / "bccd"
 KEPT = {"train": 8, "val": 4, "test": 4}
 DETECTION: dict[str, Any] = {
     "student": "detection/fasterrcnn_mobilenet_v3_small",
@@ -27,18 +28,24 @@ DETECTION: dict[str, Any] = {
 
 
 def write_cells(folder: Path) -> None:
-    """The first pictures of each split of BCCD with their boxes."""
+    """Pictures of bright and dark cells on a noisy ground, with their boxes."""
     (folder / "images").mkdir(parents=True)
-    for split, most in KEPT.items():
-        document = json.loads((BCCD / f"instances_{split}.json").read_text())
-        pictures = document["images"][:most]
-        kept = {each["id"] for each in pictures}
-        boxes = [each for each in document["annotations"] if each["image_id"] in kept]
-        for each in pictures:
-            shutil.copy(BCCD / "images" / each["file_name"], folder / "images")
-        (folder / f"instances_{split}.json").write_text(
-            json.dumps({**document, "images": pictures, "annotations": boxes})
-        )
+    chance = np.random.default_rng(0)
+    categories = [{"id": 1, "name": "bright"}, {"id": 2, "name": "dark"}]
+    for split, count in KEPT.items():
+        pictures, boxes = [], []
+        for number in range(1, count + 1):
+            pixels = chance.integers(90, 150, (96, 128, 3)).astype(np.uint8)
+            for kind, left in enumerate((8, 72), 1):
+                x, y, side = left + int(chance.integers(16)), int(chance.integers(8, 48)), int(chance.integers(24, 40))
+                pixels[y : y + side, x : x + side] = 230 if kind == 1 else 20
+                box = {"bbox": [x, y, side, side], "area": side * side, "iscrowd": 0}
+                boxes.append({"id": len(boxes) + 1, "image_id": number, "category_id": kind, **box})
+            name = f"{split}-{number}.png"
+            Image.fromarray(pixels).save(folder / "images" / name)
+            pictures.append({"id": number, "file_name": name, "width": 128, "height": 96})
+        document = {"images": pictures, "annotations": boxes, "categories": categories}
+        (folder / f"instances_{split}.json").write_text(json.dumps(document))
 
 
 def test_a_job_of_detection(system: Callable[..., System], tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from dpk_core.catalogue.detection.check import ClassBoxes, DetectionCheck, detection_check
 from dpk_core.codec import from_json, to_json
 from dpk_core.detection_settings import Canvas
@@ -23,6 +25,7 @@ def test_facts_and_findings(tmp_path: Path) -> None:
     assert from_json(DetectionCheck, to_json(check)) == check
 
 
+@pytest.mark.skipif(not SHARED.is_dir(), reason="BCCD is not on this machine")
 def test_real_data_is_read_without_a_fault() -> None:
     check = detection_check("boxes/bccd", SHARED, Canvas(height=160, width=192))
     assert (check.train, check.validation, check.test) == (205, 87, 72)
