@@ -98,7 +98,7 @@ class TestSubmit:
             (["--student", "a/s", "--dataset", "d"], "teachers: This is required.\n"),
             (["--student", "a/s"], "  dataset: This is required.\n  teachers: This is required.\n"),
             (["--student", "a/s", "--dataset", "d", "--teacher", "t", "--method", "dkp"],
-             "'rkd', 'crd', 'dkd', 'dist', 'reviewkd', 'feature_mse', 'fgd' or 'inherit'. Nearest valid choice: dpk.\n"),
+             "'crd', 'dkd', 'dist', 'reviewkd', 'feature_mse', 'fgd' or 'inherit'. Nearest valid choice: dpk.\n"),
             (["--file", "missing.json"], "missing.json cannot be read"),
             ([*ASKED, "--method", "missing.json"], "missing.json cannot be read"),
             ([*ASKED, "--set", "seeds=3"], "--set takes method.NAME=VALUE or recipe.NAME=VALUE, not 'seeds=3'.\n"),
