@@ -13,9 +13,11 @@ import threading
 import time
 from statistics import median
 
+import torch
 import uvicorn
 from playwright.sync_api import Browser, sync_playwright
 
+from benchmarks import record
 from service.app import create_app
 from service.leaderboards import service as leaderboards
 from tests.servers import free_port
@@ -49,7 +51,7 @@ def main() -> None:
 
 
 def measure(address: str) -> None:
-    """Loads the page again and again and prints what it took."""
+    """Loads the page again and again, prints what it took and writes it as a result."""
     with sync_playwright() as playwright:
         found = os.environ.get("DPK_TEST_CHROMIUM") or shutil.which("chromium")
         browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
@@ -60,6 +62,18 @@ def measure(address: str) -> None:
     print(f"first paint      {median(paints):.2f} s (slowest {max(paints):.2f}), budget {BUDGET_SECONDS:.0f} s")
     print(f"first live chart {median(charts):.2f} s (slowest {max(charts):.2f})")
     print(f"page             {max(sizes) / 1000:.0f} kB, budget {BUDGET_BYTES / 1000:.0f} kB")
+    record.write("pages", {
+        "command": "make bench-pages", "seeds": [], "machine": record.machine(torch.device("cpu")),
+        "versions": record.versions(),
+        "rows": [
+            {"first_paint": round(paint, 3), "first_live_chart": round(chart, 3), "bytes": size}
+            for paint, chart, size in loads
+        ],
+        "targets": [
+            record.target("first paint, median", median(paints), BUDGET_SECONDS, "seconds, at most"),
+            record.target("a job's page without the charts' bundle", max(sizes), BUDGET_BYTES, "bytes, at most"),
+        ],
+    })  # fmt: skip
 
 
 def load(browser: Browser, address: str) -> tuple[float, float, int]:
