@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +13,7 @@ from pydantic import BaseModel
 from client import gate_start
 from client.completing import one_of
 from client.exit_codes import ExitCode
-from client.gate_checks import Demands, exit_code
+from client.gate_checks import Check, Demands, exit_code
 from client.gate_reports import junit_xml, markdown
 from client.gate_start import question
 from client.options import SERVER_DEFAULT, AsJson, Server, TimeOut, complaints, console, print_document
@@ -20,6 +21,7 @@ from client.request_help import ASKED_METHOD, METHODS, TEACHER
 from client.sdk import Client
 from client.terminal import say
 from service.best_teacher.schemas import BestTeacher
+from service.wire.boards import Leaderboard
 
 _UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 
@@ -98,30 +100,38 @@ def gate(
         page = None if best is None else f"{client.base_url}{best.page}"
         board = None if best is None or summary is None else client.leaderboard(best.job)
     code, title = exit_code(found), f"{asked.student} on {asked.dataset}"
+    _write(title, code, found, page, summary=summary, board=board, junit=junit)
+    _say(title, _report(code, found, page, best), as_json=as_json)
+    raise typer.Exit(code)
+
+
+def _report(code: ExitCode, found: Sequence[Check], page: str | None, best: BestTeacher | None) -> GateReport:
+    return GateReport(
+        passed=code == ExitCode.FINE, exit_code=code, meaning=code.meaning, page=page, answer=best,
+        checks=[CheckReport(name=each.name, passed=each.passed, message=each.message) for each in found],
+    )  # fmt: skip
+
+
+def _write(
+    title: str, code: ExitCode, found: Sequence[Check], page: str | None, *, summary: Path | None,
+    board: Leaderboard | None, junit: Path | None,
+) -> None:  # fmt: skip
     if summary is not None:
         with summary.open("a", encoding="utf-8") as file:
             file.write(markdown(title, code, found, page, board))
     if junit is not None:
         junit.write_text(junit_xml(title, found), encoding="utf-8")
+
+
+def _say(title: str, report: GateReport, *, as_json: bool) -> None:
     if as_json:
-        reports = [CheckReport(name=each.name, passed=each.passed, message=each.message) for each in found]
-        print_document(
-            GateReport(
-                passed=code == ExitCode.FINE,
-                exit_code=code,
-                meaning=code.meaning,
-                checks=reports,
-                page=page,
-                answer=best,
-            )
-        )
-    else:
-        say(console(), f"{'Passed' if code == ExitCode.FINE else 'Failed'}: {title}.")
-        for each in found:
-            say(console(), f"{'passed' if each.passed else 'FAILED'}  {each.name}: {each.message}")
-        if page is not None:
-            say(console(), f"Page: {page}", whole=True)
-    raise typer.Exit(code)
+        print_document(report)
+        return
+    say(console(), f"{'Passed' if report.passed else 'Failed'}: {title}.")
+    for each in report.checks:
+        say(console(), f"{'passed' if each.passed else 'FAILED'}  {each.name}: {each.message}")
+    if report.page is not None:
+        say(console(), f"Page: {report.page}", whole=True)
 
 
 def _seconds(age: str | None) -> float | None:

@@ -18,10 +18,11 @@ from client.options import SERVER_DEFAULT, AsJson, Server, TimeOut, complaints, 
 from client.sdk import Client
 from client.teacher_text import read_teacher
 from client.terminal import say
-from dpk_core.recipes import RECIPES
+from dpk_core.recipes import DETECTION_RECIPES, RECIPES
 from service.validation import field_errors
 from service.wire.jobs import SelectionJobRequest
 
+RECIPE_NAMES = (*RECIPES, *DETECTION_RECIPES)
 EPOCHS = "Epochs of a student's full training. Default: the recipe's."
 RUNG = "An epoch after which trainings are compared and may stop; once per rung, the last is all of them."
 
@@ -36,7 +37,7 @@ def submit(
     method: Annotated[str | None, typer.Option(help=about.METHOD, autocompletion=one_of(about.METHODS))] = None,
     profile: Annotated[str | None, typer.Option(help=about.PROFILE)] = None,
     seeds: Annotated[int | None, typer.Option(help=about.request("seeds"))] = None,
-    recipe: Annotated[str | None, typer.Option(help=about.RECIPE, autocompletion=one_of(tuple(RECIPES)))] = None,
+    recipe: Annotated[str | None, typer.Option(help=about.RECIPE, autocompletion=one_of(RECIPE_NAMES))] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help=about.SETTING)] = None,
     classes: Annotated[int | None, typer.Option(help=about.request("classes"))] = None,
     epochs: Annotated[int | None, typer.Option(help=EPOCHS)] = None,
@@ -65,32 +66,38 @@ def submit(
 
     For example: dpk submit --student cifar/resnet8w4 --dataset digits --teacher cifar/resnet20 --wait
     """
-    if quiet and as_json:
-        raise InputFault("Give either --quiet or --json, not both.")
-    if timeout is not None and not wait:
-        raise InputFault("--timeout is for following a job; give it with --wait.")
+    _check_together(quiet=quiet, as_json=as_json, timeout=timeout, wait=wait)
     budget: dict[str, Any] = {"epochs": epochs, "rungs": rung, "teacher_epochs": teacher_epochs}
     budget |= {"batch_size": batch_size, "promote": promote, "policy": policy, "chance": chance, "margin": margin}
     budget |= {"audit": audit, "seconds": seconds, "wall_seconds": wall_seconds, "runs": runs}
-    budget["prefer_cheaper"] = prefer_cheaper or None
-    teachers = None if teacher is None else [read_teacher(text) for text in teacher]
-    typed: dict[str, Any] = {"student": student, "dataset": dataset, "teachers": teachers}
+    budget |= {"prefer_cheaper": prefer_cheaper or None}
+    typed: dict[str, Any] = {"student": student, "dataset": dataset}
+    typed |= {"teachers": [read_teacher(text) for text in teacher or []] or None}
     typed |= {"method": _choice(method), "recipe": _choice(recipe), "seeds": seeds, "classes": classes}
     for name, value in [*([] if profile is None else [("method.profile", profile)]), *map(_setting, settings or [])]:
         _set(typed, name, value)
-    typed["budget"] = {name: value for name, value in budget.items() if value is not None} or None
-    request = read_request(file, {name: value for name, value in typed.items() if value is not None})
+    request = read_request(file, _given({**typed, "budget": _given(budget) or None}))
     with Client(server) as client:
         job = client.submit(request, idempotency_key=idempotency_key)
         if as_json and not wait:
             print_document(job)
         elif not as_json:
             write(f"{job.id}\n" if quiet else f"{job.id}\n{client.base_url}{job.links.page}\n")
-        if not quiet:
-            for notice in job.notices:
-                say(complaints(), notice.message)
+        for notice in [] if quiet else job.notices:
+            say(complaints(), notice.message)
         if wait:
             follow_to_the_end(client, job.id, timeout=timeout, as_json=as_json, quiet=quiet)
+
+
+def _check_together(*, quiet: bool, as_json: bool, timeout: float | None, wait: bool) -> None:
+    if quiet and as_json:
+        raise InputFault("Give either --quiet or --json, not both.")
+    if timeout is not None and not wait:
+        raise InputFault("--timeout is for following a job; give it with --wait.")
+
+
+def _given(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def read_request(file: Path | None, typed: dict[str, Any]) -> SelectionJobRequest:

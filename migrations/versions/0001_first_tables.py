@@ -95,6 +95,11 @@ def _create_jobs() -> None:
         sa.PrimaryKeyConstraint("job_id", "tag", name=op.f("pk_job_tags")),
     )
     op.create_index(op.f("ix_job_tags_tag_job_id"), "job_tags", ["tag", "job_id"])
+    _create_what_was_asked()
+
+
+def _create_what_was_asked() -> None:
+    """The candidates of a job, and the keys by which a request is known again."""
     op.create_table(
         "candidates",
         sa.Column("id", sa.Integer(), nullable=False),

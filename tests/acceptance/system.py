@@ -145,7 +145,7 @@ class System:
         """One request; raises for an error status."""
         data = None if body is None else json.dumps(body).encode()
         headers = {"content-type": "application/json"}
-        request = urllib.request.Request(f"{self.address}{path}", data, headers, method=method)  # noqa: S310
+        request = urllib.request.Request(f"{self.address}{path}", data, headers, method=method)  # noqa: S310 - our own address
         with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as response:  # noqa: S310 - our own address
             answer: dict[str, Any] = json.load(response)
             return answer
