@@ -129,7 +129,7 @@ class System:
                     runner.resume()
             return False
 
-        self.wait_for(try_once)
+        self.wait_for(try_once, pause=0.2)
         return caught[0]
 
     def runs(self, *conditions: ColumnElement[bool]) -> Sequence[str]:

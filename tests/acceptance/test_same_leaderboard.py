@@ -28,75 +28,60 @@ def test_undisturbed_job_is_whole(undisturbed: dict[str, Any]) -> None:
 
 
 @pytest.mark.servers
-def test_on_postgres_and_redis_by_the_commands_of_the_compose_file(
+def test_by_the_compose_file_after_a_runner_was_killed_and_workers_were_told_to_leave_and_killed(
     system: Callable[..., System], undisturbed: dict[str, Any], postgres_url: str, redis_url: str
 ) -> None:
     services: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
     commands = {name: service["command"] for name, service in services.items() if "build" in service}
     assert commands.pop("migrate") == ["python", "-m", "migrations", "upgrade"]  # `System` runs it
-    assert commands.pop("worker-gpu") == commands["worker-cpu"]
+    assert commands.pop("worker-gpu") == commands["worker-cpu"] == ["python", "-m", "worker", "--queues", "runs"]
     stack = system(database_url=postgres_url, broker_url=redis_url)
-    for program, dash_m, *rest in commands.values():
+    for program, dash_m, *rest in (commands["api"], commands["control"]):
         assert (program, dash_m) == ("python", "-m")
         stack.start(*rest)
+    polite = stack.start_worker(queues="runs")
     stack.wait_for(stack.answers)
-
     job_id = stack.submit()
-    stack.wait_until(job_id, "finished")
-    assert results(stack.leaderboard(job_id)) == undisturbed
+    tried_again, runner = stack.catch(polite)
+    before = stack.run(tried_again).step
+    runner.kill()
+    stack.wait_for(lambda: stack.run(tried_again).attempts == 2)
+    assert polite.is_running()
 
+    # Where a run that began again stands says nothing about its new runner until it has moved: one suspended before it
+    # asked the kernel to be killed with its parent, and so deaf, could not go.
+    given_back, runner = stack.catch(polite, or_(Run.id != tried_again, Run.step > before))
+    attempts = stack.run(given_back).attempts
+    polite.send_signal(signal.SIGTERM)
+    stack.wait_for(lambda: f"Run {given_back} is told to stop: the worker leaves." in stack.logs())
+    runner.resume()
+    stack.wait_for(lambda: gone(polite))
+    assert gone(runner)
+    assert (stack.run(given_back).state, stack.run(given_back).attempts) == ("queued", attempts - 1)
+
+    before = stack.run(given_back).step
+    unlucky = stack.start_worker(queues="runs")
+    lost, runner = stack.catch(unlucky, or_(Run.id != given_back, Run.step > before))
+    unlucky.kill()
+    stack.wait_for(lambda: gone(runner))
+    assert stack.run(lost).state == "running"
+
+    stack.start_worker(queues="runs")
+    stack.wait_until(job_id, "finished")
+    assert stack.run(tried_again).state == "finished"
+    assert stack.run(lost).fence >= 2
+    assert results(stack.leaderboard(job_id)) == undisturbed
+    _assert_healthy(stack, services)
+
+
+def _assert_healthy(stack: System, services: dict[str, Any]) -> None:
+    """The health checks of the compose file hold."""
     health = services["control"]["healthcheck"]["test"]
     assert health == services["worker-cpu"]["healthcheck"]["test"]
     healthy = subprocess.run([sys.executable, *health[2:]], env=stack.environment, capture_output=True, text=True)
     assert healthy.returncode == 0, healthy.stderr
     script = services["api"]["healthcheck"]["test"][3].replace("8000", stack.environment["DPK_PORT"])
     assert subprocess.run([sys.executable, "-c", script], env=stack.environment).returncode == 0
-
-
-@pytest.fixture(params=["embedded", pytest.param("servers", marks=pytest.mark.servers)])
-def carrier(request: pytest.FixtureRequest, system: Callable[..., System]) -> System:
-    """A system on SQLite and message files, and one on Postgres and Redis."""
-    if request.param == "embedded":
-        return system()
-    servers = {"database_url": "postgres_url", "broker_url": "redis_url"}
-    return system(**{name: request.getfixturevalue(fixture) for name, fixture in servers.items()})
-
-
-def test_after_a_runner_was_killed_and_workers_were_told_to_leave_and_killed(
-    carrier: System, undisturbed: dict[str, Any]
-) -> None:
-    carrier.start_api()
-    polite = carrier.start_worker()
-    job_id = carrier.submit()
-    tried_again, runner = carrier.catch(polite)
-    before = carrier.run(tried_again).step
-    runner.kill()
-    carrier.wait_for(lambda: carrier.run(tried_again).attempts == 2)
-    assert polite.is_running()
-
-    # Where a run that began again stands says nothing about its new runner until it has moved: one suspended before it
-    # asked the kernel to be killed with its parent, and so deaf, could not go.
-    given_back, runner = carrier.catch(polite, or_(Run.id != tried_again, Run.step > before))
-    attempts = carrier.run(given_back).attempts
-    polite.send_signal(signal.SIGTERM)
-    carrier.wait_for(lambda: f"Run {given_back} is told to stop: the worker leaves." in carrier.logs())
-    runner.resume()
-    carrier.wait_for(lambda: gone(polite))
-    assert gone(runner)
-    assert (carrier.run(given_back).state, carrier.run(given_back).attempts) == ("queued", attempts - 1)
-
-    before = carrier.run(given_back).step
-    unlucky = carrier.start_worker()
-    lost, runner = carrier.catch(unlucky, or_(Run.id != given_back, Run.step > before))
-    unlucky.kill()
-    carrier.wait_for(lambda: gone(runner))
-    assert carrier.run(lost).state == "running"
-
-    carrier.start_worker()
-    carrier.wait_until(job_id, "finished")
-    assert carrier.run(tried_again).state == "finished"
-    assert carrier.run(lost).fence >= 2
-    assert results(carrier.leaderboard(job_id)) == undisturbed
 
 
 @pytest.mark.servers
