@@ -20,6 +20,7 @@ from service.problems import NotFound, StillRunning
 from service.settings import Settings
 from service.wire.jobs import SelectionJobRequest
 from tests.contract import job_driver as drive
+from tests.contract.job_driver import ON_SQLITE
 
 STUDENT = "cifar/resnet8w4"
 
@@ -81,6 +82,7 @@ class TestChoice:
         with pytest.raises(NotFound, match="with kd"):
             ask(method="kd")
 
+    @ON_SQLITE
     def test_protocols_are_never_ranked_together(self) -> None:
         short, long = finished("cifar/resnet20"), finished("cifar/resnet20", epochs=12)
         answer = ask()
@@ -123,6 +125,7 @@ class TestStale:
         newer = finished("cifar/resnet20", dataset="npz/mine", seeds=1)
         assert (ask(dataset="npz/mine").job, ask(dataset="npz/mine").stale) == (newer, False)
 
+    @ON_SQLITE
     def test_data_that_cannot_be_read(self, data_root: Path) -> None:
         finished("cifar/resnet20", dataset="npz/mine")
         (data_root / "mine.npz").write_bytes(b"broken")
@@ -132,6 +135,7 @@ class TestStale:
         (data_root / "mine.npz").unlink()
         assert "npz/mine cannot be read now: There is no data set 'npz/mine' under" in ask(dataset="npz/mine").sentence
 
+    @ON_SQLITE
     def test_a_training_version_that_changed(self) -> None:
         job_id = finished("cifar/resnet20")
         with transaction() as session:
@@ -139,6 +143,7 @@ class TestStale:
             session.execute(update(SelectionJob).values(plan={**plan, "version": 99}))
         assert "The training code has changed since the job was made (version 99, now " in ask().sentence
 
+    @ON_SQLITE
     def test_a_model_that_is_not_known_any_more(self) -> None:
         job_id = finished("cifar/resnet20")
         with transaction() as session:
@@ -170,6 +175,7 @@ class TestAsk:
         assert other.job is not None
         assert other.job.id != first.job.id
 
+    @ON_SQLITE
     def test_a_job_that_was_cancelled_is_asked_anew(self) -> None:
         first = asked().job
         assert first is not None
@@ -195,6 +201,7 @@ class TestAsk:
         assert third is not None
         assert third.id == second.job.id
 
+    @ON_SQLITE
     def test_a_job_that_cannot_decide_is_not_made_again(self) -> None:
         first = asked(seeds=1).job
         assert first is not None

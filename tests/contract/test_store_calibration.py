@@ -15,7 +15,7 @@ from service.database.tables import Decision, SelectionJob
 from service.scheduling import repository
 from service.scheduling.outcome import Outcome, Stated, outcome
 from tests.contract import job_driver as drive
-from tests.contract.job_driver import TEACHERS
+from tests.contract.job_driver import ON_SQLITE, TEACHERS
 
 pytestmark = pytest.mark.usefixtures("store")
 
@@ -55,6 +55,7 @@ def stated_by(job_id: str) -> Stated:
     return found
 
 
+@ON_SQLITE
 def test_jobs_that_stated_nothing_are_no_record() -> None:
     stated({})
     found = ask()
@@ -65,6 +66,7 @@ def test_jobs_that_stated_nothing_are_no_record() -> None:
     )
 
 
+@ON_SQLITE
 def test_what_is_said_of_full_trainings_that_are_known_is_no_claim() -> None:
     job_id = drive.submit(drive.request(policy="exhaustive"))
     drive.run_to_end(job_id)
@@ -72,6 +74,7 @@ def test_what_is_said_of_full_trainings_that_are_known_is_no_claim() -> None:
     assert (ask().jobs, ask().claims) == (1, 0), "before any result it held all teachers possible"
 
 
+@ON_SQLITE
 def test_chances_are_those_from_before_the_first_full_training() -> None:
     job_id = drive.submit(drive.request(promote=3, policy="halving"))
     drive.run_to_end(job_id)
@@ -83,6 +86,7 @@ def test_chances_are_those_from_before_the_first_full_training() -> None:
     assert set(trained.chances) == set(TEACHERS)
 
 
+@ON_SQLITE
 def test_enough_judged_jobs_make_a_record() -> None:
     for epochs in range(8, 12):
         stated(SURE, epochs=epochs)
@@ -96,6 +100,7 @@ def test_enough_judged_jobs_make_a_record() -> None:
     assert found.sentence.startswith("The stated 90% sets held the winner in 100% of 5 jobs (90% interval 65 to 100%)")
 
 
+@ON_SQLITE
 def test_a_set_that_was_trained_alone_is_not_judged() -> None:
     stated(SURE, promote=1)
     assert (ask().jobs, ask().claims) == (1, 0)
@@ -115,6 +120,7 @@ def test_it_can_be_asked_of_one_method_or_data_set() -> None:
         ask("digitz")
 
 
+@ON_SQLITE
 def test_a_failed_teacher_is_no_miss() -> None:
     job_id = drive.submit(drive.request(promote=3, policy="halving"))
     failing = drive.Failure("The pictures are gone.")

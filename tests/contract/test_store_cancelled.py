@@ -14,6 +14,7 @@ from service.scheduling import repository
 from service.wire.boards import Row
 from service.wire.choices import ModelChoice
 from tests.contract import job_driver as drive
+from tests.contract.job_driver import ON_SQLITE
 
 pytestmark = pytest.mark.usefixtures("store")
 
@@ -63,6 +64,7 @@ def test_it_is_gone_on_with_and_paid_once() -> None:
     assert rungs[8] == 0.88
 
 
+@ON_SQLITE
 def test_the_gap_to_its_teacher_is_measured_all_the_same() -> None:
     left("probe", 1, policy="halving", rungs=[2, 8])
     job_id = drive.submit(drive.request(policy="halving", promote=3, rungs=[2, 8]))
@@ -70,6 +72,7 @@ def test_the_gap_to_its_teacher_is_measured_all_the_same() -> None:
     assert row_of(job_id).scores["cka_gap"] == pytest.approx(0.55), "the mean of two seeds"
 
 
+@ON_SQLITE
 def test_a_job_with_other_rungs_hears_of_the_gap_too() -> None:
     drive.run_to_end(drive.submit(drive.request(policy="halving", promote=1, rungs=[2, 8])))
     job_id = drive.submit(drive.request(policy="exhaustive", rungs=[4, 8]))
@@ -97,6 +100,7 @@ def test_later_jobs_and_curves_know_what_it_had_measured() -> None:
     ] * 3
 
 
+@ON_SQLITE
 def test_a_curve_ends_where_the_jobs_own_trainings_do() -> None:
     short = drive.submit(drive.request(policy="halving", promote=1, rungs=[2, 8]))
     drive.run_to_end(short)
@@ -105,6 +109,7 @@ def test_a_curve_ends_where_the_jobs_own_trainings_do() -> None:
     assert drive.board(short).curves == before
 
 
+@ON_SQLITE
 def test_what_the_store_knew_stays_what_it_was_when_a_job_was_submitted() -> None:
     drive.run_to_end(drive.submit(drive.request(policy="halving", promote=1, rungs=[2, 8])))
     other = drive.submit(drive.request().model_copy(update={"student": ModelChoice(model="cifar/resnet8")}))

@@ -22,6 +22,7 @@ pytestmark = pytest.mark.usefixtures("store")
 
 
 class TestRungs:
+    @ON_SQLITE
     def test_a_training_goes_on_from_rung_to_rung(self) -> None:
         board = finished(policy="halving")
         runs = [run for run in drive.runs_of(board.job.id) if run.teacher == "cifar/resnet20" and run.seed == 0]
@@ -36,16 +37,19 @@ class TestRungs:
         assert [at.epochs for at in best.seeds[1].rungs] == [2, 4, 8]
         assert best.seeds[1].rungs[0].score == pytest.approx(0.88 + 0.004 - 0.3 * (1 - 2 / 8))
 
+    @ON_SQLITE
     def test_rungs_that_another_job_trained_are_known_too(self) -> None:
         finished(rungs=[1, 8], policy="exhaustive")
         again = finished(rungs=[4, 6, 8], policy="exhaustive")
         assert again.ledger.spent == 0
         assert all([at.epochs for at in seed.rungs] == [4, 6, 8] for row in again.rows for seed in row.seeds)
 
+    @ON_SQLITE
     def test_a_teacher_trained_fully_while_exploring_is_finished_whoever_is_promoted(self) -> None:
         board = finished(policy="exhaustive", promote=1)
         assert {row.teacher: row.status for row in board.rows} == dict.fromkeys((*TEACHERS, None), "finished")
 
+    @ON_SQLITE
     def test_a_checkpoint_of_another_job_is_gone_on_with(self) -> None:
         finished(rungs=[4, 8], policy="halving", promote=1)
         longer = finished(rungs=[2, 8], policy="exhaustive", promote=1)
@@ -99,6 +103,7 @@ class TestDecisions:
         told = [event.data["number"] for event in drive.events_of(board.job.id) if event.kind == "decision"]
         assert told == [1, 2, 3, 4]
 
+    @ON_SQLITE
     def test_a_round_waits_for_all_of_the_one_before(self) -> None:
         job_id = drive.submit(drive.request(policy="halving"))
         drive.advance(job_id)
@@ -121,6 +126,7 @@ class TestDecisions:
 
 
 class TestConfirming:
+    @ON_SQLITE
     def test_the_audit_trains_a_dropped_teacher_and_says_so(self) -> None:
         board = finished(audit=1.0)
         rows = {row.teacher: row for row in board.rows}
@@ -129,6 +135,7 @@ class TestConfirming:
         assert {step.purpose for each in board.decisions for step in each.steps} == {"explore", "confirm", "audit"}
         assert finished(audit=0.0).ledger.audit == 0
 
+    @ON_SQLITE
     def test_only_as_many_as_wanted_are_promoted(self) -> None:
         board = finished(promote=1)
         assert {row.teacher: row.status for row in board.rows} == {
@@ -136,6 +143,7 @@ class TestConfirming:
             None: "finished",
         }  # fmt: skip
 
+    @ON_SQLITE
     def test_the_cheapest_of_equals_is_taken_on_request(self) -> None:
         def equal(spec: RunSpec) -> float:
             training = spec.training
@@ -153,6 +161,7 @@ class TestConfirming:
 
 
 class TestReuse:
+    @ON_SQLITE
     def test_a_finished_run_that_went_further_serves_a_shorter_rung(self) -> None:
         finished(rungs=[8], policy="exhaustive")
         later = drive.submit(drive.request(rungs=[2, 4, 8], policy="halving"))
@@ -176,6 +185,7 @@ class TestReuse:
         assert again.reused == spent.spent > 0
         assert all(row.seconds == 0 for row in drive.board(second).rows)
 
+    @ON_SQLITE
     def test_another_student_reuses_the_teachers_only(self) -> None:
         drive.run_to_end(drive.submit())
         other = drive.submit(

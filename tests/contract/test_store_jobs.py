@@ -20,7 +20,7 @@ from service.health.service import readiness
 from service.problems import Conflict, NotFound, Rejected
 from service.selection_jobs import service
 from tests.contract import job_driver as drive
-from tests.contract.job_driver import TEACHERS, Failure, Outcome, by_skill
+from tests.contract.job_driver import ON_SQLITE, TEACHERS, Failure, Outcome, by_skill
 
 pytestmark = pytest.mark.usefixtures("store")
 
@@ -113,6 +113,7 @@ class TestLife:
             assert (drive.job(job_id), len(drive.events_of(job_id)), len(drive.runs_of(job_id))) == before
         drive.advance("no such job")
 
+    @ON_SQLITE
     def test_the_promoted_and_the_baseline_are_trained_fully(self) -> None:
         job_id = drive.submit()
         drive.run_to_end(job_id)
@@ -131,6 +132,7 @@ class TestLife:
         told = [event.data["run_id"] for event in drive.events_of(job_id) if event.kind == "run_finished"]
         assert sorted(told) == sorted(run.id for run in drive.runs_of(job_id))
 
+    @ON_SQLITE
     def test_what_is_decided_never_sees_the_test_split(self) -> None:
         job_id = drive.submit()
         drive.run_to_end(job_id)
@@ -216,6 +218,7 @@ class TestQuestions:
 
 
 class TestFailures:
+    @ON_SQLITE
     def test_a_teacher_that_fails_drops_out_alone(self) -> None:
         def outcomes(spec: RunSpec) -> Outcome:
             broken = spec.training.role == "teacher" and spec.training.model == "cifar/resnet20"
@@ -230,6 +233,7 @@ class TestFailures:
         row = next(row for row in drive.board(job_id).rows if row.teacher == "cifar/resnet20")
         assert (row.rank, row.status) == (None, "failed")
 
+    @ON_SQLITE
     @pytest.mark.parametrize("seed", range(2))
     def test_a_training_that_fails_takes_its_arm_out_in_any_order_and_another_takes_its_place(self, seed: int) -> None:
         def outcomes(spec: RunSpec) -> Outcome:
@@ -246,6 +250,7 @@ class TestFailures:
         assert drive.final_verdict(job_id)["best"] == "cifar/resnet14w8"
         assert drive.job(job_id).state == "finished"
 
+    @ON_SQLITE
     def test_a_full_training_that_fails_takes_its_arm_out(self) -> None:
         def outcomes(spec: RunSpec) -> Outcome:
             teacher = spec.training.teacher
@@ -331,6 +336,7 @@ class TestCancel:
 
 
 class TestReading:
+    @ON_SQLITE
     def test_the_setup_says_what_the_defaults_came_to(self) -> None:
         board = drive.board(drive.submit(drive.request(seeds=2)))
         digits = dataset_card("digits", None, "dataset")
@@ -339,6 +345,7 @@ class TestReading:
         assert board.setup.rungs == [2, 4, 8]
         assert board.setup.policy == "adaptive"
 
+    @ON_SQLITE
     def test_the_maps_that_are_compared_are_in_the_job(self) -> None:
         taps = drive.board(drive.submit()).job.taps
         assert set(taps) == set(drive.TEACHERS)

@@ -10,7 +10,7 @@ from service.database.session import transaction
 from service.database.tables import Run
 from service.wire.boards import Ledger, Purposes
 from tests.contract import job_driver as drive
-from tests.contract.job_driver import Failure, Outcome, by_skill
+from tests.contract.job_driver import ON_SQLITE, Failure, Outcome, by_skill
 
 pytestmark = pytest.mark.usefixtures("store")
 
@@ -30,6 +30,7 @@ def teachers_fail(spec: RunSpec) -> Outcome:
 
 
 class TestSaved:
+    @ON_SQLITE
     def test_a_student_that_failed_would_have_failed_in_the_exhaustive_way_too(self) -> None:
         job_id = drive.submit()
         drive.run_to_end(job_id, students_fail)
@@ -38,6 +39,7 @@ class TestSaved:
         assert ledger.exhaustive == 3 * 24 + 2 * FULL + ledger.wasted
         assert ledger.saved == ledger.exhaustive - ledger.spent
 
+    @ON_SQLITE
     def test_so_would_a_teacher(self) -> None:
         job_id = drive.submit()
         drive.run_to_end(job_id, teachers_fail)
@@ -73,5 +75,6 @@ class TestByDevice:
             assert sum(purposes.model_dump().values()) == ledger.by_device[device]
         assert sum(ledger.by_device.values()) == ledger.spent
 
+    @ON_SQLITE
     def test_what_is_saved_has_no_device_and_says_so(self) -> None:
         assert "no device" in (Ledger.model_fields["saved"].description or "")

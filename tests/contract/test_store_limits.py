@@ -75,6 +75,7 @@ class TestLimits:
         assert drive.job(job_id).state == "finished"
         assert 1 < len(trainings(job_id)) <= runs
 
+    @ON_SQLITE
     def test_few_trainings_still_say_whether_the_likeliest_helps(self) -> None:
         board = finished(runs=6)
         assert board.verdict is not None
@@ -96,6 +97,7 @@ class TestLimits:
     ) -> None:
         assert {seed for teacher, seed in begun(finished(seconds=seconds)) if teacher is None} == seeds
 
+    @ON_SQLITE
     def test_time_that_does_not_suffice_for_them_is_the_reason(self) -> None:
         board = finished(seconds=14.0)
         assert (None, 0) not in begun(board)
@@ -120,6 +122,7 @@ class TestLimits:
         assert 0 < board.ledger.spent - board.ledger.teachers <= seconds
         assert bool(drive.runs_of(job_id, purpose="full")) == (seconds > 8 * 100)
 
+    @ON_SQLITE
     def test_where_nothing_can_be_timed_no_full_training_begins(self, monkeypatch: pytest.MonkeyPatch) -> None:
         _slow(monkeypatch, 100.0)
         job_id = drive.submit(drive.request(seconds=300.0))
@@ -127,11 +130,13 @@ class TestLimits:
         assert trainings(job_id) == {(teacher, 0) for teacher in TEACHERS}
         assert drive.board(job_id).decisions[-1].reason == "Nothing could be timed."
 
+    @ON_SQLITE
     def test_pilots_that_fail_end_with_the_time(self) -> None:
         job_id = drive.submit(drive.request(seconds=1.0))
         drive.run_to_end(job_id, failing(*TEACHERS, after=1.5))
         assert len(trainings(job_id)) == 2
 
+    @ON_SQLITE
     def test_reused_runs_are_not_spent(self) -> None:
         finished(policy="exhaustive", seconds=1000.0)
         board = finished(policy="exhaustive", seconds=1000.0)
@@ -156,6 +161,7 @@ class TestLimits:
         assert board.ledger.spent - board.ledger.teachers <= limit.get("seconds", math.inf)
         assert len(begun(board)) <= 4 + limit.get("runs", math.inf)
 
+    @ON_SQLITE
     def test_going_on_costs_what_is_missing(self) -> None:
         finished(rungs=[6, 8], policy="halving", promote=1)
         # Of the third teacher two seeds lack the last two epochs; from the start they would take eight each.

@@ -11,7 +11,7 @@ from dpk_core.spec import RunSpec
 from service.best_teacher.service import best_teacher
 from service.runs.claims import Claim
 from tests.contract import job_driver as drive
-from tests.contract.job_driver import Failure, by_skill
+from tests.contract.job_driver import ON_SQLITE, Failure, by_skill
 
 pytestmark = pytest.mark.usefixtures("store")
 
@@ -45,6 +45,7 @@ def test_notices_come_with_runs_that_were_reused() -> None:
     assert not any(rows.values())
 
 
+@ON_SQLITE
 @pytest.mark.usefixtures("noticing")
 def test_a_verdict_on_teachers_that_learned_nothing_is_marked_everywhere() -> None:
     def blind(spec: RunSpec) -> float:

@@ -18,6 +18,7 @@ from service.settings import settings
 from service.students import service
 from service.students.schemas import Student
 from tests.contract import job_driver as drive
+from tests.contract.job_driver import ON_SQLITE
 
 pytestmark = pytest.mark.usefixtures("store")
 
@@ -37,6 +38,7 @@ class TestChoice:
         assert "the median of 3 by validation accuracy" in found.chosen
         assert found.test_score == pytest.approx(found.validation_score / 2)
 
+    @ON_SQLITE
     def test_another_teacher_and_seed_can_be_asked_for(self) -> None:
         job_id = drive.finished(policy="exhaustive").job.id
         assert student(job_id, "cifar/resnet8w8", 0).teacher == "cifar/resnet8w8"
@@ -46,6 +48,7 @@ class TestChoice:
                 student(job_id, teacher, seed)
             assert refused.value.errors[0].field == field
 
+    @ON_SQLITE
     def test_without_an_answer_it_must_be_named(self) -> None:
         job_id = drive.submit()
         drive.advance(job_id)

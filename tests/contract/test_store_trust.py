@@ -16,7 +16,7 @@ from service.wire.jobs import SelectionJobRequest
 from service.wire.setting_choices import MethodChoice, RecipeChoice
 from service.wire.trust import Rival
 from tests.contract import job_driver as drive
-from tests.contract.job_driver import TEACHERS, by_skill
+from tests.contract.job_driver import ON_SQLITE, TEACHERS, by_skill
 
 pytestmark = pytest.mark.usefixtures("store")
 
@@ -39,6 +39,7 @@ def asked(*, epochs: int = 8, **changes: int) -> SelectionJobRequest:
 
 
 class TestRivals:
+    @ON_SQLITE
     def test_every_rule_is_judged_on_the_fully_trained(self) -> None:
         job_id = finished()
         trust, found = drive.board(job_id).trust, rivals(job_id)
@@ -67,12 +68,14 @@ class TestRivals:
         }  # fmt: skip
         assert rows[None].scores == {}
 
+    @ON_SQLITE
     def test_while_nothing_is_trained_fully_nothing_is_claimed(self) -> None:
         job_id = drive.submit()
         drive.advance(job_id)
         assert drive.board(job_id).trust.winner is None
         assert all(rival.regret is None and rival.record.questions == 0 for rival in rivals(job_id).values())
 
+    @ON_SQLITE
     def test_the_previous_winner_is_that_of_this_student_before(self) -> None:
         first = finished()
         assert "No earlier job" in (rivals(first)["previous_winner"].note or "")
@@ -82,6 +85,7 @@ class TestRivals:
         other = drive.request().model_copy(update={"student": ModelChoice(model="cifar/resnet8")})
         assert rivals(drive.submit(other))["previous_winner"].picks == []
 
+    @ON_SQLITE
     def test_other_settings_are_another_method(self) -> None:
         finished()
         stronger = drive.request().model_copy(update={"method": MethodChoice(feature_weight=3.0)})
@@ -95,6 +99,7 @@ class TestRivals:
         again = drive.submit(stronger)
         assert rivals(again)["previous_winner"].picks == [BEST]
 
+    @ON_SQLITE
     def test_other_protocols_are_other_questions(self) -> None:
         first = finished()
         longer = finished(epochs=12)
@@ -116,6 +121,7 @@ class TestRivals:
         # Nor do further seeds make it another one.
         assert rivals(finished(seeds=3))["probe"].record.questions == 1
 
+    @ON_SQLITE
     def test_a_store_from_before_there_were_scores_is_read(self) -> None:
         first = finished()
         with transaction() as session:
@@ -129,6 +135,7 @@ class TestRivals:
 
 
 class TestStamp:
+    @ON_SQLITE
     def test_it_is_of_the_protocol_and_not_of_teachers_or_seeds(self) -> None:
         board = drive.board(finished())
         stamps = {row.stamp for row in board.rows}
@@ -145,6 +152,7 @@ class TestStamp:
             assert drive.board(changed).trust.stamp != board.trust.stamp, change
         assert drive.board(drive.submit(asked(epochs=9))).trust.stamp != board.trust.stamp
 
+    @ON_SQLITE
     def test_a_row_of_another_training_version_is_not_ranked(self) -> None:
         job_id = finished()
         with transaction() as session:

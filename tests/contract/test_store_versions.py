@@ -9,6 +9,7 @@ from service.runs import repository as runs
 from service.scheduling import advance
 from service.selection_jobs import planning
 from tests.contract import job_driver as drive
+from tests.contract.job_driver import ON_SQLITE
 from tests.contract.run_driver import next_claim
 
 pytestmark = pytest.mark.usefixtures("store")
@@ -25,6 +26,7 @@ def change_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(room, "TRAINING_VERSION", TRAINING_VERSION + 1)
 
 
+@ON_SQLITE
 def test_a_job_on_its_way_fails_before_any_other_run_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
     job_id = drive.submit()
     drive.advance(job_id)

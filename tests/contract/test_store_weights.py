@@ -20,6 +20,7 @@ from service.selection_jobs import service
 from service.settings import Settings
 from service.wire.jobs import SelectionJobRequest
 from tests.contract import job_driver as drive
+from tests.contract.job_driver import ON_SQLITE
 
 MODEL = "cifar/resnet8w8"
 GIVEN = f"{MODEL}@file:ten.safetensors"
@@ -46,6 +47,7 @@ def outcome(spec: RunSpec) -> float:
     return drive.by_skill(spec) - (0.0 if spec.training.start is None else 0.01)
 
 
+@ON_SQLITE
 def test_one_model_in_three_ways_is_three_arms() -> None:
     seven = {"model": MODEL, "weights": "file:seven.safetensors", "epochs": 3}
     job_id = drive.submit(request(MODEL, GIVEN, seven))
@@ -83,6 +85,7 @@ def test_what_was_judged_once_is_found_again() -> None:
     ]
 
 
+@ON_SQLITE
 def test_a_file_with_new_content_is_another_teacher(weights_root: Path) -> None:
     first = drive.submit(request(GIVEN))
     drive.run_to_end(first)
@@ -93,6 +96,7 @@ def test_a_file_with_new_content_is_another_teacher(weights_root: Path) -> None:
     assert {run.teacher for run in drive.runs_of(first) if run.id in shared} == {None}
 
 
+@ON_SQLITE
 def test_a_student_with_a_start_is_another_question() -> None:
     started = {"model": MODEL, "weights": "file:ten.safetensors"}
     job_id = drive.submit(request("cifar/resnet20", student=started))
@@ -137,6 +141,7 @@ def test_weights_that_were_replaced_make_an_answer_stale_and_a_key_a_new_job(wei
     assert again.notices[0].message.startswith(answer.stale_because[0])
 
 
+@ON_SQLITE
 def test_weights_of_the_student_that_are_gone_make_an_answer_stale(weights_root: Path) -> None:
     drive.run_to_end(drive.submit(request("cifar/resnet20", student=GIVEN)))
     (weights_root / "ten.safetensors").unlink()

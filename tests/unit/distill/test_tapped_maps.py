@@ -23,7 +23,7 @@ SAMPLE = (
     "timm/mvitv2_tiny", "timm/regnetx_002", "torchvision/swin_t", "torchvision/vgg11_bn", "torchvision/squeezenet1_1",
     "torchvision/alexnet", "torchvision/googlenet",
 )  # fmt: skip
-SIDES = (28, 32, 60, 64, 224)
+SIDES = (28, 60, 224)
 AT = MethodSpec(name="at")
 """It taps as many maps of at least 2x2 as there are, up to four."""
 

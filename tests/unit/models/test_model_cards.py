@@ -22,7 +22,7 @@ def on_meta(name: str) -> nn.Module:
         return build_model(name, classes=10, channels=3, seed=0)
 
 
-@pytest.mark.parametrize("side", [27, 28, 32, 33])
+@pytest.mark.parametrize("side", [27, 32])
 @pytest.mark.parametrize("name", [f"cifar/{name}" for name in CIFAR_MODELS])
 def test_cifar_cards_tell_the_maps_that_the_models_give(name: str, side: int) -> None:
     card = model_card(name, "student")

@@ -92,7 +92,7 @@ def trained(decisions: list[Decision], teacher: str | None) -> set[int]:
     return {step.seed for step in steps if step.teacher == teacher and step.rung == 7}
 
 
-@pytest.mark.parametrize("slots", [1, 2, 4, 8])
+@pytest.mark.parametrize("slots", [1, 2, 8])
 @pytest.mark.parametrize("levels", [CLEAR, CLOSE])
 @pytest.mark.parametrize("fails", [frozenset(), frozenset({"f/b"})])
 def test_no_order_of_ends_changes_a_decision(
