@@ -10,6 +10,7 @@ from dpk_core.catalogue import own_models
 from service import openapi, problems
 from service.actions.endpoints import router as actions
 from service.best_teacher.endpoints import router as best_teacher
+from service.best_teacher.shortcut import KnownQuestions
 from service.calibration.endpoints import router as calibration
 from service.datasets.endpoints import router as datasets
 from service.doors.middleware import Doors
@@ -58,6 +59,7 @@ def create_app() -> FastAPI:
         app.include_router(router)
     own_models.read_uploads_with(look_up, upload_names)
     app.add_middleware(FinishedBoards)
+    app.add_middleware(KnownQuestions)
     app.add_middleware(Doors)
     app.add_middleware(HeadRequests)
     app.add_middleware(ForwardedPrefix)

@@ -5,17 +5,16 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, BackgroundTasks, Query, Response
+from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
 from pydantic import Field
 
 from dpk_core.spec import AskedMethodName
-from service.best_teacher import asking, service
+from service.best_teacher import asking, shortcut
 from service.best_teacher.schemas import AskedBestTeacher, BestTeacher, BestTeacherRequest
 from service.conditional import UNCHANGED, IfNoneMatch, document, holds, unchanged
 from service.outbox.service import dispatch
 from service.parameters import NO_PARAMETERS, Parameters
 from service.problems import responses
-from service.shared import Shared
 
 router = APIRouter(tags=["best teacher"])
 
@@ -34,19 +33,13 @@ class BestTeacherParameters(Parameters):
     )
 
 
-def _find(asked: BestTeacherParameters) -> tuple[str, bytes]:
-    return service.document(asked.student, asked.dataset, asked.method, asked.stamp)
-
-
-_document = Shared(_find)
-"""Every answer takes a look at the store; clients that ask the same at once share it."""
-
-
 @router.get(
     "/best-teacher", operation_id="get_best_teacher", summary="The best-founded answer of the finished jobs",
     response_model=BestTeacher, responses={**UNCHANGED, **responses(404)},
 )  # fmt: skip
-async def best_teacher(asked: Annotated[BestTeacherParameters, Query()], if_none_match: IfNoneMatch = None) -> Response:
+async def best_teacher(
+    request: Request, asked: Annotated[BestTeacherParameters, Query()], if_none_match: IfNoneMatch = None
+) -> Response:
     """Trains nothing. The answer is one job's: under its protocol the decided one with the most seeds times teachers,
     then the newest; a weaker or undecided job never replaces it. `others` lists the rest.
 
@@ -56,7 +49,9 @@ async def best_teacher(asked: Annotated[BestTeacherParameters, Query()], if_none
     404 where no finished job answers: of type `urn:dpk-select:problem:running`, naming the job, where one is under way,
     else `urn:dpk-select:problem:not-found`.
     """
-    tag, body = await _document(asked)
+    question = (asked.student, asked.dataset, asked.method, asked.stamp)
+    tag, body = await shortcut.answer(question)
+    shortcut.remember(request.scope["query_string"], question)
     return unchanged(tag) if holds(tag, if_none_match) else document(tag, body)
 
 

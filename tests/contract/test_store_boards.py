@@ -7,8 +7,9 @@ from fastapi.testclient import TestClient
 from sqlalchemy import func, select, update
 
 from service.app import create_app
+from service.best_teacher import shortcut
 from service.database.session import reading, transaction
-from service.database.tables import Board, Run, StoredJudgement, Worker
+from service.database.tables import Board, Run, SelectionJob, StoredJudgement, Worker
 from service.database.types import epoch_now, utc_now
 from service.leaderboards import earlier, service
 from tests.contract import job_driver as drive
@@ -137,6 +138,24 @@ class TestConditional:
         live = drive.submit(drive.request("cifar/resnet8w8", epochs=2, rungs=(1, 2), promote=1))
         then = client.get("/best-teacher", params=asked, headers=tag)
         assert (then.status_code, then.json()["job"], then.json()["running"]["job"]) == (200, finished, live)
+
+    def test_a_question_asked_before_is_answered_as_the_endpoint_does(
+        self, client: TestClient, finished: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        address = "/best-teacher?student=cifar/resnet8w4&dataset=digits"
+        first = client.get(address)
+        reached: list[object] = []
+        monkeypatch.setattr(shortcut, "remember", reached.append)  # what the endpoint does and nobody else
+        second = client.get(address)
+        assert (first.json()["job"], second.status_code, reached) == (finished, 200, [])
+        assert (first.content, first.headers) == (second.content, second.headers)
+        assert client.head(address).headers == first.headers
+        monkeypatch.undo()
+        assert client.get(address + "&typo=1").status_code == 422
+        with transaction() as session:
+            session.execute(update(SelectionJob).values(student="cifar/resnet20"))
+        nothing = client.get(address)
+        assert (nothing.status_code, nothing.headers["content-type"]) == (404, "application/problem+json")
 
     def test_an_unknown_job_is_unknown_whatever_the_client_has(self, client: TestClient) -> None:
         for path in ("/selection-jobs/none", "/selection-jobs/none/leaderboard", "/jobs/none"):
