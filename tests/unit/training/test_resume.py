@@ -33,7 +33,7 @@ def reborn(training: Training, root: Path) -> Training:
 
 @pytest.mark.parametrize("method", METHODS)
 class TestEveryMethod:
-    @pytest.mark.parametrize("stop_at", [0, STEPS - 1, STEPS, 2 * STEPS])  # others: tests/contract/test_methods_resume.py
+    @pytest.mark.parametrize("stop_at", [0, STEPS - 1, STEPS, 2 * STEPS])  # more: test_methods_resume.py
     def test_stopped_at_a_step(self, method: MethodName, stop_at: int, tmp_path: Path) -> None:
         whole, expected = uninterrupted(spec(method))
         training, before, after = start(spec(method)), Watcher(stop_at=stop_at), Watcher()
