@@ -114,6 +114,8 @@ def _carry_out(arguments: Sequence[str] | None) -> int:
     try:
         app(args=None if arguments is None else list(arguments), prog_name="dpk", complete_var=completion.VARIABLE)
     except SystemExit as ended:
+        if isinstance(ended.__context__, BrokenPipeError):  # for which click ends with 1, as a failed job does
+            return ExitCode.PIPE_CLOSED
         return ended.code if isinstance(ended.code, int) else ExitCode.FINE
     except PipeClosed as error:
         return error.exit_code

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from dpk_core.catalogue import own_models
 from service import openapi, problems
@@ -26,6 +26,7 @@ from service.leaderboards.shortcut import FinishedBoards
 from service.methods.endpoints import router as methods
 from service.models.endpoints import router as models
 from service.models.service import look_up, upload_names
+from service.parameters import given_once
 from service.preflight.endpoints import router as preflight
 from service.selection_jobs.endpoints import router as selection_jobs
 from service.students.endpoints import router as students
@@ -46,6 +47,7 @@ def create_app() -> FastAPI:
     app = FastAPI(
         title="DPK Select", version="0.1.0", summary="Teacher selection for knowledge distillation",
         description=DESCRIPTION, license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        dependencies=[Depends(given_once)],
         responses=problems.responses(403, 413, 414, 421, 422, 500, 503),
         # FastAPI's own pages load scripts from elsewhere; ours promise not to. /docs is a page of the web room.
         docs_url=None, redoc_url=None,

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpk_core.catalogue.label_columns import FileLabels
+from dpk_core.catalogue.spelling import composed, spelling_notes
 from dpk_core.catalogue.splitting import check_labels
 from dpk_core.display import listed, shown
 from dpk_core.errors import DataFault
@@ -32,6 +33,8 @@ def match_by_name(found: Mapping[str, Sequence[FileLabels]]) -> MatchedLabels:
 
     Raises DataFault naming a file and row whose label is out of range or is no class of the training files.
     """
+    spelled = spelling_notes(name for files in found.values() for file in files for name in file.names or ())
+    found = {split: [_composed(file) for file in files] for split, files in found.items()}
     numbers = all(file.names is None for file in found["train"])
     named = {split: [_named(file, found) for file in files] for split, files in found.items()}
     names = list(dict.fromkeys(each for file in named["train"] for each in file.names or ()))
@@ -39,7 +42,11 @@ def match_by_name(found: Mapping[str, Sequence[FileLabels]]) -> MatchedLabels:
         names.sort(key=lambda each: (int(each), each) if numbers else (0, each))
     places = {each: place for place, each in enumerate(names)}
     labels = {split: np.concatenate([_looked_up(file, places) for file in files]) for split, files in named.items()}
-    return MatchedLabels(tuple(names), labels, _notes(named, names))
+    return MatchedLabels(tuple(names), labels, (*spelled, *_notes(named, names)))
+
+
+def _composed(file: FileLabels) -> FileLabels:
+    return file if file.names is None else replace(file, names=tuple(composed(name) for name in file.names))
 
 
 def _named(file: FileLabels, found: Mapping[str, Sequence[FileLabels]]) -> FileLabels:

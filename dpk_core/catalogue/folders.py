@@ -18,10 +18,11 @@ from dpk_core.catalogue.content import DataFile, sample
 from dpk_core.catalogue.formats import ENDINGS, ending
 from dpk_core.catalogue.formats import EXPECTED as FORMATS
 from dpk_core.catalogue.label_tables import has_table, list_tables
-from dpk_core.catalogue.layouts import base_folder, entries, find_layout, has_classes
+from dpk_core.catalogue.layouts import Entries, base_folder, entries, find_layout, has_classes
 from dpk_core.catalogue.left_out import LeftOut
 from dpk_core.catalogue.listing import FolderListing, dangling, picture_file
 from dpk_core.catalogue.reading import DECLARATION
+from dpk_core.catalogue.spelling import composed, spelling_notes
 from dpk_core.catalogue.split_names import split_words
 from dpk_core.catalogue.survey import Survey
 from dpk_core.display import shown
@@ -94,10 +95,12 @@ def _list_classes(folder: Path, kind: str) -> FolderListing:
         if "test" in splits:
             notes.append(shown(f"Left out: the folder {splits['test'].rstrip('/')}, which has no class folders."))
         splits = {"train": splits["train"], "test": splits["validation"]}
-    classes = entries(folder / splits["train"]).folders
-    listed = {split: _list_split(folder, inside, classes, left_out) for split, inside in splits.items()}
+    found = {split: entries(folder / inside) for split, inside in splits.items()}
+    classes = tuple(sorted({composed(name) for name in found["train"].folders}))
+    listed = {split: _list_split(folder, splits[split], found[split], classes, left_out) for split in splits}
     left_out.check(folder.name)
-    members = (f"{inside}{name}" for inside in splits.values() for name in classes)
+    notes += spelling_notes(name for inside in found.values() for name in inside.folders)
+    members = (f"{inside}{name}" for split, inside in splits.items() for name in found[split].folders)
     return FolderListing(
         folder=folder,
         classes=classes,
@@ -110,12 +113,14 @@ def _list_classes(folder: Path, kind: str) -> FolderListing:
 
 
 def _list_split(
-    folder: Path, inside: str, classes: tuple[str, ...], left_out: LeftOut
+    folder: Path, inside: str, found: Entries, classes: tuple[str, ...], left_out: LeftOut
 ) -> tuple[tuple[DataFile, ...], NDArray[np.int64]]:
-    """`inside`: the split's folder as of `Layout`."""
-    found = entries(folder / inside)
+    """`inside`: the split's folder as of `Layout`, in which `found` lies."""
     where = f"{folder.name}/{inside}".rstrip("/")
-    if strange := sorted(set(found.folders) - set(classes)):
+    spelled: dict[str, list[str]] = {name: [] for name in classes}
+    for name in found.folders:
+        spelled.setdefault(composed(name), []).append(name)
+    if strange := [name for names in list(spelled.values())[len(classes) :] for name in names]:
         raise DataFault(f"{where}/{strange[0]} is a class that {folder.name} has no training folder of.")
     if found.dangling:
         raise dangling(f"{where}/{found.dangling[0]}")
@@ -125,10 +130,9 @@ def _list_split(
     files: list[DataFile] = []
     counts = np.zeros(len(classes), np.int64)
     for label, name in enumerate(classes):
-        if name in found.folders:
-            members = _pictures(folder, f"{inside}{name}", left_out)
-            files += members
-            counts[label] = len(members)
+        members = [file for each in spelled[name] for file in _pictures(folder, f"{inside}{each}", left_out)]
+        files += members
+        counts[label] = len(members)
     if not files:
         instead = left_out.in_folder(inside.rstrip("/"))
         raise DataFault(

@@ -21,6 +21,7 @@ from dpk_core.catalogue.formats import ENDINGS, ending
 from dpk_core.catalogue.label_columns import LABEL_COLUMNS
 from dpk_core.catalogue.left_out import NO_LABEL, LeftOut
 from dpk_core.catalogue.listing import FolderListing, picture_file
+from dpk_core.catalogue.spelling import composed, spelling_notes
 from dpk_core.catalogue.split_names import KEYWORDS, by_split, split_words
 from dpk_core.display import listed, shown
 from dpk_core.errors import DataFault
@@ -62,7 +63,8 @@ def list_tables(folder: Path, base: str, files: tuple[str, ...]) -> FolderListin
         if table is None
     ]
     pictures, looked_into = _all_pictures(folder, base)
-    rows = _rows(folder, base, tables, pictures)
+    spelled, rows = _composed(_rows(folder, base, tables, pictures))
+    notes += spelled
     if "train" not in rows:
         said = listed(list(rows)) or "nothing"
         raise DataFault(
@@ -161,6 +163,17 @@ def _rows(
     return rows
 
 
+def _composed(
+    rows: dict[str, dict[str, tuple[str, str]]],
+) -> tuple[tuple[str, ...], dict[str, dict[str, tuple[str, str]]]]:
+    """The rows with their labels in NFC, after a sentence about labels that were spelled in two ways."""
+    notes = spelling_notes(label for members in rows.values() for label, _ in members.values())
+    return notes, {
+        split: {name: (composed(label), where) for name, (label, where) in members.items()}
+        for split, members in rows.items()
+    }
+
+
 def _lines(folder: Path, base: str, table: _Table) -> Iterator[tuple[str, dict[str, str | None]]]:
     where = f"{folder.name}/{base}{table.name}"
     try:
@@ -189,7 +202,7 @@ class _Lookup:
         self._by_name: dict[str, list[str]] = {}
         for name in pictures:
             path = PurePosixPath(name)
-            for key in {path.name, path.stem}:
+            for key in {composed(path.name), composed(path.stem)}:
                 self._by_name.setdefault(key, []).append(name)
 
     def find(self, where: str, said: str, split: str) -> str:
@@ -197,7 +210,7 @@ class _Lookup:
         path = f"{self._base}{said.removeprefix('./')}"
         if path in self._pictures:
             return path
-        found = self._by_name.get(said.rpartition("/")[2], [])
+        found = self._by_name.get(composed(said.rpartition("/")[2]), [])
         # Kaggle's train/1.jpg and test/1.jpg are two pictures: the one in the split's folder is meant.
         if len(found) > 1:
             found = [name for name in found if split in split_words(name.rpartition("/")[0]).values()] or found

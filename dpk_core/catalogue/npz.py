@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dpk_core.display import listed
+from dpk_core.catalogue.spelling import composed
+from dpk_core.display import listed, shown
 from dpk_core.errors import DataFault
 
 ARRAYS = ("x_train", "y_train", "x_test", "y_test", "classes")
@@ -58,10 +59,12 @@ def read_layout(path: Path) -> Layout:
             _check_label_header(path, f"y_{part}", headers[f"y_{part}"], headers[f"x_{part}"].shape[0])
         with np.load(path, allow_pickle=False) as arrays:
             labels = {part: _labels(path, f"y_{part}", arrays[f"y_{part}"], classes) for part in ("train", "test")}
-            names = tuple(str(name) for name in arrays["classes"])
+            names = tuple(composed(str(name)) for name in arrays["classes"])
     except UNREADABLE as error:
         # numpy repeats the header it cannot read, however long.
         raise DataFault(f"{path.name} cannot be read as an .npz file of plain arrays: {error!s:.200}.") from error
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise DataFault(f"{path.name}: classes names {shown(twice)} twice; every class needs a name of its own.")
     if len(missing := np.setdiff1d(np.arange(classes), labels["train"])):
         raise DataFault(
             f"{path.name}: class {missing[0]} of {classes} has no picture in x_train; every class needs some."

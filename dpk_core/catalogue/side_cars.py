@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from dpk_core.catalogue.pytorch_files import ENDINGS
+from dpk_core.catalogue.spelling import composed
 from dpk_core.catalogue.tensors import is_pytorch_file, read_metadata
 from dpk_core.codec import from_json
 from dpk_core.detection_settings import DetectorSettings
@@ -156,7 +157,7 @@ def _classes(found: Mapping[str, Any]) -> tuple[str, ...] | None:
         names = [numbered.get(place) for place in range(len(numbered))]
     if not isinstance(names, list) or not all(isinstance(each, str) for each in names):
         return None
-    return tuple(names)
+    return tuple(composed(each) for each in names)
 
 
 def _side_car(path: Path) -> Path | None:

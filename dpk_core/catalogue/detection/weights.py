@@ -26,6 +26,7 @@ from dpk_core.catalogue.detection.parameters import (
 )
 from dpk_core.catalogue.fitting import check_names, made_for, prefix_of, without_prefix
 from dpk_core.catalogue.parameters import Parameters
+from dpk_core.catalogue.spelling import composed
 from dpk_core.catalogue.tensors import shown
 from dpk_core.detection_settings import COCO, DetectorSettings, Kind
 from dpk_core.errors import InvalidRequest
@@ -109,7 +110,7 @@ def class_map(theirs: Sequence[str], ours: Sequence[str]) -> tuple[int, ...]:
 
 
 def _plain(name: str) -> str:
-    return name.strip().casefold().replace("_", " ").replace("-", " ")
+    return composed(name).strip().casefold().replace("_", " ").replace("-", " ")
 
 
 def _whole(kind: Kind, backbone: str, tensors: Parameters, settings: DetectorSettings) -> DetectorFit:

@@ -79,6 +79,17 @@ class TestOutput:
             done = dpk(*arguments, sample.JOB_ID)
         assert (done.code, done.err) == (ExitCode.PIPE_CLOSED, "")
 
+    @pytest.mark.parametrize("line", [["--help"], ["submit", "--help"], ["--version"]])
+    def test_so_it_does_while_the_options_are_read(
+        self, dpk: Dpk, monkeypatch: pytest.MonkeyPatch, line: list[str]
+    ) -> None:
+        reader, writer = os.pipe()
+        os.close(reader)
+        with os.fdopen(writer, "w") as pipe:
+            monkeypatch.setattr(sys, "stdout", pipe)
+            done = dpk(*line)
+        assert (done.code, done.err) == (ExitCode.PIPE_CLOSED, "")
+
     def test_what_the_machine_does_not_give_is_one_sentence(
         self, server: FakeServer, dpk: Dpk, monkeypatch: pytest.MonkeyPatch
     ) -> None:
