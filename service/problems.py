@@ -26,7 +26,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from dpk_core.errors import InvalidRequest
-from service.database.faults import FAULTS, is_away
+from service.database.faults import FAULTS, is_away, is_full
 from service.schemas import MOST_ERRORS, FieldError, Problem
 from service.validation import field_errors
 
@@ -191,7 +191,11 @@ async def _database_error(request: Request, error: Exception) -> Response:
     if not is_away(error):
         return await _defect(request, error)
     _log.error("The database failed a request: %s", error)
-    message = "The database cannot serve this now; GET /readyz says what is wrong. Asking again may help."
+    message = (
+        "The disk that the database is on is full, so nothing can be written. Free space there, then ask again."
+        if is_full(error)
+        else "The database cannot serve this now; GET /readyz says what is wrong. Asking again may help."
+    )
     return response(Unavailable(message, [FieldError(field="database", message=message)]))
 
 

@@ -33,7 +33,7 @@ class Slots:
     def __init__(self, settings: Settings, owner: str, command: Sequence[str]) -> None:
         self.device: str | None = None
         """The device's name, known once a runner is up."""
-        self.trouble = Trouble()
+        self.trouble = Trouble(settings.retry_seconds)
         self._settings, self._owner = settings, owner
         self._stopping = threading.Event()
         self._wakes: queue.Queue[str | None] = queue.Queue(maxsize=settings.slots)
@@ -105,6 +105,8 @@ class Slots:
             claim = None
 
     def _claim(self, run_id: str | None) -> Claim | None:
+        if self.trouble.is_waiting():
+            return None
         lease, attempts = self._settings.lease_seconds, self._settings.max_attempts
         with transaction() as session:
             if run_id is None:

@@ -179,7 +179,9 @@ class _Attempt:
 
     def _put_news(self, session: Session) -> Answer:
         news, device = self._news, self._runner.device_name
-        report = replace(news.report, measured=tuple(news.measured), device=device)
+        report = replace(
+            news.report, measured=tuple(news.measured), notices=tuple(news.notices), device=device
+        )  # fmt: skip
         return runs.report(session, self._claim, report, lease_seconds=self._settings.lease_seconds)
 
     def _notify(self) -> None:

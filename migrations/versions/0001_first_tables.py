@@ -181,6 +181,7 @@ def _create_runs() -> None:
         sa.Column("failure_kind", sa.String(length=16), nullable=True),
         sa.Column("failure", sa.Text(), nullable=True),
         sa.Column("device", sa.String(length=100), nullable=True),
+        sa.Column("notices", sa.JSON(none_as_null=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_runs")),
     )
     op.create_index(op.f("ix_runs_state"), "runs", ["state"])

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
 FAULTS = (DBAPIError, PoolExhausted)
 """What to catch."""
 
+_POSTGRES_DISK_FULL = "53100"
 _SCHEMA_IS_OLDER = frozenset({"42P01", "42703"})
 """Postgres: there is no such table, or column. SQLite says so with an OperationalError."""
 
@@ -19,6 +22,13 @@ def is_away(error: BaseException) -> bool:
     if getattr(getattr(error, "orig", None), "sqlstate", None) in _SCHEMA_IS_OLDER:
         return True
     return type(error) is DatabaseError  # SQLite: the file is not a database, or damaged
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether the disk that the database is on takes no more."""
+    cause = getattr(error, "orig", None)
+    codes = getattr(cause, "sqlite_errorcode", None), getattr(cause, "sqlstate", None)
+    return codes[0] == sqlite3.SQLITE_FULL or codes[1] == _POSTGRES_DISK_FULL
 
 
 def words(error: DBAPIError | PoolExhausted) -> str:

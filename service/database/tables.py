@@ -220,6 +220,15 @@ class Run(Base):
     failure_kind: Mapped[str | None] = mapped_column(String(16))
     failure: Mapped[str | None] = mapped_column(Text)
     device: Mapped[str | None] = mapped_column(String(100))
+    notices: Mapped[list[Json] | None] = mapped_column(JSON(none_as_null=True))
+    """`dpk_core.protocol.Notice`: what was noticed while it ran, each once; what counts in the end is in the result."""
+
+    @property
+    def final_notices(self) -> list[Json]:
+        """Of a finished run those of its result; of a failed one what was noticed before, as it may be the cause."""
+        if self.result is not None:
+            return list(self.result.get("notices", ()))
+        return list(self.notices or ()) if self.state == "failed" else []
 
 
 class RunRefusal(Base):

@@ -25,6 +25,12 @@ def queues_served(session: Session, within_seconds: float) -> set[str]:
     return {queue for queues in session.scalars(select(Worker.queues).where(fresh)) for queue in queues.split(",")}
 
 
+def troubles(session: Session, within_seconds: float) -> list[str | None]:
+    """What troubles each training worker that was heard of in the last `within_seconds`, sorted by worker."""
+    fresh = Worker.seen_epoch > epoch_now() - within_seconds
+    return list(session.scalars(select(Worker.trouble).where(fresh, Worker.slots > 0).order_by(Worker.id)))
+
+
 def slots(session: Session, within_seconds: float) -> int:
     """Runs that the workers heard of in the last `within_seconds` can carry out at the same time."""
     fresh = Worker.seen_epoch > epoch_now() - within_seconds

@@ -51,11 +51,14 @@ def _waiting(session: Session) -> list[str]:
 
 
 def missing_worker(session: Session) -> str | None:
-    """The kind of worker that is not there and without which no job goes on, as a sentence."""
+    """Why no job goes on, as a sentence: the kind of worker that is not there, or what troubles all that train."""
     served = repository.queues_served(session, _silence())
     if "control" not in served:
         return "No control worker is there to plan the trainings. Start one: dpk worker --queues control."
-    return None if "runs" in served else "No training worker is there. Start one: dpk worker."
+    if "runs" not in served:
+        return "No training worker is there. Start one: dpk worker."
+    troubles = repository.troubles(session, _silence())
+    return troubles[0] if troubles and all(troubles) else None
 
 
 def waiting_for(session: Session, created_at: datetime) -> str | None:

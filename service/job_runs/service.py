@@ -56,7 +56,7 @@ def run(session: Session, job_id: str, run_id: str) -> schemas.JobRunDetails:
         **_facts(link, row, _teachers(snapshot)[link.candidate_id]),
         spec=row.spec,
         points=[CurvePoint(epoch=epoch, values=values) for epoch, values in points.items()],
-        notices=[each["message"] for each in (row.result or {}).get("notices", ())],
+        notices=[each["message"] for each in row.final_notices],
         last_error=row.last_error,
         waits=[] if row.state in OVER else list(repository.refusals(session, run_id)),
     )

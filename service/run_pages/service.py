@@ -36,7 +36,7 @@ def run_record(session: Session, run_id: str) -> RunRecord:
             "near_chance": bool(result.get("near_chance")),
             "weights": None if weights is None else weights["path"],
             "versions": result.get("versions") or {},
-            "notices": list(result.get("notices") or ()),
+            "notices": run.final_notices,
             "checkpoint": _checkpoint(run),
             "log": _log(session, run, links),
             "jobs": [_job(link, job) for link, job in links],

@@ -41,13 +41,15 @@ class Report:
     device: str | None = None
     checkpoint: Checkpoint | None = None
     measured: tuple[Measured, ...] = ()
+    notices: tuple[Noticed, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
     """How a claim ended, with all that was not reported before. Kept in a file while the database is away.
 
-    `report` holds the last checkpoint even where it was reported.
+    `report` holds the last checkpoint even where it was reported, and no notices: they are apart, as its jobs hear of
+    them too.
     """
 
     run_id: str

@@ -38,7 +38,7 @@ def deliver(session: Session, ended: Ended, *, max_attempts: int, retry_seconds:
         run.state, run.fence = "running", run.fence + 1
         session.flush()
         claim = replace(claim, fence=run.fence)
-    service.report(session, claim, ended.report, lease_seconds=0.0)
+    service.report(session, claim, replace(ended.report, notices=ended.notices), lease_seconds=0.0)
     if isinstance(ended.end, Finished):
         return service.finish(session, claim, ended.end.result)
     kind, message = ended.end.kind, ended.end.message

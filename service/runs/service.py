@@ -8,6 +8,7 @@ A final row never changes, as no fence opens it; it can only be withdrawn from f
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -115,8 +116,16 @@ def report(session: Session, claim: Claim, news: Report, *, lease_seconds: float
     if news.checkpoint is not None:
         run.checkpoint = to_json(news.checkpoint)
         run.disk_full_epoch = None
+    if news.notices:
+        run.notices = _each_once(run.notices or [], news.notices)
     repository.put_measurements(session, run.id, news.measured)
     return Answer.CANCEL if run.cancel_requested else Answer.HELD
+
+
+def _each_once(known: list[dict[str, Any]], noticed: Iterable[Noticed]) -> list[dict[str, Any]]:
+    said = {each["message"] for each in known}
+    new = {each.message: {"level": each.level, "message": each.message} for each in noticed}
+    return [*known, *(each for message, each in new.items() if message not in said)]
 
 
 def notify(session: Session, run_id: str, notices: Iterable[Noticed]) -> None:

@@ -26,7 +26,7 @@ TRAIN_LONGER = "Train longer, or check the recipe, the picture scaling and the l
 def row_notices(snapshot: Snapshot, arm: ArmRuns) -> list[Notice]:
     """What an arm's teacher and students were noticed for, warnings first; what holds for all is the job's."""
     shared = {notice.message for notice in _shared(snapshot)}
-    stored = (notice for run in arm.runs for notice in _stored(run.result))
+    stored = (Notice.model_validate(each) for run in arm.runs for each in run.final_notices)
     found = [*_inputs(snapshot, arm), *_chance(arm, snapshot.plan.task), *stored]
     return _once(notice for notice in found if notice.message not in shared)
 

@@ -182,6 +182,11 @@ class TestRead:
             assert sentence is None if missing is None else sentence.startswith(f"No {missing} worker is there")
             for page in ("/", f"/jobs/{path.rpartition('/')[2]}"):
                 assert sentence is None or sentence in client.get(page).text
+        for other, sentence in (("The disk is full.", "The disk is full."), (None, None)):
+            with transaction() as session:
+                put_worker(session, "w", queues="control,runs", slots=2, device=None, trouble="The disk is full.")
+                put_worker(session, "x", queues="runs", slots=1, device=None, trouble=other)
+            assert client.get(path).json()["waiting_for"] == sentence
 
     def test_a_leaderboard_before_anything_ran(self, client: TestClient) -> None:
         job_id = client.post("/selection-jobs", json=REQUEST).json()["id"]

@@ -57,6 +57,7 @@ class Made:
         found = Run(
             id=name, training_key=name, state=state, purpose="teacher" if purpose == "teacher" else "full", seed=seed,
             result=result if state == "finished" else None, failure="Boom.", spec={"stop_epoch": epochs},
+            notices=list(notices),
         )  # fmt: skip
         link = JobRun(job_id="j", candidate_id=arm, run_id=name, purpose=purpose, seed=seed, reused=False)
         self.links.append((link, found))
@@ -82,6 +83,10 @@ class TestRow:
         found = made.run(STRONG, "confirm", 0.9, SHARE, seed=1).run(ALONE, "confirm").snapshot()
         assert of_row(found, STRONG) == [SHARE["message"], HEAD["message"]]
         assert of_row(found, ALONE) == of_job(found) == []
+
+    def test_has_those_of_a_training_that_failed_beside_its_failure(self) -> None:
+        made = Made().run(STRONG, "teacher", 0.9, HEAD, state="failed").run(WEAK, "teacher", 0.9, FOLD, state="running")
+        assert (of_row(made.snapshot(), STRONG), of_row(made.snapshot(), WEAK)) == ([HEAD["message"]], [])
 
     def test_what_all_students_were_noticed_for_is_the_jobs(self) -> None:
         made = Made().run(STRONG, "confirm", 0.9, FOLD, SHARE).run(ALONE, "confirm", 0.9, FOLD)

@@ -13,13 +13,14 @@ import pytest
 import uvicorn
 from anyio import to_thread
 from fastapi.testclient import TestClient
-from sqlalchemy import exc, text
+from psycopg.errors import DiskFull
+from sqlalchemy import event, exc, text
 
 from migrations.commands import upgrade
 from service.__main__ import Server
 from service.app import create_app
 from service.database import session
-from service.database.faults import is_away
+from service.database.faults import is_away, is_full
 from service.events import service as events
 from service.health import service as health
 from service.health.probe import Probe
@@ -73,6 +74,24 @@ class TestDatabase:
         client = TestClient(create_app())
         unavailable(client.get("/selection-jobs"))
         unavailable(client.get("/readyz"))
+
+    def test_a_database_whose_disk_is_full_says_so(self, configure: Configure) -> None:
+        configure()
+        upgrade()
+        client = TestClient(create_app())
+        with session.transaction() as writer:
+            pages = writer.execute(text("PRAGMA page_count")).scalar_one()
+        event.listen(
+            session.engine(), "begin", lambda connection: connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
+        )
+        for _ in range(30):
+            answer = client.post("/selection-jobs", json=REQUEST)
+            if answer.status_code != 202:
+                break
+        unavailable(answer)
+        assert "The disk that the database is on is full" in answer.json()["detail"]
+        assert is_full(exc.OperationalError("INSERT", {}, DiskFull()))
+        assert not is_full(LOST)
 
     def test_a_query_that_is_wrong_is_a_defect(self) -> None:
         for error in (exc.IntegrityError, exc.DataError, exc.ProgrammingError):

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import select, update
@@ -25,8 +26,10 @@ from service.settings import Settings
 from tests.contract.run_driver import claimed, let_lease_expire, swept
 from tests.contract.run_specs import add_job
 from tests.unit.worker.test_supervisor import Stage, create, row, stage
-from worker import runner_process, spool, supervisor
+from worker import runner_process, spool, supervisor, trouble
 from worker.artifacts import remove_partial_files
+from worker.slots import Slots
+from worker.trouble import Trouble
 
 __all__ = ["stage"]
 
@@ -151,6 +154,7 @@ class TestFullDisk:
         for _ in range(2):
             run = played.carry_out(run_id)
             assert (run.state, run.attempts) == ("queued", 0)
+            assert (run.notices, run.final_notices) == ([{"level": "warning", "message": "It broke."}], [])
             assert played.trouble.sentence() == "It broke."
             with transaction() as session:
                 session.execute(update(Run).values(not_before=None))
@@ -158,6 +162,25 @@ class TestFullDisk:
             assert [found.data["message"] for found in session.scalars(select(Event))] == ["It broke."]
         assert played.carry_out(run_id).state == "finished"
         assert played.trouble.sentence() is None
+
+    def test_no_other_run_is_taken_until_the_wait_is_over(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        now, found = 100.0, Trouble(5.0)
+        monkeypatch.setattr(trouble, "time", SimpleNamespace(monotonic=lambda: now))
+        for met_at, wait in ((100.0, 5.0), (102.0, 3.0), (105.0, 10.0), (115.0, 20.0), (1000.0, 40.0)):
+            now = met_at
+            found.meet("The disk is full.", f"run {met_at}")
+            assert found.is_waiting()
+            now = met_at + wait
+            assert not found.is_waiting()
+
+    def test_a_slot_takes_nothing_while_it_waits(self, stage: Callable[..., Stage]) -> None:
+        played, run_id = stage("finish"), create()
+        slots = Slots(played.settings, "me", played.command)
+        slots.trouble = Trouble(600.0)
+        slots.trouble.meet("The disk is full.", "another run")
+        assert (slots._claim(run_id), slots._claim(None)) == (None, None)
+        slots.trouble.pass_over()
+        assert slots._claim(run_id) is not None
 
     def test_no_room_for_the_runners_log(self, stage: Callable[..., Stage], monkeypatch: pytest.MonkeyPatch) -> None:
         def refuse(*_arguments: object, **_options: object) -> None:

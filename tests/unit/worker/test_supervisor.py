@@ -39,7 +39,7 @@ class Stage:
         folder.mkdir(exist_ok=True)
         self.stopping = threading.Event()
         self.devices: list[str] = []
-        self.trouble = Trouble()
+        self.trouble = Trouble(settings.retry_seconds)
         self.command = (sys.executable, str(SCRIPT), str(folder), *scenes)
         self.supervisor = Supervisor(
             settings, self.command, settings.home / "logs" / "test.log", self.stopping,
