@@ -10,10 +10,11 @@ from collections.abc import Iterable, Sequence
 from statistics import fmean
 
 from dpk_core.selection.chance import chance_sentence, no_detector_sentence
+from dpk_core.selection.decide.confirming import RIVAL_CHANCE
 from dpk_core.tasks import TaskName
 from service.presentation.decision_words import LIMIT_KINDS, decision_reason
 from service.presentation.metric_words import WORDS
-from service.presentation.numbers import duration, listed
+from service.presentation.numbers import counted, duration, listed, percent
 from service.presentation.teacher_words import input_notices
 from service.scheduling.evidence import Result, preparation_result
 from service.scheduling.plan import Spending
@@ -41,7 +42,10 @@ def _inputs(snapshot: Snapshot, arm: ArmRuns) -> list[Notice]:
 def job_notices(snapshot: Snapshot) -> list[Notice]:
     """What failed or was left out altogether, what the data is like, then what the students of every arm were noticed
     for."""
-    return _once([*_lost(snapshot), *_limits(snapshot), *_data(snapshot), *_shared(snapshot)])
+    limits = _limits(snapshot)
+    return _once(
+        [*_lost(snapshot), *limits, *([] if limits else _fewer(snapshot)), *_data(snapshot), *_shared(snapshot)]
+    )
 
 
 def cautions(snapshot: Snapshot) -> list[str]:
@@ -153,6 +157,25 @@ def _lost(snapshot: Snapshot) -> list[Notice]:
     if snapshot.job.state == "failed" or any(arm.first_failed is None for arm in taught):
         return []
     return [Notice(level="warning", message="Every teacher failed; the reasons stand in their rows.")]
+
+
+def _fewer(snapshot: Snapshot) -> list[Notice]:
+    """Why fewer teachers than `budget.promote` allows were trained fully, where no limit says it."""
+    if snapshot.job.state != "finished" or snapshot.confirming is None or not snapshot.confirming.promoted:
+        return []
+    failed = [arm for arm in snapshot.arms if arm.candidate.teacher is not None and arm.first_failed is not None]
+    promoted = set(snapshot.confirming.promoted) - {arm.candidate.teacher for arm in failed}
+    asked = snapshot.plan.promote
+    if len(promoted) >= asked:
+        return []
+    left = sum(arm.candidate.teacher is not None for arm in snapshot.arms) - len(failed)
+    why = (
+        f"{listed([arm.label for arm in failed])} failed"
+        if left <= len(promoted)
+        else f"no other had a chance above {percent(RIVAL_CHANCE, 0)} of being the best"
+    )
+    trained = f"{counted(len(promoted), 'teacher')} {'was' if len(promoted) == 1 else 'were'} trained fully"
+    return [Notice(level="info", message=f"budget.promote allows {asked}, and {trained}: {why}.")]
 
 
 def _limits(snapshot: Snapshot) -> list[Notice]:
