@@ -10,16 +10,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dpk_core.catalogue.layouts import entries
+from dpk_core.catalogue.table_heads import no_table, read_head, table_files
 from dpk_core.display import is_text, listed, shown
 
 LAYOUTS = {
     "npz": "{}.npz with the arrays x_train, y_train, x_test, y_test, classes",
-    "folder": "{}/train/<class>/<picture>, perhaps with val and test beside train",
+    "folder": "{0}/train/<class>/<picture>, perhaps with val and test beside train, or {0}/<class>/<picture>, or a "
+    "table {0}/labels.csv of file_name and label",
     "imagenet": "{0}/train/<synset>/<picture> and {0}/val/<synset>/<picture>",
     "parquet": "{0}/train*.parquet or {0}/data/train*.parquet, perhaps with validation* and test* beside train*",
     "boxes": "{0}/annotations/instances_train.json, {0}/train/_annotations.coco.json or {0}/data.yaml",
 }
 """What each kind must look like under the data root."""
+
+
+MOST_TABLES = 3
 
 
 def nearest_first(name: str, names: Sequence[str]) -> list[str]:
@@ -49,9 +54,18 @@ def no_such_data_set(name: str, near: Sequence[str], data_root: Path | None) -> 
     if other := next((each for each in near if stem and each.partition("/")[2] == stem), None):
         sentences[1:2] = [f"It is there as {other}."]
     elif stem in root.folders and kind != "npz":
-        sentences[1:2] = [f"The folder {shown(stem)} {inside(data_root / stem)}."]
+        sentences[1:2] = [f"The folder {shown(stem)} {inside(data_root / stem)}.", *_no_tables(data_root / stem)]
     expected = LAYOUTS[kind].format(shown(stem) if stem and "/" not in stem else "<name>")
     return " ".join([*sentences, f"Expected: {expected}."])
+
+
+def _no_tables(folder: Path) -> list[str]:
+    """Why the folder's files that look like tables of labels are none, of the first few."""
+    try:
+        names = table_files(entries(folder).files)[:MOST_TABLES]
+        return [no_table(folder, name) for name in names if read_head(folder, name) is None]
+    except OSError:
+        return []
 
 
 def inside(folder: Path) -> str:

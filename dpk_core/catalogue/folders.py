@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from dpk_core.catalogue.content import DataFile, sample
 from dpk_core.catalogue.formats import ENDINGS, ending
 from dpk_core.catalogue.formats import EXPECTED as FORMATS
-from dpk_core.catalogue.label_tables import has_table, list_tables
+from dpk_core.catalogue.label_tables import list_tables
 from dpk_core.catalogue.layouts import Entries, base_folder, entries, find_layout, has_classes
 from dpk_core.catalogue.left_out import LeftOut
 from dpk_core.catalogue.listing import FolderListing, dangling, picture_file
@@ -25,6 +26,7 @@ from dpk_core.catalogue.reading import DECLARATION
 from dpk_core.catalogue.spelling import composed, spelling_notes
 from dpk_core.catalogue.split_names import split_words
 from dpk_core.catalogue.survey import Survey
+from dpk_core.catalogue.table_heads import has_table
 from dpk_core.display import shown
 from dpk_core.errors import DataFault
 
@@ -57,9 +59,9 @@ def list_folder(folder: Path, kind: str) -> FolderListing:
     try:
         base = base_folder(folder)
         if kind == "folder" and not _has_class_folders(folder, base):
-            found = entries(folder / base)
-            if has_table(folder / base, found.files):
-                return list_tables(folder, base, found.files)
+            for files in _files_of_tables(folder / base):
+                if has_table(folder / base, files):
+                    return list_tables(folder, base, files)
         return _list_classes(folder, kind)
     except OSError as error:
         raise DataFault(f"{folder.name}: {error.filename} cannot be listed: {error.strerror}.") from error
@@ -82,6 +84,13 @@ def _has_class_folders(folder: Path, base: str) -> bool:
     """Whether class folders in split folders say the labels, so that a table beside them does not."""
     training = next((name for name in entries(folder / base).folders if "train" in _splits(name)), None)
     return training is not None and bool(entries(folder / base / training).folders)
+
+
+def _files_of_tables(folder: Path) -> Iterator[tuple[str, ...]]:
+    """Files among which tables may be: beside the pictures' folders, else in split folders."""
+    found = entries(folder)
+    yield found.files
+    yield tuple(f"{name}/{file}" for name in found.folders if _splits(name) for file in entries(folder / name).files)
 
 
 def _list_classes(folder: Path, kind: str) -> FolderListing:

@@ -1,8 +1,7 @@
-"""Tables beside pictures that say their labels: `labels.csv`, or `train.csv`, `val.csv` and `test.csv`.
+"""Tables beside pictures that say their labels: `labels.csv`, or `train.csv` and `val.csv`, or `train/metadata.csv`.
 
-A table is a CSV file with a head. Its picture column is the first of `PICTURE_COLUMNS` that is there, its label column
-the first of `LABEL_COLUMNS`; a table without both is none. A row's picture is the file of that path from the table's
-folder, else the only file of that name, with or without its ending. The split is the table's name, else a column of
+What makes a file a table is said in `table_heads`. A row's picture is the file of that path from the table's folder,
+else the only file of that name, with or without its ending. The split is the table's path, else a column of
 `SPLIT_COLUMNS`, else all rows are training pictures. Classes are in the order of their names, numbers by size.
 """
 
@@ -11,7 +10,6 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -23,31 +21,9 @@ from dpk_core.catalogue.left_out import NO_LABEL, LeftOut
 from dpk_core.catalogue.listing import FolderListing, picture_file
 from dpk_core.catalogue.spelling import composed, spelling_notes
 from dpk_core.catalogue.split_names import KEYWORDS, by_split, split_words
+from dpk_core.catalogue.table_heads import Table, read_head, table_files
 from dpk_core.display import listed, shown
 from dpk_core.errors import DataFault
-
-ENDING = ".csv"
-
-PICTURE_COLUMNS = (
-    "file_name", "filename", "file", "path", "filepath", "file_path", "image_path", "image", "img", "picture", "photo",
-    "image_id", "id",
-)  # fmt: skip
-SPLIT_COLUMNS = ("split", "set", "subset", "partition")
-
-
-@dataclass(frozen=True, slots=True)
-class _Table:
-    """The names of a table's columns."""
-
-    name: str
-    picture: str
-    label: str
-    split: str | None
-
-
-def has_table(folder: Path, files: tuple[str, ...]) -> bool:
-    """Whether one of the files is a table of labels, by its first line. Raises OSError."""
-    return any(_table(folder, name) is not None for name in _csv_files(files))
 
 
 def list_tables(folder: Path, base: str, files: tuple[str, ...]) -> FolderListing:
@@ -55,7 +31,7 @@ def list_tables(folder: Path, base: str, files: tuple[str, ...]) -> FolderListin
 
     Raises DataFault naming the row that cannot be understood, and when too many pictures have no row; OSError.
     """
-    found = {name: _table(folder / base, name) for name in _csv_files(files)}
+    found = {name: read_head(folder / base, name) for name in table_files(files)}
     tables = [table for table in found.values() if table is not None]
     notes = [
         f"Left out: {shown(name)}, which has no column of labels ({', '.join(LABEL_COLUMNS)})."
@@ -91,26 +67,6 @@ def list_tables(folder: Path, base: str, files: tuple[str, ...]) -> FolderListin
     )
 
 
-def _csv_files(files: tuple[str, ...]) -> list[str]:
-    return [name for name in files if ending(name) == ENDING and name[0] != "."]
-
-
-def _table(folder: Path, name: str) -> _Table | None:
-    try:
-        with (folder / name).open(newline="", encoding="utf-8-sig") as stream:
-            head = next(csv.reader(stream), [])
-    except (UnicodeDecodeError, csv.Error):
-        return None
-    picture, label = _column(PICTURE_COLUMNS, head), _column(LABEL_COLUMNS, head)
-    if picture is None or label is None:
-        return None
-    return _Table(name, picture, label, _column(SPLIT_COLUMNS, head))
-
-
-def _column(known: tuple[str, ...], head: list[str]) -> str | None:
-    return next((name for word in known for name in head if name.strip().lower() == word), None)
-
-
 def _all_pictures(folder: Path, base: str) -> tuple[dict[str, DataFile], tuple[str, ...]]:
     """Every picture file in the data set by its path, and the folders that were looked into."""
     found: dict[str, DataFile] = {}
@@ -137,7 +93,7 @@ def _all_pictures(folder: Path, base: str) -> tuple[dict[str, DataFile], tuple[s
 
 
 def _rows(
-    folder: Path, base: str, tables: list[_Table], pictures: Mapping[str, DataFile]
+    folder: Path, base: str, tables: list[Table], pictures: Mapping[str, DataFile]
 ) -> dict[str, dict[str, tuple[str, str]]]:
     """By split and file name, the label and the place that says it."""
     named = by_split(folder.name, [table.name for table in tables])
@@ -152,7 +108,7 @@ def _rows(
             continue
         for where, row in _lines(folder, base, table):
             split = of_table.get(table.name) or _split(where, row, table)
-            name = lookup.find(where, (row[table.picture] or "").strip(), split)
+            name = lookup.find(where, table, (row[table.picture] or "").strip(), split)
             if name in seen:
                 raise DataFault(f"{where}: {name} has a row already, {seen[name]}; a picture has one label.")
             label = (row[table.label] or "").strip()
@@ -174,17 +130,17 @@ def _composed(
     }
 
 
-def _lines(folder: Path, base: str, table: _Table) -> Iterator[tuple[str, dict[str, str | None]]]:
+def _lines(folder: Path, base: str, table: Table) -> Iterator[tuple[str, dict[str, str | None]]]:
     where = f"{folder.name}/{base}{table.name}"
     try:
         with (folder / base / table.name).open(newline="", encoding="utf-8-sig") as stream:
-            for number, row in enumerate(csv.DictReader(stream), 2):
+            for number, row in enumerate(csv.DictReader(stream, delimiter=table.separator), 2):
                 yield f"{where}, line {number}", row
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataFault(f"{where} cannot be read as CSV in UTF-8.") from error
 
 
-def _split(where: str, row: Mapping[str, str | None], table: _Table) -> str:
+def _split(where: str, row: Mapping[str, str | None], table: Table) -> str:
     if table.split is None:
         return "train"
     said = row[table.split] or ""
@@ -205,9 +161,10 @@ class _Lookup:
             for key in {composed(path.name), composed(path.stem)}:
                 self._by_name.setdefault(key, []).append(name)
 
-    def find(self, where: str, said: str, split: str) -> str:
+    def find(self, where: str, table: Table, said: str, split: str) -> str:
         """The path of the picture in the data set. Raises DataFault where there is none or more than one."""
-        path = f"{self._base}{said.removeprefix('./')}"
+        beside = table.name[: table.name.rfind("/") + 1]
+        path = f"{self._base}{beside}{said.removeprefix('./')}"
         if path in self._pictures:
             return path
         found = self._by_name.get(composed(said.rpartition("/")[2]), [])

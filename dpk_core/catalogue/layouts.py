@@ -3,13 +3,13 @@
 | layout | what it is taken for |
 |---|---|
 | `train/<class>/…`, perhaps `val/…` and `test/…` | the splits; what they may be called says `split_names` |
-| a table (`.csv`) of file names and labels | what the table says, see `label_tables` |
+| a table (`.csv`, `.tsv`) of file names and labels | what the table says, see `label_tables` |
 | `<class>/…` with pictures directly inside, two or more | training pictures; the other splits are held out of them |
 
 The first that fits is taken.
 
-A single folder that holds all of this, as archives unpack to, is gone into. `__MACOSX` and hidden folders are passed
-over.
+A single folder that holds all of this, or the class folders of a split, as archives unpack to, is gone into.
+`__MACOSX` and hidden folders are passed over.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pathlib import Path
 
 from dpk_core.catalogue.formats import ENDINGS, ending
 from dpk_core.catalogue.split_names import EXPECTED, by_split, split_words
+from dpk_core.catalogue.table_heads import table_files
 from dpk_core.display import listed
 from dpk_core.errors import DataFault
 
@@ -108,11 +109,22 @@ def find_layout(folder: Path) -> Layout:
     if "train" not in found:
         said = f"only {listed(list(inside))}" if inside else "no folders at all"
         raise DataFault(f"{where} has no training folder ({EXPECTED}), {said}.")
-    return Layout({split: f"{base}{names[0]}/" for split, names in found.items()}, looked_into)
+    outer = {split: f"{base}{names[0]}/" for split, names in found.items()}
+    splits = {split: _inner(folder, inside) for split, inside in outer.items()}
+    return Layout(splits, tuple(dict.fromkeys((*looked_into, *outer.values()))))
+
+
+def _inner(folder: Path, inside: str) -> str:
+    """The split's folder itself, or the single one in it where that holds the class folders: `seg_train/seg_train`."""
+    found = entries(folder / inside)
+    if len(found.folders) != 1 or any(ending(name) in ENDINGS for name in found.files):
+        return inside
+    only = f"{inside}{found.folders[0]}/"
+    return only if len(entries(folder / only).folders) > 1 else inside
 
 
 def _tables(found: Entries) -> bool:
-    return any(ending(name) == ".csv" for name in found.files)
+    return bool(table_files(found.files))
 
 
 def _holds_a_picture(folder: Path) -> bool:

@@ -7,9 +7,9 @@ from pathlib import Path
 from dpk_core.catalogue import content, copies, findings, headers, left_out, recall, survey
 from dpk_core.catalogue.datasets import PHOTO_SIDE
 from dpk_core.catalogue.label_columns import LABEL_COLUMNS
-from dpk_core.catalogue.label_tables import PICTURE_COLUMNS, SPLIT_COLUMNS
 from dpk_core.catalogue.reading import EXAMPLE, SIDES
 from dpk_core.catalogue.split_names import KEYWORDS
+from dpk_core.catalogue.table_heads import PICTURE_COLUMNS, SPLIT_COLUMNS
 
 DOCS = " ".join((Path(__file__).parents[3] / "docs" / "data.md").read_text(encoding="utf-8").split())
 

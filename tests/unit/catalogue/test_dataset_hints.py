@@ -34,7 +34,8 @@ def root(tmp_path: Path) -> Path:
 def test_place_content_and_layout_are_named(root: Path) -> None:
     assert refused("folder/flowrs", root) == (
         "There is no data set 'folder/flowrs' under DPK_DATA_ROOT (the folder data). Data sets there: folder/flowers, "
-        "npz/fashion, digits. Expected: flowrs/train/<class>/<picture>, perhaps with val and test beside train.",
+        "npz/fashion, digits. Expected: flowrs/train/<class>/<picture>, perhaps with val and test beside train, or "
+        "flowrs/<class>/<picture>, or a table flowrs/labels.csv of file_name and label.",
         "folder/flowers",
     )
 
@@ -103,6 +104,24 @@ def test_an_empty_folder_and_a_flat_one_are_described(root: Path) -> None:
         "The folder flat holds 2 folders (cats, dogs) and 1 file (LICENSE). Expected: flat/train/<class>/<picture>"
         in refused("folder/flat", root)[0]
     )
+
+
+@pytest.mark.parametrize(
+    ("table", "why"),
+    [
+        (b"name,label\n", "its first line names no column of pictures (as file_name), only name, label."),
+        (b"file;breed\n", "its first line names no column of labels (as label), only file, breed."),
+        (b"0.png,ant\n", "names no column of pictures (as file_name) and none of labels (as label), only 0.png, ant."),
+        (b"", "names no column of pictures (as file_name) and none of labels (as label), only nothing."),
+        (b"file,caf\xe9\n", "it is not in UTF-8."),
+    ],
+)
+def test_why_a_table_is_none(root: Path, table: bytes, why: str) -> None:
+    (root / "pets").mkdir()
+    (root / "pets" / "labels.csv").write_bytes(table)
+    message, _ = refused("folder/pets", root)
+    assert "holds 1 file (labels.csv). labels.csv is no table of labels: " in message
+    assert why in message
 
 
 def test_looking_for_one_looks_at_no_other(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

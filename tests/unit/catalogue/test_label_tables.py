@@ -47,6 +47,28 @@ def rows(head: Sequence[str], name: str, count: int = 30) -> list[list[str]]:
 
 
 @pytest.mark.parametrize(
+    ("name", "separator"), [("labels.csv", ","), ("labels.csv", ";"), ("labels.csv", "\t"), ("LABELS.TSV", "\t")]
+)
+def test_columns_between_any_usual_separator(tmp_path: Path, name: str, separator: str) -> None:
+    folder = write(tmp_path / "made", [f"images/{number}.png" for number in range(30)], {})
+    found = rows(["file_name", "label"], "images/{}.png")
+    (folder / name).write_text("".join(separator.join(row) + "\n" for row in found), encoding="utf-8")
+    assert (card(tmp_path).classes, card(tmp_path).train_pictures) == (3, 18)
+
+
+def test_tables_in_the_folders_of_splits(tmp_path: Path) -> None:
+    """As Hugging Face's ImageFolder reads them; the same name in two splits is two pictures."""
+    for split, count in (("train", 30), ("valid", 6), ("test", 3)):
+        names = [f"{split}/{number}.png" for number in range(count)]
+        write(tmp_path / "made", names, {f"{split}/metadata.csv": rows(["file_name", "label"], "{}.png", count)})
+    found = card(tmp_path)
+    assert (found.train_pictures, found.validation_pictures, found.test_pictures, notes(found)) == (30, 6, 3, ())
+    listing = list_folder(tmp_path / "made", "folder")
+    assert {file.name.partition("/")[0] for file in listing.files["validation"]} == {"valid"}
+    assert [file.name for file in listing.tables] == [f"{each}/metadata.csv" for each in ("test", "train", "valid")]
+
+
+@pytest.mark.parametrize(
     ("head", "name"),
     [
         (["file_name", "label"], "images/{}.png"), (["filename", "class"], "./images/{}.png"),

@@ -59,6 +59,16 @@ def test_the_folder_of_an_archive_is_gone_into(tmp_path: Path) -> None:
     assert dataset_names(tmp_path) == ("digits", "folder/made")
 
 
+def test_the_folder_of_an_archive_in_each_split(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path, counts={"seg_train": 10, "seg_test": 2})
+    before = card(tmp_path)
+    for split in ("seg_train", "seg_test"):
+        (folder / split).rename(folder / "inner")
+        (folder / split).mkdir()
+        (folder / "inner").rename(folder / split / split)
+    assert sizes(card(tmp_path)) == sizes(before) == (24, 6, 6)
+
+
 def test_class_folders_in_the_folder_of_an_archive(tmp_path: Path) -> None:
     folder = flat(tmp_path / "made")
     folder.rename(tmp_path / "made" / "pets")
