@@ -12,6 +12,8 @@ from dpk_core.catalogue.survey import uniform_survey
 DIGITS_CONTENT = "87ff0c9e40dc7e2c0e34e7257799c2e3f3aec1a016363bb11cad869ec428a826"
 """SHA-256 of scikit-learn's pictures (uint8, 0 … 16) followed by its labels (uint8)."""
 
+DIGITS_LICENSE = "CC BY 4.0 (UCI, Optical Recognition of Handwritten Digits)"
+
 DIGITS_SHARES = (0.5, 0.3)
 """Parts of train and validation, the rest is test. A wide validation part, because decisions are read there."""
 

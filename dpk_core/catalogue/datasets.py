@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dpk_core.catalogue import cifar
-from dpk_core.catalogue.built_in import DIGITS_CHECK, cifar_check
+from dpk_core.catalogue.built_in import DIGITS_CHECK, DIGITS_LICENSE, cifar_check
 from dpk_core.catalogue.dataset_check import DatasetCheck, class_pictures
 from dpk_core.catalogue.dataset_hints import inside, nearest_first, no_such_data_set
 from dpk_core.catalogue.detection.cards import box_dataset_check, is_box_data
@@ -195,6 +195,13 @@ def dataset_check(name: str, data_root: Path | None, field: str) -> DatasetCheck
     path = npz_path(name, data_root)
     status = path.stat()
     return _npz_check(name, path, status.st_size, status.st_mtime_ns)
+
+
+def dataset_license(name: str, data_root: Path | None) -> str | None:
+    """The licence of the data, as their owner writes it in `dataset.json`; None: nobody states it. Raises DataFault."""
+    if name == "digits":
+        return DIGITS_LICENSE
+    return read_declaration(_folder(name, data_root)).license if is_picture_data(name) and data_root else None
 
 
 def dataset_samples(check: DatasetCheck, data_root: Path | None) -> tuple[Sample, ...]:

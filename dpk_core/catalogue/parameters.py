@@ -27,7 +27,7 @@ class Published:
 
     `classes`: those of its head, 0 where it comes without one. `hub`: the Hugging Face repository that keeps the file;
     None: a file among torch's own. `side`: of the pictures that it was made for, where it fits no others.
-    `preprocessing`: what the library says of it.
+    `preprocessing`, `license`: what the library says of it.
     """
 
     name: str
@@ -35,6 +35,7 @@ class Published:
     hub: str | None = None
     side: int | None = None
     preprocessing: ModelPreprocessing | None = None
+    license: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

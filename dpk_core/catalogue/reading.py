@@ -48,11 +48,12 @@ class ReadingRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Declaration:
-    """How the pictures are to be read; None: as the data set's own rule says."""
+    """How the pictures are to be read; None: as the data set's own rule says. `license`: a text for model cards."""
 
     side: int | None = None
     fit: Fit | None = None
     background: Background | None = None
+    license: str | None = None
 
     def __post_init__(self) -> None:
         """Raises ValueError for a side that no network takes."""

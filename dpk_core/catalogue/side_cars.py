@@ -17,6 +17,7 @@ An object may be what timm writes (`pretrained_cfg`), what `dpk export` writes, 
 | `channel_order` | `rgb` or `bgr` |
 | `detector` | of a detector, how it is built, as `dpk export` writes it |
 | `classes`, `label_names`, `class_names`, `id2label` | the names of the classes in the order of the scores |
+| `license` | a text, for the model card of students that learned from them |
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from dpk_core.catalogue.spelling import composed
 from dpk_core.catalogue.tensors import is_pytorch_file, read_metadata
 from dpk_core.codec import from_json
 from dpk_core.detection_settings import DetectorSettings
+from dpk_core.display import shown
 from dpk_core.errors import InvalidRequest
 from dpk_core.preprocessing import ChannelOrder, Interpolation, ModelPreprocessing
 
@@ -40,6 +42,7 @@ HUB_NAMES = ("model", "pytorch_model")
 """What the Hugging Face hub calls the weights that a `config.json` belongs to."""
 MOST_BYTES = 4 * 2**20
 """Names of 20,000 classes take about a megabyte."""
+LONGEST_LICENSE = 200
 CLASS_NAMES = ("classes", "label_names", "class_names")
 
 INTERPOLATIONS: dict[str, Interpolation] = {"nearest": "nearest", "bicubic": "bicubic", "lanczos": "bicubic"}
@@ -49,12 +52,13 @@ INTERPOLATIONS: dict[str, Interpolation] = {"nearest": "nearest", "bicubic": "bi
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stated:
     """What is stated of weights. `source`: where; `classes`: their names in the order of the scores; `detector`: how a
-    detector is built."""
+    detector is built; `license`: as its owner writes it."""
 
     source: str = ""
     preprocessing: ModelPreprocessing | None = None
     classes: tuple[str, ...] | None = None
     detector: DetectorSettings | None = None
+    license: str | None = None
 
 
 NOTHING_STATED = Stated()
@@ -93,7 +97,10 @@ def stated(document: Mapping[str, Any], source: str) -> Stated:
         mean=_numbers("mean", mean), std=_numbers("std", std), scale=scale, side=side, channel_order=order,
         interpolation=INTERPOLATIONS.get(str(found.get("interpolation")), "bilinear"),
     )  # fmt: skip
-    return Stated(source=source, preprocessing=preprocessing, classes=_classes(found), detector=_detector(document))
+    return Stated(
+        source=source, preprocessing=preprocessing, classes=_classes(found), detector=_detector(document),
+        license=_license(document),
+    )  # fmt: skip
 
 
 def preprocessing_of(
@@ -121,6 +128,12 @@ def _stated(document: Mapping[str, Any]) -> dict[str, Any]:
         both = {key: value for key, value in both.items() if key not in ("size", "input_size")}
     known = {"mean", "std", "image_mean", "image_std", "scale", "size", "input_size", "interpolation", "channel_order"}
     return {key: both[key] for key in both.keys() & {*known, *CLASS_NAMES, "id2label"} if both[key] is not None}
+
+
+def _license(document: Mapping[str, Any]) -> str | None:
+    inner = document.get("pretrained_cfg")
+    found = document.get("license", inner.get("license") if isinstance(inner, dict) else None)
+    return shown(found[:LONGEST_LICENSE]) if isinstance(found, str) and found.strip() else None
 
 
 def _detector(document: Mapping[str, Any]) -> DetectorSettings | None:

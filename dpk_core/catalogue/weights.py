@@ -63,6 +63,18 @@ def word_for(model: str, start: Start | None) -> str:
     return PRETRAINED if others == list(tags)[: len(others)] else others[0]
 
 
+def stated_license(model: str, start: Start, root: Path | None) -> str | None:
+    """The licence that the library, or somebody beside the file, states of these weights. Raises InvalidRequest where
+    the file or the model is not there any more."""
+    if start.source == "pretrained":
+        return next(
+            (each.license for each in published_tags(model, "weights").values() if each.name == start.name), None
+        )
+    if start.source == "file":
+        return stated_beside(weights_file(start.name, root, "weights"), start.name, "weights").license
+    return None
+
+
 def find_weights(
     model: str, weights: str, root: Path | None, field: str, detection: DetectionSettings | None = None
 ) -> FoundWeights | None:
@@ -173,7 +185,7 @@ def _find_published(model: str, weights: str, field: str) -> FoundWeights:
     is_whole = is_detector(model) and tag == COCO_TAG
     stated = Stated(
         source=f"{publisher}'s configuration", preprocessing=tags[tag].preprocessing,
-        classes=coco_classes(model) if is_whole else None,
+        classes=coco_classes(model) if is_whole else None, license=tags[tag].license,
     )  # fmt: skip
     built = COCO[kind_and_backbone(model, field)[0]] if is_whole else None
     return FoundWeights(start=start, made_for=made, stated=stated, detector=built)

@@ -73,11 +73,15 @@ def _timm(name: str) -> Published | None:
         mean=tuple(config.mean), std=tuple(config.std), side=config.input_size[1],
         interpolation=INTERPOLATIONS.get(config.interpolation, "bilinear"),
     )  # fmt: skip
+    stated = None if config.license == "unknown" else config.license
     if config.hf_hub_id is not None:
-        return Published(name=name, classes=config.num_classes, hub=config.hf_hub_id, preprocessing=seen)
+        return Published(
+            name=name, classes=config.num_classes, hub=config.hf_hub_id, preprocessing=seen, license=stated
+        )  # fmt: skip
     if not isinstance(config.url, str):
         return None
-    return Published(name=config.url.rpartition("/")[2], classes=config.num_classes, preprocessing=seen)
+    file = config.url.rpartition("/")[2]
+    return Published(name=file, classes=config.num_classes, preprocessing=seen, license=stated)
 
 
 def _torchvision(member: str) -> Mapping[str, Published]:
@@ -90,6 +94,7 @@ def _torchvision(member: str) -> Mapping[str, Published]:
             classes=len(each.meta["categories"]),
             side=_side(member, each),
             preprocessing=_preprocessing(each),
+            license=each.meta.get("license"),
         )
         for each in sorted(weights, key=lambda each: (each is not weights.DEFAULT, each.name))
         if each.meta["categories"]

@@ -46,7 +46,7 @@ def read_student(folder: Path) -> StudentFolder:
     where its architecture is not known here."""
     config = _config(folder)
     try:
-        architecture = str(config["architecture"])
+        architecture = str(config["model"] if "model" in config else config["architecture"])
         classes, (channels, height, width) = int(config["num_classes"]), map(int, config["input_size"])
         mean, deviation = (tuple(255 * float(each) for each in config[name]) for name in ("mean", "std"))
         detector = _detector(config)

@@ -21,9 +21,10 @@ from service.scheduling.plan import Plan
 
 def student_card(
     plan: Plan, request: Mapping[str, Any], facts: Verdict | None, *, job: str, teacher: str | None, seed: int,
-    chosen: str, result: RunResult, classes: Sequence[str] | None,
+    chosen: str, result: RunResult, classes: Sequence[str] | None, licences: Mapping[str, str | None],
 ) -> str:  # fmt: skip
-    """What was trained, how well it does, how it was chosen, and how to repeat it. `classes`: their names."""
+    """What was trained, how well it does, how it was chosen, and how to repeat it. `classes`: their names; `licences`:
+    by what they are of, None where none is stated."""
     recipe, score = plan.student_recipe, in_words(METRICS[plan.task])
     validation = measured(plan.task, result.validation_score, result.validation_pictures, _error(result))
     rows = [
@@ -36,6 +37,7 @@ def student_card(
         (f"validation {score}", validation),
         (f"test {score}, read once at the end", _test(plan, result)),
         *_fallbacks(result),
+        *((f"licence of {what}", said or "not stated") for what, said in licences.items()),
     ]  # fmt: skip
     table = "\n".join(f"| {name} | {value} |" for name, value in rows)
     verdict = "The job had no verdict." if facts is None else verdict_sentence(facts, WORDS[plan.task])
@@ -53,8 +55,8 @@ def student_card(
 
 ## Use
 
-`model.safetensors` holds parameters and buffers, `config.json` what pictures must be. The licences of the data set and
-of weights that teacher or student began with are not known to DPK Select: look them up before you pass this on.
+`model.safetensors` holds parameters and buffers, `config.json` what pictures must be. Licences are those that are
+stated of the data and of weights that teacher or student began with; look them up before you pass this on.
 
 ## Repeat
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from dpk_core import artifacts
 from dpk_core.catalogue.dataset_check import DatasetCheck
-from dpk_core.catalogue.datasets import dataset_check
+from dpk_core.catalogue.datasets import dataset_check, dataset_license
 from dpk_core.catalogue.detection.cards import box_dataset_check
 from dpk_core.catalogue.detection.check import DetectionCheck
 from dpk_core.catalogue.detection.detectors import kind_and_backbone
 from dpk_core.catalogue.detection.postprocessing import postprocessing
+from dpk_core.catalogue.models import model_card
 from dpk_core.catalogue.own_models import own_model
+from dpk_core.catalogue.weights import stated_license, word_for
 from dpk_core.codec import from_json, to_json
 from dpk_core.detection_settings import DetectionSettings
 from dpk_core.errors import ArtifactFault, DataFault, InvalidRequest
@@ -54,7 +57,8 @@ def student(session: Session, job_id: str, teacher: str | None, seed: int | None
     result = from_json(RunResult, run.result)
     assert result.weights is not None
     assert result.preprocessing is not None
-    config = _config(snapshot.plan, result.preprocessing)
+    config = with_timm(_config(snapshot.plan, result.preprocessing))
+    stated = _licences(snapshot.plan, arm.candidate.teacher)
     asked = "" if teacher is None else f"?teacher={teacher}"
     return Student(
         job=job_id, model=snapshot.plan.student, teacher=arm.candidate.teacher, seed=chosen, chosen=f"{why} {because}",
@@ -63,12 +67,12 @@ def student(session: Session, job_id: str, teacher: str | None, seed: int | None
             path=f"/selection-jobs/{job_id}/student/weights{asked}{'&' if asked else '?'}seed={chosen}",
             sha256=result.weights.sha256, bytes=result.weights.bytes,
         ),
-        program=_program(job_id, snapshot.plan), config=config, request=snapshot.job.request,
+        program=_program(job_id, snapshot.plan), config={**config, "licences": stated}, request=snapshot.job.request,
         device=result.device_name, versions=result.versions or {}, task=snapshot.plan.task,
         test_details=result.test_details,
         card=student_card(
             snapshot.plan, snapshot.job.request, facts, job=job_id, teacher=arm.candidate.teacher, seed=chosen,
-            chosen=f"{why} {because}", result=result, classes=config["classes"],
+            chosen=f"{why} {because}", result=result, classes=config["classes"], licences=stated,
         ),
     )  # fmt: skip
 
@@ -157,16 +161,52 @@ def _seed(runs: Mapping[int, Run], seed: int | None, metric: str) -> tuple[int, 
 
 
 def _config(plan: Plan, seen: Preprocessing) -> dict[str, Any]:
-    family, _, name = plan.student.partition("/")
     canvas = seen.canvas
     size = [seen.side, seen.side] if canvas is None else [canvas.height, canvas.width]
     return {
         **({} if plan.student_recipe.detection is None else _detector(plan.student, plan.student_recipe.detection)),
-        "architecture": plan.student, **({"timm": name} if family == "timm" else {}), "num_classes": seen.classes,
+        "model": plan.student, "architecture": plan.student, "num_classes": seen.classes,
         "classes": _class_names(plan), "input_size": [seen.channels, *size],
         "mean": [each / 255 for each in seen.mean], "std": [each / 255 for each in seen.deviation],
         "dataset": plan.dataset, "data_fingerprint": plan.data_fingerprint,
     }  # fmt: skip
+
+
+def with_timm(config: dict[str, Any]) -> dict[str, Any]:
+    """The configuration of a student, of one of timm's models with what `timm.create_model` reads, by timm's names."""
+    family, _, name = config["model"].partition("/")
+    if family != "timm":
+        return config
+    told = model_card(config["model"], "student").sides.told
+    channels, side, _ = config["input_size"]
+    return {
+        **config,
+        "architecture": name,
+        "model_args": {"in_chans": channels, **({"img_size": side} if told else {})},
+        "pretrained_cfg": {
+            **{each: config[each] for each in ("num_classes", "input_size", "mean", "std")},
+            "label_names": config["classes"], "interpolation": "bilinear", "crop_pct": 1.0, "first_conv": None,
+            "classifier": None, "fixed_input_size": told,
+        },
+    }  # fmt: skip
+
+
+def _licences(plan: Plan, teacher: str | None) -> dict[str, str | None]:
+    """By what it is of, the licence that is stated of the data and of the weights that student and teacher began with;
+    None where none is."""
+    found: dict[str, str | None] = {f"the data set {plan.dataset}": None}
+    with suppress(DataFault, OSError):
+        found = {f"the data set {plan.dataset}": dataset_license(plan.dataset, settings().data_root)}
+    begun = [(plan.student, plan.student_start)]
+    if teacher is not None:
+        begun.append((plan.preparation(teacher).model, plan.preparation(teacher).start))
+    for model, start in begun:
+        if start is not None:
+            what = f"the weights {model}@{word_for(model, start)}"
+            found[what] = None
+            with suppress(InvalidRequest):
+                found[what] = stated_license(model, start, settings().weights_root)
+    return found
 
 
 def _detector(model: str, detection: DetectionSettings) -> dict[str, Any]:

@@ -32,10 +32,14 @@ RESULT = RunResult(
 )  # fmt: skip
 
 
+LICENCES = {"the data set boxes/pets": None, "the weights timm/resnet50@a1_in1k": "apache-2.0"}
+
+
 def card(result: RunResult, classes: tuple[str, ...] | None = ("cat", "cow", "dog")) -> str:
     return student_card(
-        PLAN, {}, None, job="1", teacher=None, seed=0, chosen="It was asked for.", result=result, classes=classes
-    )
+        PLAN, {}, None, job="1", teacher=None, seed=0, chosen="It was asked for.", result=result, classes=classes,
+        licences=LICENCES,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -49,6 +53,8 @@ def card(result: RunResult, classes: tuple[str, ...] | None = ("cat", "cow", "do
         "| AP of large boxes, from 96² px | 60.0 | – |",
         "| AP of cat | 50.0 | 0.0 to 100.0 |",
         "| AP of dog | 30.0 | – |",
+        "| licence of the data set boxes/pets | not stated |",
+        "| licence of the weights timm/resnet50@a1_in1k | apache-2.0 |",
     ],
 )
 def test_each_score(line: str) -> None:
