@@ -174,6 +174,7 @@ def _card(name: str, entry: dict[str, Any]) -> ModelCard:
         classifies=entry.get("classifies", True),
         channels=entry.get("channels"),
         classes=entry.get("classes"),
+        task=entry.get("task", "classification"),
     )
 
 

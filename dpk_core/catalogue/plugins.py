@@ -1,8 +1,12 @@
-"""Models of installed packages: entry points of the group `dpk_select.models`. No torch, and no package is imported.
+"""Models of installed packages: entry points of two groups. No torch, and no package is imported.
 
-An entry point names a callable `build(*, classes: int, channels: int, side: int) -> torch.nn.Module`. What is to be
-known of its model (feature maps, parameters, picture sizes) is measured by a child process, which has torch
-(`dpk_core.models.describe_plugin`), and kept until a Python file of the package changes.
+| group | names |
+|---|---|
+| `dpk_select.models` | a callable `build(*, classes: int, channels: int, side: int) -> torch.nn.Module` |
+| `dpk_select.detectors` | the same with `height` and `width` instead of `side`, see `dpk_core.detection.plugged` |
+
+What is to be known of its model (feature maps, parameters, picture sizes) is measured by a child process, which has
+torch (`describe_plugin` of either room), and kept until a Python file of the package changes.
 """
 
 from __future__ import annotations
@@ -22,8 +26,9 @@ from typing import Any
 from dpk_core.catalogue.content import DataFile, content_hash, remembered, stamp
 from dpk_core.errors import InvalidRequest
 
-GROUP = "dpk_select.models"
+GROUP, DETECTORS_GROUP = "dpk_select.models", "dpk_select.detectors"
 FAMILY = "plugin"
+_DESCRIBERS = {GROUP: "dpk_core.models.describe_plugin", DETECTORS_GROUP: "dpk_core.detection.describe_plugin"}
 DESCRIBE_SECONDS = 300.0
 """A child process that takes longer is ended, and its plug-in refused."""
 PLAIN_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,59}")
@@ -97,10 +102,10 @@ def _sources(found: EntryPoint) -> tuple[tuple[DataFile, ...], Path]:
 def _named(_path: tuple[str, ...]) -> Mapping[str, EntryPoint]:
     """Plug-ins by full name. Listing distributions takes tens of milliseconds, so once for each search path.
 
-    Names that are no plain ones are left out, and so are those that two packages claim.
+    Names that are no plain ones are left out, and so are those that two packages, or both groups, claim.
     """
     by_name: dict[str, list[EntryPoint]] = {}
-    for found in entry_points(group=GROUP):
+    for found in (*entry_points(group=GROUP), *entry_points(group=DETECTORS_GROUP)):
         if PLAIN_NAME.fullmatch(found.name):
             by_name.setdefault(found.name, []).append(found)
     single = {name: each[0] for name, each in by_name.items() if len({found.value for found in each}) == 1}
@@ -110,7 +115,7 @@ def _named(_path: tuple[str, ...]) -> Mapping[str, EntryPoint]:
 def _measured(name: str, found: EntryPoint, field: str) -> dict[str, Any]:
     package = found.dist.name if found.dist is not None else found.module
     refusal = f"The plug-in {name} of the package {package} cannot be used"
-    command = (sys.executable, "-m", "dpk_core.models.describe_plugin", name)
+    command = (sys.executable, "-m", _DESCRIBERS[found.group], name)
     try:
         done = subprocess.run(command, capture_output=True, timeout=DESCRIBE_SECONDS, check=False)  # noqa: S603 - our own module; the name is an installed entry point's
     except subprocess.TimeoutExpired:

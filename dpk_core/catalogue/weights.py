@@ -14,6 +14,7 @@ from typing import Any
 
 from dpk_core.catalogue.content import DataFile, remembered, stamp
 from dpk_core.catalogue.detection.detectors import is_detector, kind_and_backbone
+from dpk_core.catalogue.detection.plugged import is_plugged
 from dpk_core.catalogue.detection.weights import fit, ways_to_build, without_background
 from dpk_core.catalogue.downloads import DOWNLOAD, download_allowed
 from dpk_core.catalogue.fitting import MadeFor, made_for
@@ -86,6 +87,9 @@ def find_weights(
     """
     if weights == RANDOM:
         return None
+    if is_plugged(model):
+        message = f"{model} begins with the weights that its package gives it; leave {weights!r} out."
+        raise InvalidRequest(field, message, RANDOM)
     if is_detector(model):
         settings = (detection or DetectionSettings()).of(kind_and_backbone(model, field)[0])
         if weights.startswith(FILE):

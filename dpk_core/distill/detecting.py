@@ -8,6 +8,7 @@ from torch import nn
 
 from dpk_core.catalogue.detection.detectors import kind_and_backbone
 from dpk_core.catalogue.detection.levels import Level, chosen_levels
+from dpk_core.catalogue.detection.plugged import is_plugged
 from dpk_core.catalogue.tapping import STAGES
 from dpk_core.detection.models import settings_of
 from dpk_core.detection_settings import DetectionSettings, LevelName, PyramidSettings
@@ -55,7 +56,8 @@ def build_detection_method(
         raise ValueError(f"method {spec.name!r} needs a teacher")
     kind = kind_and_backbone(student_name, "model")[0]
     canvas, settings = detection.canvas, spec.pyramid or PyramidSettings()
-    levels = chosen_levels(settings, detection, student_name, teacher_name, settings_of(teacher))
+    built = None if is_plugged(teacher_name) else settings_of(teacher)
+    levels = chosen_levels(settings, detection, student_name, teacher_name, built)
     pair = _Pair(student=student_name, teacher=teacher_name, levels=levels)
     with own_randomness(seed):
         method: Method

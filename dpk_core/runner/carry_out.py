@@ -12,6 +12,7 @@ import torch
 
 from dpk_core import artifacts
 from dpk_core.catalogue.detection.detectors import kind_and_backbone
+from dpk_core.catalogue.detection.plugged import is_plugged
 from dpk_core.codec import to_json
 from dpk_core.errors import ArtifactFault
 from dpk_core.evidence import pack
@@ -273,7 +274,9 @@ def _samples(command: RunCommand, training: Training, root: Path) -> ArtifactRef
 
 def _beside(training: Training) -> Saved:
     detection, model = training.spec.recipe.detection, training.spec.model
-    detector = None if detection is None else detection.of(kind_and_backbone(model, "model")[0])
+    detector = None
+    if detection is not None and not is_plugged(model):
+        detector = detection.of(kind_and_backbone(model, "model")[0])
     return Saved(preprocessing=training.preprocessing, detector=detector)
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from dpk_core.catalogue.datasets import DatasetCard, box_dataset_card, dataset_card
-from dpk_core.catalogue.detection.detectors import kind_and_backbone
+from dpk_core.catalogue.detection.detectors import is_detector, kind_and_backbone
 from dpk_core.catalogue.models import model_card
 from dpk_core.catalogue.own_models import OwnModel, make_known
 from dpk_core.catalogue.plugins import FAMILY
@@ -38,12 +38,10 @@ def models_here(spec: TrainingSpec, uploads: Iterable[dict[str, Any]] = (), root
     """
     for document in uploads:
         make_known(from_json(OwnModel, document), root)
-    names = [spec.model, *([] if spec.teacher is None else [spec.teacher.model])]
-    if spec.task == "detection":
-        for name in names:
-            kind_and_backbone(name, "model")
-        return
-    for name in names:
+    for name in (spec.model, *([] if spec.teacher is None else [spec.teacher.model])):
+        if is_detector(name):
+            kind_and_backbone(name, "model")  # without the lists of classifiers, which take longer to read
+            continue
         try:
             model_card(name, "model")
         except InvalidRequest as error:

@@ -9,12 +9,14 @@ from torch import Tensor, nn
 
 from dpk_core.catalogue.datasets import DatasetCard
 from dpk_core.catalogue.detection.detectors import check_canvas, kind_and_backbone
+from dpk_core.catalogue.detection.plugged import is_plugged
 from dpk_core.catalogue.detection.weights import NO_CLASS, fit, present_name
 from dpk_core.catalogue.parameters import Parameter
 from dpk_core.catalogue.published import COCO_TAG, published_for
 from dpk_core.detection.detector import first_class
 from dpk_core.detection.inheriting import ClassRows, copy_into, inherit
 from dpk_core.detection.models import build_detector, load_classifier, settings_of
+from dpk_core.detection.plugged import build_plugged
 from dpk_core.detection.published import classifier_state, for_epsilon, published_file
 from dpk_core.detection_settings import DetectionSettings
 from dpk_core.errors import InvalidRequest
@@ -26,10 +28,13 @@ FIELD = "weights"
 
 
 def detector_of(name: str, settings: DetectionSettings, card: DatasetCard, seed: int) -> nn.Module:
-    """The detector `name` as the recipe has it, with random weights. Raises InvalidRequest where its levels do not
-    cover the canvas in whole cells."""
+    """The detector `name` as the recipe has it, with random weights; a plug-in's as its package gives it.
+
+    Raises InvalidRequest where its levels do not cover the canvas in whole cells."""
+    if is_plugged(name):
+        return build_plugged(name, classes=card.classes, canvas=settings.canvas, seed=seed)
     chosen = settings.of(kind_and_backbone(name, "model")[0])
-    check_canvas(settings.canvas, chosen, "recipe.detection.canvas")
+    check_canvas(settings.canvas, chosen.levels[-1], "recipe.detection.canvas")
     return build_detector(name, classes=card.classes, seed=seed, settings=chosen)
 
 

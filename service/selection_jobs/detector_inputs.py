@@ -11,7 +11,9 @@ from dpk_core.catalogue.datasets import DatasetCard
 from dpk_core.catalogue.detection.detectors import check_canvas, check_heirs, kind_and_backbone
 from dpk_core.catalogue.detection.levels import ComparedLevel, compared_levels
 from dpk_core.catalogue.detection.parameters import parameter_count
+from dpk_core.catalogue.detection.plugged import check_student, is_plugged, plugged_levels
 from dpk_core.catalogue.detection.weights import NO_CLASS, class_map
+from dpk_core.catalogue.own_models import own_model
 from dpk_core.catalogue.weights import FoundWeights
 from dpk_core.detection_settings import DetectionSettings, DetectorSettings
 from dpk_core.errors import InvalidRequest
@@ -111,6 +113,8 @@ def planned_detectors(
 ) -> PlannedDetectors:  # fmt: skip
     """What can be said of the student, which is the first, and the teachers that are known."""
     student, *teachers = models
+    if student is not None:
+        student = ask(functools.partial(check_student, student, "student"))
     own = recipe if student is None else built_for(recipe, student, found.get(request.student.label))
     plain, detection = recipe.detection, own.detection
     assert plain is not None
@@ -121,21 +125,36 @@ def planned_detectors(
         if teacher is None:
             continue
         settings = _settings(plain, teacher, found.get(choice.label))
-        ask(functools.partial(check_canvas, detection.canvas, settings, "recipe.detection.canvas"))
-        parameters[teacher] = parameter_count(teacher, settings, data.classes)
+        _known(ask, teacher, settings, data, detection, parameters)
         if method is not None and student is not None:
             compared = functools.partial(compared_levels, method, detection, student, teacher, settings)
             levels[choice.label] = ask(compared) or ()
             if method.inherits:
                 ask(functools.partial(check_heirs, student, teacher, f"teachers[{place}]"))
     if student is not None:
-        settings = detection.of(kind_and_backbone(student, "student")[0])
-        ask(functools.partial(check_canvas, detection.canvas, settings, "recipe.detection.canvas"))
-        parameters[student] = parameter_count(student, settings, data.classes)
+        _known(ask, student, _settings(detection, student, None), data, detection, parameters)
     return PlannedDetectors(levels=levels, parameters=parameters)
 
 
-def _settings(detection: DetectionSettings, model: str, found: FoundWeights | None) -> DetectorSettings:
+def _known(
+    ask: Ask, model: str, settings: DetectorSettings | None, data: DatasetCard, detection: DetectionSettings,
+    parameters: dict[str, int],
+) -> None:  # fmt: skip
+    """Notes the detector's parameters, and whether it fits the canvas. `settings`: None of a plug-in's."""
+    if settings is None:
+        own = own_model(model)
+        parameters[model] = 0 if own is None else own.count
+        last = max(int(name[1:]) for name in plugged_levels(model, "model"))
+    else:
+        parameters[model] = parameter_count(model, settings, data.classes)
+        last = settings.levels[-1]
+    ask(functools.partial(check_canvas, detection.canvas, last, "recipe.detection.canvas"))
+
+
+def _settings(detection: DetectionSettings, model: str, found: FoundWeights | None) -> DetectorSettings | None:
+    """None of a plug-in's, which its package builds."""
+    if is_plugged(model):
+        return None
     said = None if found is None else found.detector
     return said or detection.of(kind_and_backbone(model, "model")[0])
 

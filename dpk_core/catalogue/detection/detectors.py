@@ -49,21 +49,23 @@ def level_modules(settings: DetectorSettings) -> tuple[str, ...]:
 
 
 def check_heirs(student: str, teacher: str, field: str) -> None:
-    """Raises InvalidRequest on `field` where a student cannot begin with the heads of a teacher of another kind."""
-    kind, theirs = (kind_and_backbone(name, field)[0] for name in (student, teacher))
+    """Raises InvalidRequest on `field` where a student cannot begin with the heads of a teacher of another kind, as of
+    any plug-in's."""
+    kind, theirs = (kind_and_backbone(name, field)[0] if is_detector(name) else None for name in (student, teacher))
     if kind != theirs:
         raise InvalidRequest(
             field, f"{student} cannot begin with the heads of {teacher}, which is of another kind; take a teacher of "
-            "its kind, or inherit nothing.", teacher.replace(f"/{theirs}_", f"/{kind}_"),
+            "its kind, or inherit nothing.", teacher.replace(f"/{theirs}_", f"/{kind}_") if theirs else None,
         )  # fmt: skip
 
 
-def check_canvas(canvas: Canvas, settings: DetectorSettings, field: str) -> None:
-    """Raises InvalidRequest where a level would not cover the canvas in whole cells: torchvision would pad silently."""
-    step = 2 ** settings.levels[-1]
+def check_canvas(canvas: Canvas, last_level: int, field: str) -> None:
+    """Raises InvalidRequest where the last level that is not pooled would not cover the canvas in whole cells:
+    torchvision would pad silently."""
+    step = 2**last_level
     if canvas.height % step or canvas.width % step or min(canvas.height, canvas.width) < step:
         near = (max(step, round(side / step) * step) for side in (canvas.height, canvas.width))
         raise InvalidRequest(
             field, f"A canvas of {canvas.height} x {canvas.width} px has no whole cells of {step} px (level "
-            f"P{settings.levels[-1]}).", " x ".join(map(str, near)),
+            f"P{last_level}).", " x ".join(map(str, near)),
         )  # fmt: skip

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
 from dpk_core.catalogue.detection.detectors import kind_and_backbone
+from dpk_core.catalogue.detection.plugged import is_plugged, plugged_levels
 from dpk_core.catalogue.patches import MOST_TOKENS, tokens_of
 from dpk_core.detection_settings import Canvas, DetectionSettings, DetectorSettings, LevelName, PyramidSettings
 from dpk_core.errors import InvalidRequest
@@ -38,16 +40,27 @@ class ComparedLevel:
     tokens: int | None = None
 
 
-def common_levels(student: DetectorSettings, teacher: DetectorSettings, canvas: Canvas) -> dict[LevelName, Level]:
-    """The levels that both detectors have, the finest first."""
+def level_channels(name: str, detection: DetectionSettings, built: DetectorSettings | None) -> dict[LevelName, int]:
+    """Channels of each level of a detector's pyramid, the finest first. `built`: how it is, where its weights say so.
+    Raises InvalidRequest on `model`."""
+    if is_plugged(name):
+        return plugged_levels(name, "model")
+    settings = built or detection.of(kind_and_backbone(name, "model")[0])
+    return {cast(LevelName, f"P{level}"): settings.channels for level in settings.levels}
+
+
+def common_levels(
+    student: Mapping[LevelName, int], teacher: Mapping[LevelName, int], canvas: Canvas
+) -> dict[LevelName, Level]:
+    """The levels that both detectors have, the finest first, from the channels of each."""
     return {
-        cast(LevelName, f"P{level}"): Level(
-            student_place=student.levels.index(level), teacher_place=teacher.levels.index(level),
-            student_channels=student.channels, teacher_channels=teacher.channels,
-            size=(canvas.height // 2**level, canvas.width // 2**level),
+        name: Level(
+            student_place=list(student).index(name), teacher_place=list(teacher).index(name),
+            student_channels=student[name], teacher_channels=teacher[name],
+            size=(canvas.height >> int(name[1:]), canvas.width >> int(name[1:])),
         )
-        for level in student.levels
-        if level in teacher.levels
+        for name in student
+        if name in teacher
     }  # fmt: skip
 
 
@@ -57,8 +70,8 @@ def chosen_levels(
 ) -> dict[LevelName, Level]:  # fmt: skip
     """The levels that a method compares, the finest first. `teacher_built`: how the teacher is, where its weights say
     so. Raises InvalidRequest on `method.prior` or `method.plain` for one that the detectors do not have in common."""
-    ours, theirs = (detection.of(kind_and_backbone(name, "model")[0]) for name in (student, teacher))
-    common = common_levels(ours, teacher_built or theirs, detection.canvas)
+    ours, theirs = level_channels(student, detection, None), level_channels(teacher, detection, teacher_built)
+    common = common_levels(ours, theirs, detection.canvas)
     plain = settings.plain_of(tuple(common))
     for field, named in (("prior", settings.prior), ("plain", plain)):
         if missing := sorted(set(named) - common.keys()):

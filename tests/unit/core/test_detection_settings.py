@@ -32,7 +32,7 @@ def test_recipes_of_detection(chosen: Recipe) -> None:
     assert from_json(Recipe, to_json(chosen)) == chosen
     assert chosen.detection is not None
     for kind in ("fasterrcnn", "retinanet"):
-        check_canvas(chosen.detection.canvas, chosen.detection.of(kind), "canvas")
+        check_canvas(chosen.detection.canvas, chosen.detection.of(kind).levels[-1], "canvas")
     assert chosen.name not in RECIPES
 
 

@@ -156,6 +156,6 @@ def test_settings_that_mean_nothing(wrong: dict[str, object]) -> None:
 
 
 def test_a_canvas_without_whole_cells() -> None:
-    check_canvas(Canvas(height=160, width=192), SMALL, "canvas")
+    check_canvas(Canvas(height=160, width=192), SMALL.levels[-1], "canvas")
     with pytest.raises(InvalidRequest, match=r"144 x 192 px .* Nearest valid choice: 128 x 192|160 x 192"):
-        check_canvas(Canvas(height=144, width=192), SMALL, "canvas")
+        check_canvas(Canvas(height=144, width=192), SMALL.levels[-1], "canvas")

@@ -261,6 +261,28 @@ class TestParameters:
                 found = problem(client.request(method, address, params=params), 422)
                 assert "limt" in {error["field"] for error in found["errors"]}, (method, path)
 
+    def test_an_unknown_one_is_offered_the_nearest(self, client: TestClient) -> None:
+        question = {"studnt": "cifar/resnet8w4", "dataset": "digits"}
+        found = problem(client.get("/best-teacher", params=question), 422)
+        assert {error["field"]: error["nearest"] for error in found["errors"]} == {"student": None, "studnt": "student"}
+        (error,) = problem(client.get("/selection-jobs?offset=3"), 422)["errors"]
+        assert error["nearest"] is None
+
+    @pytest.mark.parametrize(
+        "address",
+        ["/selection-jobs?limit=3&limit=5", "/models?limit=3&search=a&limit=3", "/?state=failed&state=failed"],
+    )
+    def test_one_that_is_given_twice_is_refused(self, client: TestClient, address: str) -> None:
+        (error,) = problem(client.get(address), 422)["errors"]
+        assert error == {
+            "field": address.partition("?")[2][:5],
+            "message": "This may be given once only.",
+            "nearest": None,
+        }
+
+    def test_a_list_may_be_given_in_parts(self, client: TestClient) -> None:
+        assert client.get("/new?teacher=cifar/resnet20&teacher=cifar/resnet14").status_code == 200
+
 
 class TestCalibration:
     def test_an_empty_store_has_no_record(self, client: TestClient) -> None:
