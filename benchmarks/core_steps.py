@@ -26,6 +26,7 @@ import torch
 
 from benchmarks import record
 from benchmarks.steps import PAIRS, Pair, make_step
+from benchmarks.timing import ratios, taken_milliseconds
 from dpk_core.spec import MethodSpec
 
 LIMITS = {"cpu": {"dpk probe": 1.5, "dpk paper": 9.0}, "cuda": {"dpk probe": 1.25, "dpk paper": 3.0}}
@@ -58,31 +59,21 @@ def waited_step(pair: Pair, method: str, device: torch.device) -> Callable[[int]
 
 def measure(pair: Pair, device: torch.device, rounds: int) -> list[dict[str, Any]]:
     """A row for each method."""
-    taken = _milliseconds(pair, device, rounds)
+    # Built for the call alone: the networks of all methods are gone when memory is measured.
+    taken = taken_milliseconds(
+        {method: waited_step(pair, method, device) for method in METHODS}, rounds, time.perf_counter
+    )  # fmt: skip
     rows = []
     for method, milliseconds in taken.items():
         low, middle, high = statistics.quantiles(milliseconds, n=4)
-        ratios = [mine / kd for mine, kd in zip(milliseconds, taken["kd"], strict=True)]
         rows.append({
             "pair": pair.name, "batch": pair.batch[device.type], "method": method,
             "milliseconds": round(middle, 2), "quartiles": [round(low, 2), round(high, 2)],
-            "times_kd": round(statistics.median(ratios), 3), "memory_mib": memory(pair, method, device),
+            "times_kd": round(statistics.median(ratios(taken, method, "kd")), 3),
+            "memory_mib": memory(pair, method, device),
         })  # fmt: skip
         print(_line(rows[-1]), flush=True)
     return rows
-
-
-def _milliseconds(pair: Pair, device: torch.device, rounds: int) -> dict[str, list[float]]:
-    """Of each method's step in each round. The networks of all methods are gone afterwards."""
-    steps = {method: waited_step(pair, method, device) for method in METHODS}
-    taken: dict[str, list[float]] = {method: [] for method in METHODS}
-    for number in range(rounds + 1):
-        for method, step in steps.items():
-            began = time.perf_counter()
-            step(number)
-            if number:  # the first one warms up
-                taken[method].append(1000 * (time.perf_counter() - began))
-    return taken
 
 
 def memory(pair: Pair, method: str, device: torch.device) -> int:

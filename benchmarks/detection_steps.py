@@ -19,6 +19,7 @@ from typing import Any, cast
 import torch
 
 from benchmarks import record
+from benchmarks.timing import ratios, taken_milliseconds
 from dpk_core.data.boxes import BoxTargets
 from dpk_core.detection.models import build_detector
 from dpk_core.distill.detecting import build_detection_method
@@ -76,17 +77,10 @@ def make_step(method: MethodSpec) -> Callable[[int], None]:
 def measure(rounds: int) -> list[dict[str, Any]]:
     """A row for each method."""
     steps = {name: make_step(method) for name, method in METHODS.items()}
-    taken: dict[str, list[float]] = {name: [] for name in METHODS}
-    for number in range(rounds + 1):
-        for name, step in steps.items():
-            began = time.process_time()
-            step(number)
-            if number:  # the first one warms up
-                taken[name].append(1000 * (time.process_time() - began))
+    taken = taken_milliseconds(steps, rounds, time.process_time)
     rows = []
     for name, milliseconds in taken.items():
-        ratios = [mine / other for mine, other in zip(milliseconds, taken[REFERENCE], strict=True)]
-        low, middle, high = statistics.quantiles(ratios, n=4)
+        low, middle, high = statistics.quantiles(ratios(taken, name, REFERENCE), n=4)
         rows.append({
             "method": name, "milliseconds": round(statistics.median(milliseconds), 1),
             f"times_{REFERENCE}": round(middle, 3), "quartiles": [round(low, 3), round(high, 3)],
