@@ -77,7 +77,7 @@ COMPARISONS: tuple[tuple[str, str, str], ...] = (
         for beta in ("3", "30")
     ),
 )  # fmt: skip
-"""The claims that the arms can tell: what is claimed, the arm that is to be better, the other one."""
+"""The claims that the arms can decide: what is claimed, the arm that is to be better, the other one."""
 
 KEPT = record.RESULTS / "ablation_trials.jsonl"
 KEPT_VALUES = ("validation_accuracy", "train_loss")

@@ -47,7 +47,7 @@ PARTS = 8
 def points(found: Table) -> Points:
     """Teachers' own test accuracies and their students' mean ones, in points."""
     taught = [index for index, teacher in enumerate(found.teachers) if teacher is not None]
-    own = [100 * float(found.told["arms"][index]["test_accuracy"]) for index in taught]
+    own = [100 * float(found.metadata["arms"][index]["test_accuracy"]) for index in taught]
     return own, [100 * float(found.truth_A[index]) for index in taught]
 
 
@@ -58,25 +58,25 @@ def row(name: str, method: str, tables: Sequence[Table]) -> dict[str, Any]:
     own paired by seed lies to one side of 0.
     """
     groups = by_data(tables)
-    told: dict[str, Any] = {"table": name, "method": method, "teachers": sum(len(x) for x, _ in groups)}
+    summary: dict[str, Any] = {"table": name, "method": method, "teachers": sum(len(x) for x, _ in groups)}
     for statistic in STATISTICS:
-        told[statistic] = _told(associate(groups, statistic))
-    told["slope"] = round(slope(groups), 3)
-    told["slope_by_eighth"] = [round(float(np.mean(each)), 3) for each in zip(*map(slopes, tables), strict=True)]
+        summary[statistic] = _as_row(associate(groups, statistic))
+    summary["slope"] = round(slope(groups), 3)
+    summary["slope_by_eighth"] = [round(float(np.mean(each)), 3) for each in zip(*map(slopes, tables), strict=True)]
     by_seed = [_gain_by_seed(each) for each in tables]
     gains = by_seed[0] if len(tables) == 1 else [float(np.mean(each)) for each in by_seed]
-    told["gain"] = _told(mean_interval(gains))
+    summary["gain"] = _as_row(mean_interval(gains))
     own = [found for each in tables for found in _gains_by_teacher(each)]
-    told["students"] = len(own)
-    told["helped"], told["harmed"] = sum(gain.low > 0 for gain in own), sum(gain.high < 0 for gain in own)
-    return told
+    summary["students"] = len(own)
+    summary["helped"], summary["harmed"] = sum(gain.low > 0 for gain in own), sum(gain.high < 0 for gain in own)
+    return summary
 
 
 def by_data(tables: Sequence[Table]) -> list[Points]:
     """A group for each data set: its teachers' accuracies, and what their students have beyond their tables' levels."""
     groups: dict[str, list[Points]] = {}
     for each in tables:
-        groups.setdefault(each.told["fingerprint"], []).append(points(each))
+        groups.setdefault(each.metadata["fingerprint"], []).append(points(each))
     return [
         (found[0][0], np.mean([np.array(y) - np.mean(y) for _, y in found], axis=0).tolist())
         for found in groups.values()
@@ -105,7 +105,7 @@ def slope(groups: Sequence[Points]) -> float:
 def slopes(found: Table) -> list[float]:
     """After each eighth of the training: points of student for each point of teacher, both in validation accuracy."""
     taught = [index for index, teacher in enumerate(found.teachers) if teacher is not None]
-    own = [float(found.told["arms"][index]["validation_accuracy"]) for index in taught]
+    own = [float(found.metadata["arms"][index]["validation_accuracy"]) for index in taught]
     epochs = found.validation_right_ASEV.shape[2]
     students_AE = found.validation_right_ASEV[taught].mean((1, 3))
     ends = [math.ceil(epochs * part / PARTS) - 1 for part in range(1, PARTS + 1)]
@@ -124,7 +124,9 @@ def comparison(method: str, other: str, tables: Sequence[Table]) -> dict[str, An
 
     The slopes' interval is Student's: over seeds for one data set, over data sets for several.
     """
-    found = {label: {_base(each): each for each in tables if each.told["method"] == label} for label in (method, other)}
+    found = {
+        label: {_base(each): each for each in tables if each.metadata["method"] == label} for label in (method, other)
+    }  # fmt: skip
     both = [name for name in found[method] if name in found[other]]
     if not both:
         return None
@@ -133,13 +135,13 @@ def comparison(method: str, other: str, tables: Sequence[Table]) -> dict[str, An
     by_group: dict[str, list[Vector]] = {}
     for name in both:
         ours, theirs = found[method][name], found[other][name]
-        by_group.setdefault(ours.told["fingerprint"], []).append(slopes_by_seed(ours) - slopes_by_seed(theirs))
+        by_group.setdefault(ours.metadata["fingerprint"], []).append(slopes_by_seed(ours) - slopes_by_seed(theirs))
     apart = [np.mean(of_tables, axis=0) for of_tables in by_group.values()]
     values = apart[0].tolist() if len(apart) == 1 else [float(of_seeds.mean()) for of_seeds in apart]
     return {
         "what": COMPARED[method, other], "method": method, "other": other, "tables": len(both),
-        "pearson": None if one is None or two is None else _told(difference(one, two)),
-        "slope": _told(mean_interval(values)),
+        "pearson": None if one is None or two is None else _as_row(difference(one, two)),
+        "slope": _as_row(mean_interval(values)),
     }  # fmt: skip
 
 
@@ -156,7 +158,7 @@ def difference(one: Estimate, other: Estimate) -> Estimate:
     return Estimate(value=apart, low=apart - below, high=apart + above)
 
 
-def _told(found: Estimate | None) -> dict[str, float] | None:
+def _as_row(found: Estimate | None) -> dict[str, float] | None:
     return None if found is None else {name: round(getattr(found, name), 3) for name in ("value", "low", "high")}
 
 
@@ -182,7 +184,9 @@ def main() -> None:
     """Prints the coefficients, writes `results/claim.json` and the charts."""
     tables = table.read_all(CLAIM_ARMS)
     by_method = {
-        method: found for method in CLAIM_ARMS if (found := [each for each in tables if each.told["method"] == method])
+        method: found
+        for method in CLAIM_ARMS
+        if (found := [each for each in tables if each.metadata["method"] == method])
     }
     if not {"dpk", "kd"} <= by_method.keys():
         raise SystemExit("benchmarks/tables has no whole tables of DPK and KD. Train some with `make bench-tables`.")
@@ -211,19 +215,19 @@ def _chart_rows(found: Table) -> list[dict[str, Any]]:
     own, students = points(found)
     return [
         {
-            "table": _base(found), "method": METHOD_NAMES[found.told["method"]],
+            "table": _base(found), "method": METHOD_NAMES[found.metadata["method"]],
             "teacher": str(arm["teacher"]).partition("/")[2], "teacher_accuracy": x, "accuracy": y,
             "low": y - 100 * error, "high": y + 100 * error, "no_teacher": 100 * float(found.truth_A[0]),
         }
-        for arm, x, y, error in zip(found.told["arms"][1:], own, students, found.truth_error_A[1:], strict=True)
+        for arm, x, y, error in zip(found.metadata["arms"][1:], own, students, found.truth_error_A[1:], strict=True)
     ]  # fmt: skip
 
 
-def _line(told: dict[str, Any]) -> str:
-    coefficients = "  ".join(f"{name} {_shown(told[name]):22}" for name in STATISTICS)
-    helped = f"of {told['students']} {told['helped']} helped, {told['harmed']} harmed, gain {_shown(told['gain'])}"
-    by_eighth = " ".join(f"{each:+.2f}" for each in told["slope_by_eighth"])
-    return f"{told['table']:26} {told['method']:6} {coefficients} slope {told['slope']:+.2f} ({by_eighth})  {helped}"
+def _line(row: dict[str, Any]) -> str:
+    coefficients = "  ".join(f"{name} {_shown(row[name]):22}" for name in STATISTICS)
+    helped = f"of {row['students']} {row['helped']} helped, {row['harmed']} harmed, gain {_shown(row['gain'])}"
+    by_eighth = " ".join(f"{each:+.2f}" for each in row["slope_by_eighth"])
+    return f"{row['table']:26} {row['method']:6} {coefficients} slope {row['slope']:+.2f} ({by_eighth})  {helped}"
 
 
 def _shown(found: dict[str, float] | None) -> str:

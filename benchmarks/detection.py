@@ -10,7 +10,7 @@ so the benchmark goes on where it was stopped (1 to 1.5 hours of two cores on BC
 - *Equal seconds*: the student alone is also trained for 1.5 and 2 times the epochs; its mean AP at an arm's CPU seconds
   is interpolated between these lengths, and no more than a difference of means.
 
-What it cannot tell: on some hundred pictures three seeds leave about ± 1.5 points, so neighbouring methods, and
+What it cannot resolve: on some hundred pictures three seeds leave about ± 1.5 points, so neighbouring methods, and
 teachers under one method, are not distinguishable.
 """
 

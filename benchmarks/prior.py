@@ -77,7 +77,7 @@ def log_likelihood(own: Table) -> float:
     """Of every result of a table under the prior as it is now, in nats."""
     arms = taught(own)
     score_ASR = own.validation_right_ASEV[arms][:, :, rung_epochs(own.validation_right_ASEV.shape[2])].mean(-1)
-    teachers_A = np.array([own.told["arms"][index]["validation_accuracy"] for index in arms])
+    teachers_A = np.array([own.metadata["arms"][index]["validation_accuracy"] for index in arms])
     p = float(teachers_A.mean())
     setting = Setting(
         teacher_score_A=teachers_A, fractions=EIGHTHS, seeds=score_ASR.shape[1],

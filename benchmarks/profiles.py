@@ -48,7 +48,7 @@ def finished(name: str) -> Table | None:
 
 def accuracies(found: Table, seeds: list[int]) -> Accuracies:
     """Test accuracies of the students of `seeds`, teachers x seeds."""
-    columns = [found.told["seeds"].index(seed) for seed in seeds]
+    columns = [found.metadata["seeds"].index(seed) for seed in seeds]
     return np.asarray(found.test_right_ASN[1:, columns].mean(2))
 
 
@@ -104,7 +104,7 @@ def compared(probe: Table, paper: Table, seeds: list[int]) -> dict[str, Any]:
     found = {name: accuracies(each, seeds) for name, each in tables.items()}
     value, (low, high) = tau(*(each.mean(1) for each in found.values())), interval(found["probe"], found["paper"])
     rows: list[dict[str, Any]] = []
-    for index, arm in enumerate(probe.told["arms"][1:]):
+    for index, arm in enumerate(probe.metadata["arms"][1:]):
         row = {"teacher": arm["teacher"], "teacher_test_accuracy": round(100 * arm["test_accuracy"], 2)}
         for name, found_TS in found.items():
             row[name] = [round(100 * accuracy, 2) for accuracy in found_TS[index].tolist()]
@@ -112,8 +112,10 @@ def compared(probe: Table, paper: Table, seeds: list[int]) -> dict[str, Any]:
             row[f"{name}_cpu_seconds"] = round(float(tables[name].seconds_ASE[index + 1].sum(1).mean()), 1)
         rows.append(row)
     return {
-        "machine": "; ".join(sorted({each["machine"] for found in tables.values() for each in found.told["trained"]})),
-        "seeds": seeds, "student": probe.told["student"], "data": probe.told["dataset"],
+        "machine": "; ".join(
+            sorted({each["machine"] for found in tables.values() for each in found.metadata["trained"]})
+        ),
+        "seeds": seeds, "student": probe.metadata["student"], "data": probe.metadata["dataset"],
         "tau": round(value, 3), "tau_low": round(low, 3), "tau_high": round(high, 3), "confidence": CONFIDENCE,
         "agreement_with_itself": {name: round(agreement_with_itself(each), 3) for name, each in found.items()},
         "targets": [{"name": "Kendall's tau of probe and paper", "value": round(value, 3), "target": LEAST_TAU,
@@ -123,7 +125,7 @@ def compared(probe: Table, paper: Table, seeds: list[int]) -> dict[str, Any]:
 
 
 def _seeds(found: Table) -> set[int]:
-    return set(found.told["seeds"])
+    return set(found.metadata["seeds"])
 
 
 def main() -> None:

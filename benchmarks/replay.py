@@ -146,8 +146,8 @@ class Outcome:
 def draw(table: Table, chance: np.random.Generator) -> Job:
     """A resampled job."""
     arms = taught(table)
-    told = [table.told["arms"][index] for index in arms]
-    order = chance.permutation(len(table.told["seeds"]))
+    arms_metadata = [table.metadata["arms"][index] for index in arms]
+    order = chance.permutation(len(table.metadata["seeds"]))
     seeds, unseen = order[:SEEDS], order[SEEDS:]
     pictures: int = table.validation_right_ASEV.shape[-1]
     counts_V = chance.gamma(EVENNESS, size=pictures)
@@ -161,8 +161,8 @@ def draw(table: Table, chance: np.random.Generator) -> Job:
     cost_ASE = table.seconds_ASE[:, seeds].astype(np.float64).cumsum(-1)
     right_ASV = table.validation_right_ASEV[:, :, -1]
     return Job(
-        teachers=tuple(qualified(table, each["teacher"]) for each in told),
-        teacher_accuracy_T=np.array([each["validation_accuracy"] for each in told]),
+        teachers=tuple(qualified(table, each["teacher"]) for each in arms_metadata),
+        teacher_accuracy_T=np.array([each["validation_accuracy"] for each in arms_metadata]),
         accuracy_TSE=accuracy(arms), right_TSV=right_ASV[np.ix_(arms, seeds)],
         cost_TSE=cost_ASE[arms], alone_SE=accuracy(alone)[0], alone_right_SV=right_ASV[alone[0], seeds],
         alone_cost_SE=cost_ASE[alone[0]], truth_T=table.truth_A[arms],
@@ -174,7 +174,7 @@ def draw(table: Table, chance: np.random.Generator) -> Job:
 
 def taught(table: Table) -> NDArray[np.int64]:
     """The arms that have a teacher and whose trainings all came to their end."""
-    diverged = table.told.get("diverged", [[False]] * len(table.teachers))
+    diverged = table.metadata.get("diverged", [[False]] * len(table.teachers))
     return np.flatnonzero([
         teacher is not None and not any(seeds) for teacher, seeds in zip(table.teachers, diverged, strict=True)
     ])  # fmt: skip
@@ -182,7 +182,7 @@ def taught(table: Table) -> NDArray[np.int64]:
 
 def qualified(table: Table, teacher: str) -> str:
     """A teacher's name with its data: what was trained on other data is another teacher."""
-    return f"{table.told['dataset']}: {teacher}"
+    return f"{table.metadata['dataset']}: {teacher}"
 
 
 def rung_epochs(epochs: int, rungs: Sequence[float] = RUNGS) -> list[int]:

@@ -73,7 +73,7 @@ def ways(own: Table) -> dict[str, Way]:
     for slots in SLOTS:
         found[_whole(slots)] = _whole_job(slots)
     for rival in RIVALS:
-        scores = [own.told["arms"][index].get(rival) for index in taught(own)]
+        scores = [own.metadata["arms"][index].get(rival) for index in taught(own)]
         if None not in scores:
             found[rival] = _scored(np.array(scores, dtype=np.float64))
     for name, pruner in _pruners().items():

@@ -37,9 +37,9 @@ DRAWS = 20_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """See the module. `told["arms"]` is in the order of the first axis."""
+    """See the module. `metadata["arms"]` is in the order of the first axis."""
 
-    told: dict[str, Any]
+    metadata: dict[str, Any]
     validation_right_ASEV: NDArray[np.bool_]
     test_right_ASN: NDArray[np.bool_]
     seconds_ASE: NDArray[np.float32]
@@ -48,12 +48,12 @@ class Table:
     @property
     def name(self) -> str:
         """Of the file."""
-        return str(self.told["name"])
+        return str(self.metadata["name"])
 
     @property
     def teachers(self) -> tuple[str | None, ...]:
         """The arms' teachers; None: no teacher."""
-        return tuple(arm["teacher"] for arm in self.told["arms"])
+        return tuple(arm["teacher"] for arm in self.metadata["arms"])
 
     @property
     def truth_A(self) -> NDArray[np.float64]:
@@ -67,9 +67,9 @@ class Table:
         return np.asarray(by_seed_AS.std(1, ddof=1) / np.sqrt(by_seed_AS.shape[1]))
 
     def chances_of_best(self, arms: NDArray[np.int64]) -> NDArray[np.float64]:
-        """That each of `arms` has the highest accuracy, told from means over so few seeds: their errors are one for all
-        arms, after what a seed does to all alike, and before them every difference is as likely. Among equals the one
-        ahead is therefore made too much of; the test pictures' own luck is left out."""
+        """Chance that each of `arms` has the highest accuracy, from means over few seeds: errors of one variance for
+        all arms, after what a seed does to all alike, and a flat prior of their differences. Among equals the one with
+        the highest mean is therefore rated too high; the noise of the test pictures is left out."""
         accuracy_AS = self.test_right_ASN[arms].mean(2)
         mean_A = accuracy_AS.mean(1)
         rest_AS = accuracy_AS - mean_A[:, None] - accuracy_AS.mean(0) + accuracy_AS.mean()
@@ -90,7 +90,7 @@ def grow(found: Table, seeds: Sequence[int], folder: Path = TABLES) -> Path:
         found = joined(read(growing), found)
     growing.parent.mkdir(parents=True, exist_ok=True)
     _write(found, growing)
-    if not set(seeds) <= set(found.told["seeds"]):
+    if not set(seeds) <= set(found.metadata["seeds"]):
         return growing
     return growing.replace(whole)
 
@@ -107,38 +107,38 @@ def joined(one: Table, other: Table) -> Table:
     A teacher's accuracies are means over seeds: where it was trained anew for later seeds, it may differ in rounding.
     Its size, cost, key and scores are those of `one`. Raises ValueError where the tables are of different definitions.
     """
-    differing = [name for name in DEFINED_BY if one.told[name] != other.told[name]]
+    differing = [name for name in DEFINED_BY if one.metadata[name] != other.metadata[name]]
     differing += [] if one.teachers == other.teachers else ["teachers"]
     if differing:
         raise ValueError(
             f"{one.name}: the seeds trained so far differ in {', '.join(differing)}. Give the new definition another "
             "name, or delete the growing table to train all its seeds anew."
         )
-    of_both = [*one.told["seeds"], *other.told["seeds"]]
+    of_both = [*one.metadata["seeds"], *other.metadata["seeds"]]
     if len(set(of_both)) < len(of_both):
         raise ValueError(f"{one.name}: seeds {of_both} are not distinct.")
     order = np.argsort(of_both)
 
     def by_seed(name: str) -> list[Any]:
-        values = [*one.told[name], *other.told[name]]
+        values = [*one.metadata[name], *other.metadata[name]]
         return [values[index] for index in order]
 
     def array(name: str) -> NDArray[Any]:
         return np.concatenate([getattr(one, name), getattr(other, name)], axis=1)[:, order]
 
-    counts = [len(each.told["seeds"]) for each in (one, other)]
+    counts = [len(each.metadata["seeds"]) for each in (one, other)]
     arms = [
         {**arm, **{name: round(float(np.average([arm[name], later[name]], weights=counts)), 5)
                    for name in OWN_ACCURACIES if name in arm}}
-        for arm, later in zip(one.told["arms"], other.told["arms"], strict=True)
+        for arm, later in zip(one.metadata["arms"], other.metadata["arms"], strict=True)
     ]  # fmt: skip
-    diverged = [[*a, *b] for a, b in zip(one.told["diverged"], other.told["diverged"], strict=True)]
-    told = {
-        **one.told, "seeds": by_seed("seeds"), "trained": by_seed("trained"), "arms": arms,
+    diverged = [[*a, *b] for a, b in zip(one.metadata["diverged"], other.metadata["diverged"], strict=True)]
+    metadata = {
+        **one.metadata, "seeds": by_seed("seeds"), "trained": by_seed("trained"), "arms": arms,
         "diverged": [[row[index] for index in order] for row in diverged],
     }  # fmt: skip
     return Table(
-        told=told, validation_right_ASEV=array("validation_right_ASEV"), test_right_ASN=array("test_right_ASN"),
+        metadata=metadata, validation_right_ASEV=array("validation_right_ASEV"), test_right_ASN=array("test_right_ASN"),
         seconds_ASE=array("seconds_ASE"), train_loss_ASE=array("train_loss_ASE"),
     )  # fmt: skip
 
@@ -147,7 +147,7 @@ def _write(table: Table, path: Path) -> None:
     partial = path.with_suffix(".partial")
     with partial.open("wb") as file:
         np.savez_compressed(
-            file, told=np.array(json.dumps(table.told)),
+            file, told=np.array(json.dumps(table.metadata)),
             validation_right=np.packbits(table.validation_right_ASEV, axis=-1),
             test_right=np.packbits(table.test_right_ASN, axis=-1),
             seconds=table.seconds_ASE, train_loss=table.train_loss_ASE,
@@ -163,11 +163,11 @@ def _paths(name: str, folder: Path) -> tuple[Path, Path]:
 def read(path: Path) -> Table:
     """The table of a file."""
     with np.load(path, allow_pickle=False) as arrays:
-        told = json.loads(str(arrays["told"]))
+        metadata = json.loads(str(arrays["told"]))
         return Table(
-            told=told,
-            validation_right_ASEV=_unpack(arrays["validation_right"], told["validation_pictures"]),
-            test_right_ASN=_unpack(arrays["test_right"], told["test_pictures"]),
+            metadata=metadata,
+            validation_right_ASEV=_unpack(arrays["validation_right"], metadata["validation_pictures"]),
+            test_right_ASN=_unpack(arrays["test_right"], metadata["test_pictures"]),
             seconds_ASE=arrays["seconds"], train_loss_ASE=arrays["train_loss"],
         )  # fmt: skip
 

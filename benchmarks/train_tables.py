@@ -46,7 +46,7 @@ def train(definition: Definition, processes: int, command: str, folder: Path = t
 
 def _finished(definition: Definition, label: str, folder: Path) -> list[int]:
     found = table.kept(f"{definition.name}-{label}", folder)
-    return [] if found is None else list(found.told["seeds"])
+    return [] if found is None else list(found.metadata["seeds"])
 
 
 def gather(definition: Definition, label: str, seed: int, command: str) -> Table:
@@ -54,7 +54,7 @@ def gather(definition: Definition, label: str, seed: int, command: str) -> Table
     teachers = (None, *definition.teachers)
     rows = [_trial(definition.spec(label, teacher, seed)) for teacher in teachers]
     epochs, found = definition.student_recipe.epochs, trials.card(definition.subset)
-    told: dict[str, Any] = {
+    metadata: dict[str, Any] = {
         "name": f"{definition.name}-{label}", "dataset": definition.subset.name, "fingerprint": found.fingerprint,
         "student": definition.student, "method": label, "settings": to_json(METHODS[label]),
         "recipe": to_json(definition.student_recipe), "teacher_recipe": to_json(definition.teacher_recipe),
@@ -70,7 +70,7 @@ def gather(definition: Definition, label: str, seed: int, command: str) -> Table
         }],
     }  # fmt: skip
     return Table(
-        told=told,
+        metadata=metadata,
         validation_right_ASEV=np.array([[trial.validation_right_EV] for trial in rows]),
         test_right_ASN=np.array([[trial.test_right_N] for trial in rows]),
         seconds_ASE=np.array([[_padded(trial.seconds, epochs)] for trial in rows], np.float32),

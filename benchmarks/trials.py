@@ -104,12 +104,12 @@ def load(spec: TrainingSpec) -> Trial | None:
     if not path.exists():
         return None
     with np.load(path, allow_pickle=False) as arrays:
-        told: dict[str, Any] = json.loads(str(arrays["told"]))
+        metadata: dict[str, Any] = json.loads(str(arrays["told"]))
         return Trial(
-            key=spec.key(), values=tuple(told["values"]), seconds=tuple(told["seconds"]),
-            parameters=told["parameters"], diverged=told["diverged"],
-            validation_right_EV=_unpack(arrays["validation_right"], told["validation_pictures"]),
-            test_right_N=_unpack(arrays["test_right"], told["test_pictures"]),
+            key=spec.key(), values=tuple(metadata["values"]), seconds=tuple(metadata["seconds"]),
+            parameters=metadata["parameters"], diverged=metadata["diverged"],
+            validation_right_EV=_unpack(arrays["validation_right"], metadata["validation_pictures"]),
+            test_right_N=_unpack(arrays["test_right"], metadata["test_pictures"]),
         )  # fmt: skip
 
 
@@ -173,12 +173,12 @@ def _keep(under_way: _UnderWay, data: ImageData) -> str:
     validation_right_EV = np.zeros((spec.recipe.epochs, len(data.validation)), np.bool_)
     for epoch, right_V in enumerate(watcher.right):
         validation_right_EV[epoch] = right_V
-    told = {
+    metadata = {
         "spec": to_json(spec), "values": watcher.values, "seconds": under_way.seconds, "diverged": diverged,
         "parameters": parameter_count(training.model),
         "validation_pictures": len(data.validation), "test_pictures": len(test.evidence_N),
     }  # fmt: skip
-    _write(spec.key(), told, validation_right_EV, test.evidence_N.numpy())
+    _write(spec.key(), metadata, validation_right_EV, test.evidence_N.numpy())
     teacher = "" if spec.teacher is None else f" from {spec.teacher.model}"
     return (
         f"{spec.dataset} {spec.model} {spec.method.name}{teacher}, seed {spec.seed}: "
@@ -275,13 +275,13 @@ def _write_weights(model: nn.Module, key: str) -> None:
     partial.replace(path)
 
 
-def _write(key: str, told: dict[str, Any], validation_right_EV: Bits, test_right_N: Bits) -> None:
+def _write(key: str, metadata: dict[str, Any], validation_right_EV: Bits, test_right_N: Bits) -> None:
     path = _path(key)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(f".{os.getpid()}.partial")
     with partial.open("wb") as file:
         np.savez_compressed(
-            file, told=np.array(json.dumps(told)),
+            file, told=np.array(json.dumps(metadata)),
             validation_right=np.packbits(validation_right_EV, axis=-1), test_right=np.packbits(test_right_N),
         )  # fmt: skip
     partial.replace(path)

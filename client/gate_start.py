@@ -66,7 +66,7 @@ def question(
 
 
 def found(client: Client, asked: Question, demands: Demands, notice: Callable[[str], None]) -> Found:
-    """The answer and how every demand stands. `notice` is told what is going on."""
+    """The answer and how every demand stands. `notice` is called with what is going on."""
     stamp = asked.stamp
     if asked.request is not None:
         started = client.ask_best_teacher(asked.request, max_age=demands.max_age)

@@ -51,8 +51,8 @@ class _Child:
 class Supervisor:
     """A context manager around running parts: restarts what dies, ends everything on exit, leaves nothing behind.
 
-    `log_folder`: each part's output goes to `<name>.log` there; None: to standard error. `notice` is told
-    in one sentence when a part died; after `patience` deaths of one part, `tend` raises ClientError instead.
+    `log_folder`: each part's output goes to `<name>.log` there; None: to standard error. `notice` is called
+    with a sentence when a part died; after `patience` deaths of one part, `tend` raises ClientError instead.
     """
 
     def __init__(

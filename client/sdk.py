@@ -290,7 +290,7 @@ class Client(WebhookCalls, ImportCalls):
         """The job again and again, every `every` seconds, until it is over; the last one is in a final state.
 
         After `timeout` seconds raises TimeIsOver; the job goes on. The server may be away for `patience`
-        seconds: `notice` is told in one sentence when it is away and when it is back, and `while_away` is
+        seconds: `notice` is called with a sentence when it is away and when it is back, and `while_away` is
         called meanwhile. Polls: an answer is small, and a poll survives restarts and proxies that cut streams.
         """
         how = Watch(every=every, timeout=timeout, patience=patience, notice=notice, while_away=while_away)

@@ -1,4 +1,4 @@
-"""`dpk webhook`: other servers that are told what happens to jobs."""
+"""`dpk webhook`: other servers that are notified of what happens to jobs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ from service.presentation.numbers import NOTHING, clock
 from service.webhooks.schemas import WebhookEvent, WebhookSecret
 
 app = typer.Typer(
-    name="webhook", no_args_is_help=True, rich_markup_mode=None, help="Servers that are told what happens to jobs."
+    name="webhook",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Servers that are notified of what happens to jobs.",
 )
 WebhookId = Annotated[str, typer.Argument(metavar="ID", help="The webhook, as `dpk webhook list` shows it.")]
 EVENTS: tuple[str, ...] = get_args(WebhookEvent)
@@ -28,7 +31,7 @@ def add(
     event: Annotated[
         list[str] | None,
         typer.Option(
-            help=f"What it is told of; may be repeated. One of: {', '.join(EVENTS)}. Default: all but verdict.",
+            help=f"What it is notified of; may be repeated. One of: {', '.join(EVENTS)}. Default: all but verdict.",
             autocompletion=one_of(EVENTS),
         ),
     ] = None,

@@ -73,7 +73,7 @@ class RunCommand:
     """Folder of the weights files that trainings may start from."""
     earlier_seconds: float = 0.0
     """Training time up to `resume` that earlier runs of the same training spent; whoever gives out runs knows it, for
-    a checkpoint does not tell in which run it is gone on from."""
+    a checkpoint does not record which run goes on from it."""
     known_scores: dict[str, float] | None = None
     """`RunResult.scores` of an earlier run of the same training, which this one repeats; None: it measures them."""
     uploads: tuple[dict[str, Any], ...] = ()

@@ -1,4 +1,4 @@
-"""`python -m service`: serves the API and the pages until told to stop."""
+"""`python -m service`: serves the API and the pages until asked to stop."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ GRACE_SECONDS = 5
 
 
 class Server(uvicorn.Server):
-    """Ends open event streams when it is told to stop; otherwise it would wait for jobs to end.
+    """Ends open event streams when it is asked to stop; otherwise it would wait for jobs to end.
 
     `threads`: requests that are served at once. With more than there are connections to the database, those beyond
     would only wait for one.

@@ -75,7 +75,7 @@ class Settings(BaseSettings):
     """Time between two reports of a worker that carries out a run; well below `lease_seconds`."""
     checkpoint_seconds: float = Field(default=30.0, ge=0)
     stop_grace_seconds: float = Field(default=10.0, gt=0)
-    """Time a runner gets to write a checkpoint when it is told to stop; then its process group is killed."""
+    """Time a runner gets to write a checkpoint when it is asked to stop; then its process group is killed."""
     stall_seconds: float = Field(default=900.0, gt=0)
     """A runner that says nothing for this long while it carries out a run is killed, and the run tried again."""
     slots: int = Field(default=2, ge=1)

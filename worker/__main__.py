@@ -22,7 +22,7 @@ SILENT_SWEEPS = 3
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Serves until told to leave: TERM lets runs write a checkpoint and go on elsewhere."""
+    """Serves until asked to leave: TERM lets runs write a checkpoint and go on elsewhere."""
     parser = argparse.ArgumentParser(prog="python -m worker", description=__doc__)
     parser.add_argument("--queues", type=_queues, default=tuple(QUEUES.values()), help="control, runs or both")
     parser.add_argument("--healthy", action="store_true", help="exit 0 if a worker of this machine was heard of lately")

@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 
 def run_command(claim: Claim, settings: Settings) -> RunCommand:
-    """What the runner is told."""
+    """What the runner is asked to do."""
     key = claim.spec.training.key()
     fenced = f"{claim.run_id}-f{claim.fence}"
     return RunCommand(

@@ -227,7 +227,7 @@ class _Attempt:
             remove_older_checkpoints(self._claim.run_id, self._checkpoint, self._settings)
 
     def _look_at(self, failed: Failed) -> None:
-        """What a failure means for this worker, and what the jobs are told of it."""
+        """What a failure means for this worker, and what its jobs are notified of."""
         if failed.kind in ("internal", "out_of_memory"):
             self._runner.kill()  # a device is truly free, and its state truly clean, only in a new process
         note = None

@@ -28,7 +28,7 @@ class OfficialCifar:
 
     @property
     def content(self) -> str:
-        """`md5-list:` and the SHA-256 of the official digests: the content, as far as MD5 tells."""
+        """`md5-list:` and the SHA-256 of the official digests: the content, as far as MD5 identifies it."""
         listed = "".join(f"{name} {digest}\n" for name, digest in self.files)
         return f"md5-list:{hashlib.sha256(listed.encode()).hexdigest()}"
 

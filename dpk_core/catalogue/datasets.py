@@ -132,7 +132,7 @@ def dataset_names(data_root: Path | None) -> tuple[str, ...]:
     """Every data set that can be used with this data root, sorted within its kind."""
     names: list[str] = []
     if data_root is not None:
-        # A data root that cannot be read holds no data sets; who asks for one is told why.
+        # A data root that cannot be read holds no data sets; a request for one is refused with the reason.
         with contextlib.suppress(OSError), os.scandir(data_root) as entries:
             for entry in entries:
                 if entry.name[0] != "." and is_text(entry.name):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dpk_core.catalogue.copies import Copies
 from dpk_core.catalogue.dataset_check import DatasetCheck
 from dpk_core.catalogue.finding import Finding, Level
-from dpk_core.catalogue.left_out import NO_LABEL
+from dpk_core.catalogue.left_out import NO_LABEL, LeftOutKind
 from dpk_core.catalogue.reading import DECLARATION
 from dpk_core.catalogue.survey import FAR_LARGER, Survey
 from dpk_core.display import listed
@@ -20,7 +20,7 @@ MOST_COPIES = 0.5
 HIGH_BASE_RATE = 0.8
 """Accuracy of always naming the most frequent class, from which it is a warning."""
 HIGHEST_BASE_RATE = 0.99
-"""Beyond it it is a refusal: what is left to tell teachers apart is noise."""
+"""Beyond it it is a refusal: what still differs between teachers is noise."""
 
 MOST_WITHOUT_VALIDATION = 0.5
 """Part of the classes without a validation picture beyond which it is a refusal."""
@@ -100,7 +100,7 @@ def _frequencies(check: DatasetCheck) -> Iterator[Finding]:
     said = f"Always naming the most frequent class, {name}, is right on {rate:.1%} of the validation pictures"
     if rate > HIGHEST_BASE_RATE:
         message = (
-            f"{said}. Beyond {HIGHEST_BASE_RATE:.0%} accuracies tell no teachers apart; balance the classes in "
+            f"{said}. Beyond {HIGHEST_BASE_RATE:.0%} accuracies hardly differ between teachers; balance the classes in "
             "validation."
         )
         yield Finding(code="imbalance", level="refusal", message=message)
@@ -140,11 +140,16 @@ def _small_classes(check: DatasetCheck) -> Iterator[Finding]:
 
 def _left_out(check: DatasetCheck) -> Iterator[Finding]:
     for kind in check.left_out[:MOST_KINDS]:
-        level: Level = "info" if kind.is_clutter or kind.what == NO_LABEL else "warning"
-        yield Finding(code="left_out", level=level, message=kind.sentence)
-    if rest := sum(kind.count for kind in check.left_out[MOST_KINDS:]):
-        message = f"Left out: {rest} file{'s' * (rest != 1)} of other kinds."
-        yield Finding(code="left_out", level="info", message=message)
+        yield Finding(code="left_out", level=_loss_level(kind), message=kind.sentence)
+    if rest := check.left_out[MOST_KINDS:]:
+        count, kinds = sum(kind.count for kind in rest), listed([kind.what or "no ending" for kind in rest], len(rest))
+        level: Level = "warning" if any(_loss_level(kind) == "warning" for kind in rest) else "info"
+        message = f"Left out: {count} file{'s' * (count != 1)} of other kinds ({kinds})."
+        yield Finding(code="left_out", level=level, message=message)
+
+
+def _loss_level(kind: LeftOutKind) -> Level:
+    return "info" if kind.is_clutter or kind.what == NO_LABEL else "warning"
 
 
 def _shapes(check: DatasetCheck) -> Iterator[Finding]:

@@ -31,7 +31,7 @@ SOME_NAMES = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MadeFor:
-    """What weights were made for. `channels`, `side`: None where they do not matter or cannot be told.
+    """What weights were made for. `channels`, `side`: None where they do not matter or are not known.
 
     `prefix`: what stands before each of their names and is to be left out. `refits`: whether all that follows the side
     are tables of one position a token, which can be resampled for another side.

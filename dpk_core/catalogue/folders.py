@@ -107,6 +107,11 @@ def _list_classes(folder: Path, kind: str) -> FolderListing:
     found = {split: entries(folder / inside) for split, inside in splits.items()}
     classes = tuple(sorted({composed(name) for name in found["train"].folders}))
     listed = {split: _list_split(folder, splits[split], found[split], classes, left_out) for split in splits}
+    for inside in set(layout.looked_into) - set(splits.values()):
+        # What else lies there, an archive or a script, nobody takes for pictures of the data set.
+        for name in entries(folder / inside).files:
+            if ending(name) in ENDINGS and name[0] != ".":
+                left_out.add(inside.rstrip("/"), name)
     left_out.check(folder.name)
     notes += spelling_notes(name for inside in found.values() for name in inside.folders)
     members = (f"{inside}{name}" for split, inside in splits.items() for name in found[split].folders)

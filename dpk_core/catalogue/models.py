@@ -54,13 +54,13 @@ class Tap:
 class PictureSides:
     """Which square pictures a model takes: of exactly side `only`, else of every multiple of `step` from `least` up.
 
-    `told`: the model must be built for the side of its pictures.
+    `sized`: the model must be built for the side of its pictures.
     """
 
     least: int = 1
     step: int = 1
     only: int | None = None
-    told: bool = False
+    sized: bool = False
 
     def refusal(self, side: int) -> str | None:
         """Why pictures of `side` are not taken, as the end of a sentence about the model; None where they are."""

@@ -78,7 +78,7 @@ Parameters = Mapping[str, Parameter]
 
 LISTED_CLASSES, LISTED_CHANNELS = 1009, 3
 """What the models in the archive are built for; their pictures have each model's own side. The classes are an odd
-number, so that scores are told from other maps."""
+number, so that no other map has as many values."""
 
 
 def weights_card(model: str, field: str) -> WeightsCard:

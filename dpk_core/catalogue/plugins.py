@@ -67,7 +67,7 @@ def described(name: str, field: str) -> dict[str, Any] | None:
     found = entry_point(name)
     if found is None:
         return None
-    key = hashlib.sha256(f"{name}\n{found.value}\n{identity(found)}".encode()).hexdigest()
+    key = hashlib.sha256(f"{name}\n{found.group}\n{found.value}\n{identity(found)}".encode()).hexdigest()
     return remembered("plug-in", key, lambda: _measured(name, found, field))
 
 

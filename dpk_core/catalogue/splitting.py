@@ -15,7 +15,7 @@ VALIDATION_SHARE = 0.2
 """Part of the training pictures held out, stratified by class, where a data set brings no validation split."""
 
 MOST_HELD_OUT = 50_000
-"""Pictures that a split held out of picture files has at most: more would not tell more."""
+"""Pictures that a split held out of picture files has at most: more would hardly narrow the intervals."""
 
 
 @dataclass(frozen=True, slots=True)

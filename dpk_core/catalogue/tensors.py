@@ -23,7 +23,7 @@ MOST_DIMENSIONS = 16
 """Twice what any known model's tensors have; a product of very many sizes would take long."""
 
 FIRST_BYTES = 512
-"""Enough to tell a PyTorch file by."""
+"""Enough to recognise a PyTorch file by."""
 
 BLOCK = 2**20
 """Bytes that are hashed and searched at once; a multiple of every number's size."""

@@ -6,7 +6,7 @@ others as the settings have them:
 - `dpk_no_teacher_tokens` pins π = 0. Its numbers are those of `dpk` under the share schedule `none` with the same
   seed; what differs is that the name says so, that no settings can hand it a token, and that a share that lags is
   no contradiction. It has exactly the modules of `dpk`; the teacher's encoder gets no token and so does not learn.
-  It tells prior knowledge from mere extra parameters.
+  It separates prior knowledge from mere extra parameters.
 - `dpk_features_only` pins α = 0: no logit term of DPK's own; `loss_logits` is still measured.
 """
 

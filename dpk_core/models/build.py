@@ -41,8 +41,8 @@ SMALL_FAMILIES: dict[str, Callable[..., nn.Module]] = {
 def build_model(name: str, *, classes: int, channels: int, seed: int, side: int | None = None) -> nn.Module:
     """The model `name` in training mode on the CPU; equal arguments give equal weights.
 
-    `side`: of the pictures it shall take, for the models that must be told (a ViT's position table, a Swin's windows);
-    None, or a model that takes any side: as the library builds it. No global random state is moved. Raises
+    `side`: of the pictures it shall take, for the models that are built for one (a ViT's position table, a Swin's
+    windows); None, or a model that takes any side: as the library builds it. No global random state is moved. Raises
     InvalidRequest on field `model` for an unknown name or pictures that the model cannot take, ValueError for channels
     that the family cannot take.
     """
@@ -54,7 +54,7 @@ def build_model(name: str, *, classes: int, channels: int, seed: int, side: int 
     check_data(card, channels, classes, "model")
     family, _, member = card.name.partition("/")
     with own_randomness(seed):
-        model = FAMILIES[family](member, classes, channels, side if card.sides.told else None)
+        model = FAMILIES[family](member, classes, channels, side if card.sides.sized else None)
     if card.channels == 3 and channels == 1:
         model.register_forward_pre_hook(repeat_grey)
     return model
@@ -87,8 +87,8 @@ def _build_cifar(member: str, classes: int, channels: int, _: int | None) -> nn.
 def _build_timm(member: str, classes: int, channels: int, side: int | None) -> nn.Module:
     import timm
 
-    told: dict[str, Any] = {} if side is None else {"img_size": side}
-    model: nn.Module = timm.create_model(member, pretrained=False, num_classes=classes, in_chans=channels, **told)
+    size: dict[str, Any] = {} if side is None else {"img_size": side}
+    model: nn.Module = timm.create_model(member, pretrained=False, num_classes=classes, in_chans=channels, **size)
     return model
 
 
@@ -97,9 +97,9 @@ def _build_torchvision(member: str, classes: int, channels: int, side: int | Non
 
     if channels not in (1, 3):
         raise ValueError(f"torchvision models take pictures of 1 or 3 channels, not {channels}")
-    told: dict[str, Any] = {} if side is None else {"image_size": side}
+    size: dict[str, Any] = {} if side is None else {"image_size": side}
     options = TORCHVISION_OPTIONS.get(member, {})
-    model: nn.Module = torchvision.models.get_model(member, weights=None, num_classes=classes, **options, **told)
+    model: nn.Module = torchvision.models.get_model(member, weights=None, num_classes=classes, **options, **size)
     if channels == 1:
         model.register_forward_pre_hook(repeat_grey)
     return model
@@ -117,4 +117,4 @@ FAMILIES: dict[str, Callable[[str, int, int, int | None], nn.Module]] = {
     "timm": _build_timm,
     "torchvision": _build_torchvision,
 }
-"""How a family builds one of its members, from its name without the family, classes, channels and told side."""
+"""How a family builds one of its members, from its name without the family, classes, channels and side."""

@@ -35,8 +35,8 @@ def describe(name: str) -> OwnModel:
     card = card_entry(model, side, LISTED_CLASSES, build)
     sides = card.get("sides", {})
     other = None if "only" in sides or not card["taps"] else build(side * 2)
-    # Always told, so that a model which builds something for the side (a table of positions) can do so.
-    card["sides"] = {**sides, "told": True}
+    # Always built for a side, so that a model which builds something for the side (a table of positions) can do so.
+    card["sides"] = {**sides, "sized": True}
     weights = plugin_weights(model, other)
     return OwnModel(
         name=name, source="plug-in", identity=identity(found), card=card, weights=weights,

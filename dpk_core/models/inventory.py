@@ -82,7 +82,7 @@ def write(entries: Iterable[tuple[str, Entry]], target: Path) -> None:
 
 
 def main() -> None:
-    """Describes every model and tells how it went on standard error."""
+    """Describes every model and reports progress on standard error."""
     warnings.simplefilter("ignore")  # deprecations inside the libraries' own models
     logging.disable(logging.WARNING)
     names = library_names()

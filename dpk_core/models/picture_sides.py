@@ -28,7 +28,7 @@ class SidesEntry(TypedDict, total=False):
     least: int
     step: int
     only: int
-    told: bool
+    sized: bool
 
 
 class MapSides:
@@ -94,7 +94,7 @@ def picture_sides(
         rebuilding = MapSides(rebuilt, taps)
         if (least := next(filter(rebuilding.takes, multiples), 0)) > 0 and rebuilding.takes(2 * least):
             maps.seen |= rebuilding.seen
-            return {"least": least, "step": deepest, "told": True}, _fitted(taps, maps)
+            return {"least": least, "step": deepest, "sized": True}, _fitted(taps, maps)
     return {"only": own}, _fitted(taps, maps)
 
 
@@ -141,7 +141,7 @@ def _fitted_tap(tap: TapEntry, index: int, maps: MapSides, every_side: bool) -> 
 
 
 def _narrowed(stride: int, index: int, maps: MapSides) -> range:
-    """The offsets with which this stride fits, after trying pictures that tell them apart."""
+    """The offsets with which this stride fits, after trying pictures that distinguish them."""
     first = max(2 * maps.deepest, min(maps.of_tap(index)))
     while len(offsets := _fitting(stride, maps.of_tap(index))) > 1:
         # The map gains a position at this side where the offset is in the upper half.

@@ -111,5 +111,5 @@ def _preprocessing(weights: Any) -> ModelPreprocessing | None:
 
 def _side(member: str, weights: Any) -> int | None:
     """The side of the pictures the weights were made for, where the model must be built for it."""
-    told = model_card(f"torchvision/{member}", "model").sides.told
-    return int(weights.meta["min_size"][0]) if told else None
+    sized = model_card(f"torchvision/{member}", "model").sides.sized
+    return int(weights.meta["min_size"][0]) if sized else None

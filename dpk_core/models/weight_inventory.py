@@ -2,7 +2,7 @@
 
     python -m dpk_core.models.weight_inventory
 
-Each model is built on the meta device: nothing is downloaded and no memory is needed. One that must be told the side of
+Each model is built on the meta device: nothing is downloaded and no memory is needed. One that is built for the side of
 its pictures is built for two, which shows what follows it.
 """
 
@@ -45,12 +45,12 @@ FOLDER = Path(__file__).parent.parent / "catalogue"
 CARDS, PARAMETERS = FOLDER / "model_weights.json", FOLDER / "model_parameters.zip"
 
 OTHER_SIDE = 2
-"""Times the own side: the other one for which a model is built that must be told."""
+"""Times the own side: the other one that a model is built for, where it is built for a side."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Built:
-    """A model's parameters as built for pictures of its own side and, where it must be told, for those of another.
+    """A model's parameters as built for pictures of its own side and, where it is built for one, for those of another.
 
     `first`: the modules that timm declares as its first convolution.
     """
@@ -68,7 +68,7 @@ def build(name: str) -> Built:
     model: Any = build_on_meta(family, member)
     side = own_size(model)[0]
     others: dict[int, Parameters] = {}
-    if model_card(name, "model").sides.told:
+    if model_card(name, "model").sides.sized:
         with contextlib.suppress(Exception):  # its card says which pictures it takes
             others[OTHER_SIDE * side] = _parameters(build_on_meta(family, member, OTHER_SIDE * side))
     return Built(
@@ -121,7 +121,7 @@ def _without_defaults(value: Any) -> Any:
 
 
 def main() -> None:
-    """Describes every known model and tells how it went on standard error."""
+    """Describes every known model and reports progress on standard error."""
     warnings.simplefilter("ignore")  # deprecations inside the libraries' own models
     logging.disable(logging.WARNING)
     found: dict[str, Built] = {}

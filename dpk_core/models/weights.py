@@ -105,11 +105,11 @@ def _timm_pretrained(name: str, tagged: str, classes: int, channels: int, seed: 
     import timm
 
     card = model_card(name, "model")
-    told: dict[str, Any] = {"img_size": side} if side is not None and card.sides.told else {}
+    size: dict[str, Any] = {"img_size": side} if side is not None and card.sides.sized else {}
     if side is not None:
         takes_pictures(card, side, "model")
     with own_randomness(seed):
-        model: Any = timm.create_model(tagged, pretrained=True, num_classes=classes, in_chans=channels, **told)
+        model: Any = timm.create_model(tagged, pretrained=True, num_classes=classes, in_chans=channels, **size)
     notes = [] if channels == 3 else [_folded_note(3, channels)]
     heads = model.pretrained_cfg["classifier"]
     heads = (heads,) if isinstance(heads, str) else heads

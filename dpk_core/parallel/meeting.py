@@ -14,7 +14,7 @@ from dpk_core.parallel.world import World
 
 def meet(meeting: Path, rank: int, size: int, device: torch.device) -> World:
     """Waits for the other ranks at the file `meeting`, which nobody has used before, and opens torch's default process
-    group: NCCL between GPUs, Gloo between CPUs and for what the hosts tell each other."""
+    group: NCCL between GPUs, Gloo between CPUs and for what the hosts exchange."""
     if sys.platform == "linux":
         # They are all here; a host's name may lead anywhere.
         os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")

@@ -35,7 +35,7 @@ from dpk_core.training.training import make_deterministic
 
 
 def main() -> None:
-    """Serves runs until told to leave or until standard input closes."""
+    """Serves runs until asked to leave or until standard input closes."""
     arguments = _arguments()
     die_with_parent()
     channel = take_standard_output()

@@ -73,7 +73,7 @@ def _fallback(stage: str, part: float) -> Notice:
 
 
 def chance_notices(spec: RunSpec, result: RunResult) -> list[Notice]:
-    """Warnings of a prepared teacher that tells the classes no better than chance."""
+    """Warnings of a prepared teacher whose accuracy is no better than chance."""
     is_teacher = spec.training.role == "teacher" and spec.is_full
     if not is_teacher or not result.near_chance or result.guess_score is None:
         return []

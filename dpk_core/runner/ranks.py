@@ -1,7 +1,7 @@
 """One run on several devices of this machine: a runner per device, which together are one to the worker.
 
 Each rank speaks the same protocol as a runner alone. The first one's events are passed on; the others' matter only
-where they tell of an end. A rank that fails or dies leaves the others waiting for it, so all go with it, and new ones
+where they report an end. A rank that fails or dies leaves the others waiting for it, so all go with it, and new ones
 are started for the next run.
 """
 

@@ -54,7 +54,7 @@ def teacher_scores(teacher: nn.Module, name: str, data: ImageData) -> Scored:
 def student_scores(spec: TrainingSpec, teacher: nn.Module, data: ImageData, weights_root: Path | None) -> Scored:
     """The CKA gap between the student that `spec` starts with and its teacher.
 
-    The student is built anew, so that a training that was stopped and went on tells the same as one that was not.
+    The student is built anew, so that a training that was stopped and went on gets the same scores as one that was not.
     """
     assert spec.teacher is not None
     names = spec.model, spec.teacher.model

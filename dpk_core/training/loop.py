@@ -38,7 +38,7 @@ CHECK_STEPS = 50
 
 
 class Observer(Protocol):
-    """What the loop tells its caller."""
+    """What the loop reports to its caller."""
 
     def wants_stop(self) -> bool:
         """Asked before every step; True ends the loop there."""

@@ -15,7 +15,7 @@ from service.wire.jobs import Job, SelectionJobRequest
 
 
 class OtherAnswer(Wire):
-    """Another finished job that asked this question. `differs`: what tells it from the one that answers."""
+    """Another finished job that asked this question. `differs`: in what it differs from the one that answers."""
 
     stamp: str
     same_protocol: bool = Field(description="Only answers of the same protocol may be ranked together.")

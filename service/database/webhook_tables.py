@@ -11,21 +11,22 @@ from service.database.tables import Base
 
 
 class Webhook(Base):
-    """An address that is told what happens to jobs. Its secret is derived (`service.webhooks.secrets`), not stored."""
+    """An address that is notified of what happens to jobs. Its secret is derived (`service.webhooks.secrets`), and not
+    stored."""
 
     __tablename__ = "webhooks"
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     url: Mapped[str] = mapped_column(Text)
     events: Mapped[str] = mapped_column(String(200))
-    """Kinds that it is told of, by commas."""
+    """Kinds that it is notified of, by commas."""
     description: Mapped[str] = mapped_column(String(200))
     generation: Mapped[int]
     """Of its secret: grows when a new one is asked for."""
     key_id: Mapped[str] = mapped_column(String(16))
     """Which server key its secret is derived from."""
     active: Mapped[bool] = mapped_column(Boolean)
-    """Whether it is told of anything; ends where the receiver answers 410."""
+    """Whether it is notified of anything; ends where the receiver answers 410."""
     created_at: Mapped[datetime]
 
 

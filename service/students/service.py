@@ -177,16 +177,16 @@ def with_timm(config: dict[str, Any]) -> dict[str, Any]:
     family, _, name = config["model"].partition("/")
     if family != "timm":
         return config
-    told = model_card(config["model"], "student").sides.told
+    sized = model_card(config["model"], "student").sides.sized
     channels, side, _ = config["input_size"]
     return {
         **config,
         "architecture": name,
-        "model_args": {"in_chans": channels, **({"img_size": side} if told else {})},
+        "model_args": {"in_chans": channels, **({"img_size": side} if sized else {})},
         "pretrained_cfg": {
             **{each: config[each] for each in ("num_classes", "input_size", "mean", "std")},
             "label_names": config["classes"], "interpolation": "bilinear", "crop_pct": 1.0, "first_conv": None,
-            "classifier": None, "fixed_input_size": told,
+            "classifier": None, "fixed_input_size": sized,
         },
     }  # fmt: skip
 

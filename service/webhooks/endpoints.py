@@ -19,7 +19,7 @@ WebhookId = Annotated[str, Path(max_length=32, description="A webhook's id.")]
 MessageId = Annotated[str, Path(max_length=40, description="A message's id.")]
 
 
-@router.get("", operation_id="list_webhooks", summary="Who is told what happens to jobs")
+@router.get("", operation_id="list_webhooks", summary="Who is notified of what happens to jobs")
 def every(session: Reading) -> WebhookList:
     """The oldest first; without their secrets."""
     return service.every(session)

@@ -46,7 +46,7 @@ class _Try:
 
 
 def announce(session: Session, job_id: str, kind: str, data: dict[str, Any]) -> None:
-    """Makes a message for each webhook that is told of this kind of event."""
+    """Makes a message for each webhook that is notified of this kind of event."""
     hooks = [hook for hook in repository.every(session) if hook.active and kind in hook.events.split(",")]
     if not hooks:
         return

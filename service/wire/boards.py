@@ -115,7 +115,7 @@ class Correlation(Wire):
 
 
 class Verdict(Wire):
-    """What can be said now. `tied`: teachers that cannot be told from `best`."""
+    """What can be said now. `tied`: teachers that are not distinguishable from `best`."""
 
     kind: VerdictKind
     sentence: str

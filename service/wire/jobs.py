@@ -63,7 +63,7 @@ class Budget(WireRequest):
         default=0.1, ge=0, le=1, description="Probability that one dropped teacher is trained fully all the same."
     )
     prefer_cheaper: bool = Field(
-        default=False, description="Of teachers that cannot be told apart, take the cheapest to train with."
+        default=False, description="Of teachers that are not distinguishable, take the cheapest to train with."
     )
     seconds: float | None = Field(default=None, gt=0, description="Training time of all students together.")
     wall_seconds: float | None = Field(default=None, gt=0, description="After this time the job ends with what it has.")

@@ -32,13 +32,13 @@ def made_up(
         {"teacher": f"family/teacher{index}", "validation_accuracy": accuracy, "test_accuracy": accuracy}
         for index, accuracy in enumerate(own)
     ]
-    told = {
+    metadata = {
         "name": name, "dataset": "data", "fingerprint": name.rpartition("-")[0],
         "method": name.rpartition("-")[2], "seeds": list(range(SEEDS)), "arms": arms,
         "validation_pictures": PICTURES, "test_pictures": PICTURES,
     }  # fmt: skip
     shape = (len(truth), SEEDS, EPOCHS)
     return Table(
-        told=told, validation_right_ASEV=right(curve_ASE), test_right_ASN=right(final_AS),
+        metadata=metadata, validation_right_ASEV=right(curve_ASE), test_right_ASN=right(final_AS),
         seconds_ASE=np.ones(shape, np.float32), train_loss_ASE=np.ones(shape, np.float32),
     )  # fmt: skip

@@ -117,6 +117,6 @@ def test_it_is_drawn(dpk: list[Table], kd: list[Table], tmp_path: Path) -> None:
 
 
 def test_so_is_when_the_slope_shows(dpk: list[Table], kd: list[Table], tmp_path: Path) -> None:
-    rows = [claim.row(each.name, each.told["method"], [each]) for each in (*dpk, *kd)]
+    rows = [claim.row(each.name, each.metadata["method"], [each]) for each in (*dpk, *kd)]
     text = charts.slope_curves(rows, tmp_path).read_text()
     assert all(word in text for word in ("one", "two", "DPK", "KD", "part of the training"))

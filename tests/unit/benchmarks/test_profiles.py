@@ -19,7 +19,7 @@ SAME, OTHER = (0.5, 0.55, 0.65, 0.75, 0.85), (0.5, 0.85, 0.75, 0.65, 0.55)
 def of(profile: str, truth: tuple[float, ...]) -> Table:
     """A table of five seeds."""
     found = made_up(f"profiles-plain4-{profile}", 0, truth)
-    found.told.update(student="cifar/plain4", trained=[{"machine": "m"}] * 5)
+    found.metadata.update(student="cifar/plain4", trained=[{"machine": "m"}] * 5)
     return found
 
 
@@ -38,7 +38,7 @@ def test_the_same_order_agrees_and_the_opposite_one_does_not() -> None:
 
 def test_seeds_are_found_by_name_not_by_place() -> None:
     found = of("probe", SAME)
-    found.told["seeds"] = [4, 3, 2, 1, 0]
+    found.metadata["seeds"] = [4, 3, 2, 1, 0]
     by_seed_TS = profiles.accuracies(found, [4, 0])
     assert np.array_equal(by_seed_TS, found.test_right_ASN[1:, [0, 4]].mean(2))
 

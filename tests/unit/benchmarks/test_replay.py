@@ -36,8 +36,8 @@ def job() -> Job:
 
 def test_a_table_is_read_as_it_was_written(tmp_path: Path) -> None:
     written = made_up()
-    found = table.read(table.grow(written, written.told["seeds"], tmp_path))
-    assert found.told == written.told
+    found = table.read(table.grow(written, written.metadata["seeds"], tmp_path))
+    assert found.metadata == written.metadata
     for name in ("validation_right_ASEV", "test_right_ASN", "seconds_ASE", "train_loss_ASE"):
         assert np.array_equal(getattr(found, name), getattr(written, name))
     assert found.truth_A == pytest.approx(TRUTH, abs=0.03)
@@ -118,7 +118,8 @@ def test_truth_is_told_with_its_standard_error() -> None:
 
 def test_a_teacher_that_a_training_diverged_under_is_left_out() -> None:
     found = made_up()
-    found.told["diverged"] = [[False] * 5, [False] * 5, [False, True, False, False, False], [False] * 5, [False] * 5]
+    whole = [False] * 5
+    found.metadata["diverged"] = [whole, whole, [False, True, False, False, False], whole, whole]
     job = draw(found, np.random.Generator(np.random.PCG64(1)))
     assert job.teachers == tuple(f"data: family/teacher{index}" for index in (0, 2, 3))
 

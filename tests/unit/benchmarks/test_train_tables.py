@@ -24,17 +24,17 @@ TINY = Definition(
 )  # fmt: skip
 
 
-def of_seed(seed: int, name: str = "one-logits", **told: object) -> Table:
+def of_seed(seed: int, name: str = "one-logits", **metadata: object) -> Table:
     """One seed of a table that still grows."""
     found = made_up(name, seed)
-    named = {key: None for key in table.DEFINED_BY if key not in found.told}
+    named = {key: None for key in table.DEFINED_BY if key not in found.metadata}
     arms = [
-        arm if arm["teacher"] is None else {**arm, "test_accuracy": 0.9 + 0.01 * seed} for arm in found.told["arms"]
+        arm if arm["teacher"] is None else {**arm, "test_accuracy": 0.9 + 0.01 * seed} for arm in found.metadata["arms"]
     ]
     return Table(
-        told={
-            **found.told, **named, "seeds": [seed], "trained": [{"machine": f"machine {seed}"}], "arms": arms,
-            "diverged": [[seed == 1] for _ in found.teachers], **told,
+        metadata={
+            **found.metadata, **named, "seeds": [seed], "trained": [{"machine": f"machine {seed}"}], "arms": arms,
+            "diverged": [[seed == 1] for _ in found.teachers], **metadata,
         },
         validation_right_ASEV=found.validation_right_ASEV[:, :1], test_right_ASN=found.test_right_ASN[:, :1],
         seconds_ASE=found.seconds_ASE[:, :1], train_loss_ASE=found.train_loss_ASE[:, :1],
@@ -52,10 +52,10 @@ def test_a_table_is_whole_with_its_last_seed(tmp_path: Path, monkeypatch: pytest
     assert not growing.exists()
     assert table.read_all() == []  # DPK and KD alone
     (found,) = table.read_all(CLAIM_ARMS)
-    assert found.told["seeds"] == [0, 1, 2]
-    assert [each["machine"] for each in found.told["trained"]] == ["machine 0", "machine 1", "machine 2"]
-    assert found.told["diverged"][0] == [False, True, False]
-    assert found.told["arms"][1]["test_accuracy"] == pytest.approx(0.91)
+    assert found.metadata["seeds"] == [0, 1, 2]
+    assert [each["machine"] for each in found.metadata["trained"]] == ["machine 0", "machine 1", "machine 2"]
+    assert found.metadata["diverged"][0] == [False, True, False]
+    assert found.metadata["arms"][1]["test_accuracy"] == pytest.approx(0.91)
     for seed in (0, 1, 2):
         assert np.array_equal(found.test_right_ASN[:, seed], of_seed(seed).test_right_ASN[:, 0])
         assert np.array_equal(found.validation_right_ASEV[:, seed], of_seed(seed).validation_right_ASEV[:, 0])
@@ -102,13 +102,13 @@ def test_a_later_session_trains_the_missing_seeds_alone(data: Path, monkeypatch:
         found, before = table.kept(f"tiny-{label}", folder), first[label]
         assert found is not None
         assert before is not None
-        assert found.told["seeds"] == [0, 1]
+        assert found.metadata["seeds"] == [0, 1]
         assert (folder / f"tiny-{label}.npz").exists()
         assert np.array_equal(found.test_right_ASN[:, :1], before.test_right_ASN)
-        weights = [each["teacher_weights"]["cifar/resnet8w8"] for each in found.told["trained"]]
+        weights = [each["teacher_weights"]["cifar/resnet8w8"] for each in found.metadata["trained"]]
         assert weights == [trials.weights_hash(TINY.teacher("cifar/resnet8w8").key())] * 2
-        assert found.told["pretraining"]["dataset"] == "five"
-        assert found.told["settings"]["kd"] == (None if label == "kd" else {
+        assert found.metadata["pretraining"]["dataset"] == "five"
+        assert found.metadata["settings"]["kd"] == (None if label == "kd" else {
             "class_weight": 1.0, "logit_weight": 1.0, "temperature": 1.0,
         })  # fmt: skip
 

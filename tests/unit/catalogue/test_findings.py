@@ -91,9 +91,12 @@ def test_files_left_out_are_worse_than_clutter() -> None:
     kinds = (".heic", ".txt", NO_LABEL, "hidden", ".mov", ".avi", ".mp4")
     left_out = tuple(LeftOutKind(what=what, count=2, example=f"train/a/x{what}") for what in kinds)
     found = findings(replace(SOUND, left_out=left_out))
-    assert [each.level for each in found] == ["warning", "warning", "info", "info", "info", "info"]
+    assert [each.level for each in found] == ["warning", "warning", "warning", "info", "info", "info"]
     assert found[0].message == "Left out: 2 files end in .heic, e.g. train/a/x.heic."
-    assert found[-1].message == "Left out: 4 files of other kinds."
+    assert found[2].message == "Left out: 4 files of other kinds (.avi, .mp4)."
+    clutter = tuple(LeftOutKind(what=f".{place}", count=2, example="x") for place in range(5))
+    last = replace(SOUND, left_out=(*clutter, LeftOutKind(what="", count=1, example="x")))
+    assert findings(last)[-1].message == "Left out: 1 file of other kinds (no ending)."
 
 
 def test_oblong_pictures_are_cut_only_where_that_is_the_rule() -> None:

@@ -126,7 +126,7 @@ class TestLeftOut:
                 (folder / "train" / member / name).write_bytes(b"x")
         said = notes(dataset_card("folder/made", tmp_path, "dataset"))
         assert len(said) == 6
-        assert said[-1] == "Left out: 6 files of other kinds."
+        assert said[-1] == "Left out: 6 files of other kinds (.xml, hidden)."
         assert all(note.startswith("Left out: 3 files ") for note in said[:-1])
 
     def test_hidden_pictures_are_pictures_left_out(self, tmp_path: Path) -> None:

@@ -97,6 +97,20 @@ def test_a_folder_beside_splits_is_refused_with_what_is_there(tmp_path: Path) ->
         card(tmp_path)
 
 
+@pytest.mark.parametrize("place", ["", "flowers-1.0"])
+def test_pictures_beside_the_folders_of_splits_are_counted(tmp_path: Path, place: str) -> None:
+    folder = write_folder(tmp_path / place if place else tmp_path, "made", counts={"train": 40, "val": 2})
+    if place:
+        folder.rename(tmp_path / "inner")
+        (tmp_path / place).rename(tmp_path / "made")
+        (tmp_path / "inner").rename(tmp_path / "made" / place)
+        folder = tmp_path / "made" / place
+    shutil.copy(folder / "train" / "ant" / "000.png", folder / "cover.PNG")
+    (folder / "source.zip").touch()
+    where = f"{place}/cover.PNG" if place else "cover.PNG"
+    assert notes(card(tmp_path)) == (f"Left out: 1 file ends in .png, e.g. {where}.",)
+
+
 def test_splits_without_training_are_refused_with_what_is_there(tmp_path: Path) -> None:
     write_folder(tmp_path, counts={"test": 2, "val": 2})
     with pytest.raises(InvalidRequest, match=r"The folder made holds 2 folders \(test, val\)"):

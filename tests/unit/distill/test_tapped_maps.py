@@ -35,7 +35,7 @@ def taken() -> Iterator[tuple[str, int]]:
 
 def seen(name: str, side: int) -> Taps:
     family, _, member = name.partition("/")
-    model = build_on_meta(family, member, side if model_card(name, "x").sides.told else None)
+    model = build_on_meta(family, member, side if model_card(name, "x").sides.sized else None)
     return deepest_taps(
         MethodInputs(
             spec=AT, student=model, student_name=name, teacher=model, teacher_name=name, picture_shape=(3, side, side),

@@ -170,7 +170,7 @@ def test_the_pictures_a_model_takes_are_tried() -> None:
     assert picture_sides(blocks(6), 32, BLOCKS, None) == ({}, ROUNDED_DOWN)
     assert picture_sides(blocks(6, 32), 32, BLOCKS, None) == ({"only": 32}, BLOCKS)
     told = picture_sides(blocks(6, 32), 32, BLOCKS, lambda side: blocks(6, side))
-    assert told == ({"least": 4, "step": 4, "told": True}, BLOCKS)
+    assert told == ({"least": 4, "step": 4, "sized": True}, BLOCKS)
     assert picture_sides(blocks(6, 32), 32, BLOCKS, lambda _: blocks(6, 32)) == ({"only": 32}, BLOCKS)
 
 
