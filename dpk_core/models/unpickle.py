@@ -16,8 +16,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import safetensors.torch
 import torch
+from numpy._core.multiarray import scalar
 from torch import Tensor
 
 from dpk_core.catalogue.pytorch_files import WRAPPERS
@@ -25,6 +27,13 @@ from dpk_core.exported.confinement import confine
 
 MOST_DEPTH = 3
 """Dictionaries within each other that are looked into."""
+PLAIN_VALUES: list[Any] = [
+    argparse.Namespace,
+    np.dtype,
+    *{type(np.dtype(kind)) for kind in ("f8", "f4", "f2", "i8", "i4", "?")},
+    *((scalar, f"numpy.{package}.multiarray.scalar") for package in ("core", "_core")),
+]
+"""What training scripts keep beside the weights: their arguments, and numbers of numpy (the best accuracy, mostly)."""
 SAVE_AGAIN = "save the state dict alone: torch.save(model.state_dict(), …)"
 
 
@@ -41,8 +50,7 @@ def tensors_of(loaded: object, depth: int = 0) -> dict[str, Tensor]:
 def read(path: Path) -> dict[str, Tensor]:
     """The tensors of the file, each with memory of its own. Raises ValueError with the reason for a refusal."""
     try:
-        # Old training scripts keep their arguments in the checkpoint: a bag of plain values.
-        with torch.serialization.safe_globals([argparse.Namespace]):
+        with torch.serialization.safe_globals(PLAIN_VALUES):
             loaded: Any = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         unsafe = re.search(r"GLOBAL (\S+)", str(error))

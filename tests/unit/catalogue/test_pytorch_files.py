@@ -10,6 +10,7 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -59,6 +60,19 @@ def test_a_hostile_file_is_refused_and_runs_nothing(tmp_path: Path) -> None:
     torch.save({"state_dict": state(), "x": Payload(tmp_path / "ran")}, tmp_path / "a.bin")
     with pytest.raises(ValueError, match=r"holds (posix|nt)\.system, which is not read, .* save the state dict alone"):
         read(tmp_path / "a.bin")
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("number", [np.float64(0.7), np.float32(0.7), np.int64(3), np.bool_(True)])
+def test_numbers_of_numpy_beside_the_weights_are_passed_over(tmp_path: Path, number: object) -> None:
+    torch.save({"model": state(), "best": number, "args": Namespace(best=number)}, tmp_path / "a.pth")
+    assert {f"model/{name}" for name in state()} == set(read(tmp_path / "a.pth"))
+
+
+def test_objects_in_an_array_of_numpy_are_not(tmp_path: Path) -> None:
+    torch.save({"model": state(), "x": np.array([Payload(tmp_path / "ran")], object)}, tmp_path / "a.pth")
+    with pytest.raises(ValueError, match="which is not read"):
+        read(tmp_path / "a.pth")
     assert not (tmp_path / "ran").exists()
 
 
