@@ -107,7 +107,7 @@ def _list_classes(folder: Path, kind: str) -> FolderListing:
     found = {split: entries(folder / inside) for split, inside in splits.items()}
     classes = tuple(sorted({composed(name) for name in found["train"].folders}))
     listed = {split: _list_split(folder, splits[split], found[split], classes, left_out) for split in splits}
-    for inside in set(layout.looked_into) - set(splits.values()):
+    for inside in set(layout.looked_into) - set(layout.splits.values()):
         # What else lies there, an archive or a script, nobody takes for pictures of the data set.
         for name in entries(folder / inside).files:
             if ending(name) in ENDINGS and name[0] != ".":

@@ -6,6 +6,7 @@ The one door to Pillow: whoever opens a picture does it with `open_picture`, whi
 from __future__ import annotations
 
 import math
+import os
 import struct
 import warnings
 import zlib
@@ -59,6 +60,11 @@ READABLE = tuple(name for name in FORMATS if name in Image.OPEN)
 SMALL_EDGE = 96
 """Pictures with edges up to this are used at their own size."""
 
+ENDS = {"JPEG": b"\xff\xd9", "PNG": b"IEND", "GIF": b";"}
+"""The last bytes of each format."""
+TAIL = 64
+"""Bytes at the end of a file in which they are looked for."""
+
 LARGE_SIDE = 224
 """Working size of all others, unless the data set declares one."""
 
@@ -103,13 +109,38 @@ def open_picture(name: str, source: Path | IO[bytes]) -> Image.Image:
 
 
 def check_header(name: str, source: Path | IO[bytes]) -> Header:
-    """The header of a picture. Raises DataFault naming it when it is none, or none we can use."""
+    """The header of a picture. Raises DataFault naming it when it is none, or none we can use, or cut short."""
     with open_picture(name, source) as picture:
         mark = exif_mark(picture)
         # Pillow turns the size of TIFF files itself.
         sideways = mark in SIDEWAYS and picture.format != "TIFF"
         width, height = picture.size[::-1] if sideways else picture.size
-        return Header(width, height, picture.mode, mark > 1, is_transparent(picture))
+        found = Header(width, height, picture.mode, mark > 1, is_transparent(picture))
+        if not _has_end(picture):
+            _check_whole(name, picture)
+        return found
+
+
+def _has_end(picture: Image.Image) -> bool:
+    """Whether the file ends as its format does, which one that was not copied whole does not."""
+    end, file = ENDS.get(picture.format or ""), picture.fp
+    if end is None or file is None:
+        return True
+    place = file.tell()
+    file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL))
+    tail = file.read(TAIL)
+    file.seek(place)
+    return end in tail
+
+
+def _check_whole(name: str, picture: Image.Image) -> None:
+    """Decodes it, as a picture that is whole may have something behind its end."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            picture.load()
+    except BROKEN as error:
+        raise DataFault(f"{name} is cut short and cannot be decoded; mend or remove it.") from error
 
 
 def is_transparent(picture: Image.Image) -> bool:

@@ -91,6 +91,24 @@ def test_all_broken_pictures_are_named(tmp_path: Path) -> None:
     )
 
 
+def test_pictures_that_are_cut_short_are_named_by_the_check(tmp_path: Path) -> None:
+    """As a download leaves them that was ended early; a picture with something behind its end is whole."""
+    folder = write_folder(tmp_path)
+    inside = folder / "train" / "bee"
+    whole = {kind: encoded(pixels(1, 60, 60), kind) for kind in ("jpeg", "png", "gif")}
+    for kind, data in whole.items():
+        (inside / f"behind.{kind}").write_bytes(data + bytes(100))
+    assert check(tmp_path).survey is not None
+    for kind, data in whole.items():
+        (inside / f"cut.{kind}").write_bytes(data[: len(data) // 2])
+    with pytest.raises(DataFault) as caught:
+        check(tmp_path)
+    assert str(caught.value) == (
+        "made/train/bee/cut.gif is cut short and cannot be decoded; mend or remove it. So it is with 2 more: "
+        "made/train/bee/cut.jpeg, made/train/bee/cut.png."
+    )
+
+
 def leak(folder: Path) -> None:
     """Two validation pictures and three test pictures are copies; a training picture lies under two classes."""
     for number in range(2):

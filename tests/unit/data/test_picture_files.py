@@ -83,7 +83,11 @@ class TestFolder:
     def test_a_broken_picture_is_named_before_training(self, tmp_path: Path, split: str) -> None:
         folder = write_folder(tmp_path, counts={"train": 10, "val": 4, "test": 4})
         path = folder / split / "bee" / "003.png"
-        path.write_bytes(path.read_bytes()[:-40])
+        whole = path.read_bytes()
+        path.write_bytes(whole[:-40])
+        with pytest.raises(DataFault, match=rf"made/{split}/bee/003\.png is cut short and cannot be decoded"):
+            load(tmp_path)
+        path.write_bytes(whole[:-60] + bytes(40) + whole[-20:])
         with pytest.raises(DataFault, match=rf"made/{split}/bee/003\.png cannot be decoded"):
             load(tmp_path)
 
