@@ -161,21 +161,18 @@ def _lost(snapshot: Snapshot) -> list[Notice]:
 
 def _fewer(snapshot: Snapshot) -> list[Notice]:
     """Why fewer teachers than `budget.promote` allows were trained fully, where no limit says it."""
-    if snapshot.job.state != "finished" or snapshot.confirming is None or not snapshot.confirming.promoted:
+    taught = [arm for arm in snapshot.arms if arm.candidate.teacher is not None]
+    failed = [arm for arm in taught if arm.first_failed is not None]
+    trained = sum(arm.candidate.status == "finished" for arm in taught)
+    if snapshot.job.state != "finished" or not 0 < trained < snapshot.plan.promote:
         return []
-    failed = [arm for arm in snapshot.arms if arm.candidate.teacher is not None and arm.first_failed is not None]
-    promoted = set(snapshot.confirming.promoted) - {arm.candidate.teacher for arm in failed}
-    asked = snapshot.plan.promote
-    if len(promoted) >= asked:
-        return []
-    left = sum(arm.candidate.teacher is not None for arm in snapshot.arms) - len(failed)
     why = (
         f"{listed([arm.label for arm in failed])} failed"
-        if left <= len(promoted)
+        if trained + len(failed) == len(taught)
         else f"no other had a chance above {percent(RIVAL_CHANCE, 0)} of being the best"
     )
-    trained = f"{counted(len(promoted), 'teacher')} {'was' if len(promoted) == 1 else 'were'} trained fully"
-    return [Notice(level="info", message=f"budget.promote allows {asked}, and {trained}: {why}.")]
+    said = f"{counted(trained, 'teacher')} {'was' if trained == 1 else 'were'} trained fully"
+    return [Notice(level="info", message=f"budget.promote allows {snapshot.plan.promote}, and {said}: {why}.")]
 
 
 def _limits(snapshot: Snapshot) -> list[Notice]:

@@ -63,11 +63,9 @@ class Made:
         self.links.append((link, found))
         return self
 
-    def snapshot(
-        self, spending: Spending | None = None, reason: ReasonKind = "sure", promoted: tuple[str, ...] = ()
-    ) -> Snapshot:
+    def snapshot(self, spending: Spending | None = None, reason: ReasonKind = "sure") -> Snapshot:
         plan = replace(PLAN, spending=spending or PLAN.spending, promote=2)
-        decisions = [Decision(stage="confirming", reason=Reason(kind=reason), at=0.0, promoted=promoted)]
+        decisions = [Decision(stage="confirming", reason=Reason(kind=reason), at=0.0)]
         return assemble(self.job, plan, self.arms, self.links, decisions)
 
 
@@ -179,31 +177,33 @@ class TestLimits:
         found = Made().snapshot(Spending(runs=5), reason="no_runs_left")
         assert of_job(found) == ["A limit ended exploring. The number of trainings that was set is reached."]
 
-    def test_a_job_that_kept_within_its_limits_says_nothing(self) -> None:
-        assert of_job(Made(statuses={WEAK: "not_promoted"}).snapshot(Spending(runs=50))) == []
+    def test_a_job_that_kept_within_its_limits_says_nothing_of_them(self) -> None:
+        found = Made(statuses={WEAK: "not_promoted"}).snapshot(Spending(runs=50))
+        assert of_job(found) == [TestPromoted.CHANCE]
 
 
 class TestPromoted:
     """Two may be promoted."""
 
-    WEAKER, BEST = "cifar/resnet8w8", "cifar/resnet20"
+    CHANCE = (
+        "budget.promote allows 2, and 1 teacher was trained fully: no other had a chance above 5% of being the best."
+    )
 
     def test_as_many_as_were_asked_for(self) -> None:
-        assert of_job(Made().snapshot(promoted=(self.BEST, self.WEAKER))) == []
+        assert of_job(Made().snapshot()) == []
 
     def test_fewer_as_no_other_may_be_the_best(self) -> None:
-        found = Made().snapshot(promoted=(self.BEST,))
-        said = "budget.promote allows 2, and 1 teacher was trained fully: no other had a chance above 5% of being"
-        assert [each[: len(said)] for each in of_job(found)] == [said]
-        assert of_job(Made("running").snapshot(promoted=(self.BEST,))) == []
+        assert of_job(Made(statuses={WEAK: "not_promoted"}).snapshot()) == [self.CHANCE]
+        assert of_job(Made("running", statuses={WEAK: "not_promoted"}).snapshot()) == []
 
     def test_fewer_as_the_others_failed(self) -> None:
-        found = Made().run(WEAK, "teacher", state="failed").snapshot(promoted=(self.BEST, self.WEAKER))
+        found = Made(statuses={WEAK: "failed"}).run(WEAK, "teacher", state="failed").snapshot()
         assert of_job(found) == ["budget.promote allows 2, and 1 teacher was trained fully: resnet8w8 failed."]
 
     def test_where_a_limit_says_it(self) -> None:
-        found = Made().snapshot(Spending(runs=5), reason="no_runs_left", promoted=(self.BEST,))
-        assert of_job(found) == ["A limit ended exploring. The number of trainings that was set is reached."]
+        found = Made(statuses={WEAK: "not_promoted"}).snapshot(Spending(runs=5), reason="no_runs_left")
+        assert self.CHANCE not in of_job(found)
+        assert of_job(found)[0] == "A limit ended exploring. The number of trainings that was set is reached."
 
 
 def test_that_every_teacher_failed_is_said_of_the_job() -> None:
