@@ -123,7 +123,8 @@ def check_header(name: str, source: Path | IO[bytes]) -> Header:
 
 def _has_end(picture: Image.Image) -> bool:
     """Whether the file ends as its format does, which one that was not copied whole does not."""
-    end, file = ENDS.get(picture.format or ""), picture.fp
+    end = ENDS.get(picture.format or "")
+    file: IO[bytes] | None = getattr(picture, "fp", None)
     if end is None or file is None:
         return True
     place = file.tell()
