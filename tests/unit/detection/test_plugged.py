@@ -27,6 +27,7 @@ from service.selection_jobs.preflight import check
 from service.wire.jobs import SelectionJobRequest
 from tests.unit.catalogue.detection.detection_sets import sound_documents, write_coco
 from tests.unit.models.plugged import EXAMPLE, install_example
+from tests.unit.runner.test_detection_runs import carried_out, training
 from tests.unit.training.tiny import Watcher
 from tests.unit.training.tiny_detection import CANVAS, CLASSES, FASTER, RECIPE, bright_boxes, spec
 
@@ -121,6 +122,16 @@ def test_it_is_trained_and_teaches_every_method_that_compares_levels(plugin: str
         training, seen = begin(taught, bright_boxes(), teacher), Watcher()
         assert train(training, 1, seen)
         assert seen.epochs[-1]["gradient.features"] > 0
+
+
+def test_whole_runs_of_it_and_of_a_student_under_it(plugin: str, tmp_path: Path) -> None:
+    write_coco(tmp_path / "data" / "pets", sound_documents(pictures=4))
+    taught = training(tmp_path, MethodSpec(name="feature_mse"))
+    prepared, _ = carried_out(tmp_path, replace(training(tmp_path), model=plugin))
+    assert (prepared.samples is not None, prepared.test_score is not None) == (True, True)
+    teacher = TeacherReference(model=plugin, training_key="t")
+    found, _ = carried_out(tmp_path, replace(taught, teacher=teacher), prepared.weights)
+    assert found.test_details is not None
 
 
 def test_a_machine_without_it_leaves_the_run_to_another_one(plugin: str) -> None:
