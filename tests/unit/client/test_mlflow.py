@@ -20,7 +20,8 @@ RUN = JobRunDetails.model_validate(RUN_DETAILS)
 class Tracking:
     """As much of a tracking server as an export sees."""
 
-    def __init__(self) -> None:
+    def __init__(self, job_id: str = sample.JOB_ID) -> None:
+        self.job_id = job_id
         self.experiments: dict[str, str] = {}
         self.runs: dict[str, dict[str, Any]] = {}
 
@@ -39,7 +40,7 @@ class Tracking:
             self.experiments[body["name"]] = "7"
             return httpx.Response(200, json={"experiment_id": "7"})
         if what == "runs/search":
-            assert body["filter"] == f"tags.`{JOB_TAG}` = '{sample.JOB_ID}'"
+            assert body["filter"] == f"tags.`{JOB_TAG}` = '{self.job_id}'"
             return httpx.Response(200, json={"runs": [self._view(run_id) for run_id in self.runs]})
         if what == "runs/create":
             run_id = f"m{len(self.runs)}"

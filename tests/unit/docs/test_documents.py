@@ -12,36 +12,23 @@ import pytest
 
 from docs import site
 from tests.command_lines import fault
+from tests.unit.docs.steps import MADE_UP, ROOT, SHELL, WRITTEN, blocks, without_blocks
 
-ROOT = Path(__file__).parents[3]
-WRITTEN = [
-    file
-    for file in site.documents()
-    if not file.is_relative_to(ROOT / "docs/reference") and file.name != "CHANGELOG.md"
-]
-_BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 _INLINE = re.compile(r"`(dpk [^`]+)`")
 _COMMAND = re.compile(r"(?:^|&&|; )\s*(?:[A-Z_]+=\S+ )*(?:\S*/)?dpk (.+)")
-MADE_UP = "…"
-"""Stands in an example for what a reader knows better; what is around it is checked where it is a whole line."""
-
-
-def blocks(file: Path) -> Iterator[tuple[str, str]]:
-    """Language and text of each code block."""
-    yield from ((match[1], match[2]) for match in _BLOCK.finditer(file.read_text(encoding="utf-8")))
 
 
 def lines(file: Path) -> Iterator[str]:
     """The command lines of a document's blocks, continued lines put together."""
     for language, text in blocks(file):
-        if language in ("", "bash", "sh", "console"):
+        if language in SHELL:
             yield from text.replace("\\\n", " ").splitlines()
 
 
 def commands(file: Path) -> list[str]:
     """What follows `dpk` in the blocks and in running text."""
     found = [match[1] for line in lines(file) if (match := _COMMAND.search(line.removeprefix("$ ")))]
-    inline = _INLINE.findall(re.sub(_BLOCK, "", file.read_text(encoding="utf-8")))
+    inline = _INLINE.findall(without_blocks(file.read_text(encoding="utf-8")))
     options = [each.removeprefix("dpk ") for each in inline if " --" in each]
     return [each for each in found + options if MADE_UP not in each]
 
