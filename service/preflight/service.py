@@ -16,6 +16,7 @@ from service.scheduling import repository as scheduling
 from service.scheduling.evidence import StoredByTraining
 from service.scheduling.plan import Plan
 from service.selection_jobs.preflight import check
+from service.selection_jobs.request_notices import request_notices
 from service.settings import settings
 from service.wire.jobs import SelectionJobRequest, TappedStage
 
@@ -50,7 +51,10 @@ def preflight(request: SelectionJobRequest) -> schemas.Preflight:
         most_seconds=_sum([*preparing, *_most(plan, paces, stored)]),
         slots=slots,
         rough=paces.rough,
-        notes=[*plan.recipe_notes, *(each.message for each in plan.data_findings)],
+        notes=[
+            *(each.message for each in request_notices(plan, parameter_count)),
+            *plan.recipe_notes, *(each.message for each in plan.data_findings),
+        ],
     )  # fmt: skip
 
 

@@ -23,7 +23,7 @@ def _sentences(plan: Plan, parameters: Callable[[str], int | None]) -> Iterator[
     if len(plan.seeds) < LEAST_SEEDS:
         yield (
             f"With {counted(len(plan.seeds), 'seed')} the noise between trainings cannot be told from the effect of a "
-            f"teacher, so the verdict will be undecided; ask for {LEAST_SEEDS} seeds or more (--seeds)."
+            f"teacher, so the verdict will be undecided; ask for {LEAST_SEEDS} seeds or more."
         )
     teachers = [arm for arm in plan.arms if arm is not None]
     own = parameters(plan.student)

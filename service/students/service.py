@@ -77,6 +77,12 @@ def student(session: Session, job_id: str, teacher: str | None, seed: int | None
     )  # fmt: skip
 
 
+def trained_arms(session: Session, job_id: str) -> list[str | None]:
+    """Teachers (None: without one) whose student can be taken, in the job's order. Raises NotFound."""
+    snapshot = repository.snapshot(session, found(session, job_id))
+    return [arm.candidate.teacher for arm in snapshot.arms if _full(arm, snapshot.plan)]
+
+
 def weights(session: Session, job_id: str, teacher: str | None, seed: int | None) -> bytes:
     """The safetensors file. Raises as `student`; NotFound where the file is lost."""
     snapshot = repository.snapshot(session, found(session, job_id))

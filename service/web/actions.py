@@ -17,11 +17,12 @@ from service.datasets.service import list_datasets
 from service.outbox.service import dispatch
 from service.preflight.schemas import Preflight
 from service.preflight.service import preflight
+from service.presentation.metric_words import WORDS
 from service.problems import Conflict, NotFound, Rejected, ServiceError
 from service.schemas import FieldError
 from service.selection_jobs import service as jobs
 from service.students.schemas import Student
-from service.students.service import student
+from service.students.service import student, trained_arms
 from service.sub_path import Root
 from service.validation import field_errors
 from service.web import forms, pages
@@ -109,10 +110,19 @@ def take(root: Root, job_id: str, teacher: Annotated[str | None, Query(max_lengt
     try:
         with reading() as session:
             job = jobs.get(session, job_id)
+            arms = trained_arms(session, job_id)
             taken: Student = student(session, job_id, teacher, None)
+    except Conflict as error:
+        if not arms:
+            return _cannot(root, job_id, error)
+        return page(pages.render("student_choice.html", root=root, live=False, job=job, sentence=str(error), arms=arms))
     except ServiceError as error:
         return _cannot(root, job_id, error)
-    return page(pages.render("student.html", root=root, live=False, job=job, student=taken))
+    return page(
+        pages.render(
+            "student.html", root=root, live=False, job=job, student=taken, teacher=teacher, words=WORDS[taken.task]
+        )
+    )
 
 
 @router.get("/new")

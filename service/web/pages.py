@@ -12,6 +12,7 @@ from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any
+from urllib.parse import urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
@@ -36,6 +37,11 @@ from service.web.reliability import reliability
 from service.web.run_page import run_page_context
 from service.wire.boards import Interval, Leaderboard, Summary
 
+EXAMPLE = {
+    "student": "cifar/resnet8w4", "dataset": "digits",
+    "teacher": ["cifar/resnet8w8", "cifar/resnet14w8", "cifar/resnet20"],
+}  # fmt: skip
+"""A question that everybody can ask: its data are built in. Fields of the form at /new."""
 _STATIC = {"style.css": "text/css", **dict.fromkeys(("live.js", "charts.js", "forms.js"), "text/javascript")}
 
 
@@ -213,5 +219,6 @@ def _environment() -> Environment:
         environment.filters[function.__name__] = function
     parts = b"".join(content for name in _STATIC if (content := (static_file(name) or (b"", ""))[0]))
     environment.globals["version"] = hashlib.sha256(parts).hexdigest()[:12]
+    environment.globals["example"] = urlencode(EXAMPLE, doseq=True)
     environment.globals["vega_version"] = vega.version()
     return environment

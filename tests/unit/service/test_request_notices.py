@@ -27,7 +27,7 @@ def test_an_ordinary_request_needs_no_word() -> None:
 def test_one_seed_cannot_be_told_from_noise() -> None:
     (sentence,) = said(seeds=1)
     assert sentence.startswith("With 1 seed the noise between trainings cannot be told")
-    assert "the verdict will be undecided; ask for 2 seeds or more (--seeds)." in sentence
+    assert "the verdict will be undecided; ask for 2 seeds or more." in sentence
 
 
 def test_a_student_larger_than_its_teachers() -> None:

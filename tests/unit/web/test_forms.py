@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +13,7 @@ from fastapi.testclient import TestClient
 
 from service.app import create_app
 from service.settings import Settings
+from tests.contract import job_driver as drive
 
 REQUEST = {"student": "cifar/resnet8w4", "dataset": "digits", "teachers": ["cifar/resnet8w8", "cifar/resnet20"]}
 ASKED = {"student": "cifar/resnet8w4", "dataset": "digits", "teacher": ["cifar/resnet8w8", "", "cifar/resnet20"]}
@@ -51,6 +54,14 @@ class TestAsk:
         assert "submit again for a new job" in other.text
         assert 'value="k1"' not in other.text
 
+    def test_an_example_is_offered_to_whoever_comes_first(self, client: TestClient) -> None:
+        for path in ("/", "/new"):
+            (example,) = re.findall(r'href="(/new[?][^"]+)"', client.get(path).text)
+            page = client.get(html.unescape(example)).text
+            assert page.count('value="cifar/resnet') == 4
+            assert "<option selected>digits</option>" in page
+            assert "Fill in an example" not in page
+
     def test_what_is_wrong_stands_beside_its_field(self, client: TestClient) -> None:
         form = {**ASKED, "teacher": ["", "cifar/resnet8w8", "cifar/resnet21"], "seeds": "many", "chance": "2"}
         answer = post(client, "/new", **form)
@@ -63,7 +74,8 @@ class TestAsk:
         assert client.get("/selection-jobs").json()["jobs"] == []
 
     def test_check_says_what_it_would_come_to_and_makes_nothing(self, client: TestClient) -> None:
-        answer = post(client, "/new", **ASKED, check="1")
+        answer = post(client, "/new", **{**ASKED, "seeds": "1"}, check="1")
+        assert "the verdict will be undecided; ask for 2 seeds or more." in answer.text
         assert answer.status_code == 200
         assert "it can run" in answer.text
         assert "16×2² ← 64×2²" in answer.text
@@ -112,6 +124,16 @@ class TestButtons:
             assert "The job was cancelled" in answer.text
         assert post(client, "/jobs/nothing/pause").status_code == 404
         assert client.get(f"/jobs/{job_id}/student").status_code == 409
+
+    def test_of_an_undecided_job_the_student_can_be_chosen(self, client: TestClient) -> None:
+        job_id = drive.submit(drive.request("cifar/resnet20", seeds=1, promote=1, epochs=2, rungs=(1, 2)))
+        drive.run_to_end(job_id)
+        page = client.get(f"/jobs/{job_id}/student")
+        assert (page.status_code, "The job is undecided" in page.text) == (200, True)
+        for name, of in (("cifar/resnet20", "taught by resnet20"), ("none", "trained without a teacher")):
+            assert f'href="/jobs/{job_id}/student?teacher={name}">{of}' in page.text
+            chosen = client.get(f"/jobs/{job_id}/student?teacher={name}").text
+            assert f"--to my-student --teacher {name}" in chosen
 
     def test_the_page_has_the_buttons_that_the_state_allows(self, client: TestClient, job_id: str) -> None:
         page = client.get(f"/jobs/{job_id}").text
