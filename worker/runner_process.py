@@ -16,6 +16,7 @@ from typing import IO
 
 from dpk_core.errors import ProtocolFault
 from dpk_core.protocol import Command, Event, Ready, decode_event, encode
+from service.runs import output
 
 LAST_WORDS_BYTES = 4096
 
@@ -137,7 +138,7 @@ class RunnerProcess:
                 lines = log.read().decode(errors="replace").split("\n")
         except OSError:
             return ""  # somebody removed the log; the death is news all the same
-        words = [line.strip() for line in lines if line.strip()]
+        words = [line.strip() for line in lines if line.strip() and not output.is_mark(line)]
         return f" (it last wrote: {words[-1][:300]})" if words else ""
 
 

@@ -12,6 +12,7 @@ from dpk_core.protocol import Ready
 from service.database.faults import FAULTS, words
 from service.database.session import transaction
 from service.outbox.service import dispatch
+from service.runs import output
 from service.runs import service as runs
 from service.runs.claims import Claim
 from service.settings import Settings
@@ -41,7 +42,7 @@ class Slots:
             Supervisor(
                 settings,
                 command,
-                settings.home / "logs" / f"{owner}-{i}.log",
+                output.folder(settings.home) / f"{owner}-{i}.log",
                 self._stopping,
                 self._ready,
                 self.trouble,

@@ -29,6 +29,7 @@ from dpk_core.protocol import (
 )
 from service.database.faults import FAULTS, words
 from service.database.session import transaction
+from service.runs import output
 from service.runs import service as runs
 from service.runs.claims import Answer, Claim, Ended, Report
 from service.runs.delivery import deliver
@@ -88,6 +89,7 @@ class Supervisor:
                 self._give_back(claim, error)
                 return
         _log.info("Run %s begins (fence %d).", claim.run_id, claim.fence)
+        output.begin(self._log_file, claim.run_id)
         _Attempt(self._settings, self._runner, claim, self._stopping, self._on_ready, self._trouble).carry_out()
 
     def _give_back(self, claim: Claim, error: OSError) -> None:

@@ -21,13 +21,15 @@ class LogEntry(Wire):
 
 
 class JobOfRun(Wire):
-    """A job that the run is a part of. `reused`: it was finished before the job asked for it."""
+    """A job that the run is a part of. `reused`: it was finished before the job asked for it; `can_retry`: had it
+    failed, another could take its place."""
 
     id: str
     student: str
     dataset: str
     purpose: str
     reused: bool
+    can_retry: bool
 
 
 class KeptCheckpoint(Wire):
@@ -77,6 +79,8 @@ class RunRecord(Wire):
     last_error: str | None
     checkpoint: KeptCheckpoint | None
     log: list[LogEntry]
+    output: list[str] | None
+    """Last lines that its process wrote itself; None where they are not on this machine."""
     jobs: list[JobOfRun]
     points: list[CurvePoint]
     spec: dict[str, Any]

@@ -10,10 +10,13 @@ from sqlalchemy.orm import Session
 
 from dpk_core.tasks import METRICS
 from service.database.tables import JobRun, Measurement, Run, SelectionJob
-from service.presentation.numbers import counted, percent
+from service.presentation.metric_words import WORDS
+from service.presentation.numbers import counted
 from service.problems import NotFound
 from service.run_pages import repository
 from service.run_pages.schemas import JobOfRun, KeptCheckpoint, LogEntry, RunRecord
+from service.runs.output import written
+from service.settings import settings
 from service.wire.boards import CurvePoint
 
 
@@ -39,6 +42,7 @@ def run_record(session: Session, run_id: str) -> RunRecord:
             "notices": run.final_notices,
             "checkpoint": _checkpoint(run),
             "log": _log(session, run, links),
+            "output": None if run.started_at is None else written(settings().home, run.id),
             "jobs": [_job(link, job) for link, job in links],
             "points": _points(repository.measurements(session, run.training_key, run.spec["stop_epoch"])),
         }
@@ -55,7 +59,10 @@ def _columns(run: Run) -> dict[str, Any]:
 
 
 def _job(link: JobRun, job: SelectionJob) -> JobOfRun:
-    return JobOfRun(id=job.id, student=job.student, dataset=job.dataset, purpose=link.purpose, reused=link.reused)
+    return JobOfRun(
+        id=job.id, student=job.student, dataset=job.dataset, purpose=link.purpose, reused=link.reused,
+        can_retry=not link.retried and job.state not in ("cancelling", "cancelled"),
+    )  # fmt: skip
 
 
 def _checkpoint(run: Run) -> KeptCheckpoint | None:
@@ -100,7 +107,8 @@ def _ending(run: Run) -> str:
         return f"Failed. {run.failure or ''}".rstrip()
     if run.result is None:
         return "Cancelled."
-    return f"Finished with a validation score of {percent(run.result['validation_score'], 2)}."
+    score = WORDS[run.spec["training"]["task"]].score(run.result["validation_score"], 2)
+    return f"Finished with a validation score of {score}."
 
 
 def _told(session: Session, run: Run, links: Sequence[tuple[JobRun, SelectionJob]]) -> Iterator[LogEntry]:

@@ -12,7 +12,7 @@ from service.presentation.metric_words import words_of
 from service.presentation.numbers import percent
 from service.web.charts import Figure, Spec, chart, only, told
 from service.web.palette import Paint, paints
-from service.web.score_axis import score_axis
+from service.web.score_axis import score_axis, told_scores
 from service.wire.boards import Curve, Leaderboard
 
 OWN_GRADIENTS = ("gradient.class", "gradient.detector")
@@ -59,11 +59,13 @@ def learning_curve(board: Leaderboard) -> Figure | None:
         at = (curve.get(row["epoch"]) for curve in found[row["arm"]])
         row["seeds"] = ", ".join(f"{100 * value:.1f}" for value in at if value is not None)
     encoding = _encoding(
-        lines, _scores([row["value"] for row in (*seeds, *means)], board.metric), [row["epoch"] for row in means]
+        lines, scores([row["value"] for row in (*seeds, *means)], board.metric), [row["epoch"] for row in means]
     )
     thin: Spec = {"mark": {"type": "line", "strokeWidth": 1}, "encoding": {**encoding, "detail": {"field": "seed"}}}
     faint = {**thin, "transform": only(_IS_SEED), "mark": {**thin["mark"], "opacity": 0.22}}
     shown = {"condition": {"param": "pointed", "value": 0.9, "empty": False}, "value": 0}
+    score, transforms = told_scores(board.metric, {"value": "Mean"})
+    unit = words_of(board.metric).unit.strip()
     ends = max(row["epoch"] for row in means)
     said = "; ".join(
         f"{arm} {words_of(board.metric).score(series[-1][1])} after epoch {series[-1][0]}"
@@ -78,9 +80,10 @@ def learning_curve(board: Leaderboard) -> Figure | None:
         ),
         pointing=(
             {**thin, "transform": only(_IS_SEED), "encoding": {**thin["encoding"], "opacity": shown}},
-            _points(encoding, [
-                told("arm", "Teacher"), told("epoch", "Epoch"), told("value", "Mean", ".2%"), told("seeds", "Seeds, %"),
-            ]),
+            _points(
+                encoding, [told("arm", "Teacher"), told("epoch", "Epoch"), *score, told("seeds", f"Seeds, {unit}")],
+                transforms,
+            ),
         ),
         log="x",
     )  # fmt: skip
@@ -155,18 +158,33 @@ def teacher_curves(board: Leaderboard) -> list[Figure]:
     score = words_of(board.metric).score
     said = "; ".join(f"{label} {score(series[-1][1])}" for label, (series, _) in lines.items())
     description = f"Newest {board.metric.name}: {said}."
-    return [line_figure("teachers", "Teachers in training", description, lines, _scores(_values(lines), board.metric))]
+    return [
+        line_figure(
+            "teachers",
+            "Teachers in training",
+            description,
+            lines,
+            scores(_values(lines), board.metric),
+            metric=board.metric,
+        )
+    ]
 
 
-def line_figure(name: str, title: str, description: str, lines: Lines, axis: Spec, who: str = "Teacher") -> Figure:
-    """Lines over epochs; `who`: what a line belongs to."""
+def line_figure(
+    name: str, title: str, description: str, lines: Lines, axis: Spec, who: str = "Teacher",
+    metric: Metric | None = None,
+) -> Figure:  # fmt: skip
+    """Lines over epochs; `who`: what a line belongs to; `metric`: whose scores the values are, if they are scores."""
     means = _rows(lines, _MOST_POINTS)
     encoding = _encoding(lines, axis, [row["epoch"] for row in means])
-    form = axis["format"].replace(".0%", ".1%")
+    if metric is None:
+        value, transforms = [told("value", title, axis["format"].replace(".0%", ".1%"))], list[Spec]()
+    else:
+        value, transforms = told_scores(metric, {"value": title})
     return Figure(
         name=name.replace(".", "-"), title=title, description=description,
         spec=chart(values=means, layers=_mean_layers(encoding), height=230),
-        pointing=(_points(encoding, [told("arm", who), told("epoch", "Epoch"), told("value", title, form)]),),
+        pointing=(_points(encoding, [told("arm", who), told("epoch", "Epoch"), *value], transforms),),
         log="y" if min(_values(lines)) > 0 else None,
     )  # fmt: skip
 
@@ -198,12 +216,12 @@ def _mean_layers(encoding: Spec) -> list[Spec]:
     return [line, {"mark": dot, "transform": only({"field": "last", "equal": True}), "encoding": _undashed(encoding)}]
 
 
-def _points(encoding: Spec, tooltip: list[Spec]) -> Spec:
+def _points(encoding: Spec, tooltip: list[Spec], transforms: Sequence[Spec] = ()) -> Spec:
     """Invisible marks of a finger's size on the means; `pointed` selects the arm of the one under the pointer."""
     select = {"type": "point", "on": "pointerover", "clear": "pointerout", "fields": ["arm"]}
     return {
         "mark": {"type": "point", "filled": True, "size": 160, "opacity": 0},
-        "transform": only({"not": _IS_SEED}),
+        "transform": [*only({"not": _IS_SEED}), *transforms],
         "params": [{"name": "pointed", "select": select}],
         "encoding": {**_undashed(encoding), "tooltip": tooltip},
     }
@@ -235,7 +253,7 @@ def _epochs(epochs: Iterable[int]) -> Spec:
     }  # fmt: skip
 
 
-def _scores(values: Sequence[float], metric: Metric) -> Spec:
+def scores(values: Sequence[float], metric: Metric) -> Spec:
     """How an axis writes scores of a metric."""
     return _percents(values) | score_axis(metric, 0 if max(values) - min(values) >= _WIDE else 1)
 

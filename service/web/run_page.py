@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from service.presentation.numbers import percent, short
+from service.presentation.metric_words import words_of
+from service.presentation.numbers import short
 from service.presentation.setting_words import setting_value
 from service.run_pages.schemas import RunRecord
 from service.web.charts import Figure
-from service.web.figures import Lines, line_figure
+from service.web.figures import Lines, line_figure, scores
 from service.web.palette import paint
 
 _GROUPS = {
@@ -47,9 +48,9 @@ def run_figures(run: RunRecord) -> list[Figure]:
 
 
 def _group(name: str, score: str) -> str:
-    if name == score:
+    if name == score or name == score.replace("validation", "train"):
         return "score"
-    return "loss" if name.endswith("loss") else name.partition(".")[0]
+    return "loss" if "loss" in (name.partition("_")[0], name.rpartition("_")[2]) else name.partition(".")[0]
 
 
 def _figure(run: RunRecord, group: str, names: list[str]) -> Figure:
@@ -58,13 +59,20 @@ def _figure(run: RunRecord, group: str, names: list[str]) -> Figure:
         series = [(point.epoch, point.values[name]) for point in run.points if name in point.values]
         lines[_line(name)] = (series, paint(position))
     is_score = group == "score"
-    title = f"Validation {run.metric.name}" if is_score else _GROUPS.get(group, group.replace("_", " ").capitalize())
+    score = words_of(run.metric).score
+    title = (
+        run.metric.name[:1].upper() + run.metric.name[1:]
+        if is_score
+        else _GROUPS.get(group, group.replace("_", " ").capitalize())
+    )
     said = "; ".join(
-        f"{line}: {percent(series[-1][1]) if is_score else f'{series[-1][1]:.3g}'} after epoch {series[-1][0]}"
+        f"{line}: {score(series[-1][1]) if is_score else f'{series[-1][1]:.3g}'} after epoch {series[-1][0]}"
         for line, (series, _) in lines.items()
     )
-    axis = {"format": ".1%"} if is_score else {"format": ".3~g"}
-    found = line_figure(f"run-{group}", title, f"{said}.", lines, axis, who="Of")
+    values = [value for series, _ in lines.values() for _, value in series]
+    axis = scores(values, run.metric) if is_score else {"format": ".3~g"}
+    metric = run.metric if is_score else None
+    found = line_figure(f"run-{group}", title, f"{said}.", lines, axis, who="Of", metric=metric)
     key = tuple((each.colour, line) for line, (_, each) in lines.items())
     return found if len(key) < 2 else replace(found, key=key)
 
@@ -78,9 +86,11 @@ def _sentence(run: RunRecord) -> str:
         case "failed":
             return run.failure or "It failed."
         case "finished" if run.validation_score is not None:
-            tested = "" if run.test_score is None else f", {percent(run.test_score, 2)} on the test pictures"
+            score = words_of(run.metric).score
+            tested = "" if run.test_score is None else f", {score(run.test_score, 2)} on the test pictures"
             chance = " That is no better than chance." if run.near_chance else ""
-            return f"{percent(run.validation_score, 2)} {run.metric.name} on the validation pictures{tested}.{chance}"
+            name = f" {run.metric.name}" if run.metric.unit == "%" else ""
+            return f"{score(run.validation_score, 2)}{name} on the validation pictures{tested}.{chance}"
         case "running":
             return f"Step {run.step} of {run.total_steps}."
         case "queued":

@@ -10,7 +10,7 @@ from service.presentation.metric_words import words_of
 from service.web.charts import WIDTH, Figure, Spec, chart, told
 from service.web.labels import Box, Mark, along, place
 from service.web.palette import NO_TEACHER, Paint, paints
-from service.web.score_axis import score_axis
+from service.web.score_axis import score_axis, told_scores
 from service.wire.boards import Leaderboard, Row, Summary
 
 Domain = tuple[float, float]
@@ -58,12 +58,12 @@ class _Plane:
         return _axis("student", self.y, self.metric, grid=True)
 
     @property
-    def tooltip(self) -> list[Spec]:
-        return [
-            told("arm", "Teacher"), told("teacher", f"Teacher {self.metric.name}", ".2%"),
-            told("student", f"Student {self.metric.name}", ".2%"), told("low", "From", ".2%"),
-            told("high", "To", ".2%"),
-        ]  # fmt: skip
+    def pointing(self) -> tuple[list[Spec], list[Spec]]:
+        """The lines that pointing shows, and the transforms that they need."""
+        name = self.metric.name
+        titles = {"teacher": f"Teacher {name}", "student": f"Student {name}", "low": "From", "high": "To"}
+        lines, transforms = told_scores(self.metric, titles)
+        return [told("arm", "Teacher"), *lines], transforms
 
 
 def scatters(board: Leaderboard) -> list[Figure]:
@@ -152,10 +152,11 @@ def _point_layers(plane: _Plane) -> list[Spec]:
     text = {"type": "text", "baseline": "middle", "fontWeight": 600} | {
         name: {"expr": f"datum.{name}"} for name in ("dx", "dy", "align")
     }
+    tooltip, transforms = plane.pointing
     return [
         {"mark": bar, "encoding": {"x": x, "y": low, "y2": {"field": "high"}, "color": colour}},
-        {"mark": dot, "encoding": {
-            "x": x, "y": middle, "stroke": colour, "fill": fill, "shape": shape, "tooltip": plane.tooltip,
+        {"mark": dot, "transform": transforms, "encoding": {
+            "x": x, "y": middle, "stroke": colour, "fill": fill, "shape": shape, "tooltip": tooltip,
         }},
         {"mark": text, "encoding": {"x": x, "y": middle, "text": {"field": "arm"}, "color": colour}},
     ]  # fmt: skip

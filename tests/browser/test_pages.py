@@ -186,6 +186,29 @@ class TestCharts:
         page.locator("#chart-learning").get_by_role("button", name="Logarithmic").click()
         expect(chart.get_by_text("3", exact=True)).to_be_attached()
 
+    def test_zoom_and_arms_left_out_survive_a_change_of_the_data(self, page: Page, running: str) -> None:
+        while len(drive.runs_of(running, "finished", purpose="probe")) < 3:
+            drive.step(running)
+        page.goto(f"/jobs/{running}")
+        chart = page.locator("#chart-learning .canvas")
+        expect(chart.locator("svg")).to_be_visible()
+        whole = chart.inner_text()
+        page.get_by_role("button", name="resnet20").first.click()
+        chart.hover()
+        page.keyboard.down("Control")
+        page.mouse.wheel(0, -400)
+        page.keyboard.up("Control")
+        expect(chart).not_to_have_text(whole)
+        first, *others = chart.inner_text().split()
+        chart.evaluate("(canvas) => { canvas.dataset.old = ''; }")
+        drive.run_to_end(running)
+        expect(page.locator("#chart-learning .canvas[data-old]")).to_have_count(0)
+        expect(chart).to_have_text(re.compile(f"^{first}epoch"))
+        assert sorted(chart.inner_text().split()) == sorted([first, *others])
+        expect(page.get_by_role("button", name="resnet20").first).to_have_attribute("aria-pressed", "false")
+        page.locator("#chart-learning").get_by_role("button", name="Whole range").click()
+        expect(chart).not_to_have_text(re.compile(f"^{first}epoch"))
+
     def test_every_chart_has_one_name(self, page: Page, finished: str) -> None:
         page.goto(f"/jobs/{finished}")
         expect(page.locator("#learning .canvas svg")).to_be_visible()

@@ -40,13 +40,14 @@ async function draw(figure) {
     const text = JSON.stringify(all[name]);
     if (!all[name] || (drawn.get(figure) === text && views.has(figure))) return;
     drawn.set(figure, text);
-    await embedIn(figure, embed, text);
+    await embedIn(figure, embed, text, true);
   } catch (error) {
     console.warn(`A chart stays as the server drew it: ${error}`);
   }
 }
 
-async function embedIn(figure, embed, text) {
+// `keep`: whether what was zoomed into stays.
+async function embedIn(figure, embed, text, keep) {
   const place = figure.querySelector(":scope > .drawn") ?? placeIn(figure);
   place.setAttribute("aria-label", figure.querySelector(":scope > svg.chart").getAttribute("aria-label"));
   if (!figure.clientWidth) return;
@@ -60,11 +61,19 @@ async function embedIn(figure, embed, text) {
   const result = await embed(canvas, specification, {
     ast: true, actions: false, renderer: "svg", defaultStyle: false, tooltip: point, hover: false,
   });
+  const before = views.get(figure);
+  const signals = keep && before ? before.view.getState({ signals: isZoom, data: () => false }).signals : {};
+  for (const [name, range] of Object.entries(signals)) if (typeof range?.[0] === "number") result.view.signal(name, range);
   result.view.signal("hidden", [...hidden]).runAsync();
-  views.get(figure)?.finalize();
+  before?.finalize();
   views.set(figure, result);
   place.replaceChildren(canvas);
   sizes.observe(place);
+}
+
+// Vega keeps the ranges that were zoomed into, among others, as signals that are named after the fields of the axes.
+function isZoom(name) {
+  return name.startsWith("zoom_");
 }
 
 // As the style sheet limits the server's picture.
@@ -94,7 +103,7 @@ function placeIn(figure) {
 }
 
 async function redraw(figure) {
-  embedIn(figure, await load(), drawn.get(figure));
+  embedIn(figure, await load(), drawn.get(figure), false);
 }
 
 function makeLogarithmic(specification, axis) {

@@ -6,6 +6,7 @@ import re
 
 from dpk_core.tasks import METRICS
 from service.web import pages
+from service.web.job_page import job_figures
 from service.wire.boards import Leaderboard, SampleBox, SamplePicture, Samples
 from service.wire.jobs import ComparedLevel, Detectors
 from tests.unit.web import sample
@@ -53,6 +54,25 @@ def test_scores_are_points_of_ap() -> None:
     charts = " ".join(re.findall(r'aria-label="([^"]+)"', page))
     assert re.search(r"Means over the seeds: \S+ \d\d\.\d\sAP after epoch", charts)
     assert "teacher AP" in page
+
+
+def test_pointing_at_a_chart_says_points_of_ap() -> None:
+    for figure in job_figures(board()):
+        told = [line for layer in figure.interactive["layer"] for line in layer["encoding"].get("tooltip", [])]
+        made = {
+            step["as"]: step["calculate"]
+            for layer in figure.interactive["layer"]
+            for step in layer.get("transform", [])
+            if "as" in step
+        }
+        scores = [
+            line for line in told if line["title"] in ("Mean", "Student average precision", "Teachers in training")
+        ]
+        if figure.name in ("learning", "teachers", "scatter-probe", "scatter-full"):
+            assert scores
+        assert all("%" not in line.get("format", "") for line in scores)
+        assert all(made[line["field"]].endswith("'\N{NO-BREAK SPACE}AP' : ''") for line in scores)
+        assert "Seeds, %" not in {line["title"] for line in told}
 
 
 def test_boxes_are_drawn_over_one_copy_of_each_picture() -> None:

@@ -19,8 +19,9 @@ from service.database import tables
 from service.database.session import reading, transaction
 from service.database.types import utc_now
 from service.run_pages.service import run_record
+from service.runs import output
 from service.scheduling.outcome import Outcome, Stated
-from service.settings import Settings
+from service.settings import Settings, settings
 from service.teacher_records.service import teacher_records
 from service.web import vega
 from service.web.docs_page import docs_page_context, with_code
@@ -69,6 +70,30 @@ class TestRun:
         html = client.get(f"/runs/{run.id}").text
         assert html.count("The loss is not finite.") == 2
         assert "data-chart=" not in html
+        assert f'action="/jobs/{job_id}/retry"><input type="hidden" name="run" value="{run.id}"><button' in html
+        same_site = {"Origin": "http://testserver"}
+        client.post(f"/jobs/{job_id}/retry", data={"run": run.id}, headers=same_site, follow_redirects=False)
+        assert "/retry" not in client.get(f"/runs/{run.id}").text
+
+    def test_what_its_process_wrote_is_shown_where_it_is_kept(self, client: TestClient) -> None:
+        job_id = drive.submit()
+        drive.advance(job_id)
+        first, second = (each.id for each in drive.runs_of(job_id, "queued")[:2])
+        drive.claim(first)
+        assert f"after the line <code>=== run {first}</code>" in client.get(f"/runs/{first}").text
+        log = output.folder(settings().home) / "machine-1-0.log"
+        log.parent.mkdir(parents=True)
+        for run_id, words in (
+            (second, "another's"),
+            (first, "an older try"),
+            (first, "<b>careful</b>\nlast"),
+            (second, ""),
+        ):
+            output.begin(log, run_id)
+            with log.open("a") as file:
+                file.write(f"{words}\n" if words else "")
+        assert "<code>&lt;b&gt;careful&lt;/b&gt;\nlast</code>" in client.get(f"/runs/{first}").text
+        assert output.written(settings().home, second) == []
 
     def test_one_that_waits_says_so(self, client: TestClient) -> None:
         job_id = drive.submit()
