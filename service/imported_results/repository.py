@@ -22,6 +22,13 @@ def add(session: Session, rows: Sequence[dict[str, Any]]) -> int:
     return len(session.scalars(statement, list(rows)).all())
 
 
+def every(session: Session) -> Sequence[ImportedResult]:
+    """Results of all questions, question by question."""
+    result = ImportedResult
+    order = (result.student, result.dataset, result.stamp, result.method, result.teacher, result.seed)
+    return session.scalars(select(result).order_by(*order).limit(MOST)).all()
+
+
 def find(session: Session, student: str, dataset: str) -> Sequence[ImportedResult]:
     """All results of a question, protocol by protocol."""
     asked = select(ImportedResult).where(ImportedResult.student == student, ImportedResult.dataset == dataset)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from itertools import groupby
 from statistics import fmean, stdev
 
 from sqlalchemy.orm import Session
@@ -15,6 +16,7 @@ from service.database.imported_tables import ImportedResult
 from service.database.types import utc_now
 from service.imported_results import repository, schemas
 from service.problems import NotFound
+from service.scheduling import repository as scheduling
 from service.wire.boards import Summary
 
 _DIGITS = 8
@@ -39,17 +41,37 @@ def add(session: Session, asked: schemas.ImportRequest) -> schemas.Imported:
 
 def rows(session: Session, student: str, dataset: str) -> schemas.ImportedRows:
     """A row for each protocol, method and teacher."""
+    found = _rows(repository.find(session, _name(student), dataset))
+    return schemas.ImportedRows(student=_name(student), dataset=dataset, rows=found)
+
+
+def every(session: Session) -> list[schemas.ImportedRows]:
+    """The rows of every question that has some."""
+    asked = groupby(repository.every(session), key=lambda each: (each.student, each.dataset))
+    return [
+        schemas.ImportedRows(student=student, dataset=dataset, rows=_rows(list(found)))
+        for (student, dataset), found in asked
+    ]
+
+
+def of_job(session: Session, job_id: str) -> schemas.ImportedRows | None:
+    """The rows about what a job asks; None without the job, or without rows."""
+    job = scheduling.find(session, job_id)
+    found = None if job is None else rows(session, job.student, job.dataset)
+    return found if found is not None and found.rows else None
+
+
+def _rows(results: Sequence[ImportedResult]) -> list[schemas.ImportedRow]:
+    """Of one student on one data set, protocol by protocol, the best first."""
     by_row: dict[tuple[str, str, str | None], list[ImportedResult]] = defaultdict(list)
-    for result in repository.find(session, _name(student), dataset):
+    for result in results:
         by_row[result.stamp, result.method, result.teacher].append(result)
-    scores = {place: _score(results) for place, results in by_row.items()}
+    scores = {place: _score(own) for place, own in by_row.items()}
     alone = {place[0]: score for place, score in scores.items() if place[2] is None}
     found = [
-        _row(results, scores[place], alone.get(place[0]) if place[2] is not None else None)
-        for place, results in by_row.items()
+        _row(own, scores[place], alone.get(place[0]) if place[2] is not None else None) for place, own in by_row.items()
     ]
-    found.sort(key=lambda row: (row.stamp, -scores[row.stamp, row.method, row.teacher][1]))
-    return schemas.ImportedRows(student=_name(student), dataset=dataset, rows=found)
+    return sorted(found, key=lambda row: (row.stamp, -scores[row.stamp, row.method, row.teacher][1]))
 
 
 def remove(session: Session, stamp: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
@@ -10,7 +11,10 @@ from fastapi.responses import Response
 from service.calibration.service import calibration
 from service.conditional import IfNoneMatch, document, etag, holds, unchanged
 from service.database.dependencies import Reading
+from service.database.session import reading
 from service.datasets import service as dataset_service
+from service.imported_results import service as imported_results
+from service.imported_results.schemas import ImportedRows
 from service.leaderboards import service as leaderboards
 from service.problems import NotFound, Rejected
 from service.run_pages.service import run_record
@@ -41,7 +45,7 @@ def record_charts(session: Reading) -> Response:
 @router.get("/teachers")
 def teachers(session: Reading, root: Root) -> Response:
     """Teachers over all jobs."""
-    return page(pages.teachers_page(teacher_records(session), root))
+    return page(pages.teachers_page(teacher_records(session), imported_results.every(session), root))
 
 
 @router.get("/runs/{run_id}")
@@ -84,8 +88,10 @@ def dataset(root: Root, name: str) -> Response:
 @router.get("/jobs/{job_id}")
 def job(root: Root, job_id: str, if_none_match: IfNoneMatch = None) -> Response:
     """The leaderboard page of a job."""
+    with reading() as session:
+        found = imported_results.of_job(session, job_id)
     try:
-        return _board_page(job_id, root, pages.job_page, if_none_match)
+        return _board_page(job_id, root, partial(pages.job_page, imported=found), if_none_match, found)
     except NotFound as error:
         return page(pages.not_found_page(str(error), root), status=404)
 
@@ -125,10 +131,15 @@ def static(name: str) -> Response:
     return Response(found[0], media_type=found[1], headers=headers)
 
 
-def _board_page(job_id: str, root: str, draw: Callable[[Leaderboard, str], str], if_none_match: str | None) -> Response:
-    """A page that changes with its board. Browsers keep it and ask each time whether it still holds."""
+def _board_page(
+    job_id: str, root: str, draw: Callable[[Leaderboard, str], str], if_none_match: str | None,
+    imported: ImportedRows | None = None,
+) -> Response:  # fmt: skip
+    """A page that changes with its board and what it shows beside. Browsers keep it and ask each time whether it still
+    holds."""
     made = leaderboards.made(job_id)
-    tag = etag(made.etag, root, draw.__name__, pages.appearance())
+    beside = None if imported is None else imported.model_dump(mode="json")
+    tag = etag(made.etag, root, draw is pages.live_fragment, pages.appearance(), beside)
     if holds(tag, if_none_match):
         return unchanged(tag)
     answer = page(draw(made.leaderboard(), root))

@@ -18,14 +18,16 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup
 
+from dpk_core.tasks import task_of_data
 from service.calibration.schemas import Calibration
 from service.datasets.schemas import BoxDataset, Dataset, DatasetList
+from service.imported_results.schemas import ImportedRows
 from service.presentation import decision_words, numbers, repeat_words, setting_words, words
 from service.presentation.box_dataset_words import box_facts, box_headline, shown_boxes
 from service.presentation.dataset_words import LEVELS, shown_classes
 from service.presentation.dataset_words import facts as dataset_facts
 from service.presentation.dataset_words import headline as dataset_headline
-from service.presentation.metric_words import ACCURACY, MetricWords, words_of
+from service.presentation.metric_words import ACCURACY, WORDS, MetricWords, words_of
 from service.run_pages.schemas import RunRecord
 from service.teacher_records.schemas import TeacherRecords
 from service.web import vega
@@ -79,9 +81,9 @@ def report_policy() -> str:
     return f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'"
 
 
-def job_page(board: Leaderboard, root: str = "") -> str:
-    """The leaderboard page of a job."""
-    return _environment().get_template("job.html").render(job_page_context(board, root))
+def job_page(board: Leaderboard, root: str = "", imported: ImportedRows | None = None) -> str:
+    """The leaderboard page of a job; `imported`: what was measured elsewhere of what it asks."""
+    return render("job.html", **job_page_context(board, root), imported=imported)
 
 
 def live_fragment(board: Leaderboard, root: str = "") -> str:
@@ -116,9 +118,9 @@ def run_page(run: RunRecord, root: str = "") -> str:
     return _environment().get_template("run.html").render(**run_page_context(run), live=False, root=root)
 
 
-def teachers_page(found: TeacherRecords, root: str = "") -> str:
-    """Teachers over all jobs."""
-    return _environment().get_template("teachers.html").render(found=found, live=False, root=root)
+def teachers_page(found: TeacherRecords, imported: Sequence[ImportedRows] = (), root: str = "") -> str:
+    """Teachers over all jobs, and what was measured elsewhere."""
+    return render("teachers.html", found=found, imported=imported, live=False, root=root)
 
 
 def docs_page(document: Mapping[str, Any], root: str = "") -> str:
@@ -208,7 +210,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": _score, "spread": _spread, "bounds": _bounds}
+    environment.filters |= {"percent": _score, "spread": _spread, "bounds": _bounds, "spread_of": words.spread}
     for function in (
         numbers.points, words.point_bounds, numbers.duration,
         numbers.count, numbers.clock, numbers.clock_seconds, numbers.short, words.preparation, numbers.chance,
@@ -219,6 +221,7 @@ def _environment() -> Environment:
         environment.filters[function.__name__] = function
     parts = b"".join(content for name in _STATIC if (content := (static_file(name) or (b"", ""))[0]))
     environment.globals["version"] = hashlib.sha256(parts).hexdigest()[:12]
+    environment.globals["words_of_data"] = lambda dataset: WORDS[task_of_data(dataset)]
     environment.globals["example"] = urlencode(EXAMPLE, doseq=True)
     environment.globals["vega_version"] = vega.version()
     return environment

@@ -137,6 +137,33 @@ def _add_job(number: int, *, state: str) -> None:
         )
 
 
+class TestImported:
+    """Results from elsewhere stand on the pages that they belong to, apart from the leaderboard."""
+
+    def test_on_the_page_of_a_job_that_asks_the_same_and_on_that_of_teachers(self, client: TestClient) -> None:
+        job_id = drive.submit()
+        bare = client.get(f"/jobs/{job_id}")
+        assert "elsewhere" not in bare.text + client.get("/teachers").text
+        results = [{"teacher": "cifar/resnet20", "test_score": 0.94}, {"test_score": 0.93}]
+        asked = {"student": "cifar/resnet8w4", "dataset": "digits", "method": "kd", "source": "our <cluster>"}
+        for change in ({}, {"student": "cifar/resnet56"}, {"dataset": "boxes/pets"}):
+            answer = client.post(
+                "/imported-results", json={**asked, **change, "settings": {"epochs": 240}, "results": results}
+            )
+            assert answer.status_code == 200
+        page = client.get(f"/jobs/{job_id}", headers={"If-None-Match": bare.headers["ETag"]})
+        assert page.status_code == 200
+        _, _, section = page.text.partition('<section id="imported">')
+        assert section.count("<tr>") == 1 + len(results)
+        for part in ("94.00%", "+1.00", "our &lt;cluster&gt;, epochs 240", "no teacher", "protocol "):
+            assert part in section
+        assert 'id="imported"' not in client.get(f"/jobs/{job_id}/live").text
+        teachers = client.get("/teachers").text
+        assert "resnet56 on" in teachers
+        assert teachers.count("94.00%") == 2
+        assert "94.00\N{NO-BREAK SPACE}AP" in teachers
+
+
 class TestDocs:
     def test_hold_every_operation_with_an_example(self, client: TestClient) -> None:
         document = client.get("/openapi.json").json()
