@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from service.schemas import Wire
-from service.wire.jobs import TappedStage
+from service.wire.jobs import Detectors, TappedStage
 
 
 class PreflightTeacher(Wire):
@@ -26,6 +26,9 @@ class Preflight(Wire):
     teachers: list[PreflightTeacher]
     channels: int
     side: int = Field(description="Of a picture, in pixels, as the student sees it.")
+    detectors: Detectors | None = Field(
+        default=None, description="Of a job of detection: the canvas, the levels that are compared, parameters."
+    )
     train_pictures: int
     epochs: int
     rungs: list[int]

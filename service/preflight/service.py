@@ -17,6 +17,7 @@ from service.scheduling.evidence import StoredByTraining
 from service.scheduling.plan import Plan
 from service.selection_jobs.preflight import check
 from service.selection_jobs.request_notices import request_notices
+from service.selection_jobs.views import detectors_view
 from service.settings import settings
 from service.wire.jobs import SelectionJobRequest, TappedStage
 
@@ -44,9 +45,9 @@ def preflight(request: SelectionJobRequest) -> schemas.Preflight:
             )
             for arm in teachers
         ],
-        channels=plan.channels, side=plan.side, train_pictures=plan.train_pictures, epochs=plan.epochs,
-        rungs=list(plan.rungs), batch_size=plan.student_recipe.batch_size,
-        trainings=len(plan.arms) * len(plan.seeds),
+        channels=plan.channels, side=plan.side, detectors=detectors_view(plan),
+        train_pictures=plan.train_pictures, epochs=plan.epochs, rungs=list(plan.rungs),
+        batch_size=plan.student_recipe.batch_size, trainings=len(plan.arms) * len(plan.seeds),
         least_seconds=_sum([*preparing, *_least(plan, paces, stored)]),
         most_seconds=_sum([*preparing, *_most(plan, paces, stored)]),
         slots=slots,
@@ -60,7 +61,8 @@ def preflight(request: SelectionJobRequest) -> schemas.Preflight:
 
 @dataclass(slots=True)
 class _Paces:
-    """Seconds per picture pass, by the closest kind of training that was timed. `rough`: not of the very models."""
+    """Seconds per picture pass, by the closest kind of training that was timed. `rough`: not of the very models, or on
+    another canvas, whose pixels then count."""
 
     plan: Plan
     known: Sequence[Timed]
@@ -82,12 +84,21 @@ class _Paces:
         return self._seconds([[each for each in own if each.teacher == model], own, students], epochs)
 
     def _seconds(self, groups: Sequence[Sequence[Timed]], epochs: int) -> float | None:
+        detection = self.plan.student_recipe.detection
+        canvas = None if detection is None else (detection.canvas.height, detection.canvas.width)
         passes = self.plan.steps_per_epoch * self.plan.student_recipe.batch_size * epochs
-        for place, group in enumerate(groups):
+        alike = [[each for each in group if each.canvas == canvas] for group in groups]
+        for place, group in enumerate(each for pair in zip(alike, groups, strict=True) for each in pair):
             if group:
                 self.rough = self.rough or place > 0
-                return passes * sum(each.seconds for each in group) / sum(each.passes for each in group)
+                seconds, timed = sum(each.seconds for each in group), sum(each.passes * _pixels(each) for each in group)
+                return passes * (1 if canvas is None else canvas[0] * canvas[1]) * seconds / timed
         return None
+
+
+def _pixels(timed: Timed) -> int:
+    """Of a canvas; 1 without one, where all pictures of a data set have one size."""
+    return 1 if timed.canvas is None else timed.canvas[0] * timed.canvas[1]
 
 
 def _most(plan: Plan, paces: _Paces, stored: StoredByTraining) -> list[float | None]:

@@ -87,12 +87,13 @@ def job_view(
             for teacher, stages in snapshot.plan.taps.items()
             if stages
         },
-        detectors=_detectors(snapshot.plan),
+        detectors=detectors_view(snapshot.plan),
         links=links(job.id),
     )
 
 
-def _detectors(plan: Plan) -> schemas.Detectors | None:
+def detectors_view(plan: Plan) -> schemas.Detectors | None:
+    """What is known of a plan's detectors; None of a plan of classifiers."""
     planned, detection = plan.detectors, plan.student_recipe.detection
     if planned is None or detection is None:
         return None
