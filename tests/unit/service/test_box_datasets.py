@@ -45,6 +45,8 @@ def test_a_sound_one(client: TestClient) -> None:
         assert all(0 <= corner <= 1 for box in sample.truth for corner in box.corners)
     page = client.get("/data/boxes/pets").text
     assert page.count('class="boxed"') == 4
+    assert 'href="/new?dataset=boxes/pets">Ask about it' in page
+    assert "Ask about it" not in client.get("/data/boxes/faulty").text
     assert page.count("<title>") == 1 + 8, "the page's, and one for each box"
 
 
