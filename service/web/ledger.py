@@ -15,6 +15,7 @@ _PURPOSES = {
     "audit": "var(--ledger-4)",
     "lost to failures and restarts": "var(--ledger-3)",
 }
+_UNITS = ((3600, "hours"), (60, "minutes"), (1, "seconds"))
 _ROW_AXIS = {"ticks": False, "labelPadding": 8, "minExtent": 76}
 
 
@@ -48,6 +49,8 @@ def ledger_figure(ledger: Ledger) -> Figure | None:
     spent = {name: seconds for name, seconds in _by_name(ledger).items() if seconds > 0}
     if not spent:
         return None
+    longest = max(sum(spent.values()), ledger.exhaustive or 0.0)
+    scale, unit = next(each for each in _UNITS if longest >= 2 * each[0] or each[0] == 1)
     values: list[Spec] = [
         {
             "row": "this job",
@@ -55,18 +58,18 @@ def ledger_figure(ledger: Ledger) -> Figure | None:
             "seconds": duration(seconds),
             "colour": _PURPOSES[name],
             "order": order,
-            "minutes": seconds / 60,
+            "time": seconds / scale,
         }
         for order, (name, seconds) in enumerate(spent.items())
     ]
     if ledger.exhaustive is not None:
         values.append({
             "row": "everything", "purpose": "every teacher fully, estimated", "seconds": duration(ledger.exhaustive),
-            "colour": "var(--rule)", "order": 9, "minutes": ledger.exhaustive / 60,
+            "colour": "var(--rule)", "order": 9, "time": ledger.exhaustive / scale,
         })  # fmt: skip
     encoding = {
         "y": {"field": "row", "type": "nominal", "title": None, "sort": None, "axis": _ROW_AXIS},
-        "x": {"field": "minutes", "type": "quantitative", "title": "minutes of training", "axis": {"tickCount": 5}},
+        "x": {"field": "time", "type": "quantitative", "title": f"{unit} of training", "axis": {"tickCount": 5}},
         "color": {"field": "colour", "type": "nominal", "scale": None},
         "order": {"field": "order"},
         "tooltip": [told("purpose", "For"), told("seconds", "Time")],

@@ -56,6 +56,6 @@ def test_the_form_shows_them(client: TestClient) -> None:
     asked = {"student": STUDENT, "dataset": "boxes/pets", "teacher": TEACHER, "method": "dpk", "check": "1"}
     page = client.post("/new", data=asked).text
     assert "pictures on a canvas of" in page
-    assert "P4: " in page
+    assert "P4, " in page
     assert "tokens</small>" in page
     assert "logits alone" not in page

@@ -13,7 +13,7 @@ from service.web import figures, labels, ledger, scatter
 from service.web.charts import Figure, chart
 from service.web.job_page import job_figures
 from service.web.palette import HUES, paints
-from service.wire.boards import Leaderboard
+from service.wire.boards import Leaderboard, Purposes
 from tests.unit.web import sample
 
 
@@ -187,9 +187,17 @@ class TestLedger:
     def test_the_chart_has_every_purpose_and_the_comparison(self) -> None:
         figure = ledger.ledger_figure(sample.leaderboard("finished").ledger)
         assert figure is not None
-        minutes = [value["minutes"] for value in figure.spec["data"]["values"]]
+        minutes = [value["time"] for value in figure.spec["data"]["values"]]
         assert minutes == [61 / 60, 74 / 60, 96 / 60, 1.5 / 60, 371 / 60]
         assert [name for _, name in figure.key][-1] == "every teacher fully, estimated 6 min 11 s"
+
+    @pytest.mark.parametrize(("seconds", "unit"), [(5.0, "seconds"), (130.0, "minutes"), (9000.0, "hours")])
+    def test_its_axis_is_in_a_unit_that_fits(self, seconds: float, unit: str) -> None:
+        little = dict.fromkeys(Purposes.model_fields, 0.5)
+        spent = sample.leaderboard("finished").ledger.model_copy(update={**little, "exhaustive": seconds})
+        figure = ledger.ledger_figure(spent)
+        assert figure is not None
+        assert figure.spec["layer"][0]["encoding"]["x"]["title"] == f"{unit} of training"
 
     def test_there_is_no_chart_of_nothing(self) -> None:
         assert ledger.ledger_figure(sample.leaderboard("queued").ledger) is None
