@@ -45,6 +45,14 @@ class TestAsk:
         expect(page).to_have_url(re.compile("/jobs/[0-9a-f]{32}$"))
         expect(page.locator("#leaderboard").get_by_role("row", name=re.compile("resnet32"))).to_be_visible()
 
+    def test_from_the_empty_page_to_a_job_by_three_clicks(self, page: Page) -> None:
+        page.goto("/")
+        page.get_by_role("link", name="Try an example").click()
+        expect(page.locator("#preflight").get_by_role("row")).to_have_count(1 + 1 + 3)
+        page.get_by_role("button", name="Submit").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Waiting for a worker to begin.")
+        expect(page.locator("#leaderboard").get_by_role("row")).to_have_count(1 + 3 + 1)
+
     def test_same_with_another_teacher_without_scripts(self, chromium: Browser, site: str, running: str) -> None:
         with chromium.new_context(java_script_enabled=False, base_url=site) as context:
             page = context.new_page()
