@@ -19,7 +19,7 @@ from migrations.commands import upgrade
 from service.database.session import transaction
 from service.database.tables import Measurement, Run
 from service.database.types import epoch_now
-from service.runs import repository, service
+from service.runs import output, repository, service
 from service.runs.claims import Claim
 from service.settings import Settings
 from tests.contract.run_specs import run_spec
@@ -172,6 +172,17 @@ class TestDeath:
         assert row(run_id).failure == (
             "The training process died 3 times, last by signal 9 (it last wrote: MemoryError: no more)."
         )
+        written = output.written(played.settings.home, run_id)
+        assert written is not None
+        assert "MemoryError: no more" in written
+        other = create(seed=1)
+        assert output.written(played.settings.home, other) is None
+
+    def test_where_a_run_begins_is_none_of_its_words(self, stage: Callable[..., Stage]) -> None:
+        played, run_id = stage("garbage", max_attempts=1), create()
+        assert played.carry_out(run_id).state == "failed"
+        assert output.written(played.settings.home, run_id) == []
+        assert "it last wrote" not in (row(run_id).failure or "")
 
     def test_babbling_runner_is_killed(self, stage: Callable[..., Stage]) -> None:
         played, run_id = stage("garbage", "finish"), create()
