@@ -25,6 +25,9 @@ cat "$DPK_ENDED.out"; cat "$DPK_ENDED.err" >&2
 exit "$code"
 """
 PYTHON = '#!/bin/sh\nexec "{}" "$@"\n'
+REFUSE = '#!/bin/sh\necho "${0##*/} is not run by a test: put <!-- not run: … --> before the block" >&2; exit 1\n'
+REFUSED = ("pip", "make", "docker")
+"""Programs that would change the machine that the tests run on, or start them."""
 WHOLE = 'bash -euo pipefail -c "$1"; printf "ended\\0%s\\0" "$?" > "$DPK_ASKED"'
 
 Names = Mapping[str, Callable[[], str]]
@@ -38,7 +41,8 @@ class Machine:
         self._names = names
         programs = folder / ".venv" / "bin"
         programs.mkdir(parents=True)
-        for name, script in (("dpk", STUB), ("python", PYTHON.format(sys.executable))):
+        scripts = {"dpk": STUB, "python": PYTHON.format(sys.executable), **dict.fromkeys(REFUSED, REFUSE)}
+        for name, script in scripts.items():
             (programs / name).write_text(script)
             (programs / name).chmod(0o755)
         self._asked, self._ended = folder / ".asked", folder / ".ended"

@@ -50,6 +50,7 @@ NOT_RUN = {
     "machine": "needs Docker, a GPU, a package registry or leave to install packages",
     "hours": "trains for hours",
     "detector": "needs a trained detector; tests/unit/runner/test_detector_folder.py makes and measures one",
+    "timm": "needs a student of timm's; tests/unit/service/test_students.py loads one so",
     "tutorial": "is in the tutorial too",
 }
 """Why a block is not run here, by the word that its document has before it."""
@@ -256,3 +257,6 @@ def test_a_command_that_ends_otherwise_is_noticed(machine: Machine) -> None:
     assert machine.carry_out("dpk gate --student cifar/resnet56 --dataset digits\necho never")[0] == 6
     code, said = machine.carry_out("dpk jobs > list\ncat list | wc -l  # two finished ones, and one under way")
     assert (code, int(said) >= 3) == (0, True)
+    assert machine.carry_out("pip install .") == (
+        1, "pip is not run by a test: put <!-- not run: … --> before the block\n",
+    )  # fmt: skip
