@@ -157,6 +157,7 @@ def read_everything(done: str, live: str, waiting: str) -> None:
         job_runs.run(session, done, job_runs.runs(session, done).runs[0].id)
         webhooks.deliveries(session, "w", 10)
         imported.find(session, STUDENT, "digits")
+        imported.every(session)
         outbox.unsent(session, 10)
     health.alarms()
     with transaction() as session:
