@@ -22,6 +22,7 @@ if not download_allowed():
 
 import torch
 
+from dpk_core.errors import DpkError
 from dpk_core.parallel.meeting import meet
 from dpk_core.parallel.world import ALONE
 from dpk_core.protocol import Event, Failed, Ready
@@ -91,8 +92,9 @@ def _last_event(assignment: Assignment, work: Callable[[Assignment], Event]) -> 
     try:
         return work(assignment)
     except Exception as error:
-        with suppress(OSError):  # the log may lie on the disk that is full
-            traceback.print_exc()
+        if not isinstance(error, DpkError):  # those say it in a sentence, which is the run's failure
+            with suppress(OSError):  # the log may lie on the disk that is full
+                traceback.print_exc()
         kind, message = classify(error)
     if kind == "out_of_memory":
         warm.forget()

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import errno
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 
 from dpk_core.errors import ArtifactFault, DataFault, DiskFault, InvalidRequest, MissingHere, TrainingDiverged
-from dpk_core.protocol import FailureKind
+from dpk_core.protocol import Event, Failed, FailureKind
+from dpk_core.runner.__main__ import _last_event
 from dpk_core.runner.failures import classify
+from dpk_core.runner.inbox import Assignment
 
 
 def caused(error: Exception, cause: Exception) -> Exception:
@@ -97,3 +101,16 @@ def test_a_real_allocation_that_is_too_large_is_seen_as_such() -> None:
     with pytest.raises(RuntimeError) as caught:
         torch.empty(2**50, dtype=torch.uint8)
     assert classify(caught.value)[0] == "out_of_memory"
+
+
+@pytest.mark.parametrize(("error", "written"), [(TrainingDiverged("The loss."), ""), (KeyError("x"), "Traceback")])
+def test_only_what_nobody_foresaw_leaves_a_traceback(
+    error: Exception, written: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def work(_: Assignment) -> Event:
+        raise error
+
+    assignment: Any = SimpleNamespace(command=SimpleNamespace(run_id="r"))
+    failed = _last_event(assignment, work)
+    assert isinstance(failed, Failed)
+    assert capsys.readouterr().err[: len("Traceback")] == written
