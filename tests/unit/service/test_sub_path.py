@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Callable
 from urllib.parse import urlsplit
@@ -25,8 +26,8 @@ REQUEST = {"student": "cifar/resnet8w4", "dataset": "digits", "teachers": ["cifa
 LINK = re.compile(r'(?:href|src|action|data-source|data-events)="([^"#][^"]*)"')
 
 
-def _links(html: str) -> list[str]:
-    return [link for link in LINK.findall(html) if not link.startswith("data:")]
+def _links(page: str) -> list[str]:
+    return [html.unescape(link) for link in LINK.findall(page) if not link.startswith("data:")]
 
 
 class Site:
