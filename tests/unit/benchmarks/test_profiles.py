@@ -16,6 +16,12 @@ SAME, OTHER = (0.5, 0.55, 0.65, 0.75, 0.85), (0.5, 0.85, 0.75, 0.65, 0.55)
 """No teacher, then students in one order and in the opposite one."""
 
 
+@pytest.fixture(autouse=True)
+def _few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The intervals here are whole or empty, which fewer draws show as well."""
+    monkeypatch.setattr(profiles, "DRAWS", 500)
+
+
 def of(profile: str, truth: tuple[float, ...]) -> Table:
     """A table of five seeds."""
     found = made_up(f"profiles-plain4-{profile}", 0, truth)

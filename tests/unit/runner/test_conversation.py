@@ -212,7 +212,7 @@ class TestStopAndResume:
     def test_stopped_and_resumed_equals_uninterrupted(
         self, runner: Runner, artifacts: Path, teacher: Finished, method: MethodName
     ) -> None:
-        recipe = replace(RECIPE, epochs=12)
+        recipe = replace(RECIPE, epochs=6)
         weights = teacher.result.weights if method == "dpk" else None
         whole = runner.run(command(artifacts, f"whole-{method}", method=method, teacher=weights, recipe=recipe))
         interrupted = command(artifacts, f"cut-{method}", method=method, teacher=weights, recipe=recipe)
@@ -223,7 +223,7 @@ class TestStopAndResume:
         checkpoint = of_kind(first, Checkpointed)[-1].checkpoint
         last = first[-1]
         assert isinstance(last, Stopped)
-        assert last.step == checkpoint.step < 12 * STEPS
+        assert last.step == checkpoint.step < 6 * STEPS
         second = runner.run(replace(interrupted, resume=checkpoint))
         assert of_kind(second, Started)[0].step == checkpoint.step
         assert measurements(first) + measurements(second) == measurements(whole)
