@@ -45,6 +45,9 @@ test: $(VENV)/.dev ## every test, on its own real Postgres, Redis and Chromium (
 	@tests/install-chromium
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder $(TESTS)
 
+test-mlflow: $(VENV)/.dev ## an export to a real MLflow server, which is installed for it
+	@DPK_TEST_MLFLOW=1 $(BIN)/python -m pytest tests/integration/test_mlflow_server.py
+
 check: $(VENV)/.dev ## linters, types, import contracts, module sizes, links of the documents
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
