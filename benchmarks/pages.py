@@ -12,16 +12,15 @@ import tempfile
 import threading
 import time
 from statistics import median
+from unittest.mock import patch
 
 import torch
 import uvicorn
 from playwright.sync_api import Browser, sync_playwright
-from sqlalchemy.orm import Session
 
 from benchmarks import record
 from service.app import create_app
 from service.imported_results import service as imported_results
-from service.imported_results.schemas import ImportedRows
 from service.leaderboards import service as leaderboards
 from tests.servers import free_port
 from tests.unit.web.sample_six import six_teachers
@@ -38,25 +37,21 @@ def main() -> None:
     board = six_teachers()
     made = {board.job.id: leaderboards.Made('"made up"', b"", 0, board=board)}
     leaderboards.made = lambda job_id: made[job_id]
-    imported_results.of_job = none_from_elsewhere
     port = free_port()
-    with tempfile.TemporaryDirectory() as home:
+    # The made-up job is in no database that could be asked for results from elsewhere.
+    elsewhere = patch.object(imported_results, "of_job", return_value=None)
+    with tempfile.TemporaryDirectory() as home, elsewhere:
         os.environ["DPK_HOME"] = home
         server = uvicorn.Server(uvicorn.Config(create_app(), port=port, log_level="warning"))
         thread = threading.Thread(target=server.run, daemon=True)
         thread.start()
         try:
             while not server.started:
-                time.sleep(0.05)  # between two looks at a server that starts
+                time.sleep(0.05)  # uvicorn sets a flag and gives no signal
             measure(f"http://127.0.0.1:{port}/jobs/{board.job.id}")
         finally:
             server.should_exit = True
             thread.join()
-
-
-def none_from_elsewhere(session: Session, job_id: str) -> ImportedRows | None:  # noqa: ARG001  (its signature)
-    """The made-up job is in no database that could be asked."""
-    return None
 
 
 def measure(address: str) -> None:

@@ -82,8 +82,8 @@ def _row_sentences(rows: Sequence[Row], *, warnings_only: bool) -> list[str]:
     found: dict[str, list[str]] = {}
     for row in rows:
         reasons = [row.reason] if row.status == "failed" and row.reason else []
-        told = [each.message for each in row.notices if each.level == "warning" or not warnings_only]
-        for sentence in [*reasons, *told]:
+        messages = [each.message for each in row.notices if each.level == "warning" or not warnings_only]
+        for sentence in [*reasons, *messages]:
             found.setdefault(sentence, []).append(row.label)
     return [f"{listed(labels)}: {sentence}" for sentence, labels in found.items()]
 

@@ -215,7 +215,7 @@ class _Attempt:
 
     def _ask_to_stop(self, why: str) -> None:
         if self._stop_asked is None:
-            _log.info("Run %s is told to stop: %s.", self._claim.run_id, why)
+            _log.info("Run %s is asked to stop: %s.", self._claim.run_id, why)
             self._stop_asked = time.monotonic()
             self._runner.send(StopCommand())
 

@@ -59,7 +59,7 @@ def reading() -> Iterator[Session]:
 
 @contextmanager
 def glance() -> Iterator[Connection]:
-    """A connection for one statement that only reads; Postgres is not told where a transaction begins and ends."""
+    """A connection for one statement that only reads; on Postgres without BEGIN and COMMIT."""
     is_sqlite = engine().dialect.name == "sqlite"
     options: dict[str, Any] = {READ_ONLY: True} if is_sqlite else {"isolation_level": "AUTOCOMMIT"}
     with engine().connect() as connection:

@@ -107,7 +107,7 @@ def board_headline(board: Leaderboard) -> str:
 
 
 def progress_summary(board: Leaderboard) -> str:
-    """What a reader who does not see the page is told when it changes: the stage, and what there is to say first."""
+    """What a reader who does not see the page hears when it changes: the stage, and what there is to say first."""
     stage = next((each.title for each in board.job.progress if each.state == "running"), None)
     said = board_headline(board)
     return said if stage is None or board.job.state != "running" else f"{stage}. {said}"
@@ -153,9 +153,9 @@ def known_correlations(board: Leaderboard) -> list[str]:
 
 def correlation_sentences(correlations: Sequence[Correlation]) -> list[str]:
     """Pearson's correlations that were measured, with their intervals, and a word on those that could not be."""
-    told = [each for each in correlations if each.statistic == "pearson"]
-    sentences = [_correlation(each, each.value) for each in told if each.value is not None]
-    notes = Counter(each.note or "Not measurable yet." for each in told if each.value is None)
+    pearson = [each for each in correlations if each.statistic == "pearson"]
+    sentences = [_correlation(each, each.value) for each in pearson if each.value is not None]
+    notes = Counter(each.note or "Not measurable yet." for each in pearson if each.value is None)
     for note, number in notes.items():
         others = "1 other coefficient" if number == 1 else f"{number} other coefficients"
         sentences.append(f"{others if sentences else others.replace(' other', '')}: {note[:1].lower()}{note[1:]}")

@@ -39,6 +39,6 @@ def refusals(session: Session, run_id: str) -> Sequence[RunRefusal]:
 
 
 def notices(session: Session, job_id: str) -> Sequence[Event]:
-    """What a job was told while its runs went on, in order."""
+    """Events of a job while its runs went on, in order."""
     rows = select(Event).where(Event.job_id == job_id, Event.kind == "notice")
     return session.scalars(rows.order_by(Event.id).limit(MOST_NOTICES)).all()

@@ -1,4 +1,4 @@
-"""One run, gathered from its row, its measurements and what its jobs were told."""
+"""One run, gathered from its row, its measurements and the events of its jobs."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def _ending(run: Run) -> str:
 
 
 def _told(session: Session, run: Run, links: Sequence[tuple[JobRun, SelectionJob]]) -> Iterator[LogEntry]:
-    """What its jobs were told, each thing once."""
+    """The events that its jobs recorded about it, each once."""
     seen = set()
     for _, job in links:
         for event in repository.notices(session, job.id):

@@ -229,12 +229,12 @@ def _set_status(session: Session, arm: ArmRuns, status: CandidateStatus, reason:
     if (candidate.status, candidate.reason) == (status, facts):
         return
     candidate.status, candidate.reason = status, facts
-    told = {"candidate_id": candidate.id, "teacher": candidate.teacher, "status": status, "reason": facts}
-    events.record(session, candidate.job_id, "candidate_changed", told)
+    event = {"candidate_id": candidate.id, "teacher": candidate.teacher, "status": status, "reason": facts}
+    events.record(session, candidate.job_id, "candidate_changed", event)
 
 
 def _move_stage_to(session: Session, snapshot: Snapshot, reached: str) -> None:
-    """Passes every stage on the way, so that the story told by the events has no gaps."""
+    """Passes every stage on the way, so that the sequence of events has no gaps."""
     job = snapshot.job
     passed = -1 if job.stage is None else STAGES.index(job.stage)
     for name in STAGES[passed + 1 : STAGES.index(reached) + 1]:
@@ -247,12 +247,12 @@ def _announce_runs(session: Session, snapshot: Snapshot) -> None:
     announced = events.announced_runs(session, snapshot.job.id)
     for link, run in snapshot.links:
         if run.state in OVER and run.id not in announced:
-            told = {
+            event = {
                 "run_id": run.id, "candidate_id": link.candidate_id, "purpose": link.purpose, "seed": link.seed,
                 "state": run.state, "reused": link.reused, "failure": run.failure,
                 "validation_score": None if run.result is None else run.result["validation_score"],
             }  # fmt: skip
-            events.record(session, snapshot.job.id, "run_finished", told)
+            events.record(session, snapshot.job.id, "run_finished", event)
 
 
 def _conclude(session: Session, snapshot: Snapshot, *, over: bool) -> None:

@@ -109,7 +109,7 @@ def only(predicate: Spec) -> list[Spec]:
     return [{"filter": predicate}]
 
 
-def told(field: str, title: str, form: str | None = None) -> Spec:
+def tooltip(field: str, title: str, form: str | None = None) -> Spec:
     """A line of what pointing shows: the field under this title, numbers in this d3 format."""
     number = {} if form is None else {"format": form}
     return {"field": field, "title": title, "type": "nominal" if form is None else "quantitative", **number}

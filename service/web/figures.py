@@ -10,7 +10,7 @@ from statistics import fmean
 from dpk_core.tasks import Metric
 from service.presentation.metric_words import words_of
 from service.presentation.numbers import percent
-from service.web.charts import Figure, Spec, chart, only, told
+from service.web.charts import Figure, Spec, chart, only, tooltip
 from service.web.palette import Paint, paints
 from service.web.score_axis import score_axis, told_scores
 from service.wire.boards import Curve, Leaderboard
@@ -81,7 +81,8 @@ def learning_curve(board: Leaderboard) -> Figure | None:
         pointing=(
             {**thin, "transform": only(_IS_SEED), "encoding": {**thin["encoding"], "opacity": shown}},
             _points(
-                encoding, [told("arm", "Teacher"), told("epoch", "Epoch"), *score, told("seeds", f"Seeds, {unit}")],
+                encoding,
+                [tooltip("arm", "Teacher"), tooltip("epoch", "Epoch"), *score, tooltip("seeds", f"Seeds, {unit}")],
                 transforms,
             ),
         ),
@@ -178,13 +179,13 @@ def line_figure(
     means = _rows(lines, _MOST_POINTS)
     encoding = _encoding(lines, axis, [row["epoch"] for row in means])
     if metric is None:
-        value, transforms = [told("value", title, axis["format"].replace(".0%", ".1%"))], list[Spec]()
+        value, transforms = [tooltip("value", title, axis["format"].replace(".0%", ".1%"))], list[Spec]()
     else:
         value, transforms = told_scores(metric, {"value": title})
     return Figure(
         name=name.replace(".", "-"), title=title, description=description,
         spec=chart(values=means, layers=_mean_layers(encoding), height=230),
-        pointing=(_points(encoding, [told("arm", who), told("epoch", "Epoch"), *value], transforms),),
+        pointing=(_points(encoding, [tooltip("arm", who), tooltip("epoch", "Epoch"), *value], transforms),),
         log="y" if min(_values(lines)) > 0 else None,
     )  # fmt: skip
 

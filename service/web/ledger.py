@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from service.presentation.numbers import duration
-from service.web.charts import Figure, Spec, chart, told
+from service.web.charts import Figure, Spec, chart, tooltip
 from service.wire.boards import Ledger, Purposes
 
 _PURPOSES = {
@@ -72,7 +72,7 @@ def ledger_figure(ledger: Ledger) -> Figure | None:
         "x": {"field": "time", "type": "quantitative", "title": f"{unit} of training", "axis": {"tickCount": 5}},
         "color": {"field": "colour", "type": "nominal", "scale": None},
         "order": {"field": "order"},
-        "tooltip": [told("purpose", "For"), told("seconds", "Time")],
+        "tooltip": [tooltip("purpose", "For"), tooltip("seconds", "Time")],
     }
     said = ", ".join(f"{name} {duration(seconds)}" for name, seconds in spent.items())
     layers: list[Spec] = [{"mark": {"type": "bar", "height": 22}, "encoding": encoding}]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from service.calibration.schemas import Calibration
-from service.web.charts import Figure, Spec, chart, told
+from service.web.charts import Figure, Spec, chart, tooltip
 
 _PERCENT = {"format": ".0%", "tickCount": 5}
 _SCALE = {"domain": [0, 1], "nice": False}
@@ -34,7 +34,8 @@ def reliability(found: Calibration) -> Figure | None:
         {
             "mark": {"type": "point", "filled": True, "color": "var(--accent)", "size": 80, "opacity": 1},
             "encoding": {"x": x, "y": y | {"field": "won"}, "tooltip": [
-                told("stated", "Stated", ".0%"), told("won", "Were the winner", ".0%"), told("count", "Teachers"),
+                tooltip("stated", "Stated", ".0%"), tooltip("won", "Were the winner", ".0%"),
+                tooltip("count", "Teachers"),
             ]},
         },
     ]  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Literal
 
 from dpk_core.tasks import Metric
 from service.presentation.metric_words import words_of
-from service.web.charts import WIDTH, Figure, Spec, chart, told
+from service.web.charts import WIDTH, Figure, Spec, chart, tooltip
 from service.web.labels import Box, Mark, along, place
 from service.web.palette import NO_TEACHER, Paint, paints
 from service.web.score_axis import score_axis, told_scores
@@ -63,7 +63,7 @@ class _Plane:
         name = self.metric.name
         titles = {"teacher": f"Teacher {name}", "student": f"Student {name}", "low": "From", "high": "To"}
         lines, transforms = told_scores(self.metric, titles)
-        return [told("arm", "Teacher"), *lines], transforms
+        return [tooltip("arm", "Teacher"), *lines], transforms
 
 
 def scatters(board: Leaderboard) -> list[Figure]:

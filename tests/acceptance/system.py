@@ -160,7 +160,7 @@ class System:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not condition():
             assert time.monotonic() < deadline, self.logs()
-            time.sleep(pause)
+            time.sleep(pause)  # other processes, which give no signal, need the processor
 
     def logs(self) -> str:
         """What the processes wrote."""

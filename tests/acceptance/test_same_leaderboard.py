@@ -53,7 +53,7 @@ def test_by_the_compose_file_after_a_runner_was_killed_and_workers_were_told_to_
     given_back, runner = stack.catch(polite, or_(Run.id != tried_again, Run.step > before))
     attempts = stack.run(given_back).attempts
     polite.send_signal(signal.SIGTERM)
-    stack.wait_for(lambda: f"Run {given_back} is told to stop: the worker leaves." in stack.logs())
+    stack.wait_for(lambda: f"Run {given_back} is asked to stop: the worker leaves." in stack.logs())
     runner.resume()
     stack.wait_for(lambda: gone(polite))
     assert gone(runner)

@@ -46,7 +46,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         while not _answers(f"http://127.0.0.1:{port}/health"):
             assert process.poll() is None, (folder / "log").read_text()[-3000:]
             assert time.monotonic() < deadline, (folder / "log").read_text()[-3000:]
-            time.sleep(0.5)
+            time.sleep(0.5)  # it gives no signal when it is up
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()

@@ -153,7 +153,7 @@ def client(address: str, trained: None, monkeypatch: pytest.MonkeyPatch) -> Iter
     monkeypatch.setenv("DPK_SERVER", address)
     with Client(address) as opened:
         while not opened.is_ready():
-            time.sleep(0.02)
+            time.sleep(0.02)  # the server gives no signal when it is up
         yield opened
 
 

@@ -25,7 +25,7 @@ def test_facts_and_findings(tmp_path: Path) -> None:
     assert from_json(DetectionCheck, to_json(check)) == check
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="BCCD is not on this machine")
+@pytest.mark.skipif(not SHARED.is_dir(), reason="BCCD is only in ../shared, which users do not have")
 def test_real_data_is_read_without_a_fault() -> None:
     check = detection_check("boxes/bccd", SHARED, Canvas(height=160, width=192))
     assert (check.train, check.validation, check.test) == (205, 87, 72)
