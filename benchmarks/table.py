@@ -5,7 +5,7 @@ arrays only (`np.load` needs no `allow_pickle`):
 
 | array | shape | what |
 |---|---|---|
-| `told` | text | JSON: data set, student, method, recipe, seeds, arms (teacher and its own accuracies), command |
+| `metadata` | text | JSON: data set, student, method, recipe, seeds, arms (teacher and its own accuracies), command |
 | `validation_right` | A x S x E x ⌈V/8⌉ | packed bits: was validation picture v right after epoch e (`np.unpackbits`) |
 | `test_right` | A x S x ⌈N/8⌉ | packed bits of the test pictures after the last epoch |
 | `seconds` | A x S x E | CPU seconds of each epoch on one thread |
@@ -147,7 +147,7 @@ def _write(table: Table, path: Path) -> None:
     partial = path.with_suffix(".partial")
     with partial.open("wb") as file:
         np.savez_compressed(
-            file, told=np.array(json.dumps(table.metadata)),
+            file, metadata=np.array(json.dumps(table.metadata)),
             validation_right=np.packbits(table.validation_right_ASEV, axis=-1),
             test_right=np.packbits(table.test_right_ASN, axis=-1),
             seconds=table.seconds_ASE, train_loss=table.train_loss_ASE,
@@ -163,7 +163,7 @@ def _paths(name: str, folder: Path) -> tuple[Path, Path]:
 def read(path: Path) -> Table:
     """The table of a file."""
     with np.load(path, allow_pickle=False) as arrays:
-        metadata = json.loads(str(arrays["told"]))
+        metadata = json.loads(str(arrays["metadata"]))
         return Table(
             metadata=metadata,
             validation_right_ASEV=_unpack(arrays["validation_right"], metadata["validation_pictures"]),

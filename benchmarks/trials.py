@@ -104,7 +104,7 @@ def load(spec: TrainingSpec) -> Trial | None:
     if not path.exists():
         return None
     with np.load(path, allow_pickle=False) as arrays:
-        metadata: dict[str, Any] = json.loads(str(arrays["told"]))
+        metadata: dict[str, Any] = json.loads(str(arrays["metadata"]))
         return Trial(
             key=spec.key(), values=tuple(metadata["values"]), seconds=tuple(metadata["seconds"]),
             parameters=metadata["parameters"], diverged=metadata["diverged"],
@@ -281,7 +281,7 @@ def _write(key: str, metadata: dict[str, Any], validation_right_EV: Bits, test_r
     partial = path.with_suffix(f".{os.getpid()}.partial")
     with partial.open("wb") as file:
         np.savez_compressed(
-            file, told=np.array(json.dumps(metadata)),
+            file, metadata=np.array(json.dumps(metadata)),
             validation_right=np.packbits(validation_right_EV, axis=-1), test_right=np.packbits(test_right_N),
         )  # fmt: skip
     partial.replace(path)

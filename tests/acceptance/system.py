@@ -216,8 +216,8 @@ def results(leaderboard: dict[str, Any]) -> dict[str, Any]:
     curves = {
         f"{curve['label']} {curve['purpose']} {curve['seed']}": curve["points"] for curve in leaderboard["curves"]
     }
-    told = {name: leaderboard[name] for name in ("verdict", "correlations", "decisions")}
-    return {"rows": rows, "curves": curves, **told}
+    decided = {name: leaderboard[name] for name in ("verdict", "correlations", "decisions")}
+    return {"rows": rows, "curves": curves, **decided}
 
 
 OF_ONE_SYSTEM = ("seconds", "candidate_id", "run_id", "teacher_run_id")

@@ -69,10 +69,10 @@ class TestDecisions:
     def test_no_order_of_ends_changes_them(self, policy: str, slots: int, seed: int) -> None:
         first = drive.submit(drive.request(policy=policy, slots=slots))
         drive.run_to_end(first, dice=random.Random(seed))  # noqa: S311 - shuffles a test
-        told = [(each.stage, each.steps, each.reason, each.chances) for each in drive.board(first).decisions]
+        listed = [(each.stage, each.steps, each.reason, each.chances) for each in drive.board(first).decisions]
         again = drive.submit(drive.request(policy=policy, slots=slots))
         drive.advance(again)  # everything is reused
-        assert [(each.stage, each.steps, each.reason, each.chances) for each in drive.board(again).decisions] == told
+        assert [(each.stage, each.steps, each.reason, each.chances) for each in drive.board(again).decisions] == listed
         assert drive.final_verdict(again) == drive.final_verdict(first)
 
     @ON_SQLITE
@@ -80,7 +80,7 @@ class TestDecisions:
     def test_a_machine_that_is_now_busy_and_now_idle_changes_nothing(
         self, monkeypatch: pytest.MonkeyPatch, seed: int
     ) -> None:
-        told = [(each.steps, each.chances) for each in finished().decisions]
+        listed = [(each.steps, each.chances) for each in finished().decisions]
         dice, steady = random.Random(seed), drive.result  # noqa: S311 - shuffles a test
 
         def unsteady(held: Claim, accuracy: float) -> RunResult:
@@ -91,7 +91,7 @@ class TestDecisions:
         # Another profile is other content: nothing of the first job is reused.
         other = drive.submit(drive.request().model_copy(update={"method": MethodChoice(profile="paper")}))
         drive.run_to_end(other)
-        assert [(each.steps, each.chances) for each in drive.board(other).decisions] == told
+        assert [(each.steps, each.chances) for each in drive.board(other).decisions] == listed
 
     def test_each_is_stored_once_and_told(self) -> None:
         board = finished(policy="halving")
@@ -100,8 +100,8 @@ class TestDecisions:
                 select(Decision).where(Decision.job_id == board.job.id).order_by(Decision.number)
             ).all()
         assert [row.number for row in stored] == [each.number for each in board.decisions] == [1, 2, 3, 4]
-        told = [event.data["number"] for event in drive.events_of(board.job.id) if event.kind == "decision"]
-        assert told == [1, 2, 3, 4]
+        listed = [event.data["number"] for event in drive.events_of(board.job.id) if event.kind == "decision"]
+        assert listed == [1, 2, 3, 4]
 
     @ON_SQLITE
     def test_a_round_waits_for_all_of_the_one_before(self) -> None:

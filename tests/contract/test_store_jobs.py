@@ -129,8 +129,8 @@ class TestLife:
     def test_each_end_of_a_run_is_told_once(self) -> None:
         job_id = drive.submit()
         drive.run_to_end(job_id)
-        told = [event.data["run_id"] for event in drive.events_of(job_id) if event.kind == "run_finished"]
-        assert sorted(told) == sorted(run.id for run in drive.runs_of(job_id))
+        listed = [event.data["run_id"] for event in drive.events_of(job_id) if event.kind == "run_finished"]
+        assert sorted(listed) == sorted(run.id for run in drive.runs_of(job_id))
 
     @ON_SQLITE
     def test_what_is_decided_never_sees_the_test_split(self) -> None:
@@ -153,12 +153,12 @@ class TestLife:
         assert verdict["sentence"] == "Take resnet20: it beats no teacher by 8.1 points (90% interval 6.0 to 10.1)."
         board = drive.board(job_id)
         assert [row.teacher for row in board.rows] == [*TEACHERS[::-1], None]
-        told = [
+        listed = [
             (each.stage, *[(step.teacher, step.seed, step.epochs) for step in each.steps]) for each in board.decisions
         ]
-        assert told[:3] == [("exploring", (teacher, 0, 2)) for teacher in sorted(TEACHERS)]
+        assert listed[:3] == [("exploring", (teacher, 0, 2)) for teacher in sorted(TEACHERS)]
         pair = [("confirming", (teacher, seed, 8)) for seed in (0, 1) for teacher in (TEACHERS[-1], None)]
-        assert set(pair) <= set(told)
+        assert set(pair) <= set(listed)
         reasons = {name: reason for name, (_, reason) in drive.statuses(job_id).items()}
         assert reasons[None] == "Always trained fully: it is what every teacher is measured against."
         said = r"Was best with a chance of (<1|\d+)% after .*: \d\d\.\d%; .*the last one promoted, resnet20, .*%\."

@@ -113,9 +113,9 @@ class TestLimits:
         _slow(monkeypatch, 100.0)
         job_id = drive.submit(drive.request(seconds=seconds))
         drive.advance(job_id)
-        while not (told := drive.board(job_id).decisions):
+        while not (decisions := drive.board(job_id).decisions):
             drive.step(job_id)
-        piloted = {step.teacher for step in told[0].steps}
+        piloted = {step.teacher for step in decisions[0].steps}
         drive.run_to_end(job_id, failing(*piloted))
         board = drive.board(job_id)
         assert {step.teacher for step in board.decisions[1].steps} == {*TEACHERS} - piloted

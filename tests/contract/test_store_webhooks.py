@@ -67,65 +67,65 @@ def send(message: str, *answers: int | Exception) -> list[tuple[str, str, dict[s
 
 
 def test_the_end_of_a_job_is_told_once_to_those_who_asked_and_can_be_verified() -> None:
-    told, other = add(), add("failed")
+    added, other = add(), add("failed")
     job_id = drive.submit()
     drive.run_to_end(job_id)
-    (message,) = log(told.webhook.id)
+    (message,) = log(added.webhook.id)
     assert log(other.webhook.id) == []
     ((url, body, headers),) = send(message.id, 204)
     assert url == URL
-    received = Receiver(told.secret).verify(body, headers)
+    received = Receiver(added.secret).verify(body, headers)
     assert received["type"] == "job.finished"
     assert received["data"]["job"] == job_id
     assert received["data"]["sentence"] == drive.final_verdict(job_id)["sentence"]
     assert received["data"]["verdict"]["teacher"] == "cifar/resnet20"
     assert headers["webhook-id"] == message.id
-    (done,) = log(told.webhook.id)
+    (done,) = log(added.webhook.id)
     assert (done.state, done.status, done.attempts, done.body) == ("delivered", 204, 1, received)
     assert send(message.id, 204) == []
 
 
 @ON_SQLITE
 def test_failed_and_cancelled_jobs_and_new_verdicts_are_told_too() -> None:
-    told = add("failed", "cancelled", "verdict").webhook.id
+    added = add("failed", "cancelled", "verdict").webhook.id
     drive.cancel(drive.submit())
     drive.run_to_end(drive.submit(), lambda _spec: drive.Failure("No."))
     drive.run_to_end(drive.submit(drive.request(seeds=3)))
-    kinds = [each.kind for each in log(told)]
+    kinds = [each.kind for each in log(added)]
     assert {"failed", "cancelled", "verdict"} == set(kinds)
 
 
 def test_a_message_is_made_with_its_event_or_not_at_all() -> None:
-    told = add().webhook.id
+    added = add().webhook.id
     with transaction() as session:
-        service.test(session, told)
+        service.test(session, added)
         session.rollback()
-    assert log(told) == []
-    message = send_test(told)
+    assert log(added) == []
+    message = send_test(added)
     with reading() as session:
         waiting = session.scalars(select(OutboxMessage).where(OutboxMessage.task == "send_webhook")).all()
     assert [f"msg_{each.subject_id}" for each in waiting] == [message.id]
 
 
 def test_what_does_not_arrive_is_tried_again_later_and_later_and_then_failed() -> None:
-    told = add()
-    message = send_test(told.webhook.id).id
+    added = add()
+    message = send_test(added.webhook.id).id
     answers: list[int | Exception] = [ConnectionRefusedError("refused"), *[500] * len(sending.WAITS)]
     for count, answer in enumerate(answers, 1):
         send(message, answer)
-        (now,) = log(told.webhook.id)
+        (now,) = log(added.webhook.id)
         assert now.attempts == count
         assert now.state == ("waiting" if count < len(answers) else "failed")
         if count == 1:
             assert (now.status, now.error) == (None, f"{URL} cannot be reached: refused.")
     assert (now.status, now.error) == (500, "The receiver answered 500.")
     with transaction() as session:
-        service.again(session, told.webhook.id, message)
+        service.again(session, added.webhook.id, message)
         with pytest.raises(Conflict):
-            service.again(session, told.webhook.id, message)
+            service.again(session, added.webhook.id, message)
     ((_, body, headers),) = send(message, 200)
     assert headers["webhook-id"] == message
-    Receiver(told.secret).verify(body, headers)
+    Receiver(added.secret).verify(body, headers)
 
 
 def test_a_try_whose_time_has_not_come_or_that_another_worker_makes_is_left_alone() -> None:
@@ -143,35 +143,35 @@ def test_a_try_whose_time_has_not_come_or_that_another_worker_makes_is_left_alon
 
 
 def test_gone_ends_the_webhook_until_it_has_a_new_secret() -> None:
-    told = add()
-    send(send_test(told.webhook.id).id, 410)
-    (done,) = log(told.webhook.id)
+    added = add()
+    send(send_test(added.webhook.id).id, 410)
+    (done,) = log(added.webhook.id)
     assert done.state == "failed"
     drive.cancel(drive.submit())
-    assert len(log(told.webhook.id)) == 1
+    assert len(log(added.webhook.id)) == 1
     with transaction() as session:
-        renewed = service.renew(session, told.webhook.id)
-    assert (renewed.webhook.active, renewed.secret == told.secret) == (True, False)
-    ((_, body, headers),) = send(send_test(told.webhook.id).id, 200)
+        renewed = service.renew(session, added.webhook.id)
+    assert (renewed.webhook.active, renewed.secret == added.secret) == (True, False)
+    ((_, body, headers),) = send(send_test(added.webhook.id).id, 200)
     Receiver(renewed.secret).verify(body, headers)
 
 
 @ON_SQLITE
 def test_a_redirect_and_an_address_that_is_refused_are_said() -> None:
-    told = add()
-    message = send_test(told.webhook.id).id
+    added = add()
+    message = send_test(added.webhook.id).id
     send(message, 302, Refused("10.0.0.1 is not a public address."))
-    (now,) = log(told.webhook.id)
+    (now,) = log(added.webhook.id)
     assert (now.status, now.error, now.state) == (None, "10.0.0.1 is not a public address.", "waiting")
 
 
 @ON_SQLITE
 def test_another_key_signs_nothing(configure: Callable[..., Settings], migrated_url: str) -> None:
-    told = add()
-    message = send_test(told.webhook.id).id
+    added = add()
+    message = send_test(added.webhook.id).id
     configure(database_url=migrated_url, webhook_key="other" * 8)
     assert send(message, 200) == []
-    assert "This worker has another DPK_WEBHOOK_KEY" in (log(told.webhook.id)[0].error or "")
+    assert "This worker has another DPK_WEBHOOK_KEY" in (log(added.webhook.id)[0].error or "")
 
 
 @ON_SQLITE
@@ -203,20 +203,20 @@ def test_an_address_that_cannot_be_is_refused_at_once(url: str) -> None:
 
 @ON_SQLITE
 def test_removing_takes_its_messages_along() -> None:
-    told = add().webhook.id
-    message = send_test(told).id
+    added = add().webhook.id
+    message = send_test(added).id
     with transaction() as session:
-        service.remove(session, told)
+        service.remove(session, added)
         with pytest.raises(NotFound):
-            service.remove(session, told)
+            service.remove(session, added)
     assert send(message, 200) == []
 
 
 @ON_SQLITE
 def test_settled_messages_are_forgotten_after_a_while() -> None:
-    told = add().webhook.id
-    old, waits = send_test(told).id, send_test(told).id
+    added = add().webhook.id
+    old, waits = send_test(added).id, send_test(added).id
     send(old, 200)
     with transaction() as session:
         repository.purge(session, before=utc_now() + timedelta(seconds=1), limit=10)
-    assert [each.id for each in log(told)] == [waits]
+    assert [each.id for each in log(added)] == [waits]

@@ -55,13 +55,13 @@ def _answers(url: str) -> bool:
 def test_an_open_stream_does_not_hold_up_the_end(database_url: str, tmp_path: Path, number: signal.Signals) -> None:
     with server(database_url, tmp_path / "home") as (base, process):
         job = httpx.post(f"{base}/selection-jobs", json=REQUEST).json()
-        told: list[str] = []
+        received: list[str] = []
         begun = threading.Event()
 
         def follow() -> None:
             with httpx.stream("GET", base + job["links"]["events"], timeout=PATIENCE_SECONDS) as response:
                 for line in response.iter_lines():
-                    told.append(line)
+                    received.append(line)
                     if line == "event: created":
                         begun.set()
 
@@ -72,4 +72,4 @@ def test_an_open_stream_does_not_hold_up_the_end(database_url: str, tmp_path: Pa
         assert process.wait(PATIENCE_SECONDS) == 0
         follower.join(PATIENCE_SECONDS)
         assert not follower.is_alive()
-        assert "event: created" in told
+        assert "event: created" in received

@@ -73,15 +73,15 @@ class Verdict:
 
     @property
     def tied(self) -> tuple[str, ...]:
-        """The teachers that cannot be told from `best`, those trained fully first."""
+        """The teachers that are not distinguishable from `best`, those trained fully first."""
         return (*self.equals, *self.open) if self.best is not None else ()
 
 
 def decide(
     results: JobResults, *, final: bool, prefer_cheaper: bool = False, margin: float = PRACTICAL_MARGIN
 ) -> Verdict:
-    """The verdict on what is known. `final`: no further result will come. `prefer_cheaper`: of teachers that cannot be
-    told apart, the one whose trainings cost least is taken. `margin`: differences up to it do not count."""
+    """The verdict on what is known. `final`: no further result will come. `prefer_cheaper`: of teachers that are not
+    distinguishable, the one whose trainings cost least is taken. `margin`: differences up to it do not count."""
     if not any(arm.is_tried for arm in results.candidates):
         counts = Counts(candidates=len(results.candidates))
         return Verdict(kind="undecided", undecided="nothing_tried", final=final, margin=margin, counts=counts)

@@ -1,4 +1,4 @@
-"""What was measured of each teacher, for looking back: did the cheap signs tell what full training told?
+"""What was measured of each teacher, to compare the cheap signs afterwards with what full training gave.
 
 Accuracies are fractions in 0 … 1 from the validation split. A rung is a fraction of the full training; 1 is the whole.
 """

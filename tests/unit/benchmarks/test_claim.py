@@ -29,20 +29,20 @@ def kd() -> list[Table]:
 
 
 def test_a_student_that_follows_its_teacher_is_seen_to(dpk: list[Table]) -> None:
-    told = claim.row("one", "dpk", dpk[:1])
-    assert told["pearson"]["value"] > 0.9
-    assert told["kendall"]["low"] > -1
-    assert told["slope"] == pytest.approx(1.2, abs=0.2)
-    assert told["students"] == told["teachers"] == 5
-    assert told["helped"] >= 4
-    assert told["harmed"] == 0
-    assert told["gain"]["value"] == pytest.approx(15, abs=2)
+    row = claim.row("one", "dpk", dpk[:1])
+    assert row["pearson"]["value"] > 0.9
+    assert row["kendall"]["low"] > -1
+    assert row["slope"] == pytest.approx(1.2, abs=0.2)
+    assert row["students"] == row["teachers"] == 5
+    assert row["helped"] >= 4
+    assert row["harmed"] == 0
+    assert row["gain"]["value"] == pytest.approx(15, abs=2)
 
 
 def test_when_the_slope_shows_is_told_by_eighths_of_a_training(dpk: list[Table]) -> None:
-    told = claim.row("one", "dpk", dpk[:1])
-    assert len(told["slope_by_eighth"]) == 8
-    assert told["slope_by_eighth"][-1] == pytest.approx(told["slope"], abs=0.2)
+    row = claim.row("one", "dpk", dpk[:1])
+    assert len(row["slope_by_eighth"]) == 8
+    assert row["slope_by_eighth"][-1] == pytest.approx(row["slope"], abs=0.2)
     one = dpk[0]
     twice = replace(one, validation_right_ASEV=one.validation_right_ASEV.repeat(2, axis=2))
     assert claim.slopes(twice) == claim.slopes(one)

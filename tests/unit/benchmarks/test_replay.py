@@ -110,10 +110,10 @@ def test_optuna_pays_for_what_it_did_not_prune(job: Job) -> None:
 
 
 def test_truth_is_told_with_its_standard_error() -> None:
-    told = selection.truths([made_up()])
-    assert [each["teacher"] for each in told] == [f"family/teacher{index}" for index in range(4)]
-    assert told[2]["accuracy"] == pytest.approx(85, abs=2)
-    assert 0 < told[2]["error"] < 2
+    truths = selection.truths([made_up()])
+    assert [each["teacher"] for each in truths] == [f"family/teacher{index}" for index in range(4)]
+    assert truths[2]["accuracy"] == pytest.approx(85, abs=2)
+    assert 0 < truths[2]["error"] < 2
 
 
 def test_a_teacher_that_a_training_diverged_under_is_left_out() -> None:

@@ -61,15 +61,15 @@ class TestSupervisor:
 
     def test_a_part_that_dies_is_started_again(self, tmp_path: Path) -> None:
         code = "import os, pathlib; pathlib.Path(os.environ['FILE']).open('a').write('x'); raise SystemExit(3)"
-        told: list[str] = []
-        with Supervisor([_part("api", code)], {"FILE": str(tmp_path / "starts")}, notice=told.append) as supervisor:
+        notices: list[str] = []
+        with Supervisor([_part("api", code)], {"FILE": str(tmp_path / "starts")}, notice=notices.append) as supervisor:
 
             def started_twice() -> bool:
                 supervisor.tend()
                 return (tmp_path / "starts").exists() and len((tmp_path / "starts").read_text()) >= 2
 
             _until(started_twice)
-        assert told[0] == "The api process ended with 3; starting it again in 1 s."
+        assert notices[0] == "The api process ended with 3; starting it again in 1 s."
 
     def test_patience_ends(self, tmp_path: Path) -> None:
         part = _part("api", "raise SystemExit(3)")

@@ -70,21 +70,21 @@ def _repeated(answer: Callable[[], Answer], times: int) -> Iterator[Answer]:
     ],
 )
 def test_a_minute_without_the_server_is_survived_and_told_once(clock: Clock, absence: Callable[[], Answer]) -> None:
-    told: list[str] = []
+    notices: list[str] = []
     with _client([RUNNING, *_repeated(absence, 60), RUNNING, sample.job()]) as client:
-        states = [job.state for job in client.watch("1", notice=told.append)]
+        states = [job.state for job in client.watch("1", notice=notices.append)]
     assert states == ["running", "running", "finished"]
-    assert [sentence.partition(";")[0] for sentence in told] == [
+    assert [sentence.partition(";")[0] for sentence in notices] == [
         "The server at http://server does not answer", "The server at http://server answers again.",
     ]  # fmt: skip
     assert clock.now >= 60
 
 
 def test_a_short_absence_is_not_told(clock: Clock) -> None:
-    told: list[str] = []
+    notices: list[str] = []
     with _client([RUNNING, REFUSED, REFUSED, sample.job()]) as client:
-        list(client.watch("1", notice=told.append))
-    assert told == []
+        list(client.watch("1", notice=notices.append))
+    assert notices == []
 
 
 def test_the_patience_has_an_end(clock: Clock) -> None:
@@ -112,10 +112,10 @@ def test_what_must_be_tended_is_tended_while_away(clock: Clock) -> None:
 
 
 def test_a_server_that_is_away_at_first_is_waited_for(clock: Clock) -> None:
-    told: list[str] = []
+    notices: list[str] = []
     with _client([*_repeated(lambda: REFUSED, 10), sample.job()]) as client:
-        assert [job.state for job in client.watch("1", notice=told.append)] == ["finished"]
-    assert told[0].startswith("Nothing answers at http://server; start one with `dpk serve`")
+        assert [job.state for job in client.watch("1", notice=notices.append)] == ["finished"]
+    assert notices[0].startswith("Nothing answers at http://server; start one with `dpk serve`")
     with _client(_repeated(lambda: REFUSED, 1000)) as client, pytest.raises(ServerUnreachable, match="Nothing answers"):
         list(client.watch("1"))
 

@@ -89,9 +89,9 @@ def test_an_average_of_its_weights_and_copies_work() -> None:
 def test_a_runner_that_has_only_its_command_builds_it(known: OwnModel, tmp_path: Path) -> None:
     own_models.forget_uploads()
     asked_for = command(tmp_path, model=NAME, recipe=replace(RECIPE, epochs=1))
-    told = decode_command(encode(replace(asked_for, uploads=(to_json(known),))))
-    assert isinstance(told, RunCommand)
+    decoded = decode_command(encode(replace(asked_for, uploads=(to_json(known),))))
+    assert isinstance(decoded, RunCommand)
     with deterministic():
-        last = carry_out(Assignment(told), Channel(io.BytesIO()), torch.device("cpu"), "some CPU", ALONE)
+        last = carry_out(Assignment(decoded), Channel(io.BytesIO()), torch.device("cpu"), "some CPU", ALONE)
     assert isinstance(last, Finished)
     assert [notice.message for notice in last.result.notices] == [f"Student: i{DRAWING_RULE[1:]}"]

@@ -112,8 +112,8 @@ def test_a_model_that_must_be_told_is_built_for_its_pictures(name: str) -> None:
 
 
 def test_a_model_for_any_pictures_is_the_same_whatever_side_is_named() -> None:
-    plain, told = (build_model("timm/resnet10t", classes=7, channels=1, seed=1, side=side) for side in (None, 64))
-    assert all(torch.equal(a, b) for a, b in zip(plain.parameters(), told.parameters(), strict=True))
+    plain, sized = (build_model("timm/resnet10t", classes=7, channels=1, seed=1, side=side) for side in (None, 64))
+    assert all(torch.equal(a, b) for a, b in zip(plain.parameters(), sized.parameters(), strict=True))
 
 
 def test_pictures_that_the_model_cannot_take_are_refused() -> None:

@@ -167,8 +167,8 @@ ROUNDED_DOWN: list[TapEntry] = [("encoder.layers.3", 6, 4, "nchw", 0), ("encoder
 def test_the_pictures_a_model_takes_are_tried() -> None:
     assert picture_sides(blocks(6), 32, BLOCKS, None) == ({}, ROUNDED_DOWN)
     assert picture_sides(blocks(6, 32), 32, BLOCKS, None) == ({"only": 32}, BLOCKS)
-    told = picture_sides(blocks(6, 32), 32, BLOCKS, lambda side: blocks(6, side))
-    assert told == ({"least": 4, "step": 4, "sized": True}, BLOCKS)
+    sides = picture_sides(blocks(6, 32), 32, BLOCKS, lambda side: blocks(6, side))
+    assert sides == ({"least": 4, "step": 4, "sized": True}, BLOCKS)
     assert picture_sides(blocks(6, 32), 32, BLOCKS, lambda _: blocks(6, 32)) == ({"only": 32}, BLOCKS)
 
 

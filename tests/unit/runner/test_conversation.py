@@ -134,14 +134,14 @@ class TestFinished:
         )
         given: dict[str, Any] = {"model": "cifar/resnet8w8", "role": "teacher", "recipe": AS_IS, "start": start}
         events = runner.run(command(artifacts, "blind", weights_root=artifacts, **given))
-        told = [Notice(level=event.level, message=event.message) for event in of_kind(events, Noticed)]
-        assert [notice.level for notice in told] == ["info", "warning", "warning"]
-        assert "The picture scaling of these weights is not known" in told[0].message
-        assert "The teacher tells the classes no better than chance: " in told[1].message
-        assert "classes in another order" in told[2].message
+        notices = [Notice(level=event.level, message=event.message) for event in of_kind(events, Noticed)]
+        assert [notice.level for notice in notices] == ["info", "warning", "warning"]
+        assert "The picture scaling of these weights is not known" in notices[0].message
+        assert "The teacher tells the classes no better than chance: " in notices[1].message
+        assert "classes in another order" in notices[2].message
         last = events[-1]
         assert isinstance(last, Finished)
-        assert list(last.result.notices) == told
+        assert list(last.result.notices) == notices
         assert last.result.guess_score == pytest.approx(0.102, abs=0.001)
 
     def test_a_probe_reads_no_test_and_leaves_no_weights(self, runner: Runner, artifacts: Path) -> None:

@@ -69,5 +69,5 @@ def test_a_prepared_teacher_is_held_against_guessing() -> None:
 
 
 def test_notices_survive_the_store() -> None:
-    told = replace(RESULT, notices=(Notice(level="info", message="The share fell back."),))
-    assert from_json(RunResult, to_json(told)) == told
+    result = replace(RESULT, notices=(Notice(level="info", message="The share fell back."),))
+    assert from_json(RunResult, to_json(result)) == result

@@ -48,11 +48,11 @@ def stream(client: TestClient, job_id: str, last: str | None = None) -> list[dic
 
 class TestStream:
     def test_it_tells_everything_in_order_and_ends_with_the_job(self, client: TestClient, finished: str) -> None:
-        told = stream(client, finished)
-        assert [event["event"] for event in told] == [event.kind for event in drive.events_of(finished)]
-        assert [int(event["id"]) for event in told] == [event.id for event in drive.events_of(finished)]
-        assert told[-1]["event"] == "finished"
-        for event in told:
+        events = stream(client, finished)
+        assert [event["event"] for event in events] == [event.kind for event in drive.events_of(finished)]
+        assert [int(event["id"]) for event in events] == [event.id for event in drive.events_of(finished)]
+        assert events[-1]["event"] == "finished"
+        for event in events:
             assert JobEvent.model_validate_json(event["data"]).id == int(event["id"])
 
     def test_it_goes_on_after_the_last_event_the_client_has(self, client: TestClient, finished: str) -> None:

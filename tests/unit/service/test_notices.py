@@ -95,8 +95,10 @@ class TestRow:
         assert of_row(made.snapshot(), ALONE) == []
 
     def test_marks_a_teacher_that_is_no_better_than_chance_whatever_its_run_said(self) -> None:
-        told = "The teacher tells the classes no better than chance: 10.6% of 539 validation pictures are right, and"
-        known = {"level": "warning", "message": f"{told} always naming the most frequent class gets 10.2%."}
+        sentence = (
+            "The teacher tells the classes no better than chance: 10.6% of 539 validation pictures are right, and"
+        )
+        known = {"level": "warning", "message": f"{sentence} always naming the most frequent class gets 10.2%."}
         for notices in ((), (known,)):
             (only,) = of_row(Made().run(WEAK, "teacher", 0.106, *notices).snapshot(), WEAK)
             assert only == known["message"]

@@ -101,10 +101,10 @@ def job(state: JobState = "finished", progress: Progress = "finished", *, seeds:
         "notices": [],
         "links": links(JOB_ID),
     } | changes
-    told = words.headline(
+    headline = words.headline(
         *(known[name] for name in ("state", "stage", "finished_at", "failure", "verdict"))  # type: ignore[arg-type]
     )
-    return Job.model_validate({"headline": told} | known)
+    return Job.model_validate({"headline": headline} | known)
 
 
 def links(job_id: str) -> Links:

@@ -58,7 +58,7 @@ def test_scores_are_points_of_ap() -> None:
 
 def test_pointing_at_a_chart_says_points_of_ap() -> None:
     for figure in job_figures(board()):
-        told = [line for layer in figure.interactive["layer"] for line in layer["encoding"].get("tooltip", [])]
+        lines = [line for layer in figure.interactive["layer"] for line in layer["encoding"].get("tooltip", [])]
         made = {
             step["as"]: step["calculate"]
             for layer in figure.interactive["layer"]
@@ -66,13 +66,13 @@ def test_pointing_at_a_chart_says_points_of_ap() -> None:
             if "as" in step
         }
         scores = [
-            line for line in told if line["title"] in ("Mean", "Student average precision", "Teachers in training")
+            line for line in lines if line["title"] in ("Mean", "Student average precision", "Teachers in training")
         ]
         if figure.name in ("learning", "teachers", "scatter-probe", "scatter-full"):
             assert scores
         assert all("%" not in line.get("format", "") for line in scores)
         assert all(made[line["field"]].endswith("'\N{NO-BREAK SPACE}AP' : ''") for line in scores)
-        assert "Seeds, %" not in {line["title"] for line in told}
+        assert "Seeds, %" not in {line["title"] for line in lines}
 
 
 def test_boxes_are_drawn_over_one_copy_of_each_picture() -> None:

@@ -201,9 +201,9 @@ def test_a_worker_without_the_data_leaves_the_run_to_others(stage: Callable[...,
         add_job(session, "job", session.get_one(Run, run_id))
     assert played.carry_out(run_id).state == "queued"
     with transaction() as session:
-        told = [found.data["message"] for found in session.scalars(select(Event))]
+        messages = [found.data["message"] for found in session.scalars(select(Event))]
         assert service.claim(session, run_id, "me", lease_seconds=60, max_attempts=3) is None
-    assert told == ["It broke. The training is left to another worker."]
+    assert messages == ["It broke. The training is left to another worker."]
 
 
 def test_half_written_files_of_dead_claims_go_and_those_of_living_ones_stay(stage: Callable[..., Stage]) -> None:

@@ -99,10 +99,10 @@ def test_no_order_of_ends_changes_a_decision(
     slots: int, levels: dict[str | None, float], fails: frozenset[str]
 ) -> None:
     paces = {"f/a": 1.0, "f/b": 4.0, "f/c": 2.0, "f/d": 1.0, None: 0.5}
-    told = Simulated(levels, Rules(slots=slots), paces=paces, fails=fails).play()
+    played = Simulated(levels, Rules(slots=slots), paces=paces, fails=fails).play()
     for seed in range(3):
         again = Simulated(levels, Rules(slots=slots), paces=paces, fails=fails)
-        assert again.play(random.Random(seed)) == told  # noqa: S311 - shuffles a test
+        assert again.play(random.Random(seed)) == played  # noqa: S311 - shuffles a test
 
 
 @pytest.mark.parametrize("slots", [1, 3, 8])
