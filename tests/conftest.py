@@ -128,7 +128,7 @@ def store(configure: Callable[..., Settings], migrated_url: str) -> Settings:
 
 
 def _forget() -> None:
-    engines = (session.engine, session.prompt_engine)
+    engines = (session.engine, session.prompt_engine, session.glance_engine)
     for opened in engines:
         if opened.cache_info().currsize:
             opened().dispose()

@@ -84,8 +84,7 @@ def _found(student: str, dataset: str, method: str, stamp: str | None) -> _Kept:
     with _lock:
         kept = _answers.get((question, stamp))
     # Before the answer is made, so that what happens meanwhile is noticed by the next request.
-    with glance() as connection:
-        marks = repository.marks(connection, question)
+    marks = glance(lambda connection: repository.marks(connection, question))
     if kept is None or kept.marks != marks or kept.changed != _changed(kept.watched, data):
         with reading() as session:
             chosen = _choose(session, question, stamp, data)

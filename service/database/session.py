@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from service.database.limits import PROMPT, Limits
 from service.settings import settings
+
+Read = TypeVar("Read")
 
 READ_ONLY = "dpk_read_only"
 """Execution option of a SQLite connection whose transaction takes no write lock."""
@@ -57,13 +60,33 @@ def reading() -> Iterator[Session]:
         yield session
 
 
-@contextmanager
-def glance() -> Iterator[Connection]:
-    """A connection for one statement that only reads; on Postgres without BEGIN and COMMIT."""
-    is_sqlite = engine().dialect.name == "sqlite"
-    options: dict[str, Any] = {READ_ONLY: True} if is_sqlite else {"isolation_level": "AUTOCOMMIT"}
-    with engine().connect() as connection:
-        yield connection.execution_options(**options)
+def glance(read: Callable[[Connection], Read]) -> Read:
+    """What `read` gives, which executes one statement that only reads; on Postgres without BEGIN and COMMIT.
+
+    A connection that broke since its last use shows when it is used, and `read` is called once more on another: a
+    question before each use (`pool_pre_ping`) would double the time.
+    """
+    try:
+        return _glance(read)
+    except DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+    return _glance(read)
+
+
+def _glance(read: Callable[[Connection], Read]) -> Read:
+    with glance_engine().connect() as connection:
+        return read(connection)
+
+
+@functools.cache
+def glance_engine() -> Engine:
+    """The engine of `glance`: it does not ask whether a connection still lives, and on Postgres begins no transaction."""
+    if engine().dialect.name == "sqlite":
+        return _reader(engine())
+    address, chosen = make_url(settings().database_address), Limits.of(settings())
+    more = {**chosen.pool(), "pool_pre_ping": False, "isolation_level": "AUTOCOMMIT"}
+    return create_engine(address, connect_args=chosen.postgres(address), **more)
 
 
 @contextmanager
