@@ -4,7 +4,8 @@
 
 A Faster R-CNN on MobileNetV3-small under recipe `detection_small`, alone, with inherited neck and heads, and under
 feature MSE, FGD and DPK, each from three teachers that differ, on three seeds. Every training is kept when it is over,
-so the benchmark goes on where it was stopped (1 to 1.5 hours of two cores on BCCD, 364 pictures).
+at the end in `results/detection_trials.jsonl`, so the benchmark goes on where it was stopped, on any machine (1 to 1.5
+hours of two cores on BCCD, 364 pictures).
 
 - *Equal epochs*: test AP of each arm less that of the student alone, with the interval of the product's verdict.
 - *Equal seconds*: the student alone is also trained for 1.5 and 2 times the epochs; its mean AP at an arm's CPU seconds
@@ -34,7 +35,6 @@ from safetensors.torch import load_file, save_file
 
 from benchmarks import record, subsets
 from dpk_core.catalogue.datasets import DatasetCard, box_dataset_card
-from dpk_core.codec import to_json
 from dpk_core.data.source import load_dataset
 from dpk_core.detection_settings import DetectionSettings
 from dpk_core.recipes import recipe
@@ -47,6 +47,7 @@ from dpk_core.training.training import begin, make_deterministic
 
 COMMAND = "python -m benchmarks.detection"
 FOLDER = subsets.WORK / "detection"
+KEPT = record.RESULTS / "detection_trials.jsonl"
 STUDENT = "detection/fasterrcnn_mobilenet_v3_small"
 EPOCHS, SEEDS = 15, 3
 LONGER = (15, 22, 30)
@@ -113,16 +114,30 @@ def _full(spec: TrainingSpec) -> RunSpec:
 
 
 def kept(run: RunSpec) -> Kept | None:
-    """A training that is over; None where it is not."""
-    path = FOLDER / f"{run.key()}.npz"
-    if not path.exists():
+    """A training that is over, on this machine or as committed; None where it is not."""
+    path = FOLDER / f"{run.key()}.json"
+    facts = json.loads(path.read_text()) if path.exists() else committed().get(run.key())
+    if facts is None:
         return None
-    with np.load(path, allow_pickle=False) as arrays:
-        facts: dict[str, Any] = json.loads(str(arrays["facts"]))
-        return Kept(
-            validation=facts["validation"], test=facts["test"], seconds=facts["seconds"], measured=facts["measured"],
-            evidence_N=arrays["evidence"],
-        )  # fmt: skip
+    return Kept(
+        validation=facts["validation"], test=facts["test"], seconds=facts["seconds"], measured=facts["measured"],
+        evidence_N=np.array(facts["evidence"], np.float32),
+    )  # fmt: skip
+
+
+def committed() -> dict[str, dict[str, Any]]:
+    """Finished trainings of whatever machine, by key."""
+    lines = KEPT.read_text().splitlines() if KEPT.exists() else []
+    return {row["key"]: row for row in map(json.loads, lines)}
+
+
+def keep_new(made: Plan) -> None:
+    """Adds this machine's finished trainings to those that are committed."""
+    done = committed()
+    paths = [FOLDER / f"{run.key()}.json" for run in (*made.teachers.values(), *made.students.values())]
+    lines = [path.read_text() for path in paths if path.exists() and path.stem not in done]
+    with KEPT.open("a") as file:
+        file.writelines(f"{line}\n" for line in lines)
 
 
 def carry_out(run: RunSpec, data_root: Path) -> str:
@@ -145,21 +160,26 @@ def carry_out(run: RunSpec, data_root: Path) -> str:
         save_file(training.judged.state_dict(), _weights(run.key()).with_suffix(".partial"))
         _weights(run.key()).with_suffix(".partial").replace(_weights(run.key()))
     facts = {
-        "run": to_json(run), "validation": training.last_measured["validation_average_precision"],
-        "test": test.score, "seconds": round(seconds, 1), "measured": training.last_measured,
+        "key": run.key(), "model": spec.model, "method": spec.method.name, "seed": spec.seed,
+        "validation": training.last_measured["validation_average_precision"], "test": test.score,
+        "seconds": round(seconds, 1),
+        "measured": {name: round(value, 6) for name, value in training.last_measured.items()},
+        "evidence": [round(each, 6) for each in test.evidence_N.tolist()],
+        "machine": record.machine(torch.device("cpu")),
     }  # fmt: skip
     partial = FOLDER / f"{run.key()}.partial"
-    with partial.open("wb") as file:
-        np.savez_compressed(file, allow_pickle=False, facts=json.dumps(facts), evidence=test.evidence_N.numpy())
-    partial.replace(FOLDER / f"{run.key()}.npz")
+    partial.write_text(json.dumps(facts))
+    partial.replace(FOLDER / f"{run.key()}.json")
     taught = "" if spec.teacher is None else f" from {spec.teacher.model}"
     return f"{spec.model} {spec.method.name}{taught}, seed {spec.seed}: AP {100 * test.score:.1f} in {seconds:.0f} s"
 
 
 def carry_out_all(made: Plan, data_root: Path, processes: int) -> None:
-    """What is missing, teachers first, `processes` at a time; a line for each."""
-    for runs in (made.teachers.values(), made.students.values()):
-        missing = [run for run in runs if kept(run) is None]
+    """What is missing, and the teachers that it needs first, `processes` at a time; a line for each."""
+    students = [run for run in made.students.values() if kept(run) is None]
+    needed = {run.training.teacher.training_key for run in students if run.training.teacher is not None}
+    teachers = [run for run in made.teachers.values() if run.key() in needed and not _weights(run.key()).exists()]
+    for missing in (teachers, students):
         context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
         with ProcessPoolExecutor(processes, context, make_deterministic, (1,)) as pool:
             under_way = [pool.submit(carry_out, run, data_root) for run in missing]
@@ -247,6 +267,7 @@ def main() -> None:
     made = plan(box_dataset_card(options.dataset, data_root, "--dataset", DetectionSettings().canvas))
     if not options.report:
         carry_out_all(made, data_root, options.processes)
+    keep_new(made)
     report(made)
 
 

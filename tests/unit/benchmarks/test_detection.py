@@ -50,12 +50,14 @@ def test_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_nothing_to_report(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(detection, "FOLDER", tmp_path)
+    monkeypatch.setattr(detection, "KEPT", tmp_path / "committed.jsonl")
     assert list(rows(plan(bright_boxes().card))) == []
 
 
 def test_a_training_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A teacher's and then a student's, which reads its weights."""
     monkeypatch.setattr(detection, "FOLDER", tmp_path / "kept")
+    monkeypatch.setattr(detection, "KEPT", tmp_path / "committed.jsonl")
     write_coco(tmp_path / "pets", sound_documents(pictures=4))
     made = plan(box_dataset_card("boxes/pets", tmp_path, "dataset", DETECTION.canvas))
     short = replace(recipe("detection_small", epochs=1), detection=DETECTION)
@@ -72,7 +74,13 @@ def test_a_training_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         assert "dpk from detection/fasterrcnn_mobilenet_v3_large, seed 0" in detection.carry_out(
             shortened(student, teacher=reference), tmp_path
         )
-    found = detection.kept(shortened(student, teacher=reference))
+    taught = shortened(student, teacher=reference)
+    found = detection.kept(taught)
     assert found is not None
     assert found.evidence_N.shape == (4,)
     assert "share_fallback.P4" in found.measured
+    for _ in range(2):  # the second time nothing is added
+        detection.keep_new(Plan(made.card, teachers={"V3-large": teacher}, students={("dpk", "V3-large", 0): taught}))
+        assert set(detection.committed()) == {teacher.key(), taught.key()}
+    monkeypatch.setattr(detection, "FOLDER", tmp_path / "another machine")
+    assert detection.kept(taught) is not None
