@@ -12,6 +12,11 @@ Key = TypeVar("Key")
 Result = TypeVar("Result")
 
 
+PAUSE = 0.001
+"""Seconds between one piece of work and the next for the same key, so that whoever got the one and asks again at once
+shares the next with all others: it is halved how often a busy server works."""
+
+
 class Shared(Generic[Key, Result]):
     """Does `work(key)` in the thread pool, one at a time for each key.
 
@@ -34,6 +39,7 @@ class Shared(Generic[Key, Result]):
     async def _do(self, key: Key, before: asyncio.Task[Result] | None) -> Result:
         if before is not None:
             await asyncio.wait([before])
+            await asyncio.sleep(PAUSE)
         self._begun[key] = self._next.pop(key)
         try:
             return await run_in_threadpool(self._work, key)

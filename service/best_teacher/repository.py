@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, false, func, select, true, union_all
+from sqlalchemy import ColumnElement, Connection, false, func, select, true, union_all
 from sqlalchemy.orm import Session
 
 from dpk_core.codec import from_json
@@ -55,21 +55,18 @@ class Finished:
     outcome: Outcome
 
 
-def _marks() -> Select[Any]:
-    alike = (job.student == bindparam("student"), job.method == bindparam("method"))
-    live = select(job.id, job.state).where(*alike, job.state.in_(LIVE))
-    newest = select(job.id, job.state).where(*alike, job.state == "finished").order_by(job.finished_at.desc()).limit(1)
-    return select(union_all(live, newest.subquery().select()).subquery())
-
-
-_MARKS = _marks()
-"""Made once: it is sent with every request."""
+_ALIKE = "FROM selection_jobs WHERE student = {0} AND method = {0} AND"
+_NEWEST = f"SELECT id, state {_ALIKE} state = 'finished' ORDER BY finished_at DESC LIMIT 1"
+_LIVE_STATES = ", ".join(f"'{each}'" for each in LIVE)
+_MARKS = f"SELECT id, state {_ALIKE} state IN ({_LIVE_STATES}) UNION ALL SELECT * FROM ({_NEWEST}) AS newest"  # noqa: S608 - our names
+"""Sent with every request, and as text takes half of the time that it takes from expressions."""
 
 
 def marks(connection: Connection, question: Question) -> frozenset[tuple[str, str]]:
     """What moves whenever a job of this student and method is asked for or ends: the newest finished, and all live
     ones."""
-    rows = connection.execute(_MARKS, {"student": question.student, "method": question.method})
+    value = "?" if connection.dialect.paramstyle == "qmark" else "%s"
+    rows = connection.exec_driver_sql(_MARKS.format(value), 2 * (question.student, question.method))
     return frozenset((row[0], row[1]) for row in rows)
 
 

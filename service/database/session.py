@@ -81,7 +81,7 @@ def _glance(read: Callable[[Connection], Read]) -> Read:
 
 @functools.cache
 def glance_engine() -> Engine:
-    """The engine of `glance`: it does not ask whether a connection still lives, and on Postgres begins no transaction."""
+    """The engine of `glance`: asks no connection whether it still lives, and begins no transaction on Postgres."""
     if engine().dialect.name == "sqlite":
         return _reader(engine())
     address, chosen = make_url(settings().database_address), Limits.of(settings())
