@@ -4,7 +4,7 @@ A job draws three of the table's seeds, and lets its validation pictures count f
 jobs are the same: they vary as much as four fifths of so many pictures do. (A bootstrap would make that a half, for the
 table's own draw of pictures is in every job already.) Truth is each teacher's mean test accuracy over all seeds of the
 table; nothing that chooses sees it, but three of the five trainings behind it are those that the job may carry out, so
-a way that trains is helped by their luck. `unseen` is the truth of the seeds that were not drawn: noisier, but free of
+a way that trains is helped by their noise. `unseen` is the truth of the seeds that were not drawn: noisier, but free of
 that. Costs are the measured seconds of training that a way of choosing caused, as a share of what all teachers on the
 job's three seeds cost; of whole jobs, no teacher is among both. Whole jobs are the product's own decisions
 (`dpk_core.selection.decide.schedule`) on a number of slots.

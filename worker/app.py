@@ -1,4 +1,4 @@
-"""The Celery application of the worker: tasks, and bootsteps that tie slots and pulse to its life."""
+"""The Celery application of the worker: tasks, and bootsteps that tie slots and heartbeat to its life."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from celery import Celery, bootsteps
 from service.outbox.broker import celery_configuration
 from service.settings import Settings
 from worker import tasks
-from worker.pulse import Pulse
+from worker.heartbeat import WorkerHeartbeat
 from worker.slots import Slots
 
 CONTROL_THREADS = 2
@@ -41,14 +41,16 @@ def create(settings: Settings, queues: Sequence[str], command: Sequence[str]) ->
     tasks.register(app, slots)
     if slots is not None:
         app.steps["worker"].add(_step("Slots", slots))
-    app.steps["worker"].add(_step("Pulse", Pulse(settings, worker_id(), tuple(queues), device, trouble)))
+    app.steps["worker"].add(
+        _step("WorkerHeartbeat", WorkerHeartbeat(settings, worker_id(), tuple(queues), device, trouble))
+    )
     return app
 
 
-def _step(name: str, part: Slots | Pulse) -> type[Any]:
+def _step(name: str, part: Slots | WorkerHeartbeat) -> type[Any]:
     """A bootstep: starts after the thread pool and before messages come, ends after the last message and before it."""
 
-    def create(_self: object, _worker: object) -> Slots | Pulse:
+    def create(_self: object, _worker: object) -> Slots | WorkerHeartbeat:
         return part
 
     requires = ("celery.worker.components:Pool",)

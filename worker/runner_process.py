@@ -137,7 +137,7 @@ class RunnerProcess:
                 log.seek(max(self._log_start, end - LAST_WORDS_BYTES))
                 lines = log.read().decode(errors="replace").split("\n")
         except OSError:
-            return ""  # somebody removed the log; the death is news all the same
+            return ""  # somebody removed the log; the death is reported all the same
         words = [line.strip() for line in lines if line.strip() and not output.is_mark(line)]
         return f" (it last wrote: {words[-1][:300]})" if words else ""
 

@@ -45,7 +45,7 @@ End = Finished | Failed | Stopped | Gone
 
 
 @dataclass(slots=True)
-class News:
+class PendingReport:
     """What the runner said since the last report that reached the database."""
 
     report: Report = field(default_factory=Report)
@@ -53,7 +53,7 @@ class News:
     notices: list[Noticed] = field(default_factory=list)
 
     def add(self, event: Event) -> None:
-        """Takes in one event."""
+        """Applies a runner event to the pending report."""
         match event:
             case Started():
                 self.report = replace(self.report, step=event.step, total_steps=event.total_steps)
@@ -125,7 +125,7 @@ class _Attempt:
     ) -> None:  # fmt: skip
         self._settings, self._runner, self._claim = settings, runner, claim
         self._stopping, self._on_ready, self._trouble = stopping, on_ready, trouble
-        self._news = News()
+        self._pending = PendingReport()
         self._checkpoint: Checkpoint | None = None
         self._lost = False
         """Another worker holds the run, or nobody needs it: nothing is to be written."""
@@ -154,7 +154,7 @@ class _Attempt:
         if isinstance(event, Ready):
             self._on_ready(event)
             return
-        self._news.add(event)
+        self._pending.add(event)
         if isinstance(event, Checkpointed):
             self._checkpoint = event.checkpoint
             self._trouble.pass_over()
@@ -166,33 +166,33 @@ class _Attempt:
         asked = time.monotonic()
         try:
             with transaction() as session:
-                answer = self._put_news(session)
+                answer = self._put_pending(session)
         except FAULTS as error:
             _log.warning("Run %s could not be reported: %s", self._claim.run_id, words(error))
             self._cut_off = time.monotonic() > self._lease_until
             return
         if answer is not Answer.LOST:
             self._notify()
-        self._news = News()
+        self._pending = PendingReport()
         self._lease_until = asked + self._settings.lease_seconds
         self._lost, self._cut_off = self._lost or answer is Answer.LOST, False
         if answer is Answer.CANCEL:
             self._ask_to_stop("it is cancelled")
 
-    def _put_news(self, session: Session) -> Answer:
-        news, device = self._news, self._runner.device_name
+    def _put_pending(self, session: Session) -> Answer:
+        pending, device = self._pending, self._runner.device_name
         report = replace(
-            news.report, measured=tuple(news.measured), notices=tuple(news.notices), device=device
+            pending.report, measured=tuple(pending.measured), notices=tuple(pending.notices), device=device
         )  # fmt: skip
         return runs.report(session, self._claim, report, lease_seconds=self._settings.lease_seconds)
 
     def _notify(self) -> None:
         """Apart from the report: its failure must not undo, nor repeat, what is stored already."""
-        if not self._news.notices:
+        if not self._pending.notices:
             return
         try:
             with transaction() as session:
-                runs.notify(session, self._claim.run_id, self._news.notices)
+                runs.notify(session, self._claim.run_id, self._pending.notices)
         except FAULTS as error:
             _log.warning("Notices of run %s were not stored: %s", self._claim.run_id, words(error))
 
@@ -238,10 +238,10 @@ class _Attempt:
         elif failed.kind == "disk_full" and self._trouble.meet(failed.message, self._claim.run_id):
             note = failed.message
         if note is not None:
-            self._news.notices.append(Noticed(run_id=self._claim.run_id, level="warning", message=note))
+            self._pending.notices.append(Noticed(run_id=self._claim.run_id, level="warning", message=note))
 
     def _store_end(self, event: End) -> bool:
-        """Writes the last news and the end in one transaction; returns whether that is done.
+        """Writes the pending report and the end in one transaction; returns whether that is done.
 
         While the database is away, the end of a training goes to the spool. Anything else, and what the spool cannot
         take, is tried for as long as the lease certainly holds; what took a whole training, until the worker leaves.
@@ -272,17 +272,17 @@ class _Attempt:
         if self._cut_off and isinstance(event, Finished | Failed):
             attempts, wait = self._settings.max_attempts, self._settings.retry_seconds
             return deliver(session, self._ended(event), max_attempts=attempts, retry_seconds=wait)
-        self._put_news(session)
+        self._put_pending(session)
         return self._put_end(session, event)
 
     def _ended(self, event: Finished | Failed) -> Ended:
-        news, device = self._news, self._runner.device_name
+        pending, device = self._pending, self._runner.device_name
         report = replace(
-            news.report, measured=tuple(news.measured), device=device, checkpoint=self._checkpoint
+            pending.report, measured=tuple(pending.measured), device=device, checkpoint=self._checkpoint
         )  # fmt: skip
         return Ended(
             run_id=self._claim.run_id, fence=self._claim.fence, earlier_seconds=self._claim.earlier_seconds,
-            report=report, notices=tuple(news.notices), end=event,
+            report=report, notices=tuple(pending.notices), end=event,
         )  # fmt: skip
 
     def _put_end(self, session: Session, event: End) -> bool:

@@ -1,4 +1,4 @@
-"""What a person should mend on this worker's machine, as the slots find it and the pulse reports it."""
+"""What a person should mend on this worker's machine, as the slots find it and the heartbeat reports it."""
 
 from __future__ import annotations
 

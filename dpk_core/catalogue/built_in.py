@@ -6,7 +6,7 @@ from dpk_core.catalogue import cifar
 from dpk_core.catalogue.copies import Copies
 from dpk_core.catalogue.dataset_check import ClassPictures, DatasetCheck, class_pictures
 from dpk_core.catalogue.splits import fingerprint
-from dpk_core.catalogue.splitting import deal
+from dpk_core.catalogue.splitting import split_parts
 from dpk_core.catalogue.survey import uniform_survey
 
 DIGITS_CONTENT = "87ff0c9e40dc7e2c0e34e7257799c2e3f3aec1a016363bb11cad869ec428a826"
@@ -43,6 +43,6 @@ def cifar_check(name: str) -> DatasetCheck:
     labels = {"train": official.expected_labels(), "test": official.expected_test_labels()}
     return DatasetCheck(
         name=name, fingerprint=fingerprint(official.content), default_recipe="cifar100", channels=3, side=32,
-        classes=class_pictures([str(label) for label in range(official.classes)], labels, deal(name, labels)),
+        classes=class_pictures([str(label) for label in range(official.classes)], labels, split_parts(name, labels)),
         held_out=("validation",), survey=uniform_survey(sum(map(len, labels.values())), 32, 3), copies=None,
     )  # fmt: skip

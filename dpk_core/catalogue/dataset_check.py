@@ -94,7 +94,7 @@ class DatasetCheck:
 def class_pictures(
     names: Sequence[str], labels: Mapping[str, NDArray[np.int64]], parts: Parts
 ) -> tuple[ClassPictures, ...]:
-    """Pictures by class, of the splits that were dealt."""
+    """Pictures by class, of the splits that were made."""
     counted = (
         np.bincount(labels[part.origin][part.positions], minlength=len(names)).tolist()
         for part in (parts.train, parts.validation, parts.test)

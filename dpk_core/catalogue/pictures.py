@@ -15,7 +15,7 @@ from dpk_core.catalogue.folders import list_folder, survey_folder
 from dpk_core.catalogue.listing import FolderListing
 from dpk_core.catalogue.parquet import ParquetListing, encoded_pictures, list_parquet, survey_parquet
 from dpk_core.catalogue.reading import Declaration, Fit, ReadingRule, read_declaration
-from dpk_core.catalogue.splitting import Parts, check_every_class, deal
+from dpk_core.catalogue.splitting import Parts, check_every_class, split_parts
 from dpk_core.catalogue.survey import Survey
 from dpk_core.codec import from_json, to_json
 from dpk_core.errors import DataFault
@@ -53,7 +53,7 @@ def list_pictures(name: str, data_root: Path) -> Listing:
 
 def picture_parts(listing: Listing) -> Parts:
     """The three splits of a listing. Raises DataFault when there are too few pictures for them."""
-    return deal(listing.folder.name, listing.labels)
+    return split_parts(listing.folder.name, listing.labels)
 
 
 def picture_facts(listing: Listing, parts: Parts) -> PictureFacts:

@@ -38,7 +38,7 @@ class Parts:
     test: Part
 
 
-def deal(name: str, labels: Mapping[str, NDArray[np.int64]]) -> Parts:
+def split_parts(name: str, labels: Mapping[str, NDArray[np.int64]]) -> Parts:
     """Completes what is on disk (`train`, perhaps `validation` and `test`) by holding pictures out of `train`.
 
     Validation and test pictures that are missing are each `VALIDATION_SHARE` of the training pictures, at most
@@ -46,9 +46,9 @@ def deal(name: str, labels: Mapping[str, NDArray[np.int64]]) -> Parts:
     """
     missing = [split for split in ("validation", "test") if split not in labels]
     share = min(VALIDATION_SHARE, MOST_HELD_OUT / len(labels["train"]))
-    dealt = stratified(labels["train"], [share] * len(missing))
+    chosen = stratified(labels["train"], [share] * len(missing))
     parts = {split: Part(split, np.arange(len(found))) for split, found in labels.items()}
-    parts |= {split: Part("train", positions) for split, positions in zip((*missing, "train"), dealt, strict=True)}
+    parts |= {split: Part("train", positions) for split, positions in zip((*missing, "train"), chosen, strict=True)}
     for split in missing:
         if not len(parts[split]):
             raise DataFault(f"{name}: too few training pictures to hold {share:.0%} out for {split}.")

@@ -15,7 +15,7 @@ from dpk_core.catalogue.cifar import OFFICIAL, check_present
 from dpk_core.catalogue.datasets import DatasetCard
 from dpk_core.catalogue.downloads import download_allowed
 from dpk_core.catalogue.splits import fingerprint
-from dpk_core.catalogue.splitting import deal
+from dpk_core.catalogue.splitting import split_parts
 from dpk_core.data.split import ImageData, Split, check_fingerprint, image_data, split_of_arrays
 from dpk_core.errors import DataFault
 
@@ -38,7 +38,7 @@ def load_cifar(card: DatasetCard, data_root: Path, device: torch.device) -> Imag
             raise DataFault(f"{official.folder}/{name} is not the official file (its MD5 differs); it is not opened.")
     source = SOURCES[card.name](data_root, train=True)
     pictures, labels = source.data, np.asarray(source.targets, np.int64)
-    parts = deal(card.name, {"train": labels, "test": labels[:1]})
+    parts = split_parts(card.name, {"train": labels, "test": labels[:1]})
     train, validation = (
         split_of_arrays(pictures[part.positions], labels[part.positions], device)
         for part in (parts.train, parts.validation)

@@ -162,9 +162,9 @@ class Ranks:
         return replace(end, result=replace(end.result, device=",".join(self._devices), device_name=self.device_name))
 
 
-def _read(lines: IO[bytes], rank: int, news: queue.SimpleQueue[tuple[int, Event | _Died]]) -> None:
+def _read(lines: IO[bytes], rank: int, received: queue.SimpleQueue[tuple[int, Event | _Died]]) -> None:
     # One that writes what is no event is as good as dead.
     with lines, suppress(ProtocolFault):
         for line in lines:
-            news.put((rank, decode_event(line.decode(errors="replace"))))
-    news.put((rank, _Died()))
+            received.put((rank, decode_event(line.decode(errors="replace"))))
+    received.put((rank, _Died()))

@@ -33,7 +33,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """News since the last report. None: nothing new. `seconds`: training time of the whole training so far."""
+    """What is new since the last report. None: nothing. `seconds`: training time of the whole training so far."""
 
     step: int | None = None
     total_steps: int | None = None

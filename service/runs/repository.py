@@ -212,9 +212,9 @@ def live_jobs(session: Session, *, after: str, limit: int) -> Sequence[str]:
 def put_measurements(session: Session, run_id: str, measured: Iterable[Measured]) -> None:
     """Writes values, replacing those of the same epoch and name: a resumed run repeats some."""
     rows = [
-        {"run_id": run_id, "epoch": news.epoch, "name": name, "step": news.step, "value": value}
-        for news in measured
-        for name, value in sorted(news.values.items())
+        {"run_id": run_id, "epoch": each.epoch, "name": name, "step": each.step, "value": value}
+        for each in measured
+        for name, value in sorted(each.values.items())
     ]
     if rows:
         insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert

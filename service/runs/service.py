@@ -102,23 +102,23 @@ def _restart_counters(run: Run, resume: Checkpoint | None, kept_seconds: float) 
     run.started_at = run.started_at or utc_now()
 
 
-def report(session: Session, claim: Claim, news: Report, *, lease_seconds: float) -> Answer:
+def report(session: Session, claim: Claim, reported: Report, *, lease_seconds: float) -> Answer:
     """The heartbeat: extends the lease and stores what is new."""
     run = repository.held(session, claim.run_id, claim.fence)
     if run is None:
         return Answer.LOST
     run.lease_expires = epoch_now() + lease_seconds
-    run.step = run.step if news.step is None else news.step
-    run.total_steps = run.total_steps if news.total_steps is None else news.total_steps
-    run.device = news.device or run.device
-    if news.seconds is not None:
-        run.seconds = max(0.0, news.seconds - claim.earlier_seconds)
-    if news.checkpoint is not None:
-        run.checkpoint = to_json(news.checkpoint)
+    run.step = run.step if reported.step is None else reported.step
+    run.total_steps = run.total_steps if reported.total_steps is None else reported.total_steps
+    run.device = reported.device or run.device
+    if reported.seconds is not None:
+        run.seconds = max(0.0, reported.seconds - claim.earlier_seconds)
+    if reported.checkpoint is not None:
+        run.checkpoint = to_json(reported.checkpoint)
         run.disk_full_epoch = None
-    if news.notices:
-        run.notices = _each_once(run.notices or [], news.notices)
-    repository.put_measurements(session, run.id, news.measured)
+    if reported.notices:
+        run.notices = _each_once(run.notices or [], reported.notices)
+    repository.put_measurements(session, run.id, reported.measured)
     return Answer.CANCEL if run.cancel_requested else Answer.HELD
 
 

@@ -167,12 +167,12 @@ def end(held: Claim, outcome: Outcome) -> None:
         file = ArtifactReference(path=f"{held.run_id}.pt", sha256="0" * 64, bytes=1)
         began = held.resume.epoch if held.resume else 0
         step, seconds = 14 * spec.stop_epoch, seconds_at_end(held)
-        news = Report(
+        reported = Report(
             step=step, total_steps=step,
             checkpoint=Checkpoint(file=file, step=step, epoch=spec.stop_epoch, seconds=seconds),
             measured=tuple(_measured(held, epoch, outcome) for epoch in range(began + 1, spec.stop_epoch + 1)),
         )  # fmt: skip
-        runs.report(session, held, news, lease_seconds=60)
+        runs.report(session, held, reported, lease_seconds=60)
         runs.finish(session, held, result(held, outcome))
 
 

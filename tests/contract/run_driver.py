@@ -33,9 +33,9 @@ def claimed(run_id: str, owner: str = "a") -> Claim:
     return taken
 
 
-def report(held: Claim, news: Report | None = None) -> Answer:
+def report(held: Claim, reported: Report | None = None) -> Answer:
     with transaction() as session:
-        return service.report(session, held, news or Report(), lease_seconds=60.0)
+        return service.report(session, held, reported or Report(), lease_seconds=60.0)
 
 
 def finish(held: Claim, **values: object) -> bool:

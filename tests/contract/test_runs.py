@@ -114,8 +114,8 @@ class TestClaim:
         fresh = claimed(run_id, "b")
         assert fresh.fence == stale.fence + 1
         before = values(run_id)
-        news = Report(step=9, measured=(Measured(run_id=run_id, step=9, epoch=1, values={"train_loss": 1.0}),))
-        assert report(stale, news) is Answer.LOST
+        reported = Report(step=9, measured=(Measured(run_id=run_id, step=9, epoch=1, values={"train_loss": 1.0}),))
+        assert report(stale, reported) is Answer.LOST
         assert not finish(stale)
         with transaction() as session:
             assert not service.fail(session, stale, "diverged", "no", max_attempts=3)

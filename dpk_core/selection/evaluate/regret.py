@@ -1,7 +1,7 @@
 """What following a rule loses: against the best of the fully trained teachers, and against following another rule.
 
 Intervals come from the seeds: draws of the teachers' true levels around their means, with the spread of the two-way
-layout teacher × seed and a Student's tail for how little is known of it. The luck of the validation pictures is not in
+layout teacher × seed and a Student's tail for how little is known of it. The noise of the validation pictures is not in
 them. Legend: D draws, A teachers.
 """
 

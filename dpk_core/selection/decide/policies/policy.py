@@ -91,7 +91,7 @@ RESERVE = 2.0
 
 def affordable(results: JobResults, steps: Sequence[Step], limits: Limits) -> tuple[Step, ...]:
     """Those of `steps` that cost nothing, and of the others the longest beginning that keeps within the limits of cost,
-    also where trainings come dearer than expected, and of trainings begun."""
+    also where trainings cost more than expected, and of trainings begun."""
     begun = {(arm.teacher, seed) for arm in results.arms for seed in arm.begun_seeds}
     kept = {step for step in steps if is_free(results, step)}
     prices = dict[str | None, float]()

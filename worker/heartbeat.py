@@ -23,7 +23,7 @@ JOBS_PER_SWEEP = 20
 _log = logging.getLogger(__name__)
 
 
-class Pulse:
+class WorkerHeartbeat:
     """A thread of its own: the same with every transport, and a slow database holds up no message."""
 
     def __init__(
@@ -35,7 +35,7 @@ class Pulse:
         self._begun = False
         self._last_job = ""
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name="pulse", daemon=True)
+        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
 
     def start(self) -> None:
         """Starts the thread."""

@@ -1,4 +1,4 @@
-"""The worker's pulse: that it lives, and what it finds."""
+"""The worker's heartbeat: that it lives, and what it finds."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from service.runs import repository, service
 from service.settings import Settings
 from tests.contract.run_specs import add_job, run_spec
 from worker import __main__ as command
-from worker import pulse as module
-from worker.pulse import Pulse
+from worker import heartbeat as module
+from worker.heartbeat import WorkerHeartbeat
 
 
 @pytest.fixture
@@ -23,21 +23,21 @@ def settings(embedded: Callable[..., Settings]) -> Settings:
     return embedded(sweep_seconds=600.0)
 
 
-def beat(settings: Settings, *queues: str) -> Pulse:
-    pulse = Pulse(settings, f"{command.socket.gethostname()}-1", queues, lambda: "a device")
-    pulse.beat()
-    return pulse
+def beat(settings: Settings, *queues: str) -> WorkerHeartbeat:
+    heartbeat = WorkerHeartbeat(settings, f"{command.socket.gethostname()}-1", queues, lambda: "a device")
+    heartbeat.beat()
+    return heartbeat
 
 
 def test_worker_is_seen_while_it_lives_and_no_longer(settings: Settings) -> None:
     assert command.main(["--healthy"]) == 1
-    pulse = beat(settings, "runs")
+    heartbeat = beat(settings, "runs")
     with transaction() as session:
         found = session.scalars(select(Worker)).one()
     assert (found.queues, found.slots, found.device) == ("runs", settings.slots, "a device")
     assert command.main(["--healthy"]) == 0
-    pulse.start()
-    pulse.stop()
+    heartbeat.start()
+    heartbeat.stop()
     assert command.main(["--healthy"]) == 1
 
 
@@ -76,9 +76,9 @@ def test_many_jobs_are_advanced_in_turns(settings: Settings, monkeypatch: pytest
     with transaction() as session:
         for job_id in "abc":
             add_job(session, job_id)
-    pulse = beat(settings, "control")
-    pulse.beat()
-    pulse.beat()
+    heartbeat = beat(settings, "control")
+    heartbeat.beat()
+    heartbeat.beat()
     assert advanced == ["a", "b", "c", "a", "b"]
 
 
