@@ -10,8 +10,9 @@ from dpk_core.selection.evaluate.records import ComparisonGroup
 from dpk_core.selection.evaluate.rule_evaluation import Judgement, Record, RuleEvaluation, evaluate_rules, records
 from dpk_core.selection.evaluate.rules import rules_of
 from dpk_core.tasks import TaskName
+from service.presentation.fidelity_words import correlation_note, correlation_titles
 from service.presentation.metric_words import WORDS
-from service.presentation.rule_words import rules_note
+from service.presentation.rule_words import rule_note, rule_title, rules_note
 from service.scheduling.protocol_id import HOLDS, plan_stamp, training_stamp
 from service.scheduling.snapshot import ArmRuns, Snapshot
 from service.wire import boards
@@ -20,8 +21,11 @@ from service.wire import trust as trust_schemas
 
 def fidelity(question: ComparisonGroup, earlier: Sequence[ComparisonGroup], task: TaskName) -> list[boards.Correlation]:
     """Every correlation of the job and of the store."""
-    found = correlations(question, earlier, WORDS[task].name)
-    return [boards.Correlation.model_validate(to_json(each)) for each in found]
+    found = correlations(question, earlier)
+    return [
+        boards.Correlation.model_validate(to_json(each) | {"title": title, "note": correlation_note(each)})
+        for each, title in zip(found, correlation_titles(found, WORDS[task].name), strict=True)
+    ]
 
 
 def trust(
@@ -39,8 +43,8 @@ def trust(
         trained=now.trained,
         audited=now.audited,
         winner=now.winner,
-        note=rules_note(now.note, task),
-        rivals=[_rival(judgement, over_all[judgement.name]) for judgement in now.judgements],
+        note=rules_note(now, task),
+        rivals=[_rival(judgement, over_all[judgement.name], task) for judgement in now.judgements],
     )
 
 
@@ -69,8 +73,6 @@ def _stamp(snapshot: Snapshot, arm: ArmRuns) -> str | None:
     return training_stamp(newest, to_json(snapshot.plan.method))
 
 
-def _rival(judgement: Judgement, record: Record) -> trust_schemas.Rival:
-    said = to_json(judgement)
-    return trust_schemas.Rival.model_validate(
-        said | {"record": {name: value for name, value in to_json(record).items() if name not in ("name", "title")}}
-    )
+def _rival(judgement: Judgement, record: Record, task: TaskName) -> trust_schemas.Rival:
+    words = {"title": rule_title(judgement.name, task), "note": rule_note(judgement)}
+    return trust_schemas.Rival.model_validate(to_json(judgement) | words | {"record": to_json(record)})

@@ -14,18 +14,18 @@ STATISTICS: tuple[Statistic, ...] = ("pearson", "spearman", "kendall")
 
 Name = Literal["teacher_probe", "teacher_full", "probe_full"]
 Scope = Literal["job", "store"]
+Missing = Literal["few_teachers", "all_equal"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Correlation:
-    """A coefficient across teachers with its interval; `note` says why it is missing where it is.
+    """A coefficient across teachers with its interval; `missing` says why there is none.
 
     `rung`: at which fraction of the training the probe was read; None where there is none or where it is each
-    group's own.
+    group's own. `pairs`: teachers, in `groups` that each have more than one; it takes `least` of them.
     """
 
     name: Name
-    title: str
     scope: Scope
     statistic: Statistic
     rung: float | None
@@ -34,44 +34,31 @@ class Correlation:
     high: float | None
     confidence: float
     pairs: int
-    note: str | None
+    groups: int
+    least: int
+    missing: Missing | None
 
 
-def correlations(
-    group: ComparisonGroup, earlier: Sequence[ComparisonGroup] = (), score: str = "accuracy"
-) -> tuple[Correlation, ...]:
+def correlations(group: ComparisonGroup, earlier: Sequence[ComparisonGroup] = ()) -> tuple[Correlation, ...]:
     """Within the group at its earliest and its latest common rung, then over it and the `earlier` ones together.
-
-    `score`: what titles call it.
 
     Everything with full accuracy is over the fully trained teachers only, which the probes have chosen: see
     `docs/selection.md` on what that does.
     """
     rungs = group.common_rungs
     ends = list(dict.fromkeys([rungs[0], rungs[-1]])) if rungs else [None]
-    found: list[Correlation] = []
+    every, found = [*earlier, group], list[Correlation]()
     for rung in ends:
-        found += _all("teacher_probe", f"teacher {score} and {_probe(rung, ends)}", "job", rung, [group])
-    found += _all("teacher_full", f"teacher {score} and full student {score}", "job", None, [group])
+        found += _all("teacher_probe", "job", rung, [group])
+    found += _all("teacher_full", "job", None, [group])
     for rung in ends:
-        found += _all("probe_full", f"{_probe(rung, ends)} and full student {score}", "job", rung, [group])
-    every = [*earlier, group]
-    found += _all("teacher_full", f"teacher {score} and full student {score}, all jobs", "store", None, every)
-    found += _all("probe_full", f"last probe and full student {score}, all jobs", "store", None, every)
-    return tuple(found)
+        found += _all("probe_full", "job", rung, [group])
+    return (*found, *_all("teacher_full", "store", None, every), *_all("probe_full", "store", None, every))
 
 
-def _probe(rung: float | None, ends: Sequence[float | None]) -> str:
-    if rung is None or len(ends) == 1:
-        return "student probe"
-    return f"student probe at {100 * rung:.3g}% of the training"
-
-
-def _all(
-    name: Name, title: str, scope: Scope, rung: float | None, questions: Sequence[ComparisonGroup]
-) -> list[Correlation]:
+def _all(name: Name, scope: Scope, rung: float | None, questions: Sequence[ComparisonGroup]) -> list[Correlation]:
     groups = [_points(name, group, rung) for group in questions]
-    return [_correlation(name, title, scope, rung, groups, statistic) for statistic in STATISTICS]
+    return [_correlation(name, scope, rung, groups, statistic) for statistic in STATISTICS]
 
 
 def _points(name: Name, group: ComparisonGroup, rung: float | None) -> Points:
@@ -90,32 +77,18 @@ def _points(name: Name, group: ComparisonGroup, rung: float | None) -> Points:
 
 
 def _correlation(
-    name: Name, title: str, scope: Scope, rung: float | None, groups: list[Points], statistic: Statistic
+    name: Name, scope: Scope, rung: float | None, groups: list[Points], statistic: Statistic
 ) -> Correlation:
-    measured = associate(groups, statistic)
+    measured, least = associate(groups, statistic), LEAST_PAIRS[statistic]
+    missing: Missing = "all_equal" if free_pairs(groups) >= least else "few_teachers"
     return Correlation(
-        name=name,
-        title=title,
-        scope=scope,
-        statistic=statistic,
-        rung=rung,
+        name=name, scope=scope, statistic=statistic, rung=rung,
         value=None if measured is None else measured.value,
         low=None if measured is None else measured.low,
         high=None if measured is None else measured.high,
-        confidence=CONFIDENCE,
-        pairs=_count(groups),
-        note=None if measured is not None else _note(groups, LEAST_PAIRS[statistic]),
-    )
-
-
-def _note(groups: Sequence[Points], least: int) -> str:
-    several = [x for x, _ in groups if len(x) > 1]
-    if free_pairs(groups) >= least:
-        return "Not measurable: all values are equal."
-    count = _count(groups)
-    where = f" of {len(several)} students or recipes" if len(several) > 1 else ""
-    more = ", and one more for each further one" if len(several) > 1 else ""
-    return f"Not measurable with {count} teacher{'' if count == 1 else 's'}{where} (it takes at least {least}{more})."
+        confidence=CONFIDENCE, pairs=_count(groups), groups=sum(len(x) > 1 for x, _ in groups), least=least,
+        missing=missing if measured is None else None,
+    )  # fmt: skip
 
 
 def _count(groups: Sequence[Points]) -> int:

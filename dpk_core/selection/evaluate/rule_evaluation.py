@@ -31,10 +31,10 @@ class Judgement:
     `hit`: the part of them that is the winner, None where one was not trained fully; `chance`: that the pick truly is
     the best of the trained. `trained_picks`, `regret`, `regret_two`: among the fully trained alone. `over_probe`: its
     regret less the probe's, paired; None for the probe itself and where one of the two has no pick among the trained.
+    `missing`: the teachers that it has no score for.
     """
 
     name: RuleName
-    title: str
     picks: tuple[str, ...]
     trained_picks: tuple[str, ...]
     hit: float | None
@@ -42,18 +42,17 @@ class Judgement:
     regret: Regret | None
     regret_two: Regret | None
     over_probe: Regret | None
-    note: str | None
+    missing: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleEvaluation:
-    """Over how many of the teachers, the best of them, and every rule. `note`: what that leaves out."""
+    """Over how many of the teachers, the best of them, and every rule."""
 
     teachers: int
     trained: int
     audited: int
     winner: str | None
-    note: str
     judgements: tuple[Judgement, ...]
 
 
@@ -65,7 +64,6 @@ class Record:
     """
 
     name: RuleName
-    title: str
     questions: int
     hits: Estimate | None
     regret: Estimate | None
@@ -86,7 +84,6 @@ def evaluate_rules(group: ComparisonGroup, rules: Sequence[Rule]) -> RuleEvaluat
         trained=len(trained),
         audited=sum(each.audited for each in trained),
         winner=winner,
-        note=_censoring(group),
         judgements=tuple(_judge(rule, judged, winner, draws, probe) for rule in rules),
     )
 
@@ -114,7 +111,6 @@ def _record(name: RuleName, judged: Sequence[tuple[RuleEvaluation, Judgement]]) 
     ]
     return Record(
         name=name,
-        title=judged[0][1].title,
         questions=len(hits),
         hits=wilson(math.fsum(hits), len(hits)) if hits else None,
         regret=mean_interval(regrets),
@@ -136,7 +132,6 @@ def _judge(
         chance = float(np.mean([(best_D == names.index(one)).mean() for one in chosen]))
     return Judgement(
         name=rule.name,
-        title=rule.title,
         picks=tuple(chosen),
         trained_picks=tuple(one for (one,) in able),
         hit=chosen.count(winner or "") / len(chosen) if reached else None,
@@ -144,7 +139,7 @@ def _judge(
         regret=None if lost is None else lost.regret,
         regret_two=None if lost_by_two is None else lost_by_two.regret,
         over_probe=None if lost is None or probe is None or rule.name == PROBE else lost.over(probe).regret,
-        note=rule.note,
+        missing=rule.missing,
     )
 
 
@@ -152,16 +147,3 @@ def _loss(rule: Rule, levels: Mapping[str, float], draws: Matrix | None, count: 
     """Of its `count` best among the teachers in `levels`."""
     scores = {teacher: score for teacher, score in rule.scores.items() if teacher in levels}
     return loss(levels, picks(scores, count), draws)
-
-
-def _censoring(group: ComparisonGroup) -> str:
-    count, trained = len(group.records), group.trained
-    if len(trained) < TWO:
-        return f"Not measurable with {len(trained)} of {count} teachers trained fully (it takes at least 2)."
-    if len(trained) == count:
-        return f"Over all {count} teachers, every one trained fully."
-    audited = sum(each.audited for each in trained)
-    note = f"Over the {len(trained)} of {count} teachers that were trained fully"
-    if audited:
-        return f"{note}, {audited} of them dropped before and trained all the same, to check on the dropping."
-    return f"{note}; the others were dropped on the way, so the probe looks better here than it may be."

@@ -13,31 +13,22 @@ from dpk_core.tasks import TaskName
 RuleName = Literal[
     "probe", "teacher_accuracy", "size", "cka_gap", "logme", "leep", "h_score", "ratio_1_2", "previous_winner", "random"
 ]
-SCORES: dict[RuleName, tuple[str, float]] = {
-    "size": ("the largest", 1.0),
-    "cka_gap": ("the nearest to the student (CKA)", -1.0),
-    "logme": ("LogME", 1.0),
-    "leep": ("LEEP", 1.0),
-    "h_score": ("H-score", 1.0),
-    "ratio_1_2": ("Ratio 1-2", -1.0),
-}
-"""What the scores of teachers are called, the rule that follows them, and whether the highest or the lowest wins."""
-
-
-_BEST: dict[TaskName, str] = {"classification": "the most accurate", "detection": "the highest AP"}
+SCORES: dict[RuleName, float] = {
+    "size": 1.0, "cka_gap": -1.0, "logme": 1.0, "leep": 1.0, "h_score": 1.0, "ratio_1_2": -1.0
+}  # fmt: skip
+"""Rules that follow a score of the teachers, and whether the highest (1) or the lowest (-1) wins."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """A rule and its scores by teacher, the highest being its pick; equal scores are equally likely picks.
 
-    `note`: why some teacher, or every one, has no score.
+    `missing`: the teachers that should have a score and have none.
     """
 
     name: RuleName
-    title: str
     scores: Mapping[str, float]
-    note: str | None = None
+    missing: tuple[str, ...] = ()
 
 
 OF_CLASSES: frozenset[RuleName] = frozenset({"cka_gap", "logme", "leep", "h_score", "ratio_1_2"})
@@ -51,19 +42,17 @@ def rules_of(group: ComparisonGroup, previous: str | None, task: TaskName = "cla
     accuracies = {each.teacher: each.teacher_accuracy for each in records if each.teacher_accuracy is not None}
     known = {each.teacher for each in records}
     found = [
-        _predictor("probe", "the probe", group.levels(rungs[-1]) if rungs else {}, known),
-        _predictor("teacher_accuracy", _BEST[task], accuracies, known),
+        _predictor("probe", group.levels(rungs[-1]) if rungs else {}, known),
+        _predictor("teacher_accuracy", accuracies, known),
     ]
-    for name, (title, sign) in SCORES.items():
+    for name, sign in SCORES.items():
         if task == "detection" and name in OF_CLASSES:
             continue
         scores = group.gaps() if name == "cka_gap" else _scores(records, name)
-        found.append(_predictor(name, title, {teacher: sign * score for teacher, score in scores.items()}, known))
+        found.append(_predictor(name, {teacher: sign * score for teacher, score in scores.items()}, known))
     won = {} if previous is None or previous not in known else {previous: 1.0}
-    note = None if won else "No earlier job with this student and method has one of these teachers as its winner."
-    found.append(Rule(name="previous_winner", title="the previous winner", scores=won, note=note))
-    found.append(Rule(name="random", title="one at random", scores=dict.fromkeys(sorted(known), 0.0)))
-    return tuple(found)
+    found.append(Rule(name="previous_winner", scores=won))
+    return (*found, Rule(name="random", scores=dict.fromkeys(sorted(known), 0.0)))
 
 
 def picks(scores: Mapping[str, float], count: int = 1) -> tuple[tuple[str, ...], ...]:
@@ -83,13 +72,5 @@ def _scores(records: tuple[TeacherRecord, ...], name: str) -> dict[str, float]:
     return {each.teacher: each.scores[name] for each in records if name in each.scores}
 
 
-def _predictor(name: RuleName, title: str, scores: Mapping[str, float], known: set[str]) -> Rule:
-    missing = sorted(known - set(scores))
-    note = None
-    if missing:
-        note = "Not measured." if not scores else f"Not measured of {', '.join(map(_short, missing))}."
-    return Rule(name=name, title=title, scores=scores, note=note)
-
-
-def _short(teacher: str) -> str:
-    return teacher.partition("/")[2] or teacher
+def _predictor(name: RuleName, scores: Mapping[str, float], known: set[str]) -> Rule:
+    return Rule(name=name, scores=scores, missing=tuple(sorted(known - set(scores))))

@@ -6,11 +6,13 @@ from dpk_core.selection.decide.policies.policy import Reason
 from dpk_core.selection.decide.verdict import decide
 from dpk_core.selection.evaluate.correlation import correlations
 from dpk_core.selection.evaluate.records import ComparisonGroup
+from dpk_core.selection.evaluate.rule_evaluation import evaluate_rules
 from dpk_core.selection.evaluate.rules import rules_of
 from dpk_core.tasks import METRICS, task_of_data
 from service.presentation.decision_words import decision_reason
+from service.presentation.fidelity_words import correlation_titles
 from service.presentation.metric_words import ACCURACY, AVERAGE_PRECISION, words_of
-from service.presentation.rule_words import rules_note
+from service.presentation.rule_words import rule_title, rules_note
 from service.presentation.verdict_words import verdict_sentence
 from tests.unit.selection.made_up import RUNGS, SEEDS, job, taught
 
@@ -47,8 +49,9 @@ def test_reasons_and_rules_of_detection_name_no_accuracy() -> None:
     assert [rule.name for rule in rules_of(NOTHING, None, "detection")] == [
         "probe", "teacher_accuracy", "size", "previous_winner", "random"
     ]  # fmt: skip
-    assert all("accura" not in rule.title for rule in rules_of(NOTHING, None, "detection"))
-    assert all("accura" not in each.title for each in correlations(NOTHING, score=AVERAGE_PRECISION.name))
-    note = rules_note("Measured.", "detection")
+    assert all("accura" not in rule_title(rule.name, "detection") for rule in rules_of(NOTHING, None, "detection"))
+    assert all("accura" not in each for each in correlation_titles(correlations(NOTHING), AVERAGE_PRECISION.name))
+    nothing = evaluate_rules(NOTHING, rules_of(NOTHING, None))
+    note = rules_note(nothing, "detection")
     assert "LogME, LEEP, H-score and Ratio 1-2, which compare class scores" in note
-    assert rules_note("Measured.", "classification") == "Measured."
+    assert "LogME" not in rules_note(nothing, "classification")

@@ -26,10 +26,9 @@ def measured(
 def test_measured_on_probes_when_only_some_are_trained_fully() -> None:
     found = measured(*(trial(number, full=number < 2) for number in range(5)))
     probe = found["teacher_probe", "job", "pearson", 0.25]
-    assert (probe.value, probe.pairs, probe.note) == (pytest.approx(1), 5, None)
+    assert (probe.value, probe.pairs, probe.missing) == (pytest.approx(1), 5, None)
     full = found["teacher_full", "job", "kendall", None]
-    assert (full.value, full.pairs) == (None, 2)
-    assert full.note == "Not measurable with 2 teachers (it takes at least 5)."
+    assert (full.value, full.pairs, full.least, full.missing) == (None, 2, 5, "few_teachers")
 
 
 def test_the_earliest_and_the_latest_common_rung_are_told_apart() -> None:
@@ -38,7 +37,6 @@ def test_the_earliest_and_the_latest_common_rung_are_told_apart() -> None:
     assert [key for key in found if key[0] == "probe_full" and key[1] == "job" and key[2] == "spearman"] == [
         ("probe_full", "job", "spearman", 0.125), ("probe_full", "job", "spearman", 0.5)
     ]  # fmt: skip
-    assert "at 12.5% of the training" in found["probe_full", "job", "pearson", 0.125].title
     # A rung that one teacher never reached is common to nobody.
     found = measured(*both, trial(4, rungs=(0.125,)))
     assert {rung for _, _, _, rung in found} == {0.125, None}
@@ -55,7 +53,7 @@ def test_a_probe_is_at_most_half_a_training() -> None:
 def test_without_probes_everything_is_there_and_not_measurable() -> None:
     found = measured(TeacherRecord(teacher="a", teacher_accuracy=0.9))
     assert len(found) == 5 * 3
-    assert all(each.value is None and each.note for each in found.values())
+    assert all(each.value is None and each.missing == "few_teachers" for each in found.values())
 
 
 def test_the_store_counts_earlier_questions_by_their_own_levels() -> None:
@@ -68,12 +66,10 @@ def test_the_store_counts_earlier_questions_by_their_own_levels() -> None:
     assert store.pairs == 6
     assert store.value == pytest.approx(0.95, abs=0.05)
     few = measured(trial(0), earlier=(*earlier[:1], ComparisonGroup(records=(trial(1, full=True),))))
-    assert few["teacher_full", "store", "pearson", None].pairs == 3
-    assert few["teacher_full", "store", "pearson", None].note == (
-        "Not measurable with 3 teachers (it takes at least 4)."
-    )
+    lacking = few["teacher_full", "store", "pearson", None]
+    assert (lacking.pairs, lacking.groups, lacking.least, lacking.missing) == (3, 1, 4, "few_teachers")
 
 
 def test_equal_values_are_not_measurable() -> None:
     trials = [TeacherRecord(teacher=str(i), teacher_accuracy=0.9, reached={0.5: {0: 0.1 * i}}) for i in range(5)]
-    assert measured(*trials)["teacher_probe", "job", "pearson", 0.5].note == "Not measurable: all values are equal."
+    assert measured(*trials)["teacher_probe", "job", "pearson", 0.5].missing == "all_equal"

@@ -86,34 +86,31 @@ def test_random_and_ties_are_judged_by_their_expectation() -> None:
     assert random.regret_two is not None
     assert random.regret_two.value == pytest.approx((0 + 0.05 + 0) / 3, abs=1e-9)
     assert (tied.picks, tied.hit) == (("a", "b"), 0.5)
-    assert tied.note == "Not measured of c, d."
+    assert tied.missing == ("c", "d")
 
 
 def test_what_is_missing_is_said() -> None:
     _, by_name = judged()
-    assert (by_name["leep"].picks, by_name["leep"].regret, by_name["leep"].note) == ((), None, "Not measured.")
-    assert "No earlier job" in (by_name["previous_winner"].note or "")
+    leep = by_name["leep"]
+    assert (leep.picks, leep.regret, leep.missing) == ((), None, ("a", "b", "c", "d"))
+    assert (by_name["previous_winner"].picks, by_name["previous_winner"].missing) == ((), ())
     _, by_name = judged(previous="c")
-    assert (by_name["previous_winner"].picks, by_name["previous_winner"].note) == (("c",), None)
+    assert by_name["previous_winner"].picks == ("c",)
 
 
-def test_dropped_teachers_flatter_the_probe_unless_audited() -> None:
+def test_teachers_trained_and_audited_are_counted() -> None:
     found, _ = judged()
-    assert found.note.startswith("Over the 3 of 4 teachers that were trained fully; the others were dropped")
+    assert (found.teachers, found.trained, found.audited) == (4, 3, 0)
     audit = trial("d", 0.8, 0.4, 0.7, audited=True)
     more = trial("e", 0.8, 0.4, None)
     found, _ = judged(ComparisonGroup(records=(*QUESTION.records[:3], audit, more)))
-    assert found.audited == 1
-    assert "1 of them dropped before" in found.note
-    assert (
-        judged(ComparisonGroup(records=QUESTION.records[:3]))[0].note == "Over all 3 teachers, every one trained fully."
-    )
+    assert (found.teachers, found.trained, found.audited) == (5, 4, 1)
 
 
 def test_one_trained_teacher_tells_nothing() -> None:
     found, by_name = judged(ComparisonGroup(records=(QUESTION.records[0], QUESTION.records[3])))
     assert found.winner is None
-    assert found.note == "Not measurable with 1 of 2 teachers trained fully (it takes at least 2)."
+    assert (found.teachers, found.trained) == (2, 1)
     assert by_name["probe"].picks == ("a",)
     assert all(each.regret is None and each.hit is None for each in found.judgements)
 
@@ -144,7 +141,7 @@ def test_gaps_are_compared_on_the_seeds_that_all_share() -> None:
     assert ComparisonGroup(records=(near, TeacherRecord(teacher="b", gaps={2: 0.6}))).gaps() == {"a": 0.7, "b": 0.6}
     rule = next(each for each in rules_of(question, None) if each.name == "cka_gap")
     assert picks(rule.scores) == (("a",),)
-    assert rule.note == "Not measured of c."
+    assert rule.missing == ("c",)
 
 
 def test_levels_are_means_over_shared_seeds() -> None:
