@@ -9,7 +9,7 @@ from service.presentation.numbers import counted
 
 
 def correlation_titles(found: Sequence[Correlation], score: str) -> list[str]:
-    """Of each in order, e.g. `teacher accuracy and full student accuracy`. `score`: what the task's metric is called."""
+    """Of each in order, e.g. `teacher accuracy and full student accuracy`. `score`: what the metric is called."""
     return [_title(each, score, _rungs(found, each)) for each in found]
 
 
