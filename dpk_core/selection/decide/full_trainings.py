@@ -9,7 +9,7 @@ import numpy as np
 
 from dpk_core.selection.belief.crossed import Gain, Scores, difference, final_scores, helping, tied
 from dpk_core.selection.decide.job_results import LEAST_SEEDS, Arm, JobResults
-from dpk_core.selection.estimate import Estimate
+from dpk_core.selection.estimate import Estimate, around_score
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,9 +30,7 @@ class FullTrainings:
 
     def alone(self) -> Estimate:
         """Score without a teacher. Asked for only with a baseline."""
-        half = 1.645 * float(np.sqrt(self.scores.covariance_AA[-1, -1]))
-        value = float(self.scores.mean_A[-1])
-        return Estimate(value=value, low=value - half, high=value + half)
+        return around_score(float(self.scores.mean_A[-1]), float(np.sqrt(self.scores.covariance_AA[-1, -1])))
 
     def helping(self, candidates: int, margin: float) -> tuple[tuple[str, ...], float]:
         """The teachers that are clearly better than no teacher although chosen among `candidates`, and how many
