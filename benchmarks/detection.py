@@ -148,7 +148,7 @@ def carry_out(run: RunSpec, data_root: Path) -> str:
     data, teacher = load_dataset(card, data_root, torch.device("cpu")), None
     if spec.teacher is not None:
         teacher = detector_of(spec.teacher.model, spec.recipe.detection, card, seed=0)
-        teacher.load_state_dict(load_file(_weights(spec.teacher.training_key)))
+        teacher.load_state_dict(load_file(weights_path(spec.teacher.training_key)))
         teacher = teacher.eval().requires_grad_(False)
     training, began = begin(spec, data, teacher), time.process_time()
     train(training, run.stop_epoch, Unobserved())
@@ -156,9 +156,9 @@ def carry_out(run: RunSpec, data_root: Path) -> str:
     test = EVALUATORS["detection"].evaluate(training.judged, data, data.read_test(), reported=True)
     FOLDER.mkdir(parents=True, exist_ok=True)
     if spec.role == "teacher":
-        _weights(run.key()).with_suffix(".partial").unlink(missing_ok=True)
-        save_file(training.judged.state_dict(), _weights(run.key()).with_suffix(".partial"))
-        _weights(run.key()).with_suffix(".partial").replace(_weights(run.key()))
+        weights_path(run.key()).with_suffix(".partial").unlink(missing_ok=True)
+        save_file(training.judged.state_dict(), weights_path(run.key()).with_suffix(".partial"))
+        weights_path(run.key()).with_suffix(".partial").replace(weights_path(run.key()))
     facts = {
         "key": run.key(), "model": spec.model, "method": spec.method.name, "seed": spec.seed,
         "validation": training.last_measured["validation_average_precision"], "test": test.score,
@@ -178,7 +178,7 @@ def carry_out_all(made: Plan, data_root: Path, processes: int) -> None:
     """What is missing, and the teachers that it needs first, `processes` at a time; a line for each."""
     students = [run for run in made.students.values() if kept(run) is None]
     needed = {run.training.teacher.training_key for run in students if run.training.teacher is not None}
-    teachers = [run for run in made.teachers.values() if run.key() in needed and not _weights(run.key()).exists()]
+    teachers = [run for run in made.teachers.values() if run.key() in needed and not weights_path(run.key()).exists()]
     for missing in (teachers, students):
         context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
         with ProcessPoolExecutor(processes, context, make_deterministic, (1,)) as pool:
@@ -232,7 +232,8 @@ def _at_seconds(alone: list[list[Kept] | None], seconds: float) -> float:
     return float(np.interp(np.log(seconds), np.log(spent), score))
 
 
-def _weights(key: str) -> Path:
+def weights_path(key: str) -> Path:
+    """Where the weights of a teacher are that this machine trained."""
     return FOLDER / f"{key}.safetensors"
 
 

@@ -60,10 +60,11 @@ def early_weights(dataset: str, data_root: Path, weights_root: Path) -> None:
     """The early ResNet-18 as a file, trained where `benchmarks.detection` did not keep it."""
     made = detection.plan(box_dataset_card(dataset, data_root, "--dataset", DetectionSettings().canvas))
     run = made.teachers[EARLY]
-    if detection.kept(run) is None:
+    trained = detection.weights_path(run.key())
+    if not trained.exists():
         print(detection.carry_out(run, data_root), flush=True)
     weights_root.mkdir(parents=True)
-    shutil.copy(detection.FOLDER / f"{run.key()}.safetensors", weights_root / EARLY_FILE)
+    shutil.copy(trained, weights_root / EARLY_FILE)
 
 
 def run(asked: SelectionJobRequest, home: Path, data_root: Path) -> Leaderboard:
