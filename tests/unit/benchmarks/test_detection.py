@@ -39,6 +39,7 @@ def test_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len({run.key() for run in made.teachers.values()}) == len(TEACHERS)
     made_up_results(made, monkeypatch)
     alone, *_ = table = list(rows(made))
+    assert detection.target(table)["met"]
     assert (alone["method"], alone["test"]) == ("none", 30.0)
     taught = table[len(LONGER) :]
     assert len(taught) == len(METHODS) * len(TEACHERS)
