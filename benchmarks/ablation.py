@@ -110,8 +110,7 @@ PAIRS = (
 
 def kept() -> dict[str, dict[str, Any]]:
     """What was trained so far, on whatever machine, by training key."""
-    lines = KEPT.read_text().splitlines() if KEPT.exists() else []
-    return {row["key"]: row for row in map(json.loads, lines)}
+    return record.by_key(KEPT)
 
 
 def wanted() -> list[tuple[Subset, TrainingSpec]]:

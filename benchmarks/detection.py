@@ -128,8 +128,7 @@ def kept(run: RunSpec) -> Kept | None:
 
 def committed() -> dict[str, dict[str, Any]]:
     """Finished trainings of whatever machine, by key."""
-    lines = KEPT.read_text().splitlines() if KEPT.exists() else []
-    return {row["key"]: row for row in map(json.loads, lines)}
+    return record.by_key(KEPT)
 
 
 def keep_new(made: Plan) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import tempfile
 import threading
 import time
@@ -22,7 +23,6 @@ from benchmarks import record
 from service.app import create_app
 from service.imported_results import service as imported_results
 from service.leaderboards import service as leaderboards
-from tests.servers import free_port
 from tests.unit.web.sample_six import six_teachers
 
 LOADS = 7
@@ -37,18 +37,17 @@ def main() -> None:
     board = six_teachers()
     made = {board.job.id: leaderboards.Made('"made up"', b"", 0, board=board)}
     leaderboards.made = lambda job_id: made[job_id]
-    port = free_port()
     # The made-up job is in no database that could be asked for results from elsewhere.
     elsewhere = patch.object(imported_results, "of_job", return_value=None)
     with tempfile.TemporaryDirectory() as home, elsewhere:
         os.environ["DPK_HOME"] = home
-        server = uvicorn.Server(uvicorn.Config(create_app(), port=port, log_level="warning"))
-        thread = threading.Thread(target=server.run, daemon=True)
+        server = uvicorn.Server(uvicorn.Config(create_app(), log_level="warning"))
+        # Chromium's first connection waits in the queue of this socket until the server takes it.
+        listening = socket.create_server(("127.0.0.1", 0))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()
         try:
-            while not server.started:
-                time.sleep(0.05)  # uvicorn sets a flag and gives no signal
-            measure(f"http://127.0.0.1:{port}/jobs/{board.job.id}")
+            measure(f"http://127.0.0.1:{listening.getsockname()[1]}/jobs/{board.job.id}")
         finally:
             server.should_exit = True
             thread.join()

@@ -41,3 +41,9 @@ def write(name: str, result: dict[str, Any]) -> Path:
     partial.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
     partial.replace(path)
     return path
+
+
+def by_key(path: Path) -> dict[str, dict[str, Any]]:
+    """What is kept in a file of JSON lines, by each line's `key`; nothing where there is no file."""
+    lines = path.read_text().splitlines() if path.exists() else []
+    return {row["key"]: row for row in map(json.loads, lines)}

@@ -14,7 +14,7 @@ Result = TypeVar("Result")
 
 PAUSE = 0.001
 """Seconds between one piece of work and the next for the same key, so that whoever got the one and asks again at once
-shares the next with all others: it is halved how often a busy server works."""
+shares the next with all others, and a busy server works less often."""
 
 
 class Shared(Generic[Key, Result]):

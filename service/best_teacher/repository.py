@@ -55,11 +55,13 @@ class Finished:
     outcome: Outcome
 
 
-_ALIKE = "FROM selection_jobs WHERE student = {0} AND method = {0} AND"
-_NEWEST = f"SELECT id, state {_ALIKE} state = 'finished' ORDER BY finished_at DESC LIMIT 1"
-_LIVE_STATES = ", ".join(f"'{each}'" for each in LIVE)
-_MARKS = f"SELECT id, state {_ALIKE} state IN ({_LIVE_STATES}) UNION ALL SELECT * FROM ({_NEWEST}) AS newest"  # noqa: S608 - our names
-"""Sent with every request, and as text takes half of the time that it takes from expressions."""
+_MARKS = """
+    SELECT id, state FROM selection_jobs WHERE student = {0} AND method = {0} AND state IN ('queued', 'running')
+    UNION ALL SELECT * FROM (
+        SELECT id, state FROM selection_jobs WHERE student = {0} AND method = {0} AND state = 'finished'
+        ORDER BY finished_at DESC LIMIT 1
+    ) AS newest"""
+"""States as in `LIVE`. It is sent with every request, and making it of expressions takes longer than asking."""
 
 
 def marks(connection: Connection, question: Question) -> frozenset[tuple[str, str]]:

@@ -64,7 +64,7 @@ def glance(read: Callable[[Connection], Read]) -> Read:
     """What `read` gives, which executes one statement that only reads; on Postgres without BEGIN and COMMIT.
 
     A connection that broke since its last use shows when it is used, and `read` is called once more on another: a
-    question before each use (`pool_pre_ping`) would double the time.
+    question before each use (`pool_pre_ping`) would be a second round trip.
     """
     try:
         return _glance(read)

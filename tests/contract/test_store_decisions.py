@@ -68,7 +68,7 @@ class TestDecisions:
     )  # fmt: skip
     def test_no_order_of_ends_changes_them(self, policy: str, slots: int, seed: int) -> None:
         first = drive.submit(drive.request(policy=policy, slots=slots))
-        drive.run_to_end(first, dice=random.Random(seed))  # noqa: S311 - shuffles a test
+        drive.run_to_end(first, dice=random.Random(seed))
         listed = [(each.stage, each.steps, each.reason, each.chances) for each in drive.board(first).decisions]
         again = drive.submit(drive.request(policy=policy, slots=slots))
         drive.advance(again)  # everything is reused
@@ -81,7 +81,7 @@ class TestDecisions:
         self, monkeypatch: pytest.MonkeyPatch, seed: int
     ) -> None:
         listed = [(each.steps, each.chances) for each in finished().decisions]
-        dice, steady = random.Random(seed), drive.result  # noqa: S311 - shuffles a test
+        dice, steady = random.Random(seed), drive.result
 
         def unsteady(held: Claim, accuracy: float) -> RunResult:
             found = steady(held, accuracy)

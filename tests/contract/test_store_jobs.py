@@ -147,7 +147,7 @@ class TestLife:
     @pytest.mark.parametrize("seed", range(2))
     def test_the_order_of_ends_changes_nothing(self, seed: int) -> None:
         job_id = drive.submit(drive.request(margin=0.0))
-        drive.run_to_end(job_id, dice=random.Random(seed))  # noqa: S311 - shuffles a test
+        drive.run_to_end(job_id, dice=random.Random(seed))
         verdict = drive.final_verdict(job_id)
         assert (verdict["kind"], verdict["best"], verdict["tied"]) == ("best", "cifar/resnet20", [])
         assert verdict["sentence"] == "Take resnet20: it beats no teacher by 8.1 points (90% interval 6.0 to 10.1)."
@@ -185,7 +185,7 @@ class TestTogether:
 
     @pytest.mark.parametrize("seed", range(2))
     def test_jobs_that_overlap_train_nothing_twice(self, seed: int) -> None:
-        dice = random.Random(seed)  # noqa: S311 - shuffles a test
+        dice = random.Random(seed)
         jobs = [
             drive.submit(drive.request(*TEACHERS[1:], policy="halving")),
             drive.submit(drive.request(*TEACHERS[::-1])),
@@ -242,7 +242,7 @@ class TestFailures:
             return Failure("Boom.") if broken else by_skill(spec)
 
         job_id = drive.submit()
-        drive.run_to_end(job_id, outcomes, random.Random(seed))  # noqa: S311 - shuffles a test
+        drive.run_to_end(job_id, outcomes, random.Random(seed))
         assert drive.statuses(job_id)["cifar/resnet20"] == (
             "failed", "The training with seed 1 failed: Boom.",
         )  # fmt: skip

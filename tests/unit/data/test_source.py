@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,11 +14,10 @@ from dpk_core.catalogue.datasets import DIGITS, DatasetCard, dataset_card
 from dpk_core.data import source
 from dpk_core.data.source import ImageData, load_dataset
 from dpk_core.errors import DataFault
+from tests.real_data import real_data
 from tests.unit.catalogue.npz_files import write_npz
 
 CPU = torch.device("cpu")
-ROOT = Path(__file__).parents[3]
-REAL_DATA = Path(os.environ.get("DPK_TEST_DATA", ROOT.parent / "shared" / "data"))
 
 
 def check_against_card(data: ImageData, card: DatasetCard) -> None:
@@ -110,8 +108,7 @@ class TestNpz:
     ("name", "classes", "channels", "side"), [("fashion_mnist", 10, 1, 28), ("cifar100_20k", 100, 3, 32)]
 )
 def test_real_data(name: str, classes: int, channels: int, side: int) -> None:
-    if not (REAL_DATA / f"{name}.npz").exists():
-        pytest.skip(f"{name}.npz is not on this machine; name its folder in DPK_TEST_DATA to test with it")
-    card = dataset_card(f"npz/{name}", REAL_DATA, "dataset")
+    root = real_data(f"{name}.npz").parent
+    card = dataset_card(f"npz/{name}", root, "dataset")
     assert (card.classes, card.channels, card.side) == (classes, channels, side)
-    check_against_card(load_dataset(card, REAL_DATA, CPU), card)
+    check_against_card(load_dataset(card, root, CPU), card)

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from dpk_core.catalogue.detection.check import ClassBoxes, DetectionCheck, detection_check
 from dpk_core.codec import from_json, to_json
 from dpk_core.detection_settings import Canvas
+from tests.real_data import real_data
 from tests.unit.catalogue.detection.detection_sets import sound_documents, write_coco
-
-SHARED = Path(__file__).resolve().parents[5] / "shared" / "data" / "bccd"
 
 
 def test_facts_and_findings(tmp_path: Path) -> None:
@@ -25,9 +22,8 @@ def test_facts_and_findings(tmp_path: Path) -> None:
     assert from_json(DetectionCheck, to_json(check)) == check
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="BCCD is only in ../shared, which users do not have")
 def test_real_data_is_read_without_a_fault() -> None:
-    check = detection_check("boxes/bccd", SHARED, Canvas(height=160, width=192))
+    check = detection_check("boxes/bccd", real_data("bccd"), Canvas(height=160, width=192))
     assert (check.train, check.validation, check.test) == (205, 87, 72)
     assert {each.name: each.train for each in check.classes} == {"RBC": 2382, "WBC": 214, "Platelets": 209}
     assert [each for each in check.findings if each.level != "info"] == []

@@ -102,7 +102,7 @@ def test_no_order_of_ends_changes_a_decision(
     played = Simulated(levels, Rules(slots=slots), paces=paces, fails=fails).play()
     for seed in range(3):
         again = Simulated(levels, Rules(slots=slots), paces=paces, fails=fails)
-        assert again.play(random.Random(seed)) == played  # noqa: S311 - shuffles a test
+        assert again.play(random.Random(seed)) == played
 
 
 @pytest.mark.parametrize("slots", [1, 3, 8])
@@ -163,7 +163,7 @@ def test_the_audited_is_trained_fully_all_the_same() -> None:
 @pytest.mark.parametrize("policy", ["exhaustive", "halving", "teacher_accuracy"])
 def test_other_policies_wait_for_all_that_was_begun_together(policy: str) -> None:
     job = Simulated(CLEAR, Rules(policy=policy, slots=2))
-    for decision in job.play(random.Random(1)):  # noqa: S311 - shuffles a test
+    for decision in job.play(random.Random(1)):
         before = [each for earlier in job.decisions[: job.decisions.index(decision)] for each in earlier.steps]
         assert all(each.ends <= decision.at for each in before)
     everybody = {teacher for teacher in TEACHERS if trained(job.decisions, teacher) == set(SEEDS)}
