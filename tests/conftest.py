@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -16,6 +17,8 @@ from service.database import session
 from service.outbox import broker
 from service.settings import Settings, settings
 from tests import servers
+
+os.environ["TORCHINDUCTOR_VEC_ISA_OK"] = "0"  # plain loops take torch's compiler half the time that vector ones take
 
 
 @pytest.fixture(scope="session", autouse=True)

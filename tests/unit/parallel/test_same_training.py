@@ -48,7 +48,7 @@ def gentle(method: MethodName = "none", **switches: Any) -> TrainingSpec:
 
 def shallow(method: MethodName, **switches: Any) -> TrainingSpec:
     """Networks of few operations, as the C++ compiler takes some seconds for each."""
-    return replace(gentle(method, **switches), model="cifar/plain4")
+    return replace(gentle(method, **switches), model="cifar/plain2")
 
 
 def assert_near(found: Curve, expected: Curve, tolerance: float = 2e-4) -> None:

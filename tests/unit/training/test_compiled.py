@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 GENTLE = replace(RECIPE, learning_rate=0.002)
-SHALLOW = "cifar/plain4"
+SHALLOW = "cifar/plain2"
 """Each operation of a network is some seconds of the C++ compiler's."""
 
 
@@ -74,7 +74,7 @@ def test_each_network_is_compiled_once(method: MethodName, networks: int) -> Non
         patch.setattr(torch, "compile", compile_with_keep)
         trained(method, compiled="default", steps=7)
     assert len(graphs) == networks
-    assert all(sum(node.op == "call_function" for node in graph.graph.nodes) > 12 for graph in graphs)
+    assert all(sum(node.op == "call_function" for node in graph.graph.nodes) > 6 for graph in graphs)
 
 
 def test_it_is_judged_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
