@@ -135,7 +135,7 @@ def _index_jobs() -> None:
         "method_state_finished_at": ["method", "state", "finished_at"],
         "best_founded": [*question, "protocol", "decided", "strength", "finished_at", "id"],
         "newest": [*question, "protocol", "decided", "finished_at"],
-        "student_method": ["student", "method", "state", "finished_at"],
+        "student_method": ["student", "method", "finished_at"],
         "by_student": ["student", "id"],
         "by_gain": ["gain", "id"],
         "by_cost": ["cost", "id"],

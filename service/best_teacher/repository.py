@@ -56,20 +56,20 @@ class Finished:
 
 
 _MARKS = """
-    SELECT id, state FROM selection_jobs WHERE student = {0} AND method = {0} AND state IN ('queued', 'running')
+    SELECT id, state, 0 FROM selection_jobs WHERE student = {0} AND method = {0} AND finished_at IS NULL
     UNION ALL SELECT * FROM (
-        SELECT id, state FROM selection_jobs WHERE student = {0} AND method = {0} AND state = 'finished'
-        ORDER BY finished_at DESC LIMIT 1
+        SELECT id, state, revision FROM selection_jobs
+        WHERE student = {0} AND method = {0} AND finished_at IS NOT NULL ORDER BY finished_at DESC LIMIT 1
     ) AS newest"""
-"""States as in `LIVE`. It is sent with every request, and making it of expressions takes longer than asking."""
+"""It is sent with every request, and making it of expressions takes longer than asking."""
 
 
-def marks(connection: Connection, question: Question) -> frozenset[tuple[str, str]]:
-    """What moves whenever a job of this student and method is asked for or ends: the newest finished, and all live
-    ones."""
+def marks(connection: Connection, question: Question) -> frozenset[tuple[str, str, int]]:
+    """What moves whenever a job of this student and method is asked for or ends, for the first time or again: every
+    job that is not over, and the one that ended last with its revision, which grows when the job runs again."""
     value = "?" if connection.dialect.paramstyle == "qmark" else "%s"
     rows = connection.exec_driver_sql(_MARKS.format(value), 2 * (question.student, question.method))
-    return frozenset((row[0], row[1]) for row in rows)
+    return frozenset((row[0], row[1], row[2]) for row in rows)
 
 
 def groups(session: Session, question: Question) -> list[Group]:
@@ -113,6 +113,11 @@ def live_jobs(session: Session, question: Question) -> list[tuple[str, str, str]
     chosen = select(job.id, job.state, job.protocol).where(job.state.in_(LIVE), *question.asked())
     rows = session.execute(chosen.order_by(job.created_at.desc(), job.id))
     return [(job_id, state, protocol) for job_id, state, protocol in rows]
+
+
+def revision(session: Session, job_id: str) -> int:
+    """A job's revision: its plan is the same while this is."""
+    return session.scalars(select(job.revision).where(job.id == job_id)).one()
 
 
 def plan(session: Session, job_id: str) -> Plan:

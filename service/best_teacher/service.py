@@ -51,7 +51,8 @@ class _Kept:
     body: bytes
 
 
-_plans: LRUCache[str, Plan] = LRUCache(KEPT)
+_plans: LRUCache[tuple[str, int], Plan] = LRUCache(KEPT)
+"""By job and revision: a teacher that is added changes the plan."""
 _answers: LRUCache[tuple[Question, str | None], _Kept] = LRUCache(KEPT)
 _lock = Lock()
 
@@ -137,12 +138,13 @@ def _choose(session: Session, question: Question, stamp: str | None, data: DataN
 
 
 def _plan(session: Session, job_id: str) -> Plan:
+    key = job_id, repository.revision(session, job_id)
     with _lock:
-        plan = _plans.get(job_id)
+        plan = _plans.get(key)
     if plan is None:
         plan = repository.plan(session, job_id)
         with _lock:
-            _plans[job_id] = plan
+            _plans[key] = plan
     return plan
 
 

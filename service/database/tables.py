@@ -65,7 +65,7 @@ class SelectionJob(Base):
         # The answers to one question: the best-founded and the newest of each protocol.
         Index("ix_selection_jobs_best_founded", *QUESTION, "protocol", "decided", "strength", "finished_at", "id"),
         Index("ix_selection_jobs_newest", *QUESTION, "protocol", "decided", "finished_at"),
-        Index("ix_selection_jobs_student_method", "student", "method", "state", "finished_at"),
+        Index("ix_selection_jobs_student_method", "student", "method", "finished_at"),
         # Lists in another order than by age.
         Index("ix_selection_jobs_by_student", "student", "id"),
         Index("ix_selection_jobs_by_gain", "gain", "id"),

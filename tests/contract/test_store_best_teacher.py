@@ -10,14 +10,17 @@ import numpy as np
 import pytest
 from sqlalchemy import update
 
+from dpk_core.spec import RunSpec
+from service.actions import service as actions
 from service.best_teacher.asking import ask as ask_best_teacher
 from service.best_teacher.schemas import AskedBestTeacher, BestTeacher, BestTeacherRequest
-from service.best_teacher.service import best_teacher
+from service.best_teacher.service import arms_of, best_teacher, document
 from service.database.session import transaction
 from service.database.tables import SelectionJob
 from service.database.types import utc_now
 from service.problems import NotFound, StillRunning
 from service.settings import Settings
+from service.wire.choices import TeacherChoice
 from service.wire.jobs import SelectionJobRequest
 from tests.contract import job_driver as drive
 from tests.contract.job_driver import ON_SQLITE
@@ -109,6 +112,59 @@ class TestChoice:
         assert (answer.job, answer.verdict) == (undecided, "undecided")
         assert answer.running is not None
         assert answer.running.job == running
+
+
+class TestJobsThatRanAgain:
+    """Nobody asks between the answer before and the new end."""
+
+    def test_a_teacher_that_was_added_counts(self) -> None:
+        job_id = finished("cifar/resnet8w8", "cifar/resnet14w8")
+        before, tag = ask(), document(STUDENT, "digits", "dpk")[0]
+        assert (before.teacher, before.candidates) == ("cifar/resnet14w8", 2)
+        actions.add_teacher(job_id, TeacherChoice(model="cifar/resnet20"))
+        drive.run_to_end(job_id)
+        answer = ask()
+        assert (answer.job, answer.teacher, answer.candidates) == (job_id, "cifar/resnet20", 3)
+        assert document(STUDENT, "digits", "dpk")[0] != tag
+        assert set(arms_of(job_id)) == {"cifar/resnet8w8", "cifar/resnet14w8", "cifar/resnet20", None}
+
+    @ON_SQLITE
+    def test_a_failed_teacher_that_was_retried_counts(self) -> None:
+        request = drive.request("cifar/resnet8w8", "cifar/resnet20", promote=1)
+        job_id = drive.submit(request)
+        drive.run_to_end(job_id, without("cifar/resnet20"))
+        assert ask().teacher == "cifar/resnet8w8"
+        with transaction() as session:
+            actions.retry(session, job_id)
+        drive.run_to_end(job_id)
+        assert ask().teacher == "cifar/resnet20"
+
+    @ON_SQLITE
+    def test_one_that_was_cancelled_then_answers_no_more(self) -> None:
+        first, undecided = finished("cifar/resnet8w8", "cifar/resnet14w8"), finished("cifar/resnet8w8", seeds=1)
+        assert ask().job == first
+        actions.add_teacher(first, TeacherChoice(model="cifar/resnet20"))
+        drive.cancel(first)
+        assert ask().job == undecided
+
+    @ON_SQLITE
+    def test_a_question_about_the_added_teacher_is_answered(self) -> None:
+        first = asked("cifar/resnet8w8", "cifar/resnet14w8").job
+        assert first is not None
+        drive.run_to_end(first.id)
+        assert asked("cifar/resnet8w8", "cifar/resnet14w8").holds
+        actions.add_teacher(first.id, TeacherChoice(model="cifar/resnet20"))
+        drive.run_to_end(first.id)
+        assert asked("cifar/resnet8w8", "cifar/resnet14w8", "cifar/resnet20").holds
+
+
+def without(teacher: str) -> drive.Outcomes:
+    """The preparation of this teacher fails."""
+
+    def outcome(spec: RunSpec) -> drive.Outcome:
+        return drive.Failure("No room.") if spec.training.model == teacher else drive.by_skill(spec)
+
+    return outcome
 
 
 class TestStale:

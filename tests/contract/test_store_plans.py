@@ -13,7 +13,7 @@ from benchmarks.many_jobs import copy_job
 from dpk_core.codec import from_json
 from service.best_teacher.service import best_teacher
 from service.calibration.service import calibration
-from service.database.session import engine, reading, transaction
+from service.database.session import engine, glance_engine, reading, transaction
 from service.database.tables import SelectionJob
 from service.events import repository as events
 from service.health import service as health
@@ -62,17 +62,20 @@ def database(configure: Callable[..., Settings], postgres_server: URL, migrated_
 
 @contextmanager
 def executed() -> Iterator[list[tuple[str, Any]]]:
-    """Every statement sent meanwhile, with its values."""
+    """Every statement sent meanwhile by either engine, with its values."""
     found: list[tuple[str, Any]] = []
 
     def note(_connection: object, _cursor: object, statement: str, values: Any, *_: object) -> None:
-        found.append((statement, values))
+        found.append((statement.lstrip(), values))
 
-    event.listen(engine(), "before_cursor_execute", note)
+    engines = engine(), glance_engine()
+    for each in engines:
+        event.listen(each, "before_cursor_execute", note)
     try:
         yield found
     finally:
-        event.remove(engine(), "before_cursor_execute", note)
+        for each in engines:
+            event.remove(each, "before_cursor_execute", note)
 
 
 def scans(statement: str, values: Any) -> list[str]:
@@ -100,6 +103,7 @@ def test_no_query_reads_a_whole_table(database: None, monkeypatch: pytest.Monkey
         read_everything(done, live, waiting)
     asked = {each: values for each, values in found if each.startswith(("SELECT", "WITH", "UPDATE", "DELETE"))}
     assert len(asked) > 30
+    assert any(each.startswith("SELECT id, state, 0 FROM selection_jobs") for each in asked), "best teacher's look-up"
     assert {each: tables for each, values in asked.items() if (tables := scans(each, values))} == {}
 
 
