@@ -29,7 +29,7 @@ from service.scheduling import repository
 from service.scheduling.candidate_status import candidate_status, failure, promoted, stage
 from service.scheduling.costs import student_seconds, total_seconds
 from service.scheduling.evidence import NOT_ASKED, job_results, step_state
-from service.scheduling.outcome import outcome
+from service.scheduling.outcome import Outcome, outcome
 from service.scheduling.plan import Plan
 from service.scheduling.snapshot import OVER, ArmRuns, Snapshot, lock_order
 from service.scheduling.states import STAGES, CandidateStatus, JobFailure, Reason
@@ -258,24 +258,22 @@ def _announce_runs(session: Session, snapshot: Snapshot) -> None:
 def _conclude(session: Session, snapshot: Snapshot, *, over: bool) -> None:
     """Says what can be said, and ends the job when nothing more will come."""
     job = snapshot.job
-    verdict = _say_verdict(session, snapshot, final=over)
+    results = job_results(snapshot, repository.measured(session, snapshot))
+    verdict = _say_verdict(session, snapshot, results, final=over)
     job.gain, job.cost = -1.0 if verdict.gain is None else verdict.gain.value, total_seconds(snapshot)
     if over:
-        _add_outcome(snapshot, verdict)
+        _add_outcome(snapshot, outcome(snapshot, verdict, results))
         job.state, job.finished_at = "finished", utc_now()
         events.record(session, job.id, "finished", {})
 
 
-def _add_outcome(snapshot: Snapshot, verdict: Verdict) -> None:
-    found = outcome(snapshot, verdict)
+def _add_outcome(snapshot: Snapshot, found: Outcome) -> None:
     snapshot.job.decided, snapshot.job.strength = found.is_decided, found.strength
     snapshot.job.outcome = to_json(found)
 
 
-def _say_verdict(session: Session, snapshot: Snapshot, *, final: bool) -> Verdict:
-    job = snapshot.job
-    results = job_results(snapshot, repository.measured(session, snapshot))
-    spending = snapshot.plan.spending
+def _say_verdict(session: Session, snapshot: Snapshot, results: JobResults, *, final: bool) -> Verdict:
+    job, spending = snapshot.job, snapshot.plan.spending
     verdict = decide(results, final=final, prefer_cheaper=spending.prefer_cheaper, margin=spending.margin)
     document = to_json(verdict)
     last = repository.newest_verdicts(session, [job.id]).get(job.id)

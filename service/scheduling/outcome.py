@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 from dpk_core.codec import content_key
 from dpk_core.selection.decide.facts import VerdictKind
+from dpk_core.selection.decide.full_trainings import full_trainings
+from dpk_core.selection.decide.job_results import JobResults
 from dpk_core.selection.decide.schedule import since_reopened
-from dpk_core.selection.decide.verdict import Verdict
+from dpk_core.selection.decide.verdict import Verdict, gains
 from dpk_core.selection.evaluate.records import FULL, ComparisonGroup, TeacherRecord
 from service.scheduling.snapshot import ArmRuns, Snapshot
 
@@ -30,6 +32,7 @@ class Outcome:
     """The verdict and what it rests on. `seeds`: the most full trainings under one teacher; `tried`: teachers under
     which a student was trained at all; `trained`: those of them under which one was trained fully.
 
+    `gains`: mean full score over no teacher's, a fraction, of every teacher trained on enough seeds to be judged.
     `stated` is None where the job stated no chances, or not of every teacher.
     """
 
@@ -40,6 +43,7 @@ class Outcome:
     trained: int
     recipe: str
     epochs: int
+    gains: dict[str, float]
     stated: Stated | None
 
     @property
@@ -53,14 +57,16 @@ class Outcome:
         return self.seeds * self.tried
 
 
-def outcome(snapshot: Snapshot, verdict: Verdict) -> Outcome:
+def outcome(snapshot: Snapshot, verdict: Verdict, results: JobResults) -> Outcome:
     """What the job came to, at its end."""
     teachers = [arm for arm in _able(snapshot) if any(arm.reached(seed) for seed in arm.students)]
     fully = [_full_seeds(arm) for arm in teachers]
     recipe = snapshot.plan.student_recipe
+    gained = {teacher: each.value for teacher, each in gains(full_trainings(results)).items()}
     return Outcome(
         kind=verdict.kind, best=verdict.best, seeds=max(fully, default=0), tried=len(fully),
-        trained=sum(map(bool, fully)), recipe=recipe.name, epochs=recipe.epochs, stated=_stated(snapshot),
+        trained=sum(map(bool, fully)), recipe=recipe.name, epochs=recipe.epochs,
+        gains=gained, stated=_stated(snapshot),
     )  # fmt: skip
 
 

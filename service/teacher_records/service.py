@@ -8,9 +8,7 @@ from statistics import fmean
 from sqlalchemy.orm import Session
 
 from dpk_core.codec import from_json
-from dpk_core.selection.decide.verdict import Verdict
 from service.database.tables import SelectionJob
-from service.scheduling import repository as scheduling
 from service.scheduling.outcome import Outcome
 from service.teacher_records import repository
 from service.teacher_records.schemas import TeacherJob, TeacherOverJobs, TeacherRecords
@@ -19,30 +17,24 @@ from service.teacher_records.schemas import TeacherJob, TeacherOverJobs, Teacher
 def teacher_records(session: Session) -> TeacherRecords:
     """Over the newest finished jobs."""
     jobs = {job.id: job for job in repository.finished(session)}
-    verdicts = {
-        job_id: from_json(Verdict, row.document)
-        for job_id, row in scheduling.newest_verdicts(session, list(jobs)).items()
-    }
     place = {job_id: number for number, job_id in enumerate(jobs)}
     found: dict[str, list[TeacherJob]] = defaultdict(list)
     for candidate in sorted(repository.candidates(session, list(jobs)), key=lambda each: place[each.job_id]):
         assert candidate.teacher is not None, "asked for so"
         job = jobs[candidate.job_id]
-        entry = _entry(job, verdicts.get(job.id), candidate.teacher, candidate.status)
-        found[candidate.teacher].append(entry)
+        found[candidate.teacher].append(_entry(job, candidate.teacher, candidate.status))
     teachers = [_over_jobs(teacher, entries) for teacher, entries in found.items()]
     teachers.sort(key=lambda each: (-each.taken, -len(each.jobs), each.teacher))
     return TeacherRecords(teachers=teachers, jobs=len(jobs), most_jobs=repository.NEWEST)
 
 
-def _entry(job: SelectionJob, verdict: Verdict | None, teacher: str, status: str) -> TeacherJob:
+def _entry(job: SelectionJob, teacher: str, status: str) -> TeacherJob:
     outcome = None if job.outcome is None else from_json(Outcome, job.outcome)
     trained = {} if outcome is None or outcome.stated is None else outcome.stated.trained
-    gain = None if verdict is None else verdict.gains.get(teacher)
     return TeacherJob(
         id=job.id, student=job.student, dataset=job.dataset, status=status,
-        taken=outcome is not None and outcome.best == teacher, gain=None if gain is None else gain.value,
-        student_score=trained.get(teacher),
+        taken=outcome is not None and outcome.best == teacher,
+        gain=None if outcome is None else outcome.gains.get(teacher), student_score=trained.get(teacher),
     )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from service.calibration.service import calibration
 from service.database.session import reading, transaction
 from service.database.tables import Decision, SelectionJob
 from service.scheduling import repository
+from service.scheduling.evidence import job_results
 from service.scheduling.outcome import Outcome, Stated, outcome
 from tests.contract import job_driver as drive
 from tests.contract.job_driver import ON_SQLITE, TEACHERS
@@ -43,8 +44,10 @@ def say(job_id: str, chances: dict[str, float]) -> None:
             each.document = {**each.document, "summary": summary}
         session.flush()
         job = session.get_one(SelectionJob, job_id)
-        verdict = repository.newest_verdicts(session, [job_id])[job_id]
-        job.outcome = to_json(outcome(repository.snapshot(session, job), from_json(Verdict, verdict.document)))
+        verdict = from_json(Verdict, repository.newest_verdicts(session, [job_id])[job_id].document)
+        snapshot = repository.snapshot(session, job)
+        results = job_results(snapshot, repository.measured(session, snapshot))
+        job.outcome = to_json(outcome(snapshot, verdict, results))
 
 
 def stated_by(job_id: str) -> Stated:

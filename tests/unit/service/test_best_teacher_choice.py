@@ -35,8 +35,9 @@ def group(protocol: str, *, decided: bool = True, age: int = 1) -> Group:
 
 def job(kind: Literal["best", "undecided"], seeds: int, tried: int, age: int) -> Finished:
     outcome = Outcome(
-        kind=kind, best=None, seeds=seeds, tried=tried, trained=tried, recipe="digits", epochs=8, stated=None
-    )
+        kind=kind, best=None, seeds=seeds, tried=tried, trained=tried, recipe="digits", epochs=8, gains={},
+        stated=None,
+    )  # fmt: skip
     return Finished(job_id="b", protocol="p", finished_at=NOW - timedelta(days=age), outcome=outcome)
 
 

@@ -12,8 +12,6 @@ import vl_convert
 from fastapi.testclient import TestClient
 
 from dpk_core.codec import to_json
-from dpk_core.selection.decide.verdict import Verdict
-from dpk_core.selection.estimate import Estimate
 from service.app import create_app
 from service.database import tables
 from service.database.session import reading, transaction
@@ -119,22 +117,26 @@ class TestTeachers:
         assert "In how many of 2 finished jobs each teacher was compared" in html
         assert "taken, student 88.0%, gain +2.00" in html
 
+    @pytest.mark.usefixtures("client")
+    def test_mean_gain_counts_every_full_training(self) -> None:
+        drive.finished("cifar/resnet8w8", "cifar/resnet20", policy="exhaustive", promote=2)
+        with reading() as session:
+            found = {each.teacher: each.mean_gain for each in teacher_records(session).teachers}
+        assert found["cifar/resnet20"] == pytest.approx(0.08, abs=0.005)
+        assert found["cifar/resnet8w8"] == pytest.approx(0.01, abs=0.005), "it lost, and counts all the same"
+
 
 def _add_job(number: int, *, state: str) -> None:
     """A job that took resnet20; the gain is a point times its number."""
     stated = Stated(question="q", chances={}, trained={"cifar/resnet20": 0.88})
     outcome = Outcome(
-        kind="best", best="cifar/resnet20", seeds=2, tried=2, trained=1, recipe="digits", epochs=8, stated=stated
-    )
-    estimate = Estimate(value=0.01 * number, low=0.0, high=0.04, confidence=0.9)
-    verdict = Verdict(kind="best", final=True, best="cifar/resnet20", gains={"cifar/resnet20": estimate})
+        kind="best", best="cifar/resnet20", seeds=2, tried=2, trained=1, recipe="digits", epochs=8, stated=stated,
+        gains={"cifar/resnet20": 0.01 * number},
+    )  # fmt: skip
     job_id = drive.submit(drive.request("cifar/resnet8w8", "cifar/resnet20"))
     with transaction() as session:
         job = session.get_one(tables.SelectionJob, job_id)
         job.state, job.outcome, job.finished_at = state, to_json(outcome), utc_now()
-        session.add(
-            tables.Verdict(job_id=job_id, number=1, final=True, document=to_json(verdict), created_at=utc_now())
-        )
 
 
 class TestImported:
