@@ -144,7 +144,7 @@ def carry_out(run: RunSpec, data_root: Path) -> str:
     """One training to its end, kept; a line about it for people."""
     spec = run.training
     assert spec.recipe.detection is not None
-    card = box_dataset_card(spec.dataset, data_root, "dataset", spec.recipe.detection.canvas)
+    card = box_dataset_card(spec.dataset, data_root, "dataset", spec.recipe.detection)
     data, teacher = load_dataset(card, data_root, torch.device("cpu")), None
     if spec.teacher is not None:
         teacher = detector_of(spec.teacher.model, spec.recipe.detection, card, seed=0)
@@ -278,7 +278,7 @@ def main() -> None:
     options = parser.parse_args()
     data_root = Path(os.environ["DPK_DATA_ROOT"])
     make_deterministic(1)
-    made = plan(box_dataset_card(options.dataset, data_root, "--dataset", DetectionSettings().canvas))
+    made = plan(box_dataset_card(options.dataset, data_root, "--dataset", DetectionSettings()))
     if not options.report:
         carry_out_all(made, data_root, options.processes)
     keep_new(made)

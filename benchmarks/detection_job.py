@@ -58,7 +58,7 @@ def request(dataset: str) -> SelectionJobRequest:
 
 def early_weights(dataset: str, data_root: Path, weights_root: Path) -> None:
     """The early ResNet-18 as a file, trained where `benchmarks.detection` did not keep it."""
-    made = detection.plan(box_dataset_card(dataset, data_root, "--dataset", DetectionSettings().canvas))
+    made = detection.plan(box_dataset_card(dataset, data_root, "--dataset", DetectionSettings()))
     run = made.teachers[EARLY]
     trained = detection.weights_path(run.key())
     if not trained.exists():

@@ -21,6 +21,8 @@ from typing import Literal
 from dpk_core.dpk_settings import CIFAR_SHARE, ShareSettings
 
 Kind = Literal["fasterrcnn", "retinanet"]
+MOST_SIDE = 4096
+"""Pixels of a canvas each way: no detector that we know of sees larger pictures, and a batch of them fits no memory."""
 LevelName = Literal["P2", "P3", "P4", "P5"]
 
 
@@ -34,6 +36,8 @@ class Canvas:
     def __post_init__(self) -> None:
         if min(self.height, self.width) < 1:
             raise ValueError(f"height and width of a canvas are at least 1 px, not {self.height} x {self.width}")
+        if max(self.height, self.width) > MOST_SIDE:
+            raise ValueError(f"a canvas has at most {MOST_SIDE} px each way, not {self.height} x {self.width}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +70,10 @@ class DetectorSettings:
             raise ValueError("levels are 2 … 5: backbones have maps with strides 4 … 32")
         if min(self.channels, self.octaves, self.proposals, self.regions, self.region_side, self.region_width) < 1:
             raise ValueError("channels, octaves, proposals, regions, region_side and region_width are at least 1")
+        if max(self.channels, self.region_width) > 8192 or max(self.proposals, self.regions) > 10_000:
+            raise ValueError("channels and region_width are at most 8192, proposals and regions 10000")
+        if max(self.octaves, self.region_side, len(self.ratios)) > 32:
+            raise ValueError("octaves, region_side and the number of ratios are at most 32")
         if self.anchor <= 0 or not self.ratios or min(self.ratios) <= 0:
             raise ValueError("anchor and ratios are above 0, and there is at least one ratio")
 
@@ -97,8 +105,8 @@ class BoxAugmentation:
     def __post_init__(self) -> None:
         if not (0 <= self.flip <= 1 and 0 <= self.upright_flip <= 1):
             raise ValueError("flip and upright_flip are parts of the pictures, 0 … 1")
-        if self.zoom < 1:
-            raise ValueError("zoom is at least 1")
+        if not 1 <= self.zoom <= 16:
+            raise ValueError("zoom is 1 … 16")
         if not 0 <= self.colour < 1:
             raise ValueError("colour is 0 … 1, 1 excluded")
 

@@ -113,10 +113,10 @@ def card_of(check: DatasetCheck) -> DatasetCard:
     )  # fmt: skip
 
 
-def box_dataset_card(name: str, data_root: Path | None, field: str, canvas: Canvas) -> DatasetCard:
-    """The card of the detection data set `boxes/<name>` on a canvas. Raises InvalidRequest on `field` where there is
-    none, DataFault where it cannot be understood."""
-    check = box_dataset_check(name, data_root, canvas, field)
+def box_dataset_card(name: str, data_root: Path | None, field: str, settings: DetectionSettings) -> DatasetCard:
+    """The card of the detection data set `boxes/<name>` on the canvas of `settings`. Raises InvalidRequest on `field`
+    where there is none, DataFault where it cannot be understood."""
+    check, canvas = box_dataset_check(name, data_root, settings, field), settings.canvas
     return DatasetCard(
         name=check.name, fingerprint=check.fingerprint, classes=len(check.classes), channels=3,
         side=max(canvas.height, canvas.width), train_pictures=check.train,
@@ -168,7 +168,7 @@ def dataset_card(name: str, data_root: Path | None, field: str) -> DatasetCard:
     on the canvas of `detection_small`."""
     if is_box_data(name):
         check_dataset_name(name, data_root, field)
-        return box_dataset_card(name, data_root, field, DetectionSettings().canvas)
+        return box_dataset_card(name, data_root, field, DetectionSettings())
     return DIGITS if name == "digits" else card_of(dataset_check(name, data_root, field))
 
 
@@ -201,7 +201,8 @@ def dataset_license(name: str, data_root: Path | None) -> str | None:
     """The licence of the data, as their owner writes it in `dataset.json`; None: nobody states it. Raises DataFault."""
     if name == "digits":
         return DIGITS_LICENSE
-    return read_declaration(_folder(name, data_root)).license if is_picture_data(name) and data_root else None
+    is_folder = is_picture_data(name) or is_box_data(name)
+    return read_declaration(_folder(name, data_root)).license if is_folder and data_root else None
 
 
 def dataset_samples(check: DatasetCheck, data_root: Path | None) -> tuple[Sample, ...]:

@@ -42,7 +42,7 @@ def _coloured(pictures_BCHW: Tensor, factors_3B: Tensor) -> Tensor:
     """Brightness, then contrast around the picture's mean, then saturation around grey, as in torchvision."""
     brightness, contrast, saturation = to_device(factors_3B.float(), pictures_BCHW.device)[..., None, None, None]
     values_BCHW = pictures_BCHW.float() * brightness
-    weights_3 = values_BCHW.new_tensor(GREY_3)[:, None, None]
+    weights_3 = to_device(torch.tensor(GREY_3), values_BCHW.device)[:, None, None]
     mean_B = (values_BCHW * weights_3).sum(1, keepdim=True).mean((2, 3), keepdim=True)
     values_BCHW = mean_B + (values_BCHW - mean_B) * contrast
     grey_B1HW = (values_BCHW * weights_3).sum(1, keepdim=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from dpk_core.catalogue.detection.cards import box_dataset_folder
 from dpk_core.catalogue.detection.index import SplitIndex
 from dpk_core.catalogue.detection.layout import detection_layout
 from dpk_core.catalogue.detection.store import detection_index
+from dpk_core.catalogue.detection.upright import check_size
 from dpk_core.data.boxes import BoxTargets, box_targets
 from dpk_core.data.canvas_reading import read_picture
 from dpk_core.data.crops import Draws
@@ -28,6 +30,9 @@ from dpk_core.errors import DataFault
 
 AT_ONCE = 256
 """Pictures that are decoded side by side."""
+
+SAMPLE_BYTES = 2**28
+"""Memory that the pictures take which statistics are taken from, where data is large."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,6 +88,10 @@ def load_boxes(card: DatasetCard, data_root: Path, device: torch.device) -> Imag
         if truth.crowd_M.all():
             raise DataFault(f"The {name} pictures of {card.name} have no boxes; add some to its annotations.")
     large = card.decoded_bytes > IN_MEMORY_BYTES
+    if large:
+        remembered(
+            "boxes_checked", stamp(folder, layout.files), lambda: _check_all(folder, found.index.splits.values())
+        )
 
     def split(name: str) -> BoxSplit:
         labels = torch.zeros(0, dtype=torch.int64, device=device)
@@ -93,9 +102,19 @@ def load_boxes(card: DatasetCard, data_root: Path, device: torch.device) -> Imag
     if not large:
         # A broken test picture must not wait for the end of a long training to be found.
         remembered("decoded", stamp(folder, layout.files), lambda: {"test": len(split("test"))})
-    most = min(len(train), SAMPLED_PICTURES) if large else len(train)
+    sampled = min(SAMPLED_PICTURES, max(1, SAMPLE_BYTES // (3 * canvas.height * canvas.width)))
+    most = min(len(train), sampled) if large else len(train)
     positions = torch.from_numpy(np.linspace(0, len(train) - 1, most).astype(np.int64))
     sample_BCHW = train.start_reading(positions)()
     return image_data(
         card, train=train, validation=validation, read_test=lambda: split("test"), sample_BCHW=sample_BCHW
     )
+
+
+def _check_all(folder: Path, splits: Iterable[SplitIndex]) -> dict[str, int]:
+    """Looks at the header of every picture: the check has seen only a sample of those of large data. Raises DataFault
+    naming one that cannot be read, or has another size than its boxes were drawn on."""
+    names = [(split.name(place), *size) for split in splits for place, size in enumerate(split.sizes_N2.tolist())]
+    for _ in threads().map(lambda each: check_size(each[0], folder / each[0], each[1], each[2]), names):
+        pass
+    return {"pictures": len(names)}

@@ -104,7 +104,8 @@ def box_targets(split: SplitIndex, pictures: Sequence[int], canvas: Canvas) -> B
         boxes_BM4[place, :count] = torch.from_numpy(on_canvas).float()
         labels_BM[place, :count] = torch.from_numpy(split.classes_M[here]).long()
         crowd_BM[place, :count] = torch.from_numpy(split.crowd_M[here])
-    return BoxTargets(boxes_BM4=boxes_BM4, labels_BM=labels_BM, crowd_BM=crowd_BM)
+    found = BoxTargets(boxes_BM4=boxes_BM4, labels_BM=labels_BM, crowd_BM=crowd_BM)
+    return _with_boxes(found, boxes_BM4, found.present_BM)
 
 
 def mirrored(targets: BoxTargets, which_B: Tensor, side: int, *, upright: bool = False) -> BoxTargets:
@@ -122,18 +123,20 @@ def cropped(targets: BoxTargets, windows_B4: Tensor, canvas: Canvas) -> BoxTarge
 
     Boxes are cut to the window; those of which less than `LEAST_PART` of the area stays are dropped.
     """
-    corner_B14 = windows_B4[:, None, [0, 1, 0, 1]]
-    size_B14 = windows_B4[:, None, [2, 3, 2, 3]]
+    corner_B14, size_B14 = (part_B2.repeat(1, 2)[:, None] for part_B2 in (windows_B4[:, :2], windows_B4[:, 2:]))
     before_BM4 = targets.boxes_BM4 - corner_B14
     after_BM4 = torch.minimum(before_BM4.clamp_min(0), size_B14)
     stays_BM = _areas(after_BM4) >= LEAST_PART * _areas(before_BM4)
-    canvas_4 = after_BM4.new_tensor([canvas.width, canvas.height, canvas.width, canvas.height])
+    sides = torch.tensor([canvas.width, canvas.height] * 2, dtype=after_BM4.dtype)
+    canvas_4 = to_device(sides, after_BM4.device)
     # Rounding may lead beyond the canvas.
     enlarged_BM4 = torch.minimum(after_BM4 * (canvas_4 / size_B14), canvas_4)
     return _with_boxes(targets, enlarged_BM4, targets.present_BM & stays_BM)
 
 
 def _with_boxes(targets: BoxTargets, boxes_BM4: Tensor, stays_BM: Tensor) -> BoxTargets:
+    """Other boxes, of which those stay that have an area: rounding may leave none, which detectors refuse."""
+    stays_BM = stays_BM & (boxes_BM4[..., 2:] > boxes_BM4[..., :2]).all(-1)
     return BoxTargets(
         boxes_BM4=torch.where(stays_BM[..., None], boxes_BM4, 0.0),
         labels_BM=torch.where(stays_BM, targets.labels_BM, NO_BOX),

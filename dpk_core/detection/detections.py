@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -59,7 +60,7 @@ def coco_results(found: Detections, truth: SplitIndex, category_ids: Sequence[in
     found = found.finite()
     sizes_D2 = found.boxes_D4[:, 2:] - found.boxes_D4[:, :2]
     boxes_D4 = np.concatenate([found.boxes_D4[:, :2], sizes_D2], axis=1).tolist()
-    ids = [int(each) if each.lstrip("-").isdecimal() else each for each in truth.picture_ids_N.tolist()]
+    ids = [json.loads(each) for each in truth.picture_ids_N.tolist()]
     rows = zip(found.pictures_D.tolist(), found.classes_D.tolist(), boxes_D4, found.scores_D.tolist(), strict=True)
     return [
         {"image_id": ids[picture], "category_id": category_ids[label], "bbox": box, "score": score}

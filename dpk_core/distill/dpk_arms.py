@@ -17,6 +17,7 @@ from typing import ClassVar
 
 import torch
 
+from dpk_core.catalogue.patches import check_patches
 from dpk_core.catalogue.tapping import STAGES
 from dpk_core.distill.dpk import Dpk
 from dpk_core.distill.inputs import MethodInputs, deepest_taps
@@ -78,9 +79,11 @@ def _stage(
         teacher_channels=teacher_shape[1], side=side,
     )  # fmt: skip
     sizes = stage_sizes(inputs.spec.profile, shape, settings)
-    if settings.patch is not None and (side[0] % settings.patch or side[1] % settings.patch):
-        problem = f"Patches of {settings.patch}x{settings.patch} do not tile the map of {side[0]}x{side[1]} of "
-        raise InvalidRequest("method.dpk.stages", f"{problem}stage {settings.name}.")
+    if settings.patch is not None:
+        try:
+            check_patches(settings.patch, side, f"{teacher_name} at stage {settings.name}")
+        except ValueError as problem:
+            raise InvalidRequest("method.dpk.stages", str(problem)) from problem
     with own_randomness(derive(inputs.seed, "dpk", settings.name)):
         module = PriorStage(student_shape[1], teacher_shape[1], side, sizes)
     return module.to(inputs.device)

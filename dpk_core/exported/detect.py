@@ -63,10 +63,19 @@ def fitted_size(height: int, width: int, canvas: Sequence[int]) -> tuple[int, in
 
 
 def prepared(picture: Any, config: Mapping[str, Any]) -> Array:
-    """A Pillow picture, turned upright, at the top left of a black canvas, scaled for the network: 1 x 3 x H x W."""
+    """A Pillow picture, turned upright, at the top left of a black canvas, scaled for the network: 1 x 3 x H x W.
+
+    What is transparent becomes white, and of 16 bits the upper 8 count, as in training.
+    """
     from PIL import Image, ImageOps  # here, as who brings pixels of his own needs no Pillow
 
-    upright = ImageOps.exif_transpose(picture).convert("RGB")
+    upright = ImageOps.exif_transpose(picture)
+    if upright.mode in ("I;16", "I;16L", "I;16B", "I;16N", "I"):
+        upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
+    elif upright.has_transparency_data:
+        clear = upright.convert("RGBA")
+        upright = Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear)
+    upright = upright.convert("RGB")
     height, width = config["canvas"]
     inner_height, inner_width = fitted_size(upright.height, upright.width, (height, width))
     whole_HWC = np.zeros((height, width, 3), np.float32)

@@ -24,7 +24,7 @@ from dpk_core.catalogue.detection.cards import box_dataset_folder, box_dataset_n
 from dpk_core.catalogue.detection.store import detection_index
 from dpk_core.data.box_files import BoxSplit
 from dpk_core.data.source import ImageData, load_dataset
-from dpk_core.detection_settings import Canvas
+from dpk_core.detection_settings import Canvas, DetectionSettings
 from dpk_core.display import listed
 from dpk_core.errors import DataFault, DpkError, InvalidRequest
 from dpk_core.nearest import nearest
@@ -70,7 +70,8 @@ def _evaluated_detector(
     if not is_box_data(dataset):
         near = nearest(dataset, box_dataset_names(data_root))
         raise InvalidRequest("dataset", f"{dataset} has no boxes, and the student of {folder} is a detector.", near)
-    card = box_dataset_card(dataset, data_root, "dataset", Canvas(height=student.height, width=student.width))
+    canvas = Canvas(height=student.height, width=student.width)
+    card = box_dataset_card(dataset, data_root, "dataset", DetectionSettings(canvas=canvas))
     if student.classes != card.classes:
         raise DataFault(f"{card.name} has {card.classes} classes; the student of {folder} finds {student.classes}.")
     index = detection_index(box_dataset_folder(dataset, data_root, "dataset")).index

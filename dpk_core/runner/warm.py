@@ -85,7 +85,7 @@ def _card(spec: TrainingSpec, data_root: Path | None) -> DatasetCard:
         if spec.recipe.detection is None:
             card = dataset_card(spec.dataset, data_root, "dataset")
         else:
-            card = box_dataset_card(spec.dataset, data_root, "dataset", spec.recipe.detection.canvas)
+            card = box_dataset_card(spec.dataset, data_root, "dataset", spec.recipe.detection)
     except InvalidRequest as error:
         raise MissingHere(f"{machine()} does not have the data set {spec.dataset} ({root}).") from error
     except DataFault as error:

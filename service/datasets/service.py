@@ -55,7 +55,7 @@ def dataset(name: str) -> schemas.Dataset | schemas.BoxDataset:
 
 def _of_boxes(name: str, root: Path | None) -> schemas.BoxDataset:
     folder = box_dataset_folder(name, root, "name")
-    check = detection_check(name, folder, DetectionSettings().canvas)
+    check = detection_check(name, folder, DetectionSettings())
     found = check.findings
     return schemas.BoxDataset.model_validate(
         to_json(check)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from dpk_core.catalogue.datasets import DatasetCard
-from dpk_core.catalogue.detection.detectors import check_canvas, check_heirs, kind_and_backbone
+from dpk_core.catalogue.detection.detectors import check_built_alike, check_canvas, check_heirs, kind_and_backbone
 from dpk_core.catalogue.detection.levels import ComparedLevel, compared_levels
 from dpk_core.catalogue.detection.parameters import parameter_count
 from dpk_core.catalogue.detection.plugged import check_student, is_plugged, plugged_levels
@@ -130,10 +130,20 @@ def planned_detectors(
             compared = functools.partial(compared_levels, method, detection, student, teacher, settings)
             levels[choice.label] = ask(compared) or ()
             if method.inherits:
-                ask(functools.partial(check_heirs, student, teacher, f"teachers[{place}]"))
+                ask(functools.partial(_check_heirs, detection, student, teacher, settings, f"teachers[{place}]"))
     if student is not None:
         _known(ask, student, _settings(detection, student, None), data, detection, parameters)
     return PlannedDetectors(levels=levels, parameters=parameters)
+
+
+def _check_heirs(
+    detection: DetectionSettings, student: str, teacher: str, settings: DetectorSettings | None, field: str
+) -> None:
+    """Raises InvalidRequest where the student cannot begin with the teacher's neck and heads. `settings`: its own."""
+    check_heirs(student, teacher, field)
+    ours = _settings(detection, student, None)
+    if ours is not None and settings is not None:
+        check_built_alike(student, ours, teacher, settings, field)
 
 
 def _known(

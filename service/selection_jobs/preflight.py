@@ -15,6 +15,7 @@ from dpk_core.catalogue.detection.detectors import is_detector
 from dpk_core.catalogue.fitting import check_pictures
 from dpk_core.catalogue.models import ModelCard, check_data, model_card
 from dpk_core.catalogue.parameters import weights_card
+from dpk_core.catalogue.patches import check_patches
 from dpk_core.catalogue.tapping import TappedStage, tapped_stages
 from dpk_core.catalogue.weight_names import RANDOM
 from dpk_core.catalogue.weights import FoundWeights, find_weights
@@ -127,7 +128,7 @@ def _data_card(request: SelectionJobRequest, data_root: Path | None) -> DatasetC
     with suppress(WrongValue, KeyError):
         recipe = student_recipe_of(request, card)
         if recipe.detection is not None:
-            return box_dataset_card(request.dataset, data_root, "dataset", recipe.detection.canvas)
+            return box_dataset_card(request.dataset, data_root, "dataset", recipe.detection)
     return card
 
 
@@ -183,23 +184,26 @@ class _Models:
     def _class_names(self) -> list[str]:
         """Of the data's classes."""
         if (detection := self._detection()) is not None:
-            found = box_dataset_check(self._request.dataset, self._data_root, detection.canvas, "dataset")
+            found = box_dataset_check(self._request.dataset, self._data_root, detection, "dataset")
             return [each.name for each in found.classes]
         return [each.name for each in dataset_check(self._request.dataset, self._data_root, "dataset").classes]
 
 
 def _patches(settings: DpkSettings, taps: Mapping[str, tuple[TappedStage, ...]]) -> Iterator[FieldError]:
-    """Patches that do not tile some teacher's map."""
+    """Patches that do not tile some teacher's map, or leave too few tokens of it."""
     for index, stage in enumerate(settings.stages):
-        patch = stage.patch or 1
         sides = {
             label: each.teacher.side for label, found in taps.items() for each in found if each.stage == stage.name
         }
-        label, side = next(((label, side) for label, side in sides.items() if side % patch), ("", 0))
-        if side:
-            message = f"Patches of {patch}x{patch} do not tile the {side}x{side} map of {label} at stage {stage.name}."
-            fits = max(size for size in range(1, side + 1) if side % size == 0 and size <= patch)
-            yield FieldError(field=f"method.stages[{index}].patch", message=message, nearest=str(fits))
+        for label, side in sides.items() if stage.patch is not None else ():
+            try:
+                check_patches(stage.patch, (side, side), f"{label} at stage {stage.name}")
+            except ValueError as problem:
+                fits = max(
+                    (size for size in range(1, side // 2 + 1) if not side % size and size <= stage.patch), default=1
+                )
+                yield FieldError(field=f"method.stages[{index}].patch", message=str(problem), nearest=str(fits))
+                break
 
 
 def _preparation(

@@ -232,7 +232,7 @@ def _class_names(plan: Plan) -> list[str] | None:
         check: DatasetCheck | DetectionCheck = (
             dataset_check(plan.dataset, root, "dataset")
             if detection is None
-            else box_dataset_check(plan.dataset, root, detection.canvas, "dataset")
+            else box_dataset_check(plan.dataset, root, detection, "dataset")
         )
     except (InvalidRequest, DataFault, OSError):
         return None

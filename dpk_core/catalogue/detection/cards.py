@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dpk_core.catalogue.detection.check import DetectionCheck, detection_check
 from dpk_core.catalogue.detection.layout import is_detection_data
-from dpk_core.detection_settings import Canvas
+from dpk_core.detection_settings import DetectionSettings
 from dpk_core.display import is_text
 from dpk_core.errors import InvalidRequest
 from dpk_core.nearest import nearest
@@ -42,9 +42,9 @@ def box_dataset_folder(name: str, data_root: Path | None, field: str) -> Path:
     return data_root / name.removeprefix(f"{BOXES}/")
 
 
-def box_dataset_check(name: str, data_root: Path | None, canvas: Canvas, field: str) -> DetectionCheck:
+def box_dataset_check(name: str, data_root: Path | None, settings: DetectionSettings, field: str) -> DetectionCheck:
     """The facts of the data set `boxes/<name>`. Raises as `box_dataset_folder` does, and DataFault."""
-    return detection_check(name, box_dataset_folder(name, data_root, field), canvas)
+    return detection_check(name, box_dataset_folder(name, data_root, field), settings)
 
 
 def _holds_boxes(folder: Path) -> bool:

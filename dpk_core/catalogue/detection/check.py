@@ -11,9 +11,9 @@ from dpk_core.catalogue.detection.canvas import canvas_faults
 from dpk_core.catalogue.detection.faults import Fault
 from dpk_core.catalogue.detection.findings import fault_findings
 from dpk_core.catalogue.detection.index import DetectionIndex
-from dpk_core.catalogue.detection.store import detection_index
+from dpk_core.catalogue.detection.store import recalled_index
 from dpk_core.catalogue.finding import Finding
-from dpk_core.detection_settings import Canvas
+from dpk_core.detection_settings import Canvas, DetectionSettings
 from dpk_core.display import shown
 
 
@@ -58,9 +58,10 @@ class DetectionCheck:
         return fault_findings(self.faults)
 
 
-def detection_check(name: str, folder: Path, canvas: Canvas) -> DetectionCheck:
+def detection_check(name: str, folder: Path, settings: DetectionSettings) -> DetectionCheck:
     """The facts of the data set in this folder, called `name`. Raises DataFault where it cannot be understood."""
-    found = detection_index(folder)
+    canvas, finest = settings.canvas, min(settings.fasterrcnn.levels[0], settings.retinanet.levels[0])
+    found = recalled_index(folder)
     index = found.index
     boxes = {split: np.bincount(each.classes_M, minlength=len(index.classes)) for split, each in index.splits.items()}
     sizes, counts = np.unique(
@@ -74,7 +75,7 @@ def detection_check(name: str, folder: Path, canvas: Canvas) -> DetectionCheck:
             for place, label in enumerate(index.classes)
         ),
         sizes=_sizes(index), held_out=index.held_out, usual_size=tuple(sizes[counts.argmax()].tolist()),
-        faults=(*index.faults, *canvas_faults(index, canvas)),
+        faults=(*index.faults, *canvas_faults(index, canvas, finest)),
     )  # fmt: skip
 
 

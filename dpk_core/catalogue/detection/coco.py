@@ -74,12 +74,12 @@ def _categories(given: list[Any], faults: FaultLog) -> tuple[Category, ...]:
 
 def _pictures(
     given: list[Any], source: CocoSplit, files: PictureFiles, faults: FaultLog
-) -> tuple[list[str], list[str], list[tuple[float, float]], dict[str, int]]:
+) -> tuple[list[str], list[int | str], list[tuple[float, float]], dict[str, int]]:
     """Paths, ids, sizes (height, width) and the position of each id; -1 for a picture that is left out."""
     named = [each["file_name"] for each in given if isinstance(each, dict) and isinstance(each.get("file_name"), str)]
     folder = files.folder(source.folders, named)
     names: list[str] = []
-    ids: list[str] = []
+    ids: list[int | str] = []
     sizes: list[tuple[float, float]] = []
     by_id: dict[str, int] = {}
     by_path: dict[str, str] = {}
@@ -103,7 +103,7 @@ def _pictures(
         by_path.setdefault(path, key)
         by_id[key] = len(names)
         names.append(path)
-        ids.append(key)
+        ids.append(key if isinstance(each["id"], str) else int(key))
         sizes.append((_size(each.get("height")), _size(each.get("width"))))
     return names, ids, sizes, by_id
 
@@ -179,11 +179,8 @@ def _box(each: Object) -> tuple[tuple[float, ...] | None, str]:
         return None, "box_wrong_length"
     if not all(isinstance(number, int | float) and not isinstance(number, bool) for number in box):
         return None, "box_not_numbers"
-    try:
-        numbers = tuple(float(number) for number in box)
-    except OverflowError:
-        return None, "box_not_finite"
-    return (numbers, "") if all(map(math.isfinite, numbers)) else (None, "box_not_finite")
+    numbers = tuple(number for number in map(_finite, box) if number is not None)
+    return (numbers, "") if len(numbers) == len(box) else (None, "box_not_finite")
 
 
 def _crowd(each: Object, name: str, number: str, faults: FaultLog) -> bool:
@@ -201,10 +198,10 @@ def _area(each: Object, box: tuple[float, ...], name: str, number: str, faults: 
     if area is None:
         faults.add("area_missing", name, number)
         return math.nan
-    sound = isinstance(area, int | float) and math.isfinite(area)
-    if not sound or area <= 0 or (box[2] > 0 and box[3] > 0 and area > 1.05 * box[2] * box[3] + 1):
-        faults.add("area_wrong", name, number, f"area {area!r}, box {box[2]:g} x {box[3]:g} px")
-    return float(area) if sound else math.nan
+    found = _finite(area)
+    if found is None or found <= 0 or (box[2] > 0 and box[3] > 0 and found > 1.05 * box[2] * box[3] + 1):
+        faults.add("area_wrong", name, number, f"area {str(area)[:40]}, box {box[2]:g} x {box[3]:g} px")
+    return math.nan if found is None else found
 
 
 def _key(given: object) -> str | None:
@@ -227,5 +224,16 @@ def _whole(given: object) -> int | None:
 
 
 def _size(given: object) -> float:
-    number = _whole(given)
-    return float(number) if number is not None and number > 0 else 0.0
+    number = _finite(_whole(given))
+    return number if number is not None and number > 0 else 0.0
+
+
+def _finite(given: object) -> float | None:
+    """A number as a float; None for anything else, for one that is not finite, and for an integer beyond all floats."""
+    if not isinstance(given, int | float):
+        return None
+    try:
+        number = float(given)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None

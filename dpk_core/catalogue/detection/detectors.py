@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
+
 from dpk_core.detection_settings import Canvas, DetectorSettings, Kind
 from dpk_core.errors import InvalidRequest
 from dpk_core.nearest import nearest
@@ -56,6 +58,19 @@ def check_heirs(student: str, teacher: str, field: str) -> None:
         raise InvalidRequest(
             field, f"{student} cannot begin with the heads of {teacher}, which is of another kind; take a teacher of "
             "its kind, or inherit nothing.", teacher.replace(f"/{theirs}_", f"/{kind}_") if theirs else None,
+        )  # fmt: skip
+
+
+def check_built_alike(student: str, ours: DetectorSettings, teacher: str, theirs: DetectorSettings, field: str) -> None:
+    """Raises InvalidRequest on `field` where neck and heads of a teacher do not fit a student that is built otherwise:
+    of the layers few or none could be copied, and anchors would mean other boxes."""
+    ours = replace(ours, proposals=theirs.proposals, regions=theirs.regions)  # which are of training, not of networks
+    name = next((each.name for each in fields(ours) if getattr(ours, each.name) != getattr(theirs, each.name)), None)
+    if name is not None:
+        raise InvalidRequest(
+            field, f"{student} cannot begin with neck and heads of {teacher}: they are built with {name} "
+            f"{getattr(ours, name)} and {getattr(theirs, name)}. Build both alike (`recipe.detection`), or inherit "
+            "nothing.",
         )  # fmt: skip
 
 

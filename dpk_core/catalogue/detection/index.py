@@ -28,10 +28,11 @@ INDEX_VERSION = 1
 class SplitIndex:
     """Pictures of one split and their boxes, in the order of pictures.
 
-    `names_N`: paths from the data set's folder, as the file system's bytes. `picture_ids_N`, `box_ids_M`: as the
-    annotation file gives them, as text. `sizes_N2`: height and width in pixels of the picture that the boxes are given
-    in. `first_N1`: picture n has the boxes `first_N1[n]` … `first_N1[n + 1] - 1`. `boxes_M4`: left, top, right, bottom
-    in pixels. `classes_M`: 0 … C-1. `areas_M`: of the object in square pixels, which AP by size goes by.
+    `names_N`: paths from the data set's folder, as the file system's bytes. `picture_ids_N`: numbers or text as the
+    annotation file gives them, in JSON. `box_ids_M`: likewise, for people. `sizes_N2`: height and width in pixels of
+    the picture that the boxes are given in. `first_N1`: picture n has the boxes `first_N1[n]` … `first_N1[n + 1] - 1`.
+    `boxes_M4`: left, top, right, bottom in pixels. `classes_M`: 0 … C-1. `areas_M`: of the object in square pixels,
+    which AP by size goes by.
     """
 
     names_N: NDArray[np.bytes_]

@@ -10,6 +10,9 @@ from dpk_core.catalogue.detection.raw import RawSplit
 BEYOND = 1.0
 """Pixels that a box may reach beyond its picture: the rounding of most tools."""
 
+LEAST_SIDE = 1e-3
+"""Pixels below which a side is rounding: in a large picture, or on a smaller canvas, nothing is left of it."""
+
 CORNERS = 0.95
 """Part of a split's boxes that must make sense as two corners before they are reported as corners."""
 
@@ -24,9 +27,10 @@ def judge(raw: RawSplit, *, relative: bool = False) -> None:
     """Counts faults and drops the boxes that cannot be used. `relative`: as the format has it (YOLO)."""
     if not relative:
         _check_units(raw)
+    _check_corners(raw, relative=relative)
     width_M, height_M = raw.boxes_M4[:, 2], raw.boxes_M4[:, 3]
     negative_M = (width_M < 0) | (height_M < 0)
-    zero_M = ~negative_M & ((width_M == 0) | (height_M == 0))
+    zero_M = ~negative_M & ((width_M < LEAST_SIDE) | (height_M < LEAST_SIDE))
     raw.log("box_negative_size", negative_M)
     raw.log("box_zero_size", zero_M)
     raw.keep(~(negative_M | zero_M))
@@ -40,19 +44,21 @@ def judge(raw: RawSplit, *, relative: bool = False) -> None:
 
 
 def _check_units(raw: RawSplit) -> None:
-    """Whether the boxes are in parts of the picture, or corners."""
+    """Whether the boxes are in parts of the picture instead of pixels."""
     boxes_M4 = raw.boxes_M4
-    if not len(boxes_M4):
+    raw.log("box_relative", (boxes_M4 >= 0).all(1) & (boxes_M4 <= 1).all(1) & (boxes_M4 != np.rint(boxes_M4)).any(1))
+
+
+def _check_corners(raw: RawSplit, *, relative: bool) -> None:
+    """Whether what should be a corner (YOLO: a middle) and a size is two corners."""
+    if not len(raw.boxes_M4):
         return
-    relative_M = (boxes_M4 >= 0).all(1) & (boxes_M4 <= 1).all(1) & (boxes_M4 != np.rint(boxes_M4)).any(1)
-    raw.log("box_relative", relative_M)
-    heights_M, widths_M = raw.sizes_N2[raw.pictures_M].T
-    corners_M = (
-        (boxes_M4[:, 2] > boxes_M4[:, 0]) & (boxes_M4[:, 3] > boxes_M4[:, 1])
-        & (boxes_M4[:, 2] <= widths_M + BEYOND) & (boxes_M4[:, 3] <= heights_M + BEYOND)
-    )  # fmt: skip
-    beyond_M = _beyond(raw, 2 * BEYOND) & ~relative_M
-    if corners_M.mean() >= CORNERS and beyond_M.mean() >= CORNERS_BEYOND:
+    first_M2, second_M2 = raw.boxes_M4[:, :2], raw.boxes_M4[:, 2:]
+    if relative:
+        first_M2 = first_M2 + second_M2 / 2
+    within_M = (second_M2 <= raw.sizes_N2[raw.pictures_M][:, ::-1] + BEYOND).all(1)
+    beyond_M = _beyond(raw, 2 * BEYOND)
+    if ((second_M2 > first_M2).all(1) & within_M).mean() >= CORNERS and beyond_M.mean() >= CORNERS_BEYOND:
         raw.log("box_corners", beyond_M)
 
 
@@ -71,8 +77,9 @@ def _outside(raw: RawSplit) -> NDArray[np.bool_]:
     heights_M, widths_M = raw.sizes_N2[raw.pictures_M].T
     left_M, top_M, width_M, height_M = raw.boxes_M4.T
     outside_M: NDArray[np.bool_] = (
-        (left_M >= widths_M) | (top_M >= heights_M) | (left_M + width_M <= 0) | (top_M + height_M <= 0)
-    )
+        (left_M > widths_M - LEAST_SIDE) | (top_M > heights_M - LEAST_SIDE)
+        | (left_M + width_M < LEAST_SIDE) | (top_M + height_M < LEAST_SIDE)
+    )  # fmt: skip
     return outside_M
 
 

@@ -106,7 +106,8 @@ KINDS: dict[str, Kind] = {
         "the box reaches beyond its picture by more than a pixel", "Cut to the picture in training.", warning=SOME
     ),
     "box_corners": _refused(
-        "the boxes are two corners, not a corner and a size", "COCO's boxes are x, y, width, height; convert them."
+        "the boxes are two corners, not a place and a size",
+        "COCO's boxes are x, y, width, height, YOLO's are middle, width and height; convert them.",
     ),
     "box_relative": Kind(
         text="the box is given in parts of the picture",

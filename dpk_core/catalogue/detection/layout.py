@@ -7,17 +7,20 @@
 | YOLO | `data.yaml` with `names`, `train`, `val`, perhaps `test`; `labels/…/a.txt` for `images/…/a.jpg` |
 
 Splits are recognised by whole words of names, see `split_names`. Files of other tasks (`captions_…`,
-`person_keypoints_…`) are passed over.
+`person_keypoints_…`) are passed over. `train.json` and `annotations.json` may belong to a data set of classes: beside
+class folders they count only where they mention a box.
 """
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from dpk_core.catalogue.content import DataFile, data_file
+from dpk_core.catalogue.folders import folder_kind
 from dpk_core.catalogue.formats import ENDINGS, ending
 from dpk_core.catalogue.layouts import ARCHIVE_CLUTTER
 from dpk_core.catalogue.split_names import split_words
@@ -28,6 +31,8 @@ YAML_NAMES = ("data.yaml", "data.yml", "dataset.yaml")
 DEEPEST = 6
 """Folders in folders that are listed."""
 
+BOX_KEY = b'"bbox"'
+_PART = 2**20
 _READ = ENDINGS | {".json", ".yaml", ".yml", ".txt"}
 _PLAIN_WORDS = frozenset({"instances", "annotations", "coco"})
 _WORD = re.compile(r"[^\W\d_]+")
@@ -46,10 +51,12 @@ class CocoSplit:
 class DetectionLayout:
     """`files`: every picture, annotation and label file by its path from `folder`, sorted.
 
-    `coco`: the splits of a COCO layout, by name; empty where `yaml` names the file of YOLO folders.
+    `folders`: those that were listed, likewise. `coco`: the splits of a COCO layout, by name; empty where `yaml` names
+    the file of YOLO folders.
     """
 
     folder: Path
+    folders: tuple[str, ...]
     files: tuple[DataFile, ...]
     coco: dict[str, CocoSplit]
     yaml: str = ""
@@ -61,18 +68,35 @@ class DetectionLayout:
 
 
 def is_detection_data(folder: Path) -> bool:
-    """Whether the folder holds annotation files of boxes, by the names in it and in the folders directly in it."""
+    """Whether the folder holds annotation files of boxes, by the names in it and in the folders directly in it. Raises
+    OSError."""
     names = {name: _names(folder / name) for name in _folders(folder)}
     at_top = _names(folder)
     if any(name in at_top for name in YAML_NAMES):
         return True
     paths = [*at_top, *(f"{folder_name}/{name}" for folder_name, inside in names.items() for name in inside)]
-    return any(_coco_split(path) for path in paths)
+    found = [path for path in paths if _coco_split(path)]
+    if any("instances" in path or "coco" in path for path in found) or not found or folder_kind(folder) is None:
+        return bool(found)
+    return any(_mentions_boxes(folder / path, os.stat(folder / path).st_mtime_ns) for path in found)
+
+
+@functools.lru_cache(maxsize=256)
+def _mentions_boxes(path: Path, changed_ns: int) -> bool:  # noqa: ARG001  (keys the cache)
+    """Whether a JSON file has the key `bbox` anywhere."""
+    rest = b""
+    with path.open("rb") as file:
+        while part := file.read(_PART):
+            if BOX_KEY in rest + part:
+                return True
+            rest = part[-len(BOX_KEY) :]
+    return False
 
 
 def detection_layout(folder: Path) -> DetectionLayout:
     """Lists the folder. Raises DataFault saying what is missing or is there twice, and OSError."""
-    files = tuple(sorted(_list(folder, "", DEEPEST), key=lambda file: file.name))
+    folders: list[str] = []
+    files = tuple(sorted(_list(folder, "", DEEPEST, folders), key=lambda file: file.name))
     by_path = {path: split for path in (file.name for file in files) if (split := _coco_split(path))}
     if by_path:
         coco: dict[str, CocoSplit] = {}
@@ -87,14 +111,14 @@ def detection_layout(folder: Path) -> DetectionLayout:
                 f"{folder.name} has no annotations of training pictures, only {next(iter(by_path))}; name them "
                 "instances_train.json."
             )
-        return DetectionLayout(folder=folder, files=files, coco=coco)
+        return DetectionLayout(folder=folder, folders=tuple(folders), files=files, coco=coco)
     yaml = next((file.name for file in files if file.name in YAML_NAMES), "")
     if not yaml:
         raise DataFault(
             f"{folder.name} holds no annotations of boxes: neither annotations/instances_train.json nor "
             "train/_annotations.coco.json nor data.yaml."
         )
-    return DetectionLayout(folder=folder, files=files, coco={}, yaml=yaml)
+    return DetectionLayout(folder=folder, folders=tuple(folders), files=files, coco={}, yaml=yaml)
 
 
 def _coco_split(path: str) -> str:
@@ -131,7 +155,9 @@ def _parents(folder: str) -> list[str]:
     return ["/".join(parts[: end + 1]) + "/" for end in range(len(parts))]
 
 
-def _list(folder: Path, inside: str, depth: int) -> list[DataFile]:
+def _list(folder: Path, inside: str, depth: int, folders: list[str]) -> list[DataFile]:
+    """The files that are read; notes the folders that were looked into."""
+    folders.append(inside)
     found: list[DataFile] = []
     with os.scandir(folder / inside) as entries:
         for entry in entries:
@@ -139,7 +165,7 @@ def _list(folder: Path, inside: str, depth: int) -> list[DataFile]:
                 continue
             if entry.is_dir():
                 if depth:
-                    found += _list(folder, f"{inside}{entry.name}/", depth - 1)
+                    found += _list(folder, f"{inside}{entry.name}/", depth - 1, folders)
             elif ending(entry.name) in _READ and entry.is_file():
                 found.append(data_file(entry, inside))
     return found

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from dpk_core.catalogue.detection.faults import Fault
 from dpk_core.catalogue.detection.index import DetectionIndex, SplitIndex
 from dpk_core.catalogue.detection.judging import judge
 from dpk_core.catalogue.detection.layout import DetectionLayout
-from dpk_core.catalogue.detection.parts import complete
+from dpk_core.catalogue.detection.parts import complete, cut_split, missing_splits
 from dpk_core.catalogue.detection.picture_files import PictureFiles
 from dpk_core.catalogue.detection.raw import Category, RawSplit
 from dpk_core.catalogue.detection.sizes import check_sizes
@@ -32,14 +33,15 @@ def make_index(layout: DetectionLayout) -> DetectionIndex:
     for raw in raws:
         judge(raw, relative=bool(layout.yaml))
     categories = _classes(raws)
-    _check_copies(layout, raws)
+    alike = _copies(layout, raws)
     if not categories:
         raise DataFault(f"{layout.folder.name} has no class with a box.")
     on_disk = {raw.split: _arrays(raw) for raw in raws}
-    splits, held_out = complete(layout.folder.name, on_disk)
+    splits = complete(layout.folder.name, on_disk, alike)
     return DetectionIndex(
         classes=tuple(each.name for each in categories), category_ids=tuple(each.id for each in categories),
-        splits=splits, held_out=held_out, faults=tuple(fault for raw in raws for fault in _faults(raw)),
+        splits=splits, held_out=missing_splits(on_disk),
+        faults=(*(fault for raw in raws for fault in _faults(raw)), *_cut_faults(splits, on_disk)),
     )  # fmt: skip
 
 
@@ -95,23 +97,40 @@ def _classes(raws: Sequence[RawSplit]) -> tuple[Category, ...]:
     return tuple(chosen.values())
 
 
-def _check_copies(layout: DetectionLayout, raws: Sequence[RawSplit]) -> None:
-    """Counts pictures whose file has the size and the first `HEAD` bytes of one in an earlier split."""
+def _copies(layout: DetectionLayout, raws: Sequence[RawSplit]) -> dict[str, str]:
+    """Pictures whose file has the size and the first `HEAD` bytes of another, by name, and the name of that one. Those
+    that are like one of an earlier split are counted. Within a split only those are looked for that could come apart.
+    """
     sizes = {file.name: file.size for file in layout.files}
     by_size: dict[int, list[tuple[int, str]]] = {}
     for place, raw in enumerate(raws):
         for name in dict.fromkeys(raw.names):
             by_size.setdefault(sizes[name], []).append((place, name))
+    alike: dict[str, str] = {}
+    cut = cut_split([raw.split for raw in raws])
     for members in by_size.values():
-        if len({place for place, _ in members}) < 2:
+        splits = [raws[place].split for place, _ in members]
+        if len(set(splits)) < 2 and splits.count(cut) < 2:
             continue
-        seen: dict[bytes, tuple[int, str]] = {}
+        first: dict[bytes, tuple[int, str]] = {}
         for place, name in members:
             with (layout.folder / name).open("rb") as file:
                 digest = hashlib.sha256(file.read(HEAD)).digest()
-            earlier = seen.setdefault(digest, (place, name))
+            earlier = first.setdefault(digest, (place, name))
+            alike[name] = earlier[1]
             if earlier[0] < place:
                 raws[place].faults.add("same_content", name, example=f"like {earlier[1]}")
+    return alike
+
+
+def _cut_faults(splits: Mapping[str, SplitIndex], on_disk: Mapping[str, SplitIndex]) -> Iterator[Fault]:
+    """Splits that are not whole as on disk and came out without a box to be judged by."""
+    for name, split in splits.items():
+        if split is not on_disk.get(name) and split.crowd_M.all():
+            yield Fault(
+                kind="crowd_all" if len(split.crowd_M) else "no_boxes", split=name,
+                count=len(split.crowd_M) or len(split), of=len(split.crowd_M) or len(split),
+            )  # fmt: skip
 
 
 def _arrays(raw: RawSplit) -> SplitIndex:
@@ -121,7 +140,7 @@ def _arrays(raw: RawSplit) -> SplitIndex:
     counts_N = np.bincount(raw.pictures_M, minlength=len(raw.names))
     every = SplitIndex(
         names_N=np.array([os.fsencode(name) for name in raw.names], np.bytes_),
-        picture_ids_N=_text(raw.picture_ids),
+        picture_ids_N=_text([json.dumps(each) for each in raw.picture_ids]),
         sizes_N2=raw.sizes_N2.astype(np.int32),
         first_N1=np.concatenate([[0], np.cumsum(counts_N)]).astype(np.int64),
         boxes_M4=np.column_stack([left_M, top_M, left_M + width_M, top_M + height_M]).astype(np.float32),

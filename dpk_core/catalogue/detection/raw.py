@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -30,7 +31,7 @@ class RawSplit:
     faults: FaultLog
     listed: int
     names: list[str]
-    picture_ids: list[str]
+    picture_ids: Sequence[int | str]
     sizes_N2: NDArray[np.float64]
     annotations: int
     ids: list[str]
@@ -101,7 +102,7 @@ class Annotations:
         self.areas.append(area)
 
     def split(
-        self, faults: FaultLog, names: list[str], picture_ids: list[str], sizes: list[tuple[float, float]],
+        self, faults: FaultLog, names: list[str], picture_ids: Sequence[int | str], sizes: list[tuple[float, float]],
         categories: tuple[Category, ...], *, listed: int, annotations: int,
     ) -> RawSplit:  # fmt: skip
         """The split as arrays. `listed`, `annotations`: how many pictures and annotations the files hold."""

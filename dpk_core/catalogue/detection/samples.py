@@ -13,7 +13,7 @@ import numpy as np
 
 from dpk_core.catalogue.content import remembered
 from dpk_core.catalogue.detection.index import SplitIndex
-from dpk_core.catalogue.detection.store import detection_index
+from dpk_core.catalogue.detection.store import recalled_index
 from dpk_core.codec import from_json, to_json
 from dpk_core.display import shown
 from dpk_core.errors import DataFault
@@ -58,7 +58,7 @@ class DetectionSamples:
 
 def training_samples(folder: Path, most: int) -> DetectionSamples:
     """Training pictures with their boxes, decoded once per content. Raises DataFault."""
-    found = detection_index(folder)
+    found = recalled_index(folder)
     key = hashlib.sha256(f"{found.fingerprint} {most}".encode()).hexdigest()
     index, split = found.index, found.index.splits["train"]
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from dpk_core.catalogue.content import cache_folder, content_hash, remembered, stamp, whole_file
 from dpk_core.catalogue.detection.index import INDEX_VERSION, DetectionIndex, from_bytes, to_bytes
 from dpk_core.catalogue.detection.layout import DetectionLayout, detection_layout
+from dpk_core.catalogue.recall import Recall, looks
 from dpk_core.errors import DataFault
 
 IN_PROCESS_BYTES = 2**23
@@ -33,11 +35,29 @@ class Indexed:
 
 def detection_index(folder: Path) -> Indexed:
     """The index of a data set in the layouts of `layout`. Raises DataFault with a sentence naming what is wrong."""
+    return _listed(folder)[1]
+
+
+def recalled_index(folder: Path) -> Indexed:
+    """The same, as this process knows it of a folder that looks as it did (`recall`): for questions, not training."""
+    if (known := _RECALL.get(folder)) is not None:
+        return known
+    before_ns, listed_at = time.time_ns(), time.monotonic()
+    layout, found = _listed(folder)
+    if (looked := looks(folder, layout.folders, layout.files, before_ns=before_ns, listed_at=listed_at)) is not None:
+        _RECALL.put(folder, looked, found)
+    return found
+
+
+_RECALL: Recall[Indexed] = Recall()
+
+
+def _listed(folder: Path) -> tuple[DetectionLayout, Indexed]:
     try:
         layout = detection_layout(folder)
         key = stamp(folder, layout.files)
         content = remembered("detection", key, lambda: {"content": content_hash(folder, layout.files)})["content"]
-        return Indexed(f"{content}/boxes-{INDEX_VERSION}", _stored(layout, content))
+        return layout, Indexed(f"{content}/boxes-{INDEX_VERSION}", _stored(layout, content))
     except OSError as error:
         raise DataFault(f"{error.filename} cannot be read: {error.strerror}.") from error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 from PIL import Image
 
@@ -23,16 +24,28 @@ def opened(
     """
     rule = ReadingRule(channels=3, side=side, background=background)
     with open_picture(name, io.BytesIO(content)) as picture:
-        stored = picture.size
-        # Pillow turns TIFF files itself.
-        sideways = exif_mark(picture) in SIDEWAYS and picture.format != "TIFF"
-        upright = not sideways or stored != (width, height) or width == height
-        found = stored[::-1] if sideways and upright else stored
-        if found != (width, height):
-            raise DataFault(
-                f"{name} is {found[0]} x {found[1]} px, and its annotations are of {width} x {height} px; mend one."
-            )
+        upright = _is_upright(name, picture, height, width)
         try:
             return decoded(picture, rule, reduced=True, upright=upright)
         except BROKEN as error:
             raise DataFault(f"{name} cannot be decoded; mend or remove it.") from error
+
+
+def check_size(name: str, path: Path, height: int, width: int) -> None:
+    """Looks at a picture's header alone. Raises DataFault as `opened` does, save for pixels that cannot be decoded."""
+    with open_picture(name, path) as picture:
+        _is_upright(name, picture, height, width)
+
+
+def _is_upright(name: str, picture: Image.Image, height: int, width: int) -> bool:
+    """Whether boxes are of the upright picture. Raises DataFault where they are of another size than both."""
+    stored = picture.size
+    # Pillow turns TIFF files itself.
+    sideways = exif_mark(picture) in SIDEWAYS and picture.format != "TIFF"
+    upright = not sideways or stored != (width, height) or width == height
+    found = stored[::-1] if sideways and upright else stored
+    if found != (width, height):
+        raise DataFault(
+            f"{name} is {found[0]} x {found[1]} px, and its annotations are of {width} x {height} px; mend one."
+        )
+    return upright

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from dpk_core.catalogue.datasets import DatasetCard, box_dataset_card, dataset_card, dataset_check, dataset_names
+from dpk_core.catalogue.detection import making, sizes
 from dpk_core.catalogue.detection.cards import box_dataset_names
 from dpk_core.data import box_files
 from dpk_core.data.batches import TrainingBatches, pictures_in_order, training_batch
@@ -23,12 +24,13 @@ from tests.unit.catalogue.detection.detection_sets import sound_documents, write
 
 CPU = torch.device("cpu")
 CANVAS = Canvas(height=32, width=64)
+SETTINGS = DetectionSettings(canvas=CANVAS)
 RECIPE = replace(recipe("detection_small", epochs=2), batch_size=2)
 
 
 def card(root: Path) -> DatasetCard:
     write_coco(root / "pets", sound_documents(pictures=4))
-    return box_dataset_card("boxes/pets", root, "dataset", CANVAS)
+    return box_dataset_card("boxes/pets", root, "dataset", SETTINGS)
 
 
 def test_a_card_has_height_and_width(tmp_path: Path) -> None:
@@ -45,12 +47,12 @@ def test_names(tmp_path: Path) -> None:
     assert box_dataset_names(tmp_path) == ("boxes/pets",)
     assert dataset_names(tmp_path) == ("digits", "boxes/pets", "folder/photos")
     with pytest.raises(InvalidRequest, match=r"no data set 'boxes/pet'; there are boxes/pets.*choice: boxes/pets"):
-        box_dataset_card("boxes/pet", tmp_path, "dataset", CANVAS)
+        box_dataset_card("boxes/pet", tmp_path, "dataset", SETTINGS)
     assert dataset_card("boxes/pets", tmp_path, "dataset").canvas == DetectionSettings().canvas
     with pytest.raises(InvalidRequest, match="has boxes and no classes"):
         dataset_check("boxes/pets", tmp_path, "dataset")
     with pytest.raises(InvalidRequest, match="holds no annotations of boxes"):
-        box_dataset_card("boxes/pet", tmp_path / "photos", "dataset", CANVAS)
+        box_dataset_card("boxes/pet", tmp_path / "photos", "dataset", SETTINGS)
 
 
 def test_from_files_and_from_memory_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,6 +89,23 @@ def test_boxes_are_those_of_the_pictures(tmp_path: Path) -> None:
     assert [len(part) for part in found.tensor_split(2)] == [1, 1]
 
 
+def test_of_large_data_every_header_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(box_files, "IN_MEMORY_BYTES", 0)
+    monkeypatch.setattr(box_files, "SAMPLE_BYTES", 3 * 32 * 64 * 2)
+    data = load_dataset(card(tmp_path), tmp_path, CPU)
+    monkeypatch.setattr(box_files, "SAMPLE_BYTES", 2**28)
+    assert not torch.equal(data.mean, load_dataset(card(tmp_path), tmp_path, CPU).mean)  # of two pictures, and of all
+    monkeypatch.setattr(sizes, "LOOKED_AT", 1)
+    monkeypatch.setattr(making, "is_large", lambda _: True)
+    documents = sound_documents(pictures=4)
+    for image in documents["test"]["images"]:
+        image["width"] = 65
+    write_coco(tmp_path / "wrong", documents)
+    found = box_dataset_card("boxes/wrong", tmp_path, "dataset", SETTINGS)
+    with pytest.raises(DataFault, match=r"test\d\.png is 64 x 48 px, and its annotations are of 65 x 48 px"):
+        load_dataset(found, tmp_path, CPU)
+
+
 def test_what_cannot_be_trained_on(tmp_path: Path) -> None:
     found = card(tmp_path)
     with pytest.raises(DataFault, match="fingerprint"):
@@ -96,9 +115,9 @@ def test_what_cannot_be_trained_on(tmp_path: Path) -> None:
         each["iscrowd"] = 1
     write_coco(tmp_path / "crowds", documents)
     with pytest.raises(DataFault, match=r"validation pictures of boxes/crowds have no boxes"):
-        load_dataset(box_dataset_card("boxes/crowds", tmp_path, "dataset", CANVAS), tmp_path, CPU)
+        load_dataset(box_dataset_card("boxes/crowds", tmp_path, "dataset", SETTINGS), tmp_path, CPU)
     write_coco(tmp_path / "broken", sound_documents(pictures=4))
     whole = (tmp_path / "broken" / "test" / "test1.png").read_bytes()
     (tmp_path / "broken" / "test" / "test1.png").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(DataFault, match=r"test1\.png"):
-        load_dataset(box_dataset_card("boxes/broken", tmp_path, "dataset", CANVAS), tmp_path, CPU)
+        load_dataset(box_dataset_card("boxes/broken", tmp_path, "dataset", SETTINGS), tmp_path, CPU)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from dpk_core.data.box_augment import augment_boxes
-from dpk_core.data.boxes import NO_BOX, BoxTargets, cropped, fitted_size, from_canvas, to_canvas
+from dpk_core.data.boxes import NO_BOX, BoxTargets, box_targets, cropped, fitted_size, from_canvas, mirrored, to_canvas
 from dpk_core.data.canvas_reading import read_on_canvas, read_picture
 from dpk_core.data.rows import BatchRows
 from dpk_core.detection_settings import BoxAugmentation, Canvas
@@ -140,6 +141,17 @@ class TestAugmentation:
         if right - left >= 2 and bottom - top >= 2:
             assert extent(seen[0].numpy()) == pytest.approx([left, top, right, bottom], abs=1.3)
 
+    def test_a_box_without_an_area_is_none(self) -> None:
+        """Rounding may leave none: at the far edge of a canvas, or where a window cuts a sliver off."""
+        thin = replace(targets((10, 5, 20, 15)), boxes_BM4=torch.tensor([[[1e-7, 5.0, 2e-7, 15.0]]]))
+        assert mirrored(thin, torch.tensor([True]), 40).labels_BM.tolist() == [[NO_BOX]]
+        flat = replace(thin, boxes_BM4=torch.tensor([[[5.0, 5, 5, 15]]]))
+        assert cropped(flat, torch.tensor([[0.0, 0, 20, 24]]), CANVAS).labels_BM.tolist() == [[NO_BOX]]
+        split = made_up_split(1, 4, 1)
+        split.boxes_M4[0, 2] = split.boxes_M4[0, 0]
+        found = box_targets(split, range(4), CANVAS)
+        assert int(found.present_BM.sum()) == len(split.boxes_M4) - 1
+
     def test_a_box_of_which_a_quarter_stays_is_kept(self) -> None:
         windows_14 = torch.tensor([[20.0, 0, 20, 24]])
         found = cropped(targets((0, 0, 26, 10), (0, 0, 27, 10), (12, 0, 22, 10)), windows_14, CANVAS)
@@ -180,7 +192,9 @@ class TestAugmentation:
         assert torch.equal(part, whole[places])
         assert torch.equal(own.boxes_BM4, boxes.boxes_BM4[places])
 
-    @pytest.mark.parametrize("wrong", [{"flip": 2}, {"upright_flip": -1}, {"zoom": 0.5}, {"colour": 1.0}])
+    @pytest.mark.parametrize(
+        "wrong", [{"flip": 2}, {"upright_flip": -1}, {"zoom": 0.5}, {"zoom": 1e9}, {"colour": 1.0}]
+    )
     def test_settings_that_mean_nothing(self, wrong: dict[str, float]) -> None:
         with pytest.raises(ValueError, match=next(iter(wrong))):
             BoxAugmentation(**wrong)

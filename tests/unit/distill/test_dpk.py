@@ -246,8 +246,11 @@ class TestSettings:
 
     def test_a_patch_that_does_not_tile_the_map_is_refused(self) -> None:
         settings = DpkSettings(stages=(StageSettings(name="last", weight=1.0, patch=4),))
-        with pytest.raises(InvalidRequest, match="4x4 do not tile the map of 2x2 of stage last"):
+        with pytest.raises(InvalidRequest, match=r"4x4 do not tile the 2x2 map of .* at stage last"):
             make(settings=settings)
+        one_token = DpkSettings(stages=(StageSettings(name="last", weight=1.0, patch=2),))
+        with pytest.raises(InvalidRequest, match=r"leave 1 of the 2x2 map of .* at stage last; DPK needs 4 or more"):
+            make(settings=one_token)
 
     @pytest.mark.parametrize(
         ("share", "expected"),

@@ -36,7 +36,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def card(root: Path) -> DatasetCard:
     assert RECIPE.detection is not None
-    return box_dataset_card("boxes/pets", root / "data", "dataset", RECIPE.detection.canvas)
+    return box_dataset_card("boxes/pets", root / "data", "dataset", RECIPE.detection)
 
 
 def training(root: Path, method: MethodSpec | None = None) -> TrainingSpec:

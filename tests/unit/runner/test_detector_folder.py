@@ -8,11 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import pytest
 import safetensors.torch
 import torch
 from onnx.reference import ReferenceEvaluator
+from PIL import Image
 from torch import nn
 from torchvision.models.detection import FasterRCNN
 from torchvision.models.detection.anchor_utils import AnchorGenerator
@@ -21,9 +23,10 @@ from torchvision.ops import MultiScaleRoIAlign
 
 from dpk_core.catalogue.datasets import box_dataset_card
 from dpk_core.catalogue.detection.postprocessing import anchor_sizes
+from dpk_core.data.canvas_reading import read_on_canvas
 from dpk_core.data.source import load_dataset
 from dpk_core.detection.models import OnCanvas, build_detector
-from dpk_core.detection_settings import DetectorSettings
+from dpk_core.detection_settings import Canvas, DetectionSettings, DetectorSettings
 from dpk_core.errors import DataFault, InvalidRequest
 from dpk_core.exported import detect
 from dpk_core.runner import exporters
@@ -72,7 +75,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_its_score_is_the_networks_and_that_of_pycocotools_by_itself(root: Path, tmp_path: Path) -> None:
     found = evaluated(root / "student", "boxes/pets", root / "data", CPU, tmp_path / "found.json")
-    data = load_dataset(box_dataset_card("boxes/pets", root / "data", "dataset", CANVAS), root / "data", CPU)
+    card = box_dataset_card("boxes/pets", root / "data", "dataset", DetectionSettings(canvas=CANVAS))
+    data = load_dataset(card, root / "data", CPU)
     data = replace(data, mean=torch.full((3,), 127.5), std=torch.full((3,), 63.75))
     own = EVALUATORS["detection"].evaluate(network(), data, data.read_test(), reported=True)
     assert found["test_score"] == own.score > 0.01
@@ -174,6 +178,21 @@ def test_its_networks_with_detect_py_are_the_detector(small: StudentFolder, tmp_
     assert exporters._found_again(own, found, 1) > 0.9
     program = torch.export.load(tmp_path / "model.pt2").module()
     torch.testing.assert_close(program(picture_1CHW)[0].detach(), torch.from_numpy(outputs[0]), atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "I;16", "L"])
+def test_detect_py_reads_pictures_as_training_does(tmp_path: Path, mode: str) -> None:
+    random = np.random.default_rng(0)
+    if mode == "I;16":
+        picture = Image.fromarray(random.integers(0, 2**16, (40, 60), np.uint16))
+    else:
+        picture = Image.fromarray(random.integers(0, 256, (40, 60, 4), np.uint8)).convert(mode)
+    picture.save(tmp_path / "a.png")
+    config = {"canvas": [48, 48], "mean": [0.0] * 3, "std": [1 / 255] * 3}
+    content = (tmp_path / "a.png").read_bytes()
+    expected = read_on_canvas("a.png", content, 40, 60, Canvas(height=48, width=48))
+    found = detect.prepared(Image.open(tmp_path / "a.png"), config)[0]
+    assert np.abs(found - expected).max() < 1e-3
 
 
 def test_other_boxes_end_the_export(small: StudentFolder, tmp_path: Path) -> None:

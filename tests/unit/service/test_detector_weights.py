@@ -87,6 +87,18 @@ def test_other_classes_are_matched_by_name_and_the_detector_fine_tuned(asked: As
     assert plan.detectors.parameters[TEACHER] == sum(each.numel() for each in detector(2, SLIM).parameters())
 
 
+def test_neck_and_heads_of_another_build_are_not_inherited(asked: Asked, tmp_path: Path) -> None:
+    beside = {"classes": ["cat", "dog"], "detector": {"settings": to_json(SLIM)}}
+    label = write_detector(tmp_path / "a.safetensors", 2, SLIM, **beside)
+    with pytest.raises(Rejected) as raised:
+        asked(teachers=[label], method="inherit")
+    (error,) = raised.value.errors
+    assert error.field == "teachers[0]"
+    assert f"they are built with channels {SMALL.channels} and {SLIM.channels}. Build both alike" in error.message
+    alike = {"detection": {"fasterrcnn": to_json(SLIM)}}
+    assert asked(teachers=[label], method="inherit", recipe=alike).method.inherits
+
+
 def test_coco_and_imagenet(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DPK_DOWNLOAD", "1")
     whole, backbone = f"{RESNET}@COCO_V1", f"{RESNET}@pretrained"

@@ -163,6 +163,8 @@ class TestRefused:
              "four feature maps of at least 2x2. On 8x8 pictures cifar/resnet8w4 has three; method kd", "third_last"),
             ({"method": {"stages": [{"name": "second_last", "weight": 1, "patch": 3}]}}, "method.stages[0].patch",
              "do not tile the 4x4 map of cifar/resnet20", "2"),
+            ({"method": {"stages": [{"name": "last", "weight": 1, "patch": 2}]}}, "method.stages[0].patch",
+             "leave 1 of the 2x2 map of cifar/resnet20", "1"),
             ({"recipe": {"mixup": -1}}, "recipe.mixup", "at least 0, not -1", None),
             ({"recipe": {"accumulation": 100}}, "recipe.accumulation", "in 1 … 64", None),
             ({"recipe": {"accumulation": 32}}, "recipe.accumulation", "in each of 32 parts of a batch of 64", "16"),

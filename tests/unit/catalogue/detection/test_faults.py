@@ -97,6 +97,7 @@ CASES = [
     Case("file_backslash", "warning", picture(file_name=".\\train0.png"), ".\\train0.png", ""),
     Case("size_differs", "refusal", picture(width=99), annotation=""),
     Case("size_missing", "info", picture(width=None), annotation=""),
+    Case("size_missing", "info", picture(width=10**400), annotation=""),
     Case("box_missing", "refusal", annotation(bbox=None)),
     Case("box_segmentation_only", "refusal", annotation(bbox=[], segmentation=[[1, 1, 9, 1, 9, 9]])),
     Case("box_wrong_length", "refusal", annotation(bbox=[1, 2, 3])),
@@ -105,6 +106,8 @@ CASES = [
     Case("box_not_finite", "refusal", annotation(bbox=[1, math.nan, 3, 4])),
     Case("box_not_finite", "refusal", annotation(bbox=[1, 10**400, 3, 4])),
     Case("box_zero_size", "refusal", annotation(bbox=[1, 2, 0, 4])),
+    Case("box_zero_size", "refusal", annotation(bbox=[30, 5, 1e-7, 10])),
+    Case("box_outside", "refusal", annotation(bbox=[-0.5, 5, 0.500001, 10])),
     Case("box_negative_size", "refusal", annotation(bbox=[9, 2, -3, 4])),
     Case("box_outside", "refusal", annotation(bbox=[WIDTH, 2, 3, 4])),
     Case("box_outside", "warning", annotation(bbox=[WIDTH, 2, 3, 4]), many=True),
@@ -131,6 +134,7 @@ CASES = [
     Case("area_missing", "info", annotation(area=None)),
     Case("area_wrong", "warning", annotation(area=-1)),
     Case("area_wrong", "warning", annotation(area=1000)),
+    Case("area_wrong", "warning", annotation(area=10**400)),
     Case("no_boxes", "refusal", lambda d: d["val"].update(annotations=[]), "", "", count=2),
     Case("picture_without_boxes", "info", lambda d: d["train"]["annotations"].__delitem__(slice(2)), annotation=""),
 ]  # fmt: skip
@@ -226,6 +230,11 @@ def test_faults_of_yolo(tmp_path: Path, kind: str, line: str) -> None:
     assert (fault.count, fault.of, level(found, kind)) == (1, 5, "refusal")
 
 
+def test_corners_in_yolo(tmp_path: Path) -> None:
+    fault = one(faults(write_yolo(tmp_path / "set", "0 0.1 0.1 0.9 0.8\n1 0.5 0.4 0.9 0.6\n" * 40)), "box_corners")
+    assert (fault.split, fault.count) == ("train", 40)
+
+
 def test_a_label_file_without_a_picture(tmp_path: Path) -> None:
     folder = write_yolo(tmp_path / "set")
     (folder / "labels" / "train" / "gone.txt").write_text("0 0.5 0.5 0.2 0.2\n")
@@ -243,8 +252,9 @@ def test_more_boxes_than_are_read(tmp_path: Path) -> None:
 
 def test_boxes_too_small_for_the_canvas(tmp_path: Path) -> None:
     index = detection_index(write_coco(tmp_path / "set", sound_documents())).index
-    assert canvas_faults(index, Canvas(height=HEIGHT, width=WIDTH)) == ()
-    fault = canvas_faults(index, Canvas(height=HEIGHT // 4, width=WIDTH // 4))[0]
+    assert canvas_faults(index, Canvas(height=HEIGHT, width=WIDTH), 3) == ()
+    fault = canvas_faults(index, Canvas(height=HEIGHT // 4, width=WIDTH // 4), 3)[0]
+    assert canvas_faults(index, Canvas(height=HEIGHT // 4, width=WIDTH // 4), 2) == ()
     assert (fault.kind, fault.count, fault.of, fault.example) == ("boxes_too_small", 4, 4, "3.5 px on 12 x 16")
     assert level((fault,), "boxes_too_small") == "refusal"
 

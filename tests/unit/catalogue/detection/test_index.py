@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from dpk_core.catalogue.datasets import dataset_names
 from dpk_core.catalogue.detection import store
 from dpk_core.catalogue.detection.index import from_bytes, to_bytes
 from dpk_core.catalogue.detection.layout import is_detection_data
-from dpk_core.catalogue.detection.store import detection_index
+from dpk_core.catalogue.detection.store import detection_index, recalled_index
+from dpk_core.detection.detections import Detections, coco_results
 from dpk_core.errors import DataFault
-from tests.unit.catalogue.detection.detection_sets import sound_documents, write_coco, write_yolo
+from tests.unit.catalogue.detection.detection_sets import sound_documents, write_coco, write_picture, write_yolo
 
 
 def sizes(folder: Path) -> dict[str, tuple[int, int]]:
@@ -72,6 +75,34 @@ def test_files_of_other_tasks_are_passed_over(tmp_path: Path) -> None:
     assert sizes(folder)["train"] == (2, 4)
 
 
+@pytest.mark.parametrize("name", ["train2019.json", "train/annotations.json"])
+def test_a_json_file_beside_class_folders_makes_no_boxes(tmp_path: Path, name: str) -> None:
+    """iNaturalist's layout of classes; the same with boxes in the file is detection data."""
+    folder = tmp_path / "plants"
+    for label in ("fern", "moss"):
+        write_picture(folder / "train" / label / "a.png", 1)
+    file = folder / name
+    file.write_text(json.dumps({"images": [], "annotations": [{"id": 1, "image_id": 1, "category_id": 1}]}))
+    assert dataset_names(tmp_path)[-1] == "folder/plants"
+    file.write_text(" " * (2**20 - 3) + json.dumps({"annotations": [{"bbox": [1, 2, 3, 4]}]}))
+    assert dataset_names(tmp_path)[-1] == "boxes/plants"
+
+
+def test_ids_of_pictures_keep_their_type(tmp_path: Path) -> None:
+    documents = sound_documents()
+    for place, name in enumerate(("001", "2")):
+        documents["train"]["images"][place]["id"] = name
+    for each in documents["train"]["annotations"]:
+        each["image_id"] = ("001", "2")[each["image_id"] - 1]
+    train = detection_index(write_coco(tmp_path / "set", documents)).index.splits["train"]
+    found = Detections(
+        pictures_D=np.array([0, 1]), boxes_D4=np.ones((2, 4)), classes_D=np.array([0, 1]), scores_D=np.ones(2)
+    )
+    assert [each["image_id"] for each in coco_results(found, train, (1, 2))] == ["001", "2"]
+    validation = detection_index(tmp_path / "set").index.splits["validation"]
+    assert [each["image_id"] for each in coco_results(found, validation, (1, 2))] == [1, 2]
+
+
 def test_yolo_is_read_in_pixels(tmp_path: Path) -> None:
     index = detection_index(write_yolo(tmp_path / "set")).index
     assert (index.classes, index.faults) == (("cat", "dog"), ())
@@ -116,12 +147,52 @@ class TestSplits:
         )
         assert len(set(before.names_N) & set(after.names_N)) >= len(before) - 1
 
+    @pytest.mark.parametrize("splits", [("train",), ("train", "val")])
+    def test_copies_are_not_torn_apart(self, tmp_path: Path, splits: tuple[str, ...]) -> None:
+        documents = {split: sound_documents(pictures=20)[split] for split in splits}
+        folder = write_coco(tmp_path / "set", documents)
+        cut = splits[-1]
+        for number in range(5, 20):
+            shutil.copy(folder / cut / f"{cut}{number % 5}.png", folder / cut / f"{cut}{number}.png")
+        index = detection_index(folder).index
+        kinds = {
+            split: {int(found.name(n).removesuffix(".png").rpartition(cut)[2]) % 5 for n in range(len(found))}
+            for split, found in index.splits.items() if split != "train" or cut == "train"
+        }  # fmt: skip
+        assert sorted(each for found in kinds.values() for each in found) == [0, 1, 2, 3, 4]
+        assert index.faults == ()
+
+    def test_a_split_that_came_out_without_boxes_is_named(self, tmp_path: Path) -> None:
+        documents = {split: sound_documents(pictures=20)[split] for split in ("train", "val")}
+        folder = write_coco(tmp_path / "set", documents)
+        test = detection_index(folder).index.splits["test"]
+        without = set(test.picture_ids_N.tolist())
+        documents["val"]["annotations"] = [
+            each for each in documents["val"]["annotations"] if json.dumps(each["image_id"]) not in without
+        ]
+        (folder / "annotations" / "instances_val.json").write_text(json.dumps(documents["val"]))
+        fault = next(each for each in detection_index(folder).index.faults if each.kind == "no_boxes")
+        assert (fault.split, fault.count, fault.of) == ("test", 10, 10)
+
     def test_too_few_pictures(self, tmp_path: Path) -> None:
         with pytest.raises(DataFault, match="too few pictures for the three splits"):
             sizes(write_coco(tmp_path / "set", {"train": sound_documents(pictures=1)["train"]}))
 
 
 class TestStore:
+    def test_a_question_is_answered_from_memory_until_the_folder_changes(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        folder = write_coco(tmp_path / "set", sound_documents())
+        for path in (folder, *folder.rglob("*")):
+            os.utime(path, (1e9, 1e9))
+        first = recalled_index(folder)
+        with monkeypatch.context() as patch:
+            patch.setattr(store, "detection_layout", None)
+            assert recalled_index(folder) is first
+        write_picture(folder / "train" / "more.png", 5)
+        assert recalled_index(folder).fingerprint != first.fingerprint
+
     def test_an_index_is_made_once_per_content(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         first = detection_index(write_coco(tmp_path / "set", sound_documents()))
         monkeypatch.setattr(store, "index_bytes", lambda _: pytest.fail("made again"))
