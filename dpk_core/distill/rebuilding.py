@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from dpk_core.data.to_device import to_device
 from dpk_core.distill.masking import draw_noise
 from dpk_core.distill.method import StepContext
 from dpk_core.distill.share import given_tokens
@@ -34,7 +35,7 @@ def rebuild(
     # synchronisation, and none where the share lags a step or does not follow CKA.
     given_S = given_tokens(share, shares_S, [module.tokens for module in stages.values()])
     host_given = [int(count) for count in given_S.tolist()]
-    given_S, fallback_S = (values.to(cka_S.device, non_blocking=True) for values in (given_S, fallback_S))
+    given_S, fallback_S = (to_device(values, cka_S.device) for values in (given_S, fallback_S))
     for index, (name, module) in enumerate(stages.items()):
         student_BCHW, teacher_BCHW = maps[name]
         noise_BN = draw_noise(

@@ -78,7 +78,9 @@ def _seeing(model: nn.Module, wanted: tuple[Tap, ...]) -> Sight:
     taps.open()
 
     def see(pictures_BCHW: Tensor) -> tuple[Tensor, list[Tensor]]:
-        # Left where they are, the maps would make the next step another case to compile.
+        # Left where they are, by this step or by a look at the model in between, the maps would make the next step
+        # another case to compile.
+        taps.begin()
         return model(pictures_BCHW), taps.take()
 
     return see

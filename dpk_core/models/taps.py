@@ -26,25 +26,33 @@ class FeatureTaps:
         self._modules = tuple(_module(tap) for tap in taps)
         self._outputs: dict[str, Any] = {}
         self._handles: list[RemovableHandle] = []
+        self._collects = False
 
     def __enter__(self) -> Self:
         self.open()
+        self.begin()
         return self
 
     def open(self) -> None:
-        """Begins to collect, for good unless a `with` block ends it."""
+        """Hooks the model, for good unless a `with` block ends it; nothing is kept before `begin`."""
         tapped = [self._model.get_submodule(name) for name in self._modules]
         for name, module in zip(self._modules, tapped, strict=True):
             self._handles.append(module.register_forward_hook(self._keeper(name)))
 
     def __exit__(self, *_: object) -> None:
+        self._collects = False
         while self._handles:
             self._handles.pop().remove()
+
+    def begin(self) -> None:
+        """From now on the maps of each run are kept, until they are taken."""
+        self._collects = True
 
     def take(self) -> list[Tensor]:
         """The maps, which are kept no longer."""
         found = self.maps
         self._outputs.clear()
+        self._collects = False
         return found
 
     @property
@@ -63,7 +71,8 @@ class FeatureTaps:
 
     def _keeper(self, name: str) -> Any:
         def keep(_: nn.Module, __: object, output: Any) -> None:
-            self._outputs[name] = output
+            if self._collects:
+                self._outputs[name] = output
 
         return keep
 
