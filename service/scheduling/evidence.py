@@ -69,10 +69,10 @@ def job_results(snapshot: Snapshot, measured: Measured, stored: StoredByTraining
 
 
 def step_state(snapshot: Snapshot, begun: Begun) -> StepState:
-    """Whether a step is over."""
-    run = snapshot.run_of(begun)
+    """Whether a step is over. One without a run is still to come, unless its teacher's preparation has failed."""
+    run, teacher = snapshot.run_of(begun), snapshot.arm(begun.step.teacher).teacher
     if run is None:
-        return "failed" if snapshot.arm(begun.step.teacher).first_failed is not None else "running"
+        return "failed" if teacher is not None and teacher.state == "failed" else "running"
     return "finished" if run.state == "finished" else "failed" if run.state == "failed" else "running"
 
 

@@ -114,9 +114,13 @@ class Snapshot:
         return self.arm(begun.step.teacher).student(begun.step.seed, self.plan.rungs[begun.step.rung])
 
     def missing(self) -> list[tuple[ArmRuns, Begun]]:
-        """The steps that have no run, of arms that did not fail."""
+        """The steps that have no run although their teacher is prepared.
+
+        Those of an arm that has failed on another seed are among them: what was decided is trained in any case, as
+        decisions would depend on which run ended first otherwise.
+        """
         places = [(self.arm(begun.step.teacher), begun) for begun in self.begun]
-        return [(arm, begun) for arm, begun in places if arm.first_failed is None and self.run_of(begun) is None]
+        return [(arm, begun) for arm, begun in places if arm.prepared and self.run_of(begun) is None]
 
     def unfinished(self) -> list[str]:
         """The runs that are not over, in the order in which they are to be locked."""

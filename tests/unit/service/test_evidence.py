@@ -130,7 +130,16 @@ class TestSteps:
         assert step_state(found, look) == "finished"
         assert [step_state(found, each) for each in rest[0]] == ["finished", "running"]
 
-    def test_a_step_of_an_arm_that_failed_is_over_without_a_run(self) -> None:
-        found = snapshot((WEAK, 0, 2, 0.8))
+    def test_a_step_fails_with_its_own_run_and_those_of_other_seeds_go_on(self) -> None:
+        found = snapshot((WEAK, 0, 8, 0.8), teachers={WEAK: 0.9})
+        found.links[1][1].state = "failed"
+        found.decisions.append(confirm(WEAK))
+        assert [step_state(found, each) for each in confirm(WEAK).steps] == ["failed", "running"]
+        assert [each.step.seed for _, each in found.missing() if each.step.teacher == WEAK] == [1]
+
+    def test_without_a_teacher_no_step_can_be_trained(self) -> None:
+        found = snapshot(teachers={WEAK: 0.9})
         found.links[0][1].state = "failed"
+        found.decisions.append(confirm(WEAK))
         assert [step_state(found, each) for each in confirm(WEAK).steps] == ["failed", "failed"]
+        assert WEAK not in {each.step.teacher for _, each in found.missing()}
