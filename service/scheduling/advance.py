@@ -15,7 +15,6 @@ from sqlalchemy.orm import Session
 from dpk_core.codec import from_json, to_json
 from dpk_core.randomness import derive
 from dpk_core.selection.decide.job_results import LEAST_SEEDS, JobResults
-from dpk_core.selection.decide.promotion import promotions
 from dpk_core.selection.decide.schedule import Decision, Rules, Wait, next_decision
 from dpk_core.selection.decide.verdict import Verdict, decide
 from dpk_core.spec import TRAINING_VERSION, RunSpec
@@ -144,7 +143,7 @@ def _next_decision(session: Session, snapshot: Snapshot, *, late: bool) -> Decis
         spent=student_seconds(snapshot), late=late,
     )  # fmt: skip
     if decision is not None and decision != "wait" and decision.stage == "confirming":
-        _explain(session, snapshot, decision, results)
+        _explain(session, snapshot, decision)
     return decision
 
 
@@ -170,12 +169,11 @@ def _add_decision(session: Session, snapshot: Snapshot, decision: Decision) -> N
     events.record(session, snapshot.job.id, "decision", facts)
 
 
-def _explain(session: Session, snapshot: Snapshot, decision: Decision, results: JobResults) -> None:
+def _explain(session: Session, snapshot: Snapshot, decision: Decision) -> None:
     """Why each candidate is or is not trained fully, stored once; the newly promoted hear of it when they are."""
     before, now = promoted(snapshot), {None, *decision.promoted, decision.audited}
     reasons: dict[str | None, Reason] = {None: Reason(kind="baseline")}
-    for each in promotions(results, decision.promoted):
-        reasons[each.teacher] = Reason(kind="promotion", promotion=each)
+    reasons |= {each.teacher: Reason(kind="promotion", promotion=each) for each in decision.promotions}
     if decision.audited is not None:
         reasons[decision.audited] = Reason(kind="audit")
     for arm in snapshot.arms:

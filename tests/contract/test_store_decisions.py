@@ -74,6 +74,29 @@ class TestDecisions:
         drive.advance(again)  # everything is reused
         assert [(each.stage, each.steps, each.reason, each.chances) for each in drive.board(again).decisions] == listed
         assert drive.final_verdict(again) == drive.final_verdict(first)
+        assert drive.statuses(again) == drive.statuses(first)
+
+    @ON_SQLITE
+    @pytest.mark.parametrize("teacher", ["cifar/resnet14w8", "cifar/resnet20"])
+    @pytest.mark.parametrize("seed", range(4))
+    def test_no_order_of_ends_changes_them_where_a_training_fails(self, teacher: str, seed: int) -> None:
+        def outcomes(spec: RunSpec) -> drive.Outcome:
+            taught = spec.training.teacher
+            fails = taught is not None and (taught.model, spec.training.seed) == (teacher, 1)
+            return drive.Failure("The pictures are gone.") if fails else drive.by_skill(spec)
+
+        wanted = drive.request(slots=8, seeds=3, chance=0.999)
+        first = drive.submit(wanted)
+        drive.run_to_end(first, outcomes)
+        # Another profile is other content: nothing of the first job is reused.
+        other = drive.submit(wanted.model_copy(update={"method": MethodChoice(profile="paper")}))
+        drive.run_to_end(other, outcomes, dice=random.Random(seed))
+        found, again = (
+            [(each.stage, each.steps, each.reason, each.chances) for each in drive.board(job).decisions]
+            for job in (first, other)
+        )
+        assert again == found
+        assert drive.statuses(other) == drive.statuses(first)
 
     @ON_SQLITE
     @pytest.mark.parametrize("seed", range(3))

@@ -6,15 +6,12 @@ from collections.abc import Collection, Mapping
 
 from dpk_core.selection.decide.facts import Looked, Promotion
 from dpk_core.selection.decide.job_results import Arm, JobResults
-from dpk_core.selection.decide.summary import Summary, summarise
+from dpk_core.selection.decide.summary import Summary
 from dpk_core.selection.statistics import is_same_chance, mean
 
 
-def promotions(results: JobResults, promoted: Collection[str]) -> tuple[Promotion, ...]:
-    """All candidates, likeliest first, of which these are promoted."""
-    view = summarise(results)
-    if view is None:
-        return ()
+def promotions(results: JobResults, view: Summary, promoted: Collection[str]) -> tuple[Promotion, ...]:
+    """All candidates, likeliest first, of which these are promoted, one at least."""
     order = in_order(view)
     last = results.arm([teacher for teacher in order if teacher in promoted][-1])
     return tuple(_promotion(results.arm(each), each in promoted, last, results, view) for each in order)

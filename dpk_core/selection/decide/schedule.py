@@ -17,11 +17,11 @@ from functools import cached_property
 from typing import Literal
 
 from dpk_core.selection.decide.confirming import by_halves, missing_steps, pair_steps, rivals
-from dpk_core.selection.decide.facts import Purpose
+from dpk_core.selection.decide.facts import Promotion, Purpose
 from dpk_core.selection.decide.job_results import LEAST_SEEDS, JobResults, Step, is_free
 from dpk_core.selection.decide.policies.policy import Limits, Proposal, Reason, affordable, within
 from dpk_core.selection.decide.policies.registry import POLICIES
-from dpk_core.selection.decide.promotion import in_order
+from dpk_core.selection.decide.promotion import in_order, promotions
 from dpk_core.selection.decide.summary import Summary, summarise
 
 EXPLORING = 0.5
@@ -67,7 +67,8 @@ class Rules:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """One decision at the moment `at` of the event clock. `promoted`, `audited`: of a job that confirms, the teachers
-    that are trained fully; `summary`: what was believed; `blind`: no teacher's full training was known."""
+    that are trained fully; `promotions`: why, where others than before are promoted; `summary`: what was believed;
+    `blind`: no teacher's full training was known."""
 
     stage: Literal["exploring", "confirming"]
     reason: Reason
@@ -75,6 +76,7 @@ class Decision:
     steps: tuple[Begun, ...] = ()
     promoted: tuple[str, ...] = ()
     audited: str | None = None
+    promotions: tuple[Promotion, ...] = ()
     summary: Summary | None = None
     blind: bool = True
 
@@ -241,8 +243,8 @@ class _At:
             wanted += [(step, "audit") for step in audit]
         if not wanted and not first:
             return None
-        decision = self._decision("confirming", wanted[: max(0, self.free)], reason or Reason(kind="next_seed"))
-        return replace(decision, promoted=chosen, audited=audited)
+        reason = reason or Reason(kind="next_seed")
+        return self._confirming(wanted[: max(0, self.free)], reason, chosen, audited)
 
     def confirm(self, reason: Reason, *, train: bool = True) -> Decision:
         """The likeliest teachers and no teacher, on every seed, as far as a budget lets it."""
@@ -252,7 +254,7 @@ class _At:
         lead = chosen[:1]
         if train and self.known.is_timed and not steps and self._is_unfinished((None, *lead)):
             reason = replace(reason, short=True)
-        return replace(self._decision("confirming", steps, reason), promoted=chosen, audited=audited)
+        return self._confirming(steps, reason, chosen, audited)
 
     def _go_on_confirming(self, before: Decision) -> Decision | None:
         """What a budget left for later, and others in the place of promoted teachers that failed."""
@@ -265,7 +267,7 @@ class _At:
         if not steps:
             return None
         reason = Reason(kind="replacement" if len(kept) < len(before.promoted) else "next_seed")
-        return replace(self._decision("confirming", steps, reason), promoted=chosen, audited=before.audited)
+        return self._confirming(steps, reason, chosen, before.audited)
 
     def _chosen(self) -> tuple[str, ...]:
         return () if self.summary is None else tuple(in_order(self.summary)[: self.rules.promote])
@@ -302,6 +304,14 @@ class _At:
         first = [each for each in pair or missing if each.seed == (pair or missing)[0].seed]
         kept = list(affordable(self.known, first, Limits(cost=left, runs=self.rules.runs)))
         return [] if pair and kept != first else kept
+
+    def _confirming(
+        self, steps: Sequence[tuple[Step, Purpose]], reason: Reason, chosen: tuple[str, ...], audited: str | None
+    ) -> Decision:
+        is_new = self.confirmed is None or chosen != self.confirmed.promoted
+        why = promotions(self.known, self.summary, chosen) if is_new and chosen and self.summary is not None else ()
+        decision = self._decision("confirming", steps, reason)
+        return replace(decision, promoted=chosen, audited=audited, promotions=why)
 
     def _decision(
         self, stage: Literal["exploring", "confirming"], steps: Sequence[tuple[Step, Purpose]], reason: Reason
