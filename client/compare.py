@@ -12,7 +12,8 @@ from client.options import SERVER_DEFAULT, AsJson, Server, console, print_docume
 from client.sdk import Client
 from client.tables import print_table
 from client.terminal import say
-from service.presentation.numbers import NOTHING, chance, percent, points
+from service.presentation.metric_words import words_of
+from service.presentation.numbers import NOTHING, chance, points
 from service.presentation.words import board_headline
 from service.wire.boards import Leaderboard, Row
 
@@ -20,7 +21,7 @@ Job = Annotated[str, typer.Argument(metavar="ID", help="A job, or the beginning 
 
 
 class ComparedRow(BaseModel):
-    """A teacher (None: no teacher) in both jobs; accuracies and chances are fractions, None where there is none."""
+    """A teacher (None: no teacher) in both jobs; scores and chances are fractions, None where there is none."""
 
     teacher: str | None
     first_accuracy: float | None
@@ -63,9 +64,10 @@ def compare(first: Job, second: Job, server: Server = SERVER_DEFAULT, as_json: A
     if not found.same_protocol:
         say(out, "The jobs differ in protocol (data, recipe, method or budget), so their numbers are not comparable.")
     titles = ("teacher", *names, "difference", f"best {names[0]}", f"best {names[1]}")
+    metrics = [words_of(board.metric) for board in boards]
     rows = [
         [
-            row.teacher or "no teacher", percent(row.first_accuracy), percent(row.second_accuracy),
+            row.teacher or "no teacher", metrics[0].score(row.first_accuracy), metrics[1].score(row.second_accuracy),
             NOTHING if row.difference is None else points(row.difference), chance(row.first_chance),
             chance(row.second_chance),
         ]

@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 from client.compare import accuracy
 from client.exit_codes import ExitCode
 from client.gate_checks import Check
+from service.presentation.metric_words import words_of
 from service.wire.boards import Leaderboard
 
 
@@ -24,17 +25,18 @@ def markdown(
 
 
 def _chart(board: Leaderboard | None) -> list[str]:
-    """The students' accuracies as a Mermaid chart; nothing where none is known."""
+    """The students' scores as a Mermaid chart; nothing where none is known."""
     if board is None:
         return []
     known = {row.label: score for row in board.rows if (score := accuracy(row)) is not None}
     if not known:
         return []
+    title = f"Student {board.metric.name} by teacher, in {words_of(board.metric).scale}"
     low, high = min(known.values()), max(known.values())
     room = max(0.1 * (high - low), 0.005)
     names = ", ".join(f'"{label.replace(chr(34), chr(39))}"' for label in known)
     return [
-        "", "```mermaid", "xychart-beta", f'    title "Student {board.metric.name} by teacher, in percent"',
+        "", "```mermaid", "xychart-beta", f'    title "{title}"',
         f"    x-axis [{names}]", f"    y-axis {100 * (low - room):.1f} --> {100 * (high + room):.1f}",
         f"    bar [{', '.join(f'{100 * score:.2f}' for score in known.values())}]", "```",
     ]  # fmt: skip

@@ -13,7 +13,8 @@ from client.sdk import Client
 from client.tables import print_table
 from client.terminal import say
 from service.job_runs.schemas import JobRun, JobRunDetails, LogLine
-from service.presentation.numbers import NOTHING, clock, duration, percent, short
+from service.presentation.metric_words import MetricWords, words_of
+from service.presentation.numbers import NOTHING, clock, duration, short
 
 POLL_SECONDS = 1.0
 
@@ -29,7 +30,8 @@ def runs(job_id: JobId, server: Server = SERVER_DEFAULT, as_json: AsJson = False
         print_document(found)
         return
     titles = ("run", "purpose", "teacher", "seed", "epochs", "state", "score", "test", "time", "device")
-    print_table(titles, [_cells(run) for run in found.runs], numbers=("seed", "epochs", "score", "test", "time"))
+    rows = [_cells(run, words_of(found.metric)) for run in found.runs]
+    print_table(titles, rows, numbers=("seed", "epochs", "score", "test", "time"))
 
 
 def logs(
@@ -64,13 +66,13 @@ def logs(
                 time.sleep(POLL_SECONDS)  # the interval between two polls
 
 
-def _cells(run: JobRun) -> list[str]:
+def _cells(run: JobRun, metric: MetricWords) -> list[str]:
     state = f"{run.state} (reused)" if run.reused else run.state
     if run.state == "running" and run.total_steps:
         state = f"running {100 * run.step / run.total_steps:.0f}%"
     return [
         run.id[:SHORT], run.purpose, short(run.teacher) if run.teacher else "no teacher", str(run.seed),
-        str(run.epochs), state, percent(run.validation_score), percent(run.test_score), duration(run.seconds),
+        str(run.epochs), state, metric.score(run.validation_score), metric.score(run.test_score), duration(run.seconds),
         run.device or NOTHING,
     ]  # fmt: skip
 

@@ -94,7 +94,7 @@ def say(console: Console, sentence: str, *, whole: bool = False) -> None:
 
 
 def leaderboard_table(board: Leaderboard, *, wide: bool) -> Table:
-    """Best first. Student accuracies in percent, with the standard deviation over the seeds. Columns in which no row
+    """Best first. Student scores in points, with the standard deviation over the seeds. Columns in which no row
     has a value are left out."""
     filled = filled_columns(board.rows) | _ALWAYS
     table = Table(
@@ -136,7 +136,7 @@ def rivals_table(board: Leaderboard, *, wide: bool) -> Table:
     """The probe and every cheaper rule: its pick, whether it is the winner, what it would have cost, and how much more
     than the probe."""
     table = Table(
-        title=Text("Would a cheaper rule have done? Regret in points"), title_justify="left",
+        title=Text(f"Would a cheaper rule have done? Regret in {words_of(board.metric).points}"), title_justify="left",
         caption="to probe: lost beyond what the probe lost. right: how often its pick was the winner, all jobs.",
         caption_justify="left", box=None, padding=(0, 2, 0, 0), header_style="bold",
     )  # fmt: skip

@@ -27,7 +27,10 @@ RUN: dict[str, Any] = {
     "started_at": "2026-01-05T09:00:21Z",
     "finished_at": "2026-01-05T09:00:33Z",
 }
-RUN_LIST: dict[str, Any] = {"runs": [RUN]}
+RUN_LIST: dict[str, Any] = {
+    "metric": {"name": "accuracy", "direction": "maximise", "unit": "%", "margin": 0.003},
+    "runs": [RUN],
+}
 RUN_DETAILS: dict[str, Any] = {
     **RUN,
     "spec": {"training": {"role": "student", "model": "cifar/resnet8w4", "dataset": "digits"}, "stop_epoch": 24},

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from dpk_core.tasks import Metric
 from service.events.schemas import EventKind
 from service.schemas import Wire
 from service.wire.boards import CurvePoint
@@ -42,6 +43,7 @@ class JobRun(Wire):
 class JobRunList(Wire):
     """The runs of a job, in the order of its arms and seeds."""
 
+    metric: Metric = Field(description="Of their scores.")
     runs: list[JobRun]
 
 

@@ -6,12 +6,14 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from dpk_core.tasks import METRICS
 from service.database.session import reading
 from service.database.tables import JobRun, Run
 from service.events import repository as events
 from service.events.schemas import LAST_KINDS
 from service.job_runs import repository, schemas
 from service.presentation.event_words import event_sentence
+from service.presentation.metric_words import WORDS
 from service.problems import NotFound
 from service.scheduling import repository as jobs
 from service.scheduling.snapshot import OVER, Snapshot
@@ -32,7 +34,8 @@ def runs(session: Session, job_id: str) -> schemas.JobRunList:
         ),
     )  # fmt: skip
     return schemas.JobRunList(
-        runs=[schemas.JobRun(**_facts(link, run, teachers[link.candidate_id])) for link, run in links]
+        metric=METRICS[snapshot.plan.task],
+        runs=[schemas.JobRun(**_facts(link, run, teachers[link.candidate_id])) for link, run in links],
     )
 
 
@@ -66,12 +69,12 @@ def log(session: Session, job_id: str, *, after: int, limit: int) -> schemas.Job
     """What happened to a job after the event `after`, in words. Raises NotFound."""
     snapshot = jobs.snapshot(session, found(session, job_id))
     labels = {arm.candidate.id: arm.label for arm in snapshot.arms}
+    words = WORDS[snapshot.plan.task]
     rows = events.after(session, job_id, after, limit)
     lines = [
-        schemas.LogLine.model_validate(
-            {"id": row.id, "at": row.created_at, "kind": row.kind, "text": event_sentence(row.kind, row.data, labels)}
-        )
+        schemas.LogLine.model_validate({"id": row.id, "at": row.created_at, "kind": row.kind, "text": text})
         for row in rows
+        for text in [event_sentence(row.kind, row.data, labels, words)]
     ]
     over = snapshot.job.state in LAST_KINDS and len(rows) < limit
     return schemas.JobLog(lines=lines, next_after=rows[-1].id if rows else after, over=over)

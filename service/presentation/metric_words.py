@@ -10,11 +10,13 @@ from service.presentation.numbers import NO_BREAK, NOTHING
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricWords:
-    """`name`: in a sentence. `unit`: behind a score; `points`: behind a difference. `…_no_better`: what
-    networks do that have learned nothing, after one name or several; `guessing`: what they are compared with."""
+    """`name`: in a sentence. `unit`: behind a score; `scale`: of an axis of scores; `points`: behind a difference.
+    `…_no_better`: what networks do that have learned nothing, after one name or several; `guessing`: what they are
+    compared with."""
 
     name: str
     unit: str
+    scale: str
     points: str
     one_no_better: str
     several_no_better: str
@@ -40,14 +42,14 @@ class MetricWords:
 
 
 ACCURACY = MetricWords(
-    name="accuracy", unit="%", points="points",
+    name="accuracy", unit="%", scale="percent", points="points",
     one_no_better="tells the classes no better than chance",
     several_no_better="tell the classes no better than chance",
     one_better="tells the classes better than chance",
     guessing="where always naming the most frequent class gets",
 )  # fmt: skip
 AVERAGE_PRECISION = MetricWords(
-    name="AP", unit=f"{NO_BREAK}AP", points="points of AP",
+    name="AP", unit=f"{NO_BREAK}AP", scale="points", points="points of AP",
     one_no_better="finds no more boxes than chance would",
     several_no_better="find no more boxes than chance would",
     one_better="finds more boxes than chance would",
@@ -59,3 +61,8 @@ WORDS: dict[TaskName, MetricWords] = {"classification": ACCURACY, "detection": A
 def words_of(metric: Metric) -> MetricWords:
     """The words of a metric."""
     return next(WORDS[task] for task, each in METRICS.items() if each.name == metric.name)
+
+
+def words_of_task(task: str) -> MetricWords:
+    """The words of the metric of a job's task, as its row names it."""
+    return next(words for name, words in WORDS.items() if name == task)

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from service.presentation import words
-from service.presentation.numbers import chance, percent, points
+from service.presentation.metric_words import MetricWords, words_of
+from service.presentation.numbers import chance, listed, points
 from service.wire.boards import Leaderboard, Row
 
 
@@ -17,7 +18,8 @@ def comparison(left: Leaderboard, right: Leaderboard) -> dict[str, object]:
         "headlines": (words.board_headline(left), words.board_headline(right)),
         "differences": differences(left, right),
         "rows": rows(left, right),
-        "metric": left.metric.name,
+        "metric": listed(list(dict.fromkeys(board.metric.name for board in (left, right)))),
+        "points": listed(list(dict.fromkeys(words_of(board.metric).points for board in (left, right)))),
         "alike": left.trust.stamp == right.trust.stamp,
     }
 
@@ -49,22 +51,23 @@ def _text(value: Any) -> str:
     return "–" if value is None else str(value)
 
 
-def rows(left: Leaderboard, right: Leaderboard) -> list[tuple[str, tuple[dict[str, str], dict[str, str]]]]:
+def rows(left: Leaderboard, right: Leaderboard) -> list[tuple[str, tuple[dict[str, str], ...]]]:
     """Each teacher's line in both, those of the first in its order and then those of the second alone; no teacher
     last."""
     ours, theirs = ({row.teacher: row for row in board.rows} for board in (left, right))
     order = [*(each for each in dict.fromkeys((*ours, *theirs)) if each is not None), None]
     labels = {row.teacher: row.label for row in (*right.rows, *left.rows)}
-    return [(labels[each], (_cells(ours.get(each)), _cells(theirs.get(each)))) for each in order]
+    sides = (ours, words_of(left.metric)), (theirs, words_of(right.metric))
+    return [(labels[each], tuple(_cells(found.get(each), metric) for found, metric in sides)) for each in order]
 
 
-def _cells(row: Row | None) -> dict[str, str]:
+def _cells(row: Row | None, metric: MetricWords) -> dict[str, str]:
     if row is None:
         return {}
     return {
         "Rank": "–" if row.rank is None else str(row.rank),
         "Best with": chance(row.chance),
-        "Student": percent(row.expected.value if row.expected else row.full.mean if row.full else None),
+        "Student": metric.score(row.expected.value if row.expected else row.full.mean if row.full else None),
         "Gain": "–" if row.gain is None else points(row.gain.value),
         "Status": row.status.replace("_", " "),
     }

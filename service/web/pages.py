@@ -27,7 +27,7 @@ from service.presentation.box_dataset_words import box_facts, box_headline, show
 from service.presentation.dataset_words import LEVELS, shown_classes
 from service.presentation.dataset_words import facts as dataset_facts
 from service.presentation.dataset_words import headline as dataset_headline
-from service.presentation.metric_words import ACCURACY, WORDS, MetricWords, words_of
+from service.presentation.metric_words import WORDS, MetricWords, words_of
 from service.run_pages.schemas import RunRecord
 from service.teacher_records.schemas import TeacherRecords
 from service.web import vega
@@ -176,9 +176,8 @@ def _missing(sentence: str, root: str, title: str, back: str, back_words: str) -
 
 
 def _metric(context: Context) -> MetricWords:
-    """Of the board on the page; chances of a page without one are in percent as accuracies are."""
-    board = context.get("board")
-    return ACCURACY if board is None else words_of(board.metric)
+    """Of the board on the page. A page without one shows scores in the words of their data: `words_of_data`."""
+    return words_of(context["board"].metric)
 
 
 @pass_context
@@ -210,9 +209,12 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": _score, "spread": _spread, "bounds": _bounds, "spread_of": words.spread}
+    environment.filters |= {
+        "score": _score, "spread": _spread, "bounds": _bounds, "spread_of": words.spread,
+        "percent_bounds": words.bounds,
+    }  # fmt: skip
     for function in (
-        numbers.points, words.point_bounds, numbers.duration,
+        numbers.percent, numbers.points, words.point_bounds, numbers.duration,
         numbers.count, numbers.clock, numbers.clock_seconds, numbers.short, words.preparation, numbers.chance,
         decision_words.who, decision_words.where, decision_words.why, setting_words.method_label,
         setting_words.method_line, setting_words.recipe_line, setting_words.pictures_line, repeat_words.fetch_command,

@@ -18,6 +18,7 @@ from service.database.session import transaction
 from service.database.tables import SelectionJob
 from service.database.types import utc_now
 from service.outbox import service as outbox
+from service.presentation.metric_words import words_of_task
 from service.presentation.verdict_words import verdict_sentence
 from service.scheduling.repository import newest_verdicts
 from service.settings import Settings, settings
@@ -53,19 +54,19 @@ def announce(session: Session, job_id: str, kind: str, data: dict[str, Any]) -> 
     job = session.get_one(SelectionJob, job_id)
     body = payload(f"job.{kind}", {
         "job": job_id, "student": job.student, "dataset": job.dataset, "method": job.method,
-        **_facts(session, job_id, kind, data),
+        **_facts(session, job, kind, data),
         "leaderboard": f"/selection-jobs/{job_id}/leaderboard", "page": f"/jobs/{job_id}",
     })  # fmt: skip
     for hook in hooks:
         repository.add_delivery(session, hook.id, kind, body)
 
 
-def _facts(session: Session, job_id: str, kind: str, data: dict[str, Any]) -> dict[str, Any]:
+def _facts(session: Session, job: SelectionJob, kind: str, data: dict[str, Any]) -> dict[str, Any]:
     """The verdict of a finished job, or why it failed."""
     if kind in ("finished", "verdict"):
-        newest = newest_verdicts(session, [job_id]).get(job_id)
+        newest = newest_verdicts(session, [job.id]).get(job.id)
         facts = None if newest is None else from_json(Verdict, newest.document)
-        said = None if facts is None else verdict_sentence(facts)
+        said = None if facts is None else verdict_sentence(facts, words_of_task(job.task))
         known = None if facts is None else {"kind": facts.kind, "teacher": facts.best, "tied": list(facts.tied)}
         return {"verdict": known, "sentence": said}
     return {"failure": data.get("failure")} if kind == "failed" else {}

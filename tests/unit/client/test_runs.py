@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from client import runs
+from dpk_core.tasks import METRICS
 from service.job_runs.examples import LOG, RUN_DETAILS, RUN_ID, RUN_LIST
 from service.job_runs.schemas import JobLog, JobRunDetails, JobRunList
 from service.wire.jobs import JobList
@@ -27,6 +28,12 @@ def test_every_run_is_a_line(server: FakeServer, dpk: Dpk) -> None:
         RUN_ID[:8], "confirm", "resnet20", "1", "24", "finished", "95.4%", "94.7%", "11 s", "cpu",
     ]  # fmt: skip
     assert json.loads(dpk("runs", sample.JOB_ID, "--json").out) == RUN_LIST
+
+
+def test_runs_of_detectors_are_in_ap(server: FakeServer, dpk: Dpk) -> None:
+    server.answer(f"GET {JOB}/runs", JobRunList.model_validate({**RUN_LIST, "metric": METRICS["detection"]}))
+    row = dpk("runs", sample.JOB_ID).out.splitlines()[1]
+    assert row.split("\t")[6:8] == ["95.4 AP", "94.7 AP"]
 
 
 def test_the_log_of_a_job_is_read_part_by_part(server: FakeServer, dpk: Dpk) -> None:
@@ -85,6 +92,15 @@ class TestCompare:
         assert found["same_protocol"] is True
         assert list(found["asked"]) == ["seeds"]
         assert {row["teacher"] for row in found["rows"]} == {row.teacher for row in sample.leaderboard().rows}
+
+
+def test_detectors_are_compared_in_ap(server: FakeServer, dpk: Dpk) -> None:
+    board = sample.leaderboard().model_copy(update={"metric": METRICS["detection"]})
+    server.answer(f"GET {JOB}/leaderboard", board)
+    _, *rows = [line for line in dpk("compare", sample.JOB_ID, sample.JOB_ID).out.splitlines() if "\t" in line]
+    scores = [cell for row in rows for cell in row.split("\t")[1:3] if cell != "–"]
+    assert scores
+    assert all(cell.endswith(" AP") for cell in scores)
 
 
 def test_open_prints_the_address_and_takes_a_short_id(
