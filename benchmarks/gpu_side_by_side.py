@@ -31,7 +31,7 @@ START_SECONDS = 90.0
 def rows(device: torch.device, *, small: bool, until: float) -> Iterator[dict[str, Any]]:
     """A row for each number of processes, without and with MPS."""
     counts = (1, 2) if small else (1, 2, 4, 8)
-    seconds = 0.5 if small else 4.0
+    seconds = 0.5 if small else 2.5
     yield from _counted(device, counts, seconds, small, until, mps=False)
     if device.type != "cuda" or shutil.which(MPS) is None:
         yield {"mps": True, "skipped": f"{MPS} is not installed" if device.type == "cuda" else "needs a GPU"}

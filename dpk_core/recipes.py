@@ -168,6 +168,10 @@ def chosen_recipe(
     if (base.detection is None) != (settings.get("detection", to_json(base.detection)) is None):
         task = "classes" if base.detection is None else "boxes"
         raise WrongValue("recipe.detection", f"recipe {name} is one for {task}; take another one")
+    if settings.get("schedule", base.schedule) == "cosine":
+        settings = {"milestones": [], **settings}
+    elif not settings.get("milestones", base.milestones):
+        raise WrongValue("recipe.milestones", "schedule 'steps' needs the epochs at which it lowers the rate")
     chosen = from_json(Recipe, merged(to_json(base), dict(settings)), "recipe")
     if "milestones" in settings and milestones_of is not None:
         chosen = replace(chosen, milestones=_scaled(chosen.milestones, chosen.epochs, milestones_of))

@@ -116,6 +116,8 @@ class Recipe:
                 raise ValueError(f"{name} must be {words}, not {value}")
         if not 1 <= self.accumulation <= self.batch_size:
             raise ValueError(f"accumulation must be in 1 … {self.batch_size}, the batch size, not {self.accumulation}")
+        if (self.schedule == "steps") != bool(self.milestones):
+            raise ValueError("milestones must name the epochs at which schedule 'steps' lowers the rate, and no other")
         if self.compiled == "reduce-overhead" and self.accumulation > 1:
             raise ValueError("compiled 'reduce-overhead' takes no accumulation: the parts would share one memory")
         if self.epochs and not self.learning_rate:

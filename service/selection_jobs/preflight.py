@@ -192,16 +192,17 @@ class _Models:
 def _patches(settings: DpkSettings, taps: Mapping[str, tuple[TappedStage, ...]]) -> Iterator[FieldError]:
     """Patches that do not tile some teacher's map, or leave too few tokens of it."""
     for index, stage in enumerate(settings.stages):
-        sides = {
-            label: each.teacher.side for label, found in taps.items() for each in found if each.stage == stage.name
-        }
-        for label, side in sides.items() if stage.patch is not None else ():
+        patch = stage.patch
+        if patch is None:
+            continue
+        sides = (
+            (label, each.teacher.side) for label, found in taps.items() for each in found if each.stage == stage.name
+        )
+        for label, side in sides:
             try:
-                check_patches(stage.patch, (side, side), f"{label} at stage {stage.name}")
+                check_patches(patch, (side, side), f"{label} at stage {stage.name}")
             except ValueError as problem:
-                fits = max(
-                    (size for size in range(1, side // 2 + 1) if not side % size and size <= stage.patch), default=1
-                )
+                fits = max((size for size in range(1, min(side // 2, patch) + 1) if not side % size), default=1)
                 yield FieldError(field=f"method.stages[{index}].patch", message=str(problem), nearest=str(fits))
                 break
 

@@ -83,13 +83,17 @@ def _settings(request: SelectionJobRequest) -> Iterator[FieldError]:
             yield FieldError(field=f"method.{name}", message=message)
 
 
+PINNED = {"dpk_no_teacher_tokens": "share", "dpk_features_only": "logit_weight"}
+"""The setting that makes a control arm of DPK what it is, and so cannot be chosen."""
+
+
 def setting_names(task: TaskName, method: str) -> list[str]:
     """What may be set of a method, beside its profile and `inherit`."""
     if task == "detection":
         every = [field.name for field in fields(PyramidSettings)]
         return every if method == "dpk" else list(DIRECT) if method in ("feature_mse", "fgd") else []
     if method in DPK_METHODS:
-        return [field.name for field in fields(DpkSettings)]
+        return [field.name for field in fields(DpkSettings) if field.name != PINNED.get(method)]
     return [field.name for field in fields(KdSettings)] if method == "kd" else []
 
 

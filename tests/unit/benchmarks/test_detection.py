@@ -60,7 +60,7 @@ def test_a_training_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(detection, "FOLDER", tmp_path / "kept")
     monkeypatch.setattr(detection, "KEPT", tmp_path / "committed.jsonl")
     write_coco(tmp_path / "pets", sound_documents(pictures=4))
-    made = plan(box_dataset_card("boxes/pets", tmp_path, "dataset", DETECTION.canvas))
+    made = plan(box_dataset_card("boxes/pets", tmp_path, "dataset", DETECTION))
     short = replace(recipe("detection_small", epochs=1), detection=DETECTION)
 
     def shortened(run: RunSpec, **changes: object) -> RunSpec:

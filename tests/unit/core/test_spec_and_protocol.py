@@ -157,6 +157,14 @@ class TestRecipes:
         teacher = chosen_recipe("digits", settings, epochs=6, milestones_of=24)
         assert (teacher.milestones, teacher.warmup_epochs) == ((2, 5), 5)
 
+    def test_milestones_go_with_their_schedule(self) -> None:
+        assert chosen_recipe("imagenet", {"schedule": "cosine"}).milestones == ()
+        with pytest.raises(WrongValue, match="needs the epochs at which it lowers the rate"):
+            chosen_recipe("digits", {"schedule": "steps"})
+        for wrong in ({"milestones": [2]}, {"schedule": "cosine", "milestones": [2]}):
+            with pytest.raises(WrongValue, match="milestones must name the epochs at which schedule 'steps'"):
+                chosen_recipe("digits", wrong)
+
     def test_another_optimiser_needs_a_learning_rate(self) -> None:
         with pytest.raises(WrongValue, match=r"the 0\.05 of recipe digits is for sgd; name a learning rate for adamw"):
             chosen_recipe("digits", {"optimiser": "adamw"})
