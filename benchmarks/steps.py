@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
 from dpk_core.distill.build import build_method
 from dpk_core.distill.method import StepContext
+from dpk_core.dpk_settings import CIFAR_DPK, IMAGENET_DPK, DpkSettings
 from dpk_core.models.build import build_model
 from dpk_core.recipes import recipe
 from dpk_core.spec import Compiled, MethodSpec
@@ -57,6 +58,8 @@ def make_step(
     teacher = None
     if method.name != "none":
         teacher = build_model(pair.teacher, classes=pair.classes, channels=3, seed=1).to(device)
+    if method.name == "dpk":
+        method = replace(method, dpk=_authors_settings(pair, method.dpk))
     taught = build_method(
         method, student=student, student_name=pair.student, teacher=teacher,
         teacher_name=None if teacher is None else pair.teacher, picture_shape=(3, pair.side, pair.side), seed=0,
@@ -84,3 +87,9 @@ def make_step(
         optimisers.update()
 
     return step
+
+
+def _authors_settings(pair: Pair, asked: DpkSettings | None) -> DpkSettings:
+    """The authors' for ImageNet where pictures are as large, else for CIFAR-100; with the lag that was asked for."""
+    base = IMAGENET_DPK if pair.side >= 224 else CIFAR_DPK
+    return replace(base, share=replace(base.share, lag=asked is not None and asked.share.lag))
