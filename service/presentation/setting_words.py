@@ -39,7 +39,7 @@ def method_line(setup: Setup) -> str:
 
 
 def recipe_line(setup: Setup) -> str:
-    """Optimiser, rate, batch, augmentation and arithmetic, and which further settings were changed."""
+    """Optimiser, rate, batch, augmentation, arithmetic and what else is on, and which settings were changed."""
     settings = setup.recipe_settings
     optimiser, detection = settings["optimiser"], settings["detection"]
     augmentation = _AUGMENTATIONS.get(settings["augmentation"], settings["augmentation"])
@@ -47,10 +47,31 @@ def recipe_line(setup: Setup) -> str:
         augmentation = _box_augmentation(detection["augmentation"])
     said = (
         f"{setup.recipe}: {_OPTIMISERS.get(optimiser, optimiser)}, learning rate {setup.learning_rate:g}, batches of "
-        f"{setup.batch_size}, {augmentation}, {settings['precision']}."
+        f"{setup.batch_size}, {listed([augmentation, *_switched_on(settings)])}, {settings['precision']}."
     )
     changes = _listed(setup.recipe_changes)
     return f"{said} Changed: {changes}." if changes else said
+
+
+def every_setting(settings: Mapping[str, Any]) -> str:
+    """All of a recipe's or a method's that have a value."""
+    return _listed({name: value for name, value in _single(settings) if name != "name" and value is not None})
+
+
+def _switched_on(settings: Mapping[str, Any]) -> list[str]:
+    """What a recipe does beside its augmentation of places, as far as it does it."""
+    parts, norm, kept = settings["accumulation"], settings["clip_norm"], settings["ema_decay"]
+    kinds = {
+        f"RandAugment {settings['randaugment']}": settings["randaugment"] is not None,
+        f"erasing {settings['erasing']:g}": settings["erasing"],
+        f"mixup {settings['mixup']:g}": settings["mixup"],
+        f"CutMix {settings['cutmix']:g}": settings["cutmix"],
+        f"label smoothing {settings['label_smoothing']:g}": settings["label_smoothing"],
+        f"gradients cut to a norm of {setting_value(norm)}": norm is not None,
+        f"batches in {parts} parts": parts > 1,
+        f"the running average of the weights ({setting_value(kept)})": kept is not None,
+    }
+    return [name for name, is_on in kinds.items() if is_on]
 
 
 def pictures_line(setup: Setup) -> str:

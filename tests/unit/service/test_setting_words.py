@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from service.presentation.setting_words import method_label, method_line, pictures_line, recipe_line
+from dpk_core.codec import to_json
+from dpk_core.recipes import RECIPES
+from service.presentation.setting_words import every_setting, method_label, method_line, pictures_line, recipe_line
 from service.wire.setting_choices import MethodChoice
 from tests.unit.web import sample
 
@@ -34,6 +36,20 @@ def test_a_setup_without_changes() -> None:
     assert method_line(SETUP) == "dpk, probe profile"
     assert recipe_line(SETUP) == "digits: SGD, learning rate 0.05, batches of 64, random shifts, float32."
     assert pictures_line(SETUP) == "8 x 8 px, 1 channel; 898 for training"
+
+
+def test_all_that_a_recipe_does_is_named() -> None:
+    settings = to_json(RECIPES["imagenet"]) | {"mixup": 0.2, "cutmix": 1.0, "ema_decay": 0.999}
+    said = recipe_line(SETUP.model_copy(update={"recipe": "imagenet", "recipe_settings": settings}))
+    for part in (
+        "random resized crops and flips, RandAugment 9, erasing 0.25, mixup 0.2, CutMix 1,", "batches in 2 parts",
+        "the running average of the weights (0.999)",
+    ):  # fmt: skip
+        assert part in said
+    every = every_setting(settings)
+    assert "decay 0.5, " in every
+    assert "milestones [25, 50, 75]" in every
+    assert "name" not in every
 
 
 def test_what_was_changed_is_listed() -> None:
