@@ -55,7 +55,7 @@ def jobs(
         [
             job.id[:SHORT], job.state, clock(job.created_at), short(job.request.student), job.request.dataset,
             "–" if job.leader is None else f"{short(job.leader)} {chance(job.chance)}",
-            "–" if job.gain is None else points(job.gain), duration(job.cost), _came_to(job),
+            "–" if job.gain is None else points(job.gain, 1), duration(job.cost), _came_to(job),
         ]
         for job in found.jobs
     ]  # fmt: skip

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from service.presentation.decision_words import decision_sentences
 from service.presentation.metric_words import words_of
-from service.presentation.numbers import NOTHING, chance, count, duration, listed, percent, points
+from service.presentation.numbers import NOTHING, chance, count, duration, gain_bounds, gain_value, listed, percent
 from service.presentation.repeat_words import environment_line, repeat_sentence
 from service.presentation.setting_words import method_label
 from service.presentation.trust_words import filled_cells, is_judged, paired_sentences, rival_lines, stamp_sentence
@@ -20,7 +20,6 @@ from service.presentation.words import (
     known_correlations,
     ledger_sentence,
     odds,
-    point_bounds,
     preparation_sentence,
 )
 from service.wire.boards import Leaderboard, Row, Summary
@@ -157,7 +156,7 @@ def rivals_table(board: Leaderboard, *, wide: bool) -> Table:
 def _gain(row: Row, wide: bool) -> str:
     if row.gain is None:
         return NOTHING
-    return points(row.gain.value) + (f" ({point_bounds(row.gain)})" if wide else "")
+    return gain_value(row.gain) + (f" ({gain_bounds(row.gain)})" if wide else "")
 
 
 def _full(row: Row) -> str:

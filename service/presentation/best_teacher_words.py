@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from service.best_teacher.schemas import BestTeacher, OtherAnswer
 from service.presentation.metric_words import MetricWords, words_of
-from service.presentation.numbers import chance, clock, duration, points, short
-from service.presentation.words import bounds, point_bounds
+from service.presentation.numbers import chance, clock, duration, gain_in_words, margin_in_words, short
+from service.presentation.words import bounds
 
 MOST_NAMED = 5
 """Other answers that are listed by name."""
@@ -25,7 +25,7 @@ def sentences(best: BestTeacher) -> list[str]:
     if (expected := best.expected_score) is not None and best.verdict in ("best", "tie"):
         found.append(f"Expected {metric.name}: {metric.score(expected.value)} ({bounds(expected, metric)}).")
     if best.gain is not None:
-        found.append(f"Gain over no teacher: {points(best.gain.value)} {metric.points} ({point_bounds(best.gain)}).")
+        found.append(f"Gain over no teacher: {gain_in_words(best.gain, metric.points)}.")
     found += [_basis(best), _running(best), *_others(best)]
     return [sentence for sentence in found if sentence]
 
@@ -35,7 +35,8 @@ def _odds(best: BestTeacher, metric: MetricWords) -> str:
         return ""
     near = ""
     if best.chance_within_margin is not None and best.margin is not None:
-        near = f", within {100 * best.margin:.1f} {metric.points} of the best with {chance(best.chance_within_margin)}"
+        margin = f"{margin_in_words(best.margin)} {metric.points}"
+        near = f", within {margin} of the best with {chance(best.chance_within_margin)}"
     loss = f"expected loss {100 * best.expected_loss:.2f} {metric.points}"
     return f"Best of the teachers with a chance of {chance(best.chance)}{near}; {loss}."
 

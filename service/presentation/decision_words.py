@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from dpk_core.selection.decide.facts import Promotion
 from service.presentation.metric_words import ACCURACY, MetricWords
-from service.presentation.numbers import chance, counted, listed, points_in_words, short
+from service.presentation.numbers import chance, counted, listed, margin_in_words, points_in_words, short
 from service.scheduling.states import JobFailure, Reason
 from service.wire.boards import Decision
 
@@ -63,7 +63,7 @@ def _said(reason: DecisionReason, metric: MetricWords) -> str:
         case "sure":
             return f"{teacher} is the best teacher with a chance of {chance(reason.chance)}."
         case "near_enough":
-            lost, margin = points_in_words(reason.regret or 0.0, 2), f"{100 * (reason.margin or 0.0):g}"
+            lost, margin = points_in_words(reason.regret or 0.0, 2), margin_in_words(reason.margin or 0.0)
             return (
                 f"It matters too little to go on: taking {teacher} is expected to lose {lost} {metric.points}, "
                 f"and up to {margin} do not count."

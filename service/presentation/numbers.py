@@ -8,9 +8,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from dpk_core.selection.estimate import Estimate
+    from service.wire.boards import Interval
+
+    Gain = Estimate | Interval
 
 MINUS = "\N{MINUS SIGN}"
 NO_BREAK = "\N{NO-BREAK SPACE}"
+ZERO = 1e-9
+"""An end of an interval that lies so near to 0 is 0, save for rounding."""
 NOTHING = "\N{EN DASH}"
 """Stands in a cell for which there is no value yet."""
 
@@ -20,9 +25,9 @@ def percent(fraction: float | None, digits: int = 1) -> str:
     return NOTHING if fraction is None else f"{100 * fraction:.{digits}f}%"
 
 
-def points(difference: float) -> str:
+def points(difference: float, digits: int = 2) -> str:
     """A signed difference of fractions in percentage points, e.g. `+1.20`."""
-    text = f"{100 * abs(difference):.2f}"
+    text = f"{100 * abs(difference):.{digits}f}"
     if float(text) == 0:
         return text
     return ("+" if difference > 0 else MINUS) + text
@@ -34,10 +39,38 @@ def points_in_words(fraction: float, digits: int = 1) -> str:
     return f"{MINUS}{text}" if fraction < 0 and float(text) else text
 
 
-def gain_in_words(gain: Estimate, unit: str = "points") -> str:
-    """`1.2 points (90% interval 0.3 to 2.1)`."""
-    low, high = points_in_words(gain.low), points_in_words(gain.high)
-    return f"{points_in_words(gain.value)} {unit} ({100 * gain.confidence:.0f}% interval {low} to {high})"
+def gain_digits(gain: Gain) -> int:
+    """Decimals of a gain and its interval wherever they stand: one, or as many more as it takes that an end which is
+    not 0 does not read 0.0."""
+    ends = [100 * abs(end) for end in (gain.low, gain.high) if abs(end) > ZERO]
+    return next(digits for digits in range(1, 9) if all(float(f"{end:.{digits}f}") for end in ends))
+
+
+def gain_value(gain: Gain) -> str:
+    """A gain in a table, in points with its sign: `+1.2`."""
+    return points(gain.value, gain_digits(gain))
+
+
+def gain_bounds(gain: Gain) -> str:
+    """Its interval in a table: `+0.3 to +2.1`."""
+    digits = gain_digits(gain)
+    return f"{points(gain.low, digits)} to {points(gain.high, digits)}"
+
+
+def least_gain(gain: Gain) -> str:
+    """The lower end of its interval in a sentence: `0.3`."""
+    return points_in_words(gain.low, gain_digits(gain))
+
+
+def gain_in_words(gain: Gain, unit: str = "points") -> str:
+    """A gain in a sentence: `1.2 points (90% interval 0.3 to 2.1)`."""
+    value, low, high = (points_in_words(each, gain_digits(gain)) for each in (gain.value, gain.low, gain.high))
+    return f"{value} {unit} ({100 * gain.confidence:.0f}% interval {low} to {high})"
+
+
+def margin_in_words(margin: float) -> str:
+    """A margin in points, as it was asked for: `0.3`, `1`."""
+    return f"{100 * margin:g}"
 
 
 def chance(value: float | None) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dpk_core.selection.decide.job_results import LEAST_SEEDS
 from dpk_core.selection.decide.verdict import Verdict
 from service.presentation.metric_words import ACCURACY, MetricWords
-from service.presentation.numbers import chance, counted, gain_in_words, listed, points_in_words, short
+from service.presentation.numbers import chance, counted, gain_in_words, least_gain, listed, points_in_words, short
 
 
 def verdict_sentence(verdict: Verdict, metric: MetricWords = ACCURACY) -> str:
@@ -87,13 +87,12 @@ def _praise(verdict: Verdict, metric: MetricWords) -> str:
     if not verdict.equals:
         return f"Take {taken}: it beats no teacher by {worth}{_next_best(verdict)}."
     lead = f"Take {taken}{', the cheapest to train with' if verdict.cheapest else ''}; {_compared(verdict, metric)}; "
-    least = min(gain.low for gain in verdict.gains.values())
-    if least <= 0:
+    least = min(verdict.gains.values(), key=lambda gain: gain.low)
+    if least.low <= 0:
         return f"{lead}{taken} beats no teacher by {worth}."
-    bound = points_in_words(least)
     interval = f"{100 * verdict.gain.confidence:.0f}% intervals"
-    at_least = "" if bound == "0.0" else f" by at least {bound} {metric.points} (the lower end of their {interval})"
-    return f"{lead}{'both' if len(verdict.equals) == 1 else 'all'} beat no teacher{at_least}, {taken} by {worth}."
+    at_least = f"at least {least_gain(least)} {metric.points} (the lower end of their {interval})"
+    return f"{lead}{'both' if len(verdict.equals) == 1 else 'all'} beat no teacher by {at_least}, {taken} by {worth}."
 
 
 def _next_best(verdict: Verdict) -> str:

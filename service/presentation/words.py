@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from service.presentation.metric_words import ACCURACY, MetricWords
-from service.presentation.numbers import NO_BREAK, NOTHING, chance, clock, coefficient, duration, points
+from service.presentation.numbers import NO_BREAK, NOTHING, chance, clock, coefficient, duration, margin_in_words
 from service.scheduling.states import PreparationKind
 from service.wire.boards import Correlation, Interval, Leaderboard, Ledger, PreparedTeacher, Row, Summary, Verdict
 from service.wire.jobs import Job
@@ -44,18 +44,13 @@ def bounds(interval: Interval | None, metric: MetricWords = ACCURACY) -> str:
     return "" if interval is None else metric.interval(interval.low, interval.high)
 
 
-def point_bounds(interval: Interval | None) -> str:
-    """The interval of a difference in percentage points, e.g. `−0.30 to +2.70`; empty for None."""
-    return "" if interval is None else f"{points(interval.low)} to {points(interval.high)}"
-
-
 def odds(verdict: Verdict | None, metric: MetricWords = ACCURACY) -> str:
     """How sure a verdict is, in a sentence or two; empty where nothing is known, or no teacher is named."""
     if verdict is None or verdict.kind == "no_teacher" or verdict.chance is None or verdict.regret is None:
         return ""
     text = f"Best of the teachers with a chance of {chance(verdict.chance)}"
     if verdict.near is not None and verdict.margin is not None:
-        text += f", within {100 * verdict.margin:.1f} {metric.points} of the best with {chance(verdict.near)}"
+        text += f", within {margin_in_words(verdict.margin)} {metric.points} of the best with {chance(verdict.near)}"
     text += f"; expected loss {100 * verdict.regret:.2f} {metric.points}"
     if verdict.change is None:
         return f"{text}."

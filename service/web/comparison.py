@@ -7,7 +7,7 @@ from typing import Any
 
 from service.presentation import words
 from service.presentation.metric_words import MetricWords, words_of
-from service.presentation.numbers import chance, listed, points
+from service.presentation.numbers import chance, gain_value, listed
 from service.wire.boards import Leaderboard, Row
 
 
@@ -68,6 +68,6 @@ def _cells(row: Row | None, metric: MetricWords) -> dict[str, str]:
         "Rank": "–" if row.rank is None else str(row.rank),
         "Best with": chance(row.chance),
         "Student": metric.score(row.expected.value if row.expected else row.full.mean if row.full else None),
-        "Gain": "–" if row.gain is None else points(row.gain.value),
+        "Gain": "–" if row.gain is None else gain_value(row.gain),
         "Status": row.status.replace("_", " "),
     }

@@ -214,11 +214,11 @@ def _environment() -> Environment:
         "percent_bounds": words.bounds,
     }  # fmt: skip
     for function in (
-        numbers.percent, numbers.points, words.point_bounds, numbers.duration,
+        numbers.percent, numbers.points, numbers.gain_value, numbers.gain_bounds, numbers.duration,
         numbers.count, numbers.clock, numbers.clock_seconds, numbers.short, words.preparation, numbers.chance,
         decision_words.who, decision_words.where, decision_words.why, setting_words.method_label,
-        setting_words.method_line, setting_words.recipe_line, setting_words.pictures_line, repeat_words.fetch_command,
-        repeat_words.environment_line, with_code, numbers.age, words.done,
+        setting_words.method_line, setting_words.recipe_line, setting_words.every_setting, setting_words.pictures_line,
+        repeat_words.fetch_command, repeat_words.environment_line, with_code, numbers.age, words.done,
     ):  # fmt: skip
         environment.filters[function.__name__] = function
     parts = b"".join(content for name in _STATIC if (content := (static_file(name) or (b"", ""))[0]))

@@ -32,7 +32,7 @@ class TestWords:
             "Best of the teachers with a chance of 58%, within 0.3 points of the best with 83%; expected loss 0.11 "
             "points.",
             "Expected accuracy: 94.2% (93.4 to 95.0%).",
-            "Gain over no teacher: +1.40 points (+0.80 to +2.00).",
+            "Gain over no teacher: 1.4 points (90% interval 0.8 to 2.0).",
             "From 3 seeds of 24 epochs; 5 teachers, 5 tried, 2 trained fully. Finished 5 Jan 2026, 09:04 UTC, "
             "24 h 00 min ago, under protocol 5c0a9e21.",
             "Also under this protocol: undecided: 1 seed, 1 teacher (job 7b0c6f1e2d3a4958b7c6d5e4f3021a9b).",

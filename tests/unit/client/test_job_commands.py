@@ -255,7 +255,7 @@ class TestLeaderboard:
         assert "Teacher accuracy and student" not in done.out
         done = dpk("leaderboard", sample.JOB_ID, "--explain")
         assert done.code == 0
-        assert re.search(r"1  resnet20 +96.9   64%  95.65 ±0.54  \+2.50", done.out)
+        assert re.search(r"1  resnet20 +96.9   64%  95.65 ±0.54  \+2.5", done.out)
         assert "Take resnet20; resnet14 is within noise" in done.out
         assert "Teacher accuracy and student accuracy after the probe: 0.83, 95% interval −0.11 to 0.99" in done.out
         assert "2 min 18 s saved" in done.out

@@ -124,7 +124,7 @@ def test_a_bound_is_the_lower_end_of_the_intervals() -> None:
     gains = {best: Estimate(value=0.05, low=0.031, high=0.07), other: Estimate(value=0.04, low=0.021, high=0.06)}
     assert "both beat no teacher by at least 2.1 points" in verdict_sentence(replace(verdict, gains=gains))
     low = {**gains, other: Estimate(value=0.04, low=0.0001, high=0.06)}
-    assert "; both beat no teacher, " in verdict_sentence(replace(verdict, gains=low))
+    assert "both beat no teacher by at least 0.01 points" in verdict_sentence(replace(verdict, gains=low))
     none = {**gains, other: Estimate(value=0.04, low=-0.01, high=0.06)}
     assert "both" not in verdict_sentence(replace(verdict, gains=none))
 

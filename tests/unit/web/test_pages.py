@@ -90,7 +90,7 @@ class TestJobPage:
     def test_the_table_shows_every_number_with_its_spread(self) -> None:
         text = re.sub(r"\s+", " ", _page(sample.leaderboard("finished")).text)
         assert "resnet20 272k parameters 8 epochs of training, 12 s 96.9% 64% 95.65% ± 0.54" in text
-        assert "64% 95.65% ± 0.54 95.6% 94.4 to 96.8% +2.50" in text
+        assert "64% 95.65% ± 0.54 95.6% 94.4 to 96.8% +2.5" in text
         assert "the last one promoted, resnet14, had 89.9%." in text
 
     def test_rivals_stand_beside_the_probe(self) -> None:

@@ -115,7 +115,7 @@ class TestTeachers:
         html = client.get("/teachers").text
         assert html.count(f'href="/jobs/{best.jobs[0].id}"') == 2
         assert "In how many of 2 finished jobs each teacher was compared" in html
-        assert "taken, student 88.0%, gain +2.00" in html
+        assert "taken, student 88.0%, gain +2.0" in html
 
     @pytest.mark.usefixtures("client")
     def test_mean_gain_counts_every_full_training(self) -> None:

@@ -34,7 +34,7 @@ def test_spread_of_one_seed_is_the_value_alone() -> None:
 
 def test_intervals() -> None:
     gain = Interval(value=0.01, low=-0.003, high=0.027, confidence=0.95)
-    assert words.point_bounds(gain) == "−0.30 to +2.70"
+    assert (numbers.gain_value(gain), numbers.gain_bounds(gain)) == ("+1.0", "−0.3 to +2.7")
     assert words.bounds(Interval(value=0.94, low=0.931, high=0.952, confidence=0.95)) == "93.1 to 95.2%"
 
 
