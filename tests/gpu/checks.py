@@ -15,10 +15,13 @@ os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 import torch
 
 from dpk_core.catalogue.datasets import DIGITS
+from dpk_core.data.box_augment import augment_boxes
+from dpk_core.data.boxes import BoxTargets
 from dpk_core.data.split import ImageData, Split, image_data
 from dpk_core.distill.build import METHODS, build_method
 from dpk_core.distill.cka import unbiased_cka
 from dpk_core.distill.method import Method, StepContext
+from dpk_core.detection_settings import BoxAugmentation
 from dpk_core.dpk_settings import DpkSettings, ShareSettings
 from dpk_core.models.build import build_model
 from dpk_core.recipes import recipe
@@ -138,6 +141,22 @@ def never_waits_with_lag(device: torch.device) -> None:
 def never_waits_for_augmentation(device: torch.device) -> None:
     """Random crops, RandAugment, erasing, mixup and CutMix are drawn on the host and not waited for."""
     assert not any(found := waits(MethodSpec(name="kd"), device, IMAGENET_LIKE)), found
+
+
+def never_waits_for_augmentation_of_boxes(device: torch.device) -> None:
+    """Nor are windows, flips and colours of pictures with boxes. Detectors themselves wait: how many boxes are left is
+    a size."""
+    pictures_BCHW = torch.randint(0, 256, (8, 3, 32, 48), dtype=torch.uint8).to(device)
+    boxes_BM4 = torch.tensor([[4.0, 5.0, 20.0, 15.0]]).repeat(8, 1, 1)
+    labels_BM = torch.zeros(8, 1, dtype=torch.int64)
+    targets = BoxTargets(boxes_BM4=boxes_BM4, labels_BM=labels_BM, crowd_BM=labels_BM > 0).to(device)
+    settings = BoxAugmentation(upright_flip=0.5, colour=0.2)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        for seed in range(3):
+            augment_boxes(settings, pictures_BCHW, targets, torch.Generator().manual_seed(seed))
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
 
 
 def same_bits_twice(method: MethodSpec, recipe: Recipe = RECIPE) -> Check:
@@ -296,6 +315,7 @@ ON_A_GPU: dict[str, Check] = {
     **{f"waits in a step: {name}": waits_once_if_the_share_follows_cka(name) for name in METHODS},
     "waits in a step: dpk with lag": never_waits_with_lag,
     "waits in a step: augmentation": never_waits_for_augmentation,
+    "waits in a step: augmentation of boxes": never_waits_for_augmentation_of_boxes,
     "graphs are not skipped": graphs_are_not_skipped,
     "adaptive pooling is named": adaptive_pooling_is_named,
     "too little memory is named": too_little_memory_is_named,
