@@ -18,10 +18,10 @@ from dpk_core.catalogue.datasets import DIGITS
 from dpk_core.data.box_augment import augment_boxes
 from dpk_core.data.boxes import BoxTargets
 from dpk_core.data.split import ImageData, Split, image_data
+from dpk_core.detection_settings import BoxAugmentation
 from dpk_core.distill.build import METHODS, build_method
 from dpk_core.distill.cka import unbiased_cka
 from dpk_core.distill.method import Method, StepContext
-from dpk_core.detection_settings import BoxAugmentation
 from dpk_core.dpk_settings import DpkSettings, ShareSettings
 from dpk_core.models.build import build_model
 from dpk_core.recipes import recipe
