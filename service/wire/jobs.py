@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
 from dpk_core.detection_settings import LevelName
 from dpk_core.dpk_settings import StageName
@@ -112,6 +112,15 @@ class SelectionJobRequest(WireRequest):
         return {**given, "task": task_of_data(given["dataset"])}
 
 
+def _without_unknown(given: object) -> object:
+    """A request inside an answer: a newer server's may have fields, at any depth, that are not known here."""
+    is_read = isinstance(given, SelectionJobRequest)
+    return given if is_read else SelectionJobRequest.model_validate(given, extra="ignore")
+
+
+AnsweredRequest = Annotated[SelectionJobRequest, BeforeValidator(_without_unknown)]
+
+
 class JobDescription(WireRequest):
     """What people call a job; a field that is left out stays as it is."""
 
@@ -203,7 +212,7 @@ class Job(Wire):
     state: JobState
     stage: Stage | None
     revision: int
-    request: SelectionJobRequest
+    request: AnsweredRequest
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None

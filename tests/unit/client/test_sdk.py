@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import ValidationError
 
 from client import VERSION
 from client.connection import NOT_FOUND
@@ -27,6 +28,7 @@ from client.exit_codes import ExitCode
 from client.sdk import Client
 from service.calibration.examples import CALIBRATION
 from service.schemas import FieldError, Problem
+from service.wire.boards import Leaderboard
 from service.wire.jobs import JobList, SelectionJobRequest
 from tests.unit.web import sample
 
@@ -184,6 +186,16 @@ class TestVersions:
         document["job"]["request"]["teachers"][0] = {"model": "cifar/resnet8w8", "new": 1}
         with _client(lambda _: httpx.Response(200, json=document)) as client:
             assert client.leaderboard("1").rows == sample.leaderboard().rows
+
+    def test_nor_are_they_in_an_answer_that_is_read_from_a_file(self) -> None:
+        document = json.loads(sample.leaderboard().model_dump_json())
+        asked = document["job"]["request"]
+        asked["new"] = asked["budget"]["new"] = {"deep": True}
+        asked["teachers"][0] = {"model": "cifar/resnet8w8", "preprocessing": {"mean": 0.5, "new": 1}}
+        asked["method"] = {"name": "dpk", "share": {"floor": 0.2, "new": 1}}
+        assert Leaderboard.model_validate(document).rows == sample.leaderboard().rows
+        with pytest.raises(ValidationError, match="extra_forbidden"):
+            SelectionJobRequest.model_validate(asked)
 
     def test_a_problem_may_have_more_fields_too(self) -> None:
         problem = {"type": NOT_FOUND, "title": "T", "status": 404, "detail": "No job.", "errors": [], "instance": "/x"}
