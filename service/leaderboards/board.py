@@ -12,10 +12,8 @@ from dpk_core.codec import differences, from_json, to_json
 from dpk_core.detection_settings import PyramidSettings
 from dpk_core.dpk_settings import KdSettings
 from dpk_core.recipes import DPK_DEFAULTS, recipe
-from dpk_core.selection.decide.full_trainings import full_trainings
 from dpk_core.selection.decide.job_results import Arm, JobResults
 from dpk_core.selection.decide.summary import Summary, model, summary_of
-from dpk_core.selection.decide.verdict import gains
 from dpk_core.selection.estimate import Estimate
 from dpk_core.spec import Recipe, Start
 from dpk_core.tasks import METRICS
@@ -159,14 +157,14 @@ def _beliefs(results: JobResults) -> _Beliefs:
         return _Beliefs(chances={}, expected={}, gains={})
     found = model(results)
     summary = summary_of(found)
-    full = full_trainings(results)
+    full = found.full
     expected: dict[str | None, Estimate] = {teacher: summary.expected[teacher] for teacher in summary.ranking}
     if full is not None and full.has_baseline:
         expected[None] = full.alone()
-    level_is_known = any(results.full_seeds(arm) for arm in results.teachers)
+    level_is_known = any(results.full_seeds(arm) for arm in results.candidates)
     return _Beliefs(
         order=_order(summary, expected), chances=summary.chances, expected=expected if level_is_known else {},
-        gains=gains(full),
+        gains={} if full is None else full.gains(),
     )  # fmt: skip
 
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from dpk_core.codec import content_key
 from dpk_core.selection.decide.facts import VerdictKind
-from dpk_core.selection.decide.full_trainings import full_trainings
 from dpk_core.selection.decide.job_results import JobResults
 from dpk_core.selection.decide.schedule import since_reopened
-from dpk_core.selection.decide.verdict import Verdict, gains
+from dpk_core.selection.decide.summary import model
+from dpk_core.selection.decide.verdict import Verdict
 from dpk_core.selection.evaluate.records import FULL, ComparisonGroup, TeacherRecord
 from service.scheduling.snapshot import ArmRuns, Snapshot
 
@@ -62,7 +62,8 @@ def outcome(snapshot: Snapshot, verdict: Verdict, results: JobResults) -> Outcom
     teachers = [arm for arm in _able(snapshot) if any(arm.reached(seed) for seed in arm.students)]
     fully = [_full_seeds(arm) for arm in teachers]
     recipe = snapshot.plan.student_recipe
-    gained = {teacher: each.value for teacher, each in gains(full_trainings(results)).items()}
+    full = model(results).full if results.candidates else None
+    gained = {} if full is None else {teacher: each.value for teacher, each in full.gains().items()}
     return Outcome(
         kind=verdict.kind, best=verdict.best, seeds=max(fully, default=0), tried=len(fully),
         trained=sum(map(bool, fully)), recipe=recipe.name, epochs=recipe.epochs,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dpk_core.selection.decide.full_trainings import full_trainings
+from dpk_core.selection.decide.full_trainings import FullTrainings
 from dpk_core.selection.decide.job_results import LEAST_SEEDS, JobResults, Step
 from dpk_core.selection.decide.policies.policy import doublings
 from dpk_core.selection.decide.summary import Summary
@@ -13,10 +13,12 @@ RIVAL_CHANCE = 0.05
 """Chance of being best from which on a further teacher is confirmed beside the lead."""
 
 
-def pair_steps(results: JobResults, lead: str, *, ahead: int = 0) -> tuple[Step, ...]:
+def pair_steps(
+    results: JobResults, lead: str, full: FullTrainings | None, margin: float, *, ahead: int = 0
+) -> tuple[Step, ...]:
     """The full trainings of `lead` and of no teacher that are missing, seed by seed, up to the next seed that the word
-    of the verdict needs, and `ahead` seeds more."""
-    needed = _seeds_needed(results, lead)
+    of the verdict needs, and `ahead` seeds more. `full`: what full trainings show until now."""
+    needed = _seeds_needed(results, lead, full, margin)
     count = needed + ahead if needed else 0
     return tuple(step for step in missing_steps(results, (lead, None)) if step.seed in results.seeds[:count])
 
@@ -46,15 +48,14 @@ def by_halves(results: JobResults, step: Step) -> Step:
     return step if step.rung <= half or reached > half else Step(teacher=step.teacher, seed=step.seed, rung=half)
 
 
-def _seeds_needed(results: JobResults, lead: str) -> int:
-    """One seed more than both have, and at least `LEAST_SEEDS`; none where the rest is not expected to change the word:
-    the gain over no teacher is a standard error further from its threshold than it takes."""
+def _seeds_needed(results: JobResults, lead: str, full: FullTrainings | None, margin: float) -> int:
+    """One seed more than both have, and at least `LEAST_SEEDS`; none where the rest is not expected to change the
+    word."""
     alone, arm = results.alone, results.arm(lead)
     if alone is None:
         return len(results.seeds)
-    shared = [seed for seed in results.seeds if {seed} <= set(arm.evidence) & set(alone.evidence)]
+    shared = set(arm.evidence) & set(alone.evidence)
     if len(shared) < LEAST_SEEDS:
         return LEAST_SEEDS
-    full = full_trainings(results)
-    assert full is not None
-    return 0 if full.is_clear(lead, len(results.candidates)) else len(shared) + 1
+    assert full is not None, "it holds the lead"
+    return 0 if full.is_clear(lead, len(results.candidates), margin) else len(shared) + 1

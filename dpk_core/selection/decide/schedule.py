@@ -22,7 +22,7 @@ from dpk_core.selection.decide.job_results import LEAST_SEEDS, JobResults, Step,
 from dpk_core.selection.decide.policies.policy import Limits, Proposal, Reason, affordable, within
 from dpk_core.selection.decide.policies.registry import POLICIES
 from dpk_core.selection.decide.promotion import in_order, promotions
-from dpk_core.selection.decide.summary import Summary, summarise
+from dpk_core.selection.decide.summary import Model, Summary, model, summary_of
 
 EXPLORING = 0.5
 """Part of a budget of training time that exploring may use up; the rest is for confirming."""
@@ -149,9 +149,18 @@ class _At:
         self.is_slotwise = rules.policy == "adaptive" and not rules.is_budget
 
     @cached_property
-    def summary(self) -> Summary | None:
+    def belief(self) -> Model | None:
         """What is believed; the dear part of a decision, and not asked for while every slot is busy."""
-        return summarise(self.known, self.rules.margin)
+        return model(self.known) if self.known.candidates else None
+
+    @cached_property
+    def summary(self) -> Summary | None:
+        """The belief in short."""
+        return None if self.belief is None else summary_of(self.belief)
+
+    def _pair(self, lead: str, *, ahead: int = 0) -> tuple[Step, ...]:
+        full = None if self.belief is None else self.belief.full
+        return pair_steps(self.known, lead, full, self.rules.margin, ahead=ahead)
 
     def decide(self) -> Decision | None:
         """A decision with something new in it; None: nothing to begin now."""
@@ -208,7 +217,7 @@ class _At:
         reason = proposal.reason
         if self.rules.slots > 1 and self.summary is not None:
             begun = {step.training for step, _ in steps}
-            idle = self._idle(pair_steps(self.known, self.summary.lead, ahead=1))
+            idle = self._idle(self._pair(self.summary.lead, ahead=1))
             steps += [(step, "confirm") for step in idle if step.training not in begun]
             if not proposal.steps and steps:
                 reason = Reason(kind="lead_and_no_teacher", teacher=self.summary.lead)
@@ -226,10 +235,10 @@ class _At:
             steps, chosen = self._idle(missing_steps(self.known, (None,))), tuple[str, ...]()
         else:
             others = rivals(self.summary, self.rules.promote - 1)
-            pair = pair_steps(self.known, self.summary.lead)
+            pair = self._pair(self.summary.lead)
             steps = self._idle((*pair, *missing_steps(self.known, others)))
             if pair and self.rules.slots > 1:
-                ahead = pair_steps(self.known, self.summary.lead, ahead=1)
+                ahead = self._pair(self.summary.lead, ahead=1)
                 steps += [each for each in self._idle(ahead) if each not in steps]
             chosen = (self.summary.lead, *others)
             reason = reason or (

@@ -35,7 +35,7 @@ NORMAL = 1e9
 class Summary:
     """`ranking`: candidates, best expected first; `expected`: their full scores; `chances`: of being the best, the
     likeliest first; `best_set`: the fewest that hold the best one with `CONFIDENCE`, likeliest first; `regret`: score
-    that taking `lead` is expected to lose; `near`: chance that none is above it by more than the margin."""
+    that taking `lead` is expected to lose."""
 
     ranking: tuple[str, ...]
     expected: dict[str, Estimate]
@@ -43,7 +43,6 @@ class Summary:
     lead: str
     best_set: tuple[str, ...]
     regret: float
-    near: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +57,8 @@ class Model:
     belief: Belief
     full: FullTrainings | None
 
-    def best(self, margin: float) -> BestArm:
-        """Which arm is best."""
+    def best(self, margin: float = 0.0) -> BestArm:
+        """Which arm is best; `margin` is of `BestArm.near_A`."""
         return best_arm(self.mean_A, self.covariance_AA, self.freedom, margin=margin)
 
     def moved(self, steps: Sequence[Step]) -> Matrix:
@@ -89,7 +88,7 @@ def model(results: JobResults) -> Model:
     ]
     places = np.array([row[:3] for row in rows], dtype=np.int64).reshape(-1, 3)
     belief = believe(setting, Places(*places.T), np.array([row[3] for row in rows], dtype=np.float64))
-    full = full_trainings(results, arms)
+    full = full_trainings(arms, results.alone)
     mean_A, covariance_AA, freedom = _with_full(belief, arms, score_A, full)
     return Model(
         arms=arms, seeds=results.seeds, mean_A=mean_A, covariance_AA=covariance_AA, freedom=freedom, belief=belief,
@@ -114,14 +113,14 @@ def _with_full(
     )  # fmt: skip
 
 
-def summarise(results: JobResults, margin: float = PRACTICAL_MARGIN) -> Summary | None:
+def summarise(results: JobResults) -> Summary | None:
     """The summary; None without a candidate."""
-    return summary_of(model(results), margin) if results.candidates else None
+    return summary_of(model(results)) if results.candidates else None
 
 
-def summary_of(found: Model, margin: float = PRACTICAL_MARGIN) -> Summary:
-    """The summary of a belief."""
-    best = found.best(margin)
+def summary_of(found: Model, best: BestArm | None = None) -> Summary:
+    """The summary of a belief. `best`: where it is known already."""
+    best = best or found.best()
     names = [arm.teacher or "" for arm in found.arms]
     order = np.argsort(-np.round(found.mean_A, 9), kind="stable").tolist()
     likeliest = sorted(order, key=lambda index: (-best.chance_A[index], index != best.lead))
@@ -130,7 +129,6 @@ def summary_of(found: Model, margin: float = PRACTICAL_MARGIN) -> Summary:
         expected={names[index]: _expected(found, index) for index in order},
         chances={names[index]: float(best.chance_A[index]) for index in likeliest},
         lead=names[best.lead], best_set=tuple(names[index] for index in best.best_set), regret=best.regret,
-        near=float(best.near_A[best.lead]),
     )  # fmt: skip
 
 

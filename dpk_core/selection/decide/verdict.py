@@ -86,12 +86,13 @@ def decide(
         counts = Counts(candidates=len(results.candidates))
         return Verdict(kind="undecided", undecided="nothing_tried", final=final, margin=margin, counts=counts)
     found = model(results)
-    view = _View(results, found, summary_of(found, margin), margin)
+    best = found.best(margin)
+    view = _View(results, found, summary_of(found, best), margin)
     verdict = _judge(view, prefer_cheaper=prefer_cheaper) if final else _leading(view, "so_far")
     lead = verdict.lead or view.summary.lead
     # Taking a cheaper one in its place is no change of mind about the best.
     likeliest = view.trained[0] if verdict.cheapest else lead
-    best, place = found.best(margin), [arm.teacher for arm in found.arms].index(lead)
+    place = [arm.teacher for arm in found.arms].index(lead)
     return replace(
         verdict, final=final, margin=margin, counts=view.counts, lead=lead, chance=view.summary.chances[lead],
         near=float(best.near_A[place]), regret=float(best.regret_A[place]),
@@ -123,14 +124,17 @@ def _judge(view: _View, *, prefer_cheaper: bool) -> Verdict:
         return _leading(view, "one_seed" if view.finished else "no_full_training")
     if not full.has_baseline:
         return replace(_leading(view, "no_baseline"), lead=view.trained[0])
-    helps, _ = full.helping(len(view.arms), view.margin)
+    helps = full.helping(len(view.arms), view.margin)
     helpful = [each for each in view.trained if each in helps]
     lead = helpful[0] if helpful else view.trained[0]
     if view.arms[lead].near_chance:
-        return _about(view, full, lead, Verdict(kind="undecided", undecided="near_chance", final=True))
+        verdict = Verdict(kind="undecided", undecided="near_chance", final=True)
+        return _about(view, full, lead, verdict, helps=bool(helpful))
     if not helpful:
         return _without_help(view, full, lead)
-    equals = [each for each in view.trained if each in full.tied(lead, view.margin)]
+    tied = full.tied(lead, view.margin)
+    # A teacher near chance carries no firm verdict, as an equal neither.
+    equals = [each for each in view.trained if each in tied and not view.arms[each].near_chance]
     able = [each for each in (lead, *equals) if each in helpful]
     taken = min(able, key=view.results.cost) if prefer_cheaper else lead
     equals = [each for each in (lead, *equals) if each != taken]
@@ -138,7 +142,7 @@ def _judge(view: _View, *, prefer_cheaper: bool) -> Verdict:
         kind="tie" if equals or view.open else "best", final=True, best=taken, cheapest=taken != lead,
         equals=tuple(equals), open=view.open, untried=view.untried,
     )  # fmt: skip
-    return _about(view, full, taken, verdict)
+    return _about(view, full, taken, verdict, helps=True)
 
 
 def _without_help(view: _View, full: FullTrainings, lead: str) -> Verdict:
@@ -146,20 +150,19 @@ def _without_help(view: _View, full: FullTrainings, lead: str) -> Verdict:
     alone = full.alone()
     hopeful = tuple(each for each in view.open if view.summary.expected[each].high - alone.value > view.margin)
     if not hopeful:
-        return _about(view, full, lead, Verdict(kind="no_teacher", final=True))
+        return _about(view, full, lead, Verdict(kind="no_teacher", final=True), helps=False)
     untried = tuple(each for each in hopeful if each in view.untried)
     verdict = Verdict(kind="undecided", undecided="others_may_help", final=True, open=hopeful, untried=untried)
-    return _about(view, full, lead, verdict)
+    return _about(view, full, lead, verdict, helps=False)
 
 
-def _about(view: _View, full: FullTrainings, lead: str, verdict: Verdict) -> Verdict:
-    """With the numbers of the teacher that it is about."""
+def _about(view: _View, full: FullTrainings, lead: str, verdict: Verdict, *, helps: bool) -> Verdict:
+    """With the numbers of the teacher that it is about, and whether that helps clearly."""
     gain = full.gain(lead)
     others = [each for each in view.trained if each != lead]
     compared = dict.fromkeys((*verdict.equals, *others[:1]))
-    worth: Worth = "helps" if verdict.best is not None else _worth(gain, view.margin)
     return replace(
-        verdict, lead=lead, worth=worth, gain=gain,
+        verdict, lead=lead, worth="helps" if helps else _worthless(gain, view.margin), gain=gain,
         gains={each: full.gain(each) for each in (lead, *verdict.equals)},
         ahead={each: full.ahead(lead, each) for each in compared},
         runner_up=others[0] if others else None,
@@ -167,7 +170,7 @@ def _about(view: _View, full: FullTrainings, lead: str, verdict: Verdict) -> Ver
     )  # fmt: skip
 
 
-def _worth(gain: Estimate, margin: float) -> Worth:
+def _worthless(gain: Estimate, margin: float) -> Worth:
     """Of a gain that is too small to matter, or not clear after the choice among several."""
     return "harms" if gain.high < 0 else "too_small" if gain.low > 0 and gain.value <= margin else "within_noise"
 
@@ -188,8 +191,3 @@ def _remaining(results: JobResults) -> Sequence[Step]:
         for seed in results.seeds
         if arm.reached(seed) <= results.last
     ]
-
-
-def gains(full: FullTrainings | None) -> dict[str, Estimate]:
-    """Full score over no teacher, for every teacher that was trained on enough seeds; empty without a baseline."""
-    return {each: full.gain(each) for each in full.teachers} if full is not None and full.has_baseline else {}

@@ -42,7 +42,7 @@ class Adaptive:
             return Proposal(
                 steps=tuple(step for step in looks if step.training not in busy), reason=Reason(kind="first_look")
             )  # fmt: skip
-        view = summarise(results, limits.margin)
+        view = summarise(results)
         assert view is not None
         if (reason := expected_regret.sure(view, limits)) is not None:
             return enough(reason)

@@ -30,7 +30,7 @@ def next_set(results: JobResults, limits: Limits) -> Proposal:
     if free := free_steps(results):
         return Proposal(steps=free, reason=Reason(kind="free"), together=True)
     found = model(results)
-    view = summary_of(found, limits.margin)
+    view = summary_of(found)
     unseen = [arm.teacher for arm in found.arms if not arm.is_tried]
     stop = sure(view, limits) if len(unseen) < len(found.arms) else None
     if stop is not None or len(found.arms) == 1:

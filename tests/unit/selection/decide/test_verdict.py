@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from dpk_core.codec import from_json, to_json
-from dpk_core.selection.decide.full_trainings import full_trainings
 from dpk_core.selection.decide.job_results import Arm, JobResults
-from dpk_core.selection.decide.verdict import Verdict, decide, gains
+from dpk_core.selection.decide.summary import model
+from dpk_core.selection.decide.verdict import Verdict, decide
+from dpk_core.selection.estimate import Estimate
 from tests.unit.selection.made_up import SEEDS, job, right, taught
 
 ALONE = taught(None, 0.80, salt=9)
@@ -20,6 +21,12 @@ ALONE = taught(None, 0.80, salt=9)
 
 def final(*arms: Arm) -> Verdict:
     return decide(job(*arms), final=True)
+
+
+def gains(known: JobResults) -> dict[str, Estimate]:
+    full = model(known).full
+    assert full is not None
+    return full.gains()
 
 
 def noisy(teacher: str | None, level: float, salt: int) -> Arm:
@@ -134,10 +141,20 @@ class TestUndecided:
         assert (verdict.kind, verdict.undecided, verdict.lead, verdict.final) == ("undecided", why, "cifar/a", True)
 
     def test_a_teacher_near_chance_carries_no_firm_verdict(self) -> None:
-        for level in (0.5, 0.9):
+        for level, worth in ((0.5, "harms"), (0.8, "within_noise"), (0.9, "helps")):
             verdict = final(replace(taught("cifar/a", level), near_chance=True), ALONE)
             assert (verdict.kind, verdict.undecided, verdict.best) == ("undecided", "near_chance", None)
             assert verdict.gain is not None
+            assert verdict.worth == worth
+
+    @pytest.mark.parametrize("cheaper", [False, True])
+    def test_nor_is_it_an_equal_or_the_cheapest_of_equals(self, cheaper: bool) -> None:
+        able = replace(taught("cifar/a", 0.952), paces={0: 4.0})
+        blind = replace(taught("cifar/b", 0.95, salt=1), near_chance=True, paces={0: 1.0})
+        known = replace(job(able, blind, ALONE), spend_near_chance=True)
+        verdict = decide(known, final=True, prefer_cheaper=cheaper)
+        assert (verdict.kind, verdict.best, verdict.tied) == ("best", "cifar/a", ())
+        assert verdict.runner_up == "cifar/b", "what was measured of it is still shown"
 
 
 def test_failed_teachers_are_not_in_it() -> None:
@@ -148,14 +165,13 @@ def test_failed_teachers_are_not_in_it() -> None:
 
 def test_gains_are_of_all_that_were_trained_and_need_a_baseline() -> None:
     known = job(taught("cifar/a", 0.85), taught("cifar/b", 0.9, 2), ALONE)
-    assert gains(full_trainings(known)).keys() == {"cifar/a"}
-    assert gains(full_trainings(job(taught("cifar/a", 0.85)))) == {}
-    assert gains(None) == {}
+    assert gains(known).keys() == {"cifar/a"}
+    assert gains(job(taught("cifar/a", 0.85))) == {}
 
 
 def test_a_hopeless_candidate_moves_nobodys_gain() -> None:
     def gain(known: JobResults) -> float:
-        return gains(full_trainings(known))["cifar/a"].value
+        return gains(known)["cifar/a"].value
 
     alone = (taught("cifar/a", 0.85), taught("cifar/b", 0.84, salt=1), ALONE)
     assert gain(job(*alone, taught("cifar/c", 0.2, salt=2, score=0.1))) == pytest.approx(gain(job(*alone)), abs=0.0012)
