@@ -42,6 +42,12 @@ def _why_undecided(verdict: Verdict, metric: MetricWords) -> str:
             tried = len(verdict.open) > len(verdict.untried)
             but = f", but {_was(len(verdict.open))} not trained fully" if tried else ""
             return f"{_no_help(verdict, metric)}. {_not_trained(verdict)} may help{but}."
+        case "near_chance" if verdict.worth == "helps":
+            assert verdict.gain is not None
+            helps = f"beats no teacher by {gain_in_words(verdict.gain, metric.points)}"
+            return (
+                f"{lead}, the best of the teachers, {helps}, but has learned nothing itself: it {metric.one_no_better}."
+            )
         case "near_chance":
             return f"{lead}, the best of the teachers, {metric.one_no_better}; {_no_help(verdict, metric)}."
         case _:
@@ -104,15 +110,17 @@ def _next_best(verdict: Verdict) -> str:
 
 
 def _compared(verdict: Verdict, metric: MetricWords) -> str:
-    """How its equals compare with the teacher that is taken; each cannot be told from the best one."""
+    """How its equals compare with the teacher that is taken, from which they may be clearly apart: each is not
+    distinguishable from the best one, and the cheapest may have been taken."""
     noise: list[str] = []
     said: list[str] = []
     for teacher in verdict.equals:
         ahead, name = verdict.ahead[teacher], short(teacher)
-        if abs(ahead.value) <= verdict.margin and not ahead.low <= 0 <= ahead.high:
+        if not ahead.low <= 0 <= ahead.high:
             where = "behind" if ahead.value > 0 else "ahead"
             lead = points_in_words(abs(ahead.value), 2)
-            said.append(f"{name} is {where} by {lead} {metric.points}, too little to matter")
+            matters = "" if abs(ahead.value) > verdict.margin else ", too little to matter"
+            said.append(f"{name} is {where} by {lead} {metric.points}{matters}")
         else:
             noise.append(name)
     return "; ".join(([f"{listed(noise)} {'is' if len(noise) == 1 else 'are'} within noise"] if noise else []) + said)

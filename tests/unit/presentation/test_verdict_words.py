@@ -95,6 +95,11 @@ def said(*arms: Arm, final: bool = True, margin: float = 0.003, cheaper: bool = 
             r"Undecided: ada, the best of the teachers, tells the classes no better than chance; ada changes the "
             r"student by POINTS: it does harm\.",
         ),
+        (
+            (replace(arm("ada", 0.9), near_chance=True), ALONE),
+            r"Undecided: ada, the best of the teachers, beats no teacher by POINTS, but has learned nothing itself: it "
+            r"tells the classes no better than chance\.",
+        ),
     ],
 )  # fmt: skip
 def test_it_says_what_the_facts_say(arms: tuple[Arm, ...], pattern: str) -> None:
@@ -116,6 +121,17 @@ def test_the_cheapest_of_equals_and_what_is_too_little_to_matter() -> None:
         "Take bob, the cheapest to train with; ada is within noise"
     )
     assert said(arm("ada", 0.82), ALONE, margin=0.1).endswith("which is too little to matter.")
+
+
+def test_what_is_clearly_apart_from_the_cheapest_is_not_within_noise() -> None:
+    verdict = replace(
+        decide(job(arm("ada", 0.95), arm("bob", 0.95), arm("cyd", 0.95), ALONE), final=True), cheapest=True
+    )
+    apart = {verdict.equals[0]: (-0.009, -0.015, -0.004), verdict.equals[1]: (0.002, 0.001, 0.003)}
+    ahead = {each: Estimate(value=value, low=low, high=high) for each, (value, low, high) in apart.items()}
+    ahead_of_it, behind = (each.removeprefix("cifar/") for each in verdict.equals)
+    said = verdict_sentence(replace(verdict, ahead=ahead))
+    assert f"; {ahead_of_it} is ahead by 0.90 points; {behind} is behind by 0.20 points, too little to matter; " in said
 
 
 def test_a_bound_is_the_lower_end_of_the_intervals() -> None:
