@@ -119,8 +119,9 @@ class TestEveryPolicy:
     def test_who_learned_nothing_gets_nothing_unless_asked(self, policy: Policy, table: Accuracies) -> None:
         known = reveal(table, {})
         blind = replace(known, arms=tuple(replace(arm, near_chance=arm.teacher == name(1)) for arm in known.arms))
-        steps = policy.next(blind, Limits()).steps
-        assert (name(1) in {step.teacher for step in steps}) == (policy.name == "exhaustive")
+        assert name(1) not in {step.teacher for step in policy.next(blind, Limits()).steps}
+        asked = policy.next(replace(blind, spend_near_chance=True), Limits())
+        assert (name(1) in {step.teacher for step in asked.steps}) == (policy.name != "teacher_accuracy")
 
     def test_without_arms_it_stops(self, policy: Policy) -> None:
         assert policy.next(job(), Limits()).enough

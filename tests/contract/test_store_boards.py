@@ -6,12 +6,14 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import func, select, update
 
+from dpk_core.spec import RunSpec
 from service.app import create_app
 from service.best_teacher import shortcut
 from service.database.session import reading, transaction
 from service.database.tables import Board, Run, SelectionJob, StoredJudgement, Worker
 from service.database.types import epoch_now, utc_now
 from service.leaderboards import earlier, service
+from service.wire.boards import Leaderboard
 from tests.contract import job_driver as drive
 
 pytestmark = pytest.mark.usefixtures("store")
@@ -84,6 +86,37 @@ class TestStored:
         forget()
         monkeypatch.setattr(earlier, "evaluate_rules", never)
         assert service.made(later[1]).leaderboard().trust == first.trust
+
+
+class TestNearChance:
+    def made(self, chance: str, **budget: object) -> Leaderboard:
+        """Teachers whose names begin like `chance` learned nothing."""
+
+        def outcomes(spec: RunSpec) -> float:
+            blind = spec.training.role == "teacher" and spec.training.model.startswith(chance)
+            return 0.1 if blind else drive.by_skill(spec)
+
+        job_id = drive.submit(drive.request(policy="exhaustive", **budget))
+        drive.run_to_end(job_id, outcomes)
+        return drive.board(job_id)
+
+    def test_it_is_not_trained_with_and_the_row_says_so(self) -> None:
+        found = self.made("cifar/resnet8w8")
+        rows = {row.teacher: row for row in found.rows}
+        blind = rows["cifar/resnet8w8"]
+        assert (blind.status, blind.rank, blind.gain, blind.full) == ("not_promoted", None, None, None)
+        assert blind.reason == "Not trained under: the teacher tells the classes no better than chance."
+        assert not [run for run in drive.runs_of(found.job.id) if run.teacher == "cifar/resnet8w8"]
+        verdict = drive.final_verdict(found.job.id)
+        shown = rows[str(verdict["best"])].gain
+        assert shown is not None
+        assert shown.model_dump() == verdict["gain"], "a near-chance teacher moves nobody's gain"
+
+    def test_where_no_teacher_learned_anything_all_compete(self) -> None:
+        found = self.made("")
+        assert {row.status for row in found.rows} == {"finished"}
+        assert found.verdict is not None
+        assert found.verdict.sentence.startswith("Undecided: resnet20, the best of the teachers, beats no teacher by ")
 
 
 class TestRunning:

@@ -1,4 +1,4 @@
-"""Everything: every arm on every seed to the end. What the others are measured against."""
+"""Everything: every candidate on every seed to the end. What the others are measured against."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from dpk_core.selection.decide.policies.policy import NOBODY, Limits, Proposal, 
 
 
 class Exhaustive:
-    """Trains all teachers' students fully, one seed after the other."""
+    """Trains all candidates' students fully, one seed after the other."""
 
     name: ClassVar[str] = "exhaustive"
 
     def next(self, results: JobResults, limits: Limits, busy: frozenset[Training] = NOBODY) -> Proposal:
-        """What costs nothing, then the first seed that is not finished, for all teachers."""
+        """What costs nothing, then the first seed that is not finished, for all candidates."""
         if busy:
             return Proposal(reason=Reason(kind="whole_seed"))
         if free := free_steps(results):
@@ -22,7 +22,7 @@ class Exhaustive:
         for seed in results.seeds:
             steps = [
                 Step(teacher=arm.teacher, seed=seed, rung=results.last)
-                for arm in results.teachers
+                for arm in results.candidates
                 if arm.reached(seed) <= results.last
             ]
             if steps:
