@@ -33,7 +33,7 @@ NEWEST = 2000
 """Student runs looked back at; more would make a page slow and change an estimate little."""
 JOBS = 100
 """Jobs looked back at for the previous winner."""
-RULES_VERSION = 2
+RULES_VERSION = 3
 """Rises when rules or their judgement change, so that what is stored is judged anew."""
 JOBS_KEPT = 256
 """Jobs whose answers are kept in memory."""

@@ -26,7 +26,7 @@ def comparison_group(snapshot: Snapshot, results: JobResults) -> ComparisonGroup
         for each in results.arms
         if each.teacher is not None and not each.failed
     )
-    return ComparisonGroup(records=records, seeds=snapshot.plan.seeds)
+    return ComparisonGroup(records=records)
 
 
 def row_scores(arm: ArmRuns) -> dict[str, float]:

@@ -17,7 +17,8 @@ from service.scheduling.snapshot import ArmRuns, Snapshot
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stated:
     """Chances of being best by teacher, as last stated before any teacher's full training was known, and `trained`:
-    the mean full accuracy of the teachers that were trained fully on every seed. A failed teacher is in neither.
+    the mean full accuracy of the teachers that were trained fully (`ComparisonGroup.trained`), on the seeds that they
+    share. A failed teacher is in neither.
 
     `question`: equal for jobs that find the same trainings: one protocol, the same teachers and seeds.
     """
@@ -99,4 +100,4 @@ def _trained(snapshot: Snapshot) -> dict[str, float]:
         ends = {seed: runs[plan.epochs].result for seed, runs in arm.students.items() if plan.epochs in runs}
         full = {seed: float(result["validation_score"]) for seed, result in ends.items() if result is not None}
         found.append(TeacherRecord(teacher=arm.candidate.teacher or "", reached={FULL: full}))
-    return ComparisonGroup(records=tuple(found), seeds=plan.seeds).levels(FULL)
+    return ComparisonGroup(records=tuple(found)).levels(FULL)

@@ -10,6 +10,7 @@ from dpk_core.codec import from_json
 from service.database.session import reading, transaction
 from service.database.tables import Run, SelectionJob
 from service.leaderboards.earlier import comparison_groups
+from service.scheduling.outcome import Outcome
 from service.scheduling.plan import Plan
 from service.wire.choices import ModelChoice
 from service.wire.jobs import SelectionJobRequest
@@ -58,6 +59,20 @@ class TestRivals:
         assert random.regret is not None
         assert found["h_score"].regret is not None
         assert random.regret.value == pytest.approx(found["h_score"].regret.value / 2)
+
+    @ON_SQLITE
+    def test_fully_trained_is_what_the_verdict_calls_so(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(drive.SKILL, "cifar/resnet14w8", 0.879)
+        job_id = drive.submit(drive.request(seeds=3, promote=2))
+        drive.run_to_end(job_id)
+        board = drive.board(job_id)
+        full = {row.teacher: row.full.seeds for row in board.rows if row.teacher is not None and row.full is not None}
+        assert (len(full), min(full.values())) == (2, 2), "confirming has stopped early"
+        assert (board.trust.trained, board.trust.winner) == (2, BEST)
+        with reading() as session:
+            stated = from_json(Outcome, session.get_one(SelectionJob, job_id).outcome).stated
+        assert stated is not None
+        assert stated.trained.keys() == full.keys()
 
     def test_scores_are_on_the_rows(self) -> None:
         rows = {row.teacher: row for row in drive.board(finished()).rows}

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from dpk_core.selection.decide.job_results import LEAST_SEEDS
 from dpk_core.selection.statistics import mean
 
 FULL = 1.0
@@ -32,18 +33,15 @@ class TeacherRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComparisonGroup:
-    """The teachers of one student under one protocol: everything in it may be compared.
-
-    `seeds`: those a teacher must have to count as fully trained; empty: any.
-    """
+    """The teachers of one student under one protocol: everything in it may be compared."""
 
     records: tuple[TeacherRecord, ...]
-    seeds: tuple[int, ...] = ()
 
     @property
     def trained(self) -> tuple[TeacherRecord, ...]:
-        """The fully trained teachers, by name, so that the order they came in does not matter."""
-        able = (each for each in self.records if each.reached.get(FULL) and set(self.seeds) <= set(each.reached[FULL]))
+        """The teachers trained fully on `LEAST_SEEDS` or more, as for the verdict; by name, so that the order they came
+        in does not matter."""
+        able = (each for each in self.records if len(each.reached.get(FULL, ())) >= LEAST_SEEDS)
         return tuple(sorted(able, key=lambda each: each.teacher))
 
     @property

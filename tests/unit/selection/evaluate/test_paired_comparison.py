@@ -10,7 +10,7 @@ from dpk_core.selection.evaluate.regret import Regret
 from dpk_core.selection.evaluate.rule_evaluation import Judgement, Record, evaluate_rules, records
 from dpk_core.selection.evaluate.rules import rules_of
 from dpk_core.selection.statistics import mean_interval
-from tests.unit.selection.evaluate.test_rule_evaluation import QUESTION, trial
+from tests.unit.selection.evaluate.test_rule_evaluation import ONE_SHARED, QUESTION, trial
 
 MISTAKEN = ComparisonGroup(
     records=(
@@ -62,8 +62,7 @@ class TestOneQuestion:
         assert value == pytest.approx(0.05)
 
     def test_one_seed_gives_no_interval_and_one_trained_teacher_nothing(self) -> None:
-        single = ComparisonGroup(records=(trial("a", 0.9, 0.5, 0.8, seeds=1), trial("b", 0.8, 0.6, 0.9, seeds=1)))
-        found = judged(single)["teacher_accuracy"].over_probe
+        found = judged(ONE_SHARED)["teacher_accuracy"].over_probe
         assert found is not None
         assert (found.value, found.low, found.high) == (pytest.approx(0.101), None, None)
         alone = judged(ComparisonGroup(records=(QUESTION.records[0], QUESTION.records[3])))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from dpk_core.selection.estimate import wilson
@@ -115,9 +117,16 @@ def test_one_trained_teacher_tells_nothing() -> None:
     assert all(each.regret is None and each.hit is None for each in found.judgements)
 
 
-def test_one_seed_gives_a_regret_without_an_interval() -> None:
-    trials = (trial("a", 0.9, 0.5, 0.8, seeds=1), trial("b", 0.8, 0.6, 0.9, seeds=1))
-    _, by_name = judged(ComparisonGroup(records=trials))
+def on(record: TeacherRecord, *seeds: int) -> TeacherRecord:
+    """With the full trainings of these seeds alone."""
+    return replace(record, reached={**record.reached, 1.0: {seed: record.reached[1.0][seed] for seed in seeds}})
+
+
+ONE_SHARED = ComparisonGroup(records=(on(trial("a", 0.9, 0.5, 0.8), 0, 1), on(trial("b", 0.8, 0.6, 0.9), 0, 2)))
+
+
+def test_one_shared_seed_gives_a_regret_without_an_interval() -> None:
+    _, by_name = judged(ONE_SHARED)
     regret = by_name["teacher_accuracy"].regret
     assert regret is not None
     assert (regret.low, regret.high) == (None, None)
@@ -128,10 +137,13 @@ def test_permuting_teachers_changes_nothing() -> None:
     assert judged(ComparisonGroup(records=QUESTION.records[::-1]))[0] == judged()[0]
 
 
-def test_a_teacher_without_all_seeds_is_not_fully_trained() -> None:
-    short = trial("a", 0.9, 0.5, 0.8, seeds=1)
-    question = ComparisonGroup(records=(short, *QUESTION.records[1:]), seeds=(0, 1, 2))
-    assert [each.teacher for each in question.trained] == ["b", "c"]
+def test_two_seeds_are_a_full_training_and_what_is_compared_are_shared_ones() -> None:
+    short, shorter = on(QUESTION.records[0], 0, 1), on(QUESTION.records[2], 0)
+    question = ComparisonGroup(records=(short, QUESTION.records[1], shorter))
+    assert [each.teacher for each in question.trained] == ["a", "b"]
+    seeds = QUESTION.records[1].reached[1.0]
+    assert question.levels(1.0)["b"] == pytest.approx((seeds[0] + seeds[1]) / 2)
+    assert judged(question)[0].winner == "b"
 
 
 def test_gaps_are_compared_on_the_seeds_that_all_share() -> None:
