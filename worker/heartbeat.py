@@ -9,7 +9,7 @@ from collections.abc import Callable
 from service.database.faults import FAULTS, words
 from service.database.session import transaction
 from service.outbox.service import dispatch
-from service.runs import refusals, repository
+from service.runs import repository
 from service.runs.sweep import sweep
 from service.scheduling.advance import advance_job
 from service.settings import Settings
@@ -64,7 +64,7 @@ class WorkerHeartbeat:
                 session, self._worker_id, queues=queues, slots=slots, device=self._device(), trouble=self._trouble()
             )
             if not self._begun:
-                refusals.forget(session, self._worker_id)
+                repository.forget_refusals(session, self._worker_id)
         self._begun = True
         if slots:
             deliver_all(self._settings)

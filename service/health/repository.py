@@ -31,6 +31,13 @@ def troubles(session: Session, within_seconds: float) -> list[str | None]:
     return list(session.scalars(select(Worker.trouble).where(fresh, Worker.slots > 0).order_by(Worker.id)))
 
 
+def reported_troubles(session: Session, within_seconds: float) -> list[str]:
+    """What troubles any worker that was heard of in the last `within_seconds`, sorted by worker."""
+    fresh = Worker.seen_epoch > epoch_now() - within_seconds
+    rows = session.scalars(select(Worker.trouble).where(fresh, Worker.trouble.is_not(None)).order_by(Worker.id))
+    return [trouble for trouble in rows if trouble is not None]
+
+
 def slots(session: Session, within_seconds: float) -> int:
     """Runs that the workers heard of in the last `within_seconds` can carry out at the same time."""
     fresh = Worker.seen_epoch > epoch_now() - within_seconds

@@ -5,12 +5,10 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from dpk_core.disk import machine
-from service.database.tables import Worker
-from service.database.types import epoch_now
+from service.health import repository
 from service.settings import settings
 
 LOW_BYTES = 64 * 2**20
@@ -22,9 +20,7 @@ def storage_alarms(session: Session, *, within_seconds: float) -> list[str]:
 
     A full disk may keep a worker's row from being written, hence the look at the folders.
     """
-    fresh = Worker.seen_epoch > epoch_now() - within_seconds
-    rows = select(Worker.trouble).where(fresh, Worker.trouble.is_not(None)).order_by(Worker.id)
-    reported = [trouble for trouble in session.scalars(rows) if trouble is not None]
+    reported = repository.reported_troubles(session, within_seconds)
     seen = [alarm for folder in (settings().home, settings().resolved_artifact_root) if (alarm := _low(folder))]
     return list(dict.fromkeys((*reported, *seen)))
 

@@ -14,14 +14,13 @@ from threading import Lock
 from typing import Any
 
 from cachetools import LRUCache, cached
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from dpk_core.codec import content_key, from_json, to_json
 from dpk_core.selection.evaluate.records import ComparisonGroup, TeacherRecord
 from dpk_core.selection.evaluate.rule_evaluation import RuleEvaluation, evaluate_rules
 from dpk_core.selection.evaluate.rules import rules_of
-from service.database.tables import Run, SelectionJob
+from service.database.tables import SelectionJob
 from service.leaderboards import repository
 from service.leaderboards.records import gaps, teacher_scores
 from service.scheduling import repository as scheduling
@@ -91,7 +90,7 @@ def comparison_groups(session: Session, job: SelectionJob, plan: Plan) -> tuple[
     found: dict[tuple[str, str], list[_Taught]] = defaultdict(list)
     for each in _finished(session, job, plan):
         found[each.protocol, each.teacher].append(each)
-    teachers = _teachers(session, {teacher for _, teacher in found})
+    teachers = repository.prepared_teachers(session, {teacher for _, teacher in found})
     records: dict[str, list[TeacherRecord]] = defaultdict(list)
     for (protocol, teacher), runs in sorted(found.items()):
         records[protocol].append(_record(teacher, teachers.get(teacher), runs, plan))
@@ -116,33 +115,15 @@ def _record(name: str, teacher: Result | None, runs: Sequence[_Taught], plan: Pl
 def previous_winner(session: Session, job: SelectionJob, plan: Plan) -> str | None:
     """The teacher of this job that won the newest earlier job with this student and the same settings of the method, on
     whatever data."""
-    each = SelectionJob
-    earlier_jobs = (
-        select(each.plan["method"], each.outcome["best"].as_string())
-        .where(
-            each.student == job.student, each.method == job.method, each.state == "finished",
-            each.finished_at < job.created_at,
-        )
-        .order_by(each.finished_at.desc())
-        .limit(JOBS)
-    )  # fmt: skip
     method, able = to_json(plan.method), set(plan.arms) - {None}
-    return next(
-        (winner for settings, winner in session.execute(earlier_jobs) if settings == method and winner in able), None
-    )
+    winners = repository.earlier_winners(session, job, JOBS)
+    return next((winner for settings, winner in winners if settings == method and winner in able), None)
 
 
 def _finished(session: Session, job: SelectionJob, plan: Plan) -> list[_Taught]:
     own = {plan.teacher_run(arm).training.key() for arm in plan.arms if arm is not None}
     method, stamp = to_json(plan.method), plan_stamp(plan)
-    chosen = select(Run.training_key, Run.seed, Run.spec, Run.result).where(
-        Run.teacher.is_not(None),
-        Run.state == "finished",
-        Run.method == plan.method.name,
-        Run.dataset == plan.dataset,
-        Run.finished_at < job.created_at,
-    )
-    rows: Sequence[Any] = session.execute(chosen.order_by(Run.finished_at.desc(), Run.id.desc()).limit(NEWEST)).all()
+    rows = repository.taught_runs(session, plan.method.name, plan.dataset, before=job.created_at, limit=NEWEST)
     measured = scheduling.scores(session, {key for key, *_ in rows}, before=job.created_at)
     found = []
     for key, seed, spec, result in rows:
@@ -158,10 +139,3 @@ def _finished(session: Session, job: SelectionJob, plan: Plan) -> list[_Taught]:
         )  # fmt: skip
         found.append(taught)
     return found
-
-
-def _teachers(session: Session, training_keys: set[str]) -> dict[str, dict[str, Any]]:
-    chosen = select(Run.training_key, Run.result).where(
-        Run.training_key.in_(training_keys), Run.purpose == "teacher", Run.state == "finished"
-    )
-    return {key: result for key, result in session.execute(chosen) if result is not None}

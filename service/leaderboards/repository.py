@@ -1,14 +1,15 @@
-"""The queries of stored leaderboards and of judgements over the store."""
+"""The queries of stored leaderboards, of judgements over the store and of what earlier jobs measured."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from service.database.tables import Board, SelectionJob, StoredJudgement
+from service.database.tables import Board, Run, SelectionJob, StoredJudgement
 
 
 class StoredBoard(NamedTuple):
@@ -52,3 +53,35 @@ def judgements(session: Session, keys: Iterable[str]) -> Mapping[str, Mapping[st
 def store_judgement(session: Session, key: str, document: dict[str, Any]) -> None:
     """Keeps a judgement."""
     session.merge(StoredJudgement(key=key, document=document))
+
+
+def earlier_winners(session: Session, job: SelectionJob, limit: int) -> Sequence[tuple[Any, str | None]]:
+    """Of the newest jobs with this student and method that finished before `job` was asked for, whatever their data:
+    the method with its settings, as in the plan, and the teacher that won."""
+    each = SelectionJob
+    chosen = select(each.plan["method"], each.outcome["best"].as_string()).where(
+        each.student == job.student, each.method == job.method, each.state == "finished",
+        each.finished_at < job.created_at,
+    )  # fmt: skip
+    return [(row[0], row[1]) for row in session.execute(chosen.order_by(each.finished_at.desc()).limit(limit))]
+
+
+def taught_runs(
+    session: Session, method: str, dataset: str, *, before: datetime, limit: int
+) -> Sequence[tuple[str, int, Mapping[str, Any], dict[str, Any] | None]]:
+    """Training, seed, specification and result of the newest runs of students under a teacher, with this method on this
+    data set, that finished `before`."""
+    chosen = select(Run.training_key, Run.seed, Run.spec, Run.result).where(
+        Run.teacher.is_not(None), Run.state == "finished", Run.method == method, Run.dataset == dataset,
+        Run.finished_at < before,
+    )  # fmt: skip
+    rows = session.execute(chosen.order_by(Run.finished_at.desc(), Run.id.desc()).limit(limit))
+    return [(row[0], row[1], row[2], row[3]) for row in rows]
+
+
+def prepared_teachers(session: Session, training_keys: Iterable[str]) -> Mapping[str, dict[str, Any]]:
+    """What the finished preparations of teachers found, by training."""
+    chosen = select(Run.training_key, Run.result).where(
+        Run.training_key.in_(sorted(set(training_keys))), Run.purpose == "teacher", Run.state == "finished"
+    )
+    return {key: result for key, result in session.execute(chosen) if result is not None}

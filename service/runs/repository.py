@@ -251,3 +251,32 @@ def drop_workers(session: Session, *, unseen_seconds: float) -> None:
 def drop_worker(session: Session, worker_id: str) -> None:
     """Deletes the row of a worker that leaves."""
     session.execute(delete(Worker).where(Worker.id == worker_id).execution_options(synchronize_session=False))
+
+
+def add_refusal(session: Session, run_id: str, worker_id: str, reason: str) -> None:
+    """Keeps that a worker cannot carry out a run, and why."""
+    session.merge(RunRefusal(run_id=run_id, worker_id=worker_id, reason=reason, created_at=utc_now()))
+
+
+def forget_refusals(session: Session, worker_id: str) -> None:
+    """A worker that starts may have now what another process of its name had not."""
+    session.execute(delete(RunRefusal).where(RunRefusal.worker_id == worker_id))
+
+
+def refused_runs(session: Session, limit: int) -> Sequence[Run]:
+    """Queued runs that some worker has refused, locked."""
+    refused = select(RunRefusal.run_id).where(RunRefusal.run_id == Run.id).exists()
+    rows = select(Run).where(Run.state == "queued", refused).order_by(Run.id).limit(limit)
+    return session.scalars(rows.with_for_update(skip_locked=True)).all()
+
+
+def refusals(session: Session, run_id: str) -> dict[str, str]:
+    """Why workers have refused a run, by worker, the oldest first."""
+    rows = select(RunRefusal.worker_id, RunRefusal.reason).where(RunRefusal.run_id == run_id)
+    return {row.worker_id: row.reason for row in session.execute(rows.order_by(RunRefusal.created_at))}
+
+
+def living_workers(session: Session, silence_seconds: float) -> set[str]:
+    """The training workers that were heard of in the last `silence_seconds`."""
+    rows = select(Worker.id).where(Worker.slots > 0, Worker.seen_epoch > epoch_now() - silence_seconds)
+    return set(session.scalars(rows))

@@ -9,7 +9,6 @@ from sqlalchemy.orm import Session
 from service.database.types import utc_now
 from service.outbox import repository as outbox
 from service.runs import repository
-from service.runs.refusals import refused_runs
 from service.runs.service import give_back_or_end, settle_stranded
 from service.webhooks import repository as webhooks
 from service.webhooks.sending import resend_due
@@ -30,7 +29,7 @@ def sweep(session: Session, *, resend_seconds: float, max_attempts: int, silence
     for run in repository.expired(session, LIMIT):
         message = f"The worker that carried out the training was lost {run.attempts} times."
         give_back_or_end(session, run, message, max_attempts)
-    for run in refused_runs(session, LIMIT):
+    for run in repository.refused_runs(session, LIMIT):
         settle_stranded(session, run, silence_seconds=silence_seconds)
     for run in repository.unheard(session, resend_seconds, LIMIT):
         repository.send(session, run)

@@ -54,7 +54,8 @@ def find(key: str, request_hash: str, outdated: Outdated = lambda _job: None) ->
         bound = _same_request(session, key, request_hash)
         if bound is None:
             return None
-        job = session.get_one(SelectionJob, bound.job_id)
+        job = repository.find(session, bound.job_id)
+        assert job is not None, "jobs are never deleted"
         plan, why = from_json(Plan, job.plan), outdated(job)
     teachers = [arm for arm in plan.arms if arm is not None]
     changed = changes(plan, data_now(plan.dataset), teachers)

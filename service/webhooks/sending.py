@@ -20,7 +20,7 @@ from service.database.types import utc_now
 from service.outbox import service as outbox
 from service.presentation.metric_words import words_of_task
 from service.presentation.verdict_words import verdict_sentence
-from service.scheduling.repository import newest_verdicts
+from service.scheduling.repository import find, newest_verdicts
 from service.settings import Settings, settings
 from service.webhooks import repository, secrets
 from service.webhooks.addresses import SECONDS, Refused, networks, post
@@ -51,7 +51,8 @@ def announce(session: Session, job_id: str, kind: str, data: dict[str, Any]) -> 
     hooks = [hook for hook in repository.every(session) if hook.active and kind in hook.events.split(",")]
     if not hooks:
         return
-    job = session.get_one(SelectionJob, job_id)
+    job = find(session, job_id)
+    assert job is not None, "an event is of a job"
     body = payload(f"job.{kind}", {
         "job": job_id, "student": job.student, "dataset": job.dataset, "method": job.method,
         **_facts(session, job, kind, data),

@@ -9,7 +9,7 @@ from dpk_core.protocol import FailureKind
 from service.database.session import transaction
 from service.database.tables import Run, RunRefusal
 from service.database.types import epoch_now
-from service.runs import refusals, repository, service, tries
+from service.runs import repository, service, tries
 from service.runs.claims import Claim, Report
 from tests.contract.run_driver import claim, claimed, create, let_lease_expire, messages, next_claim, report, row, swept
 from tests.contract.run_specs import checkpoint, run_spec
@@ -167,7 +167,7 @@ class TestRefusal:
         run_id = create(run_spec())
         fail(claimed(run_id, "a"), "missing_here")
         with transaction() as session:
-            refusals.forget(session, "a")
+            repository.forget_refusals(session, "a")
             assert session.scalars(select(RunRefusal)).all() == []
         assert claim(run_id, "a") is not None
 
