@@ -26,8 +26,7 @@ from benchmarks.table import Table
 from dpk_core.selection.decide.facts import VerdictKind
 from dpk_core.selection.decide.job_results import EIGHTHS, Arm, JobResults, Step
 from dpk_core.selection.decide.policies.policy import Limits, doublings
-from dpk_core.selection.decide.policies.registry import POLICIES
-from dpk_core.selection.decide.schedule import Begun, Decision, Rules, next_decision
+from dpk_core.selection.decide.schedule import POLICIES, Begun, Decision, Rules, next_decision
 from dpk_core.selection.decide.summary import Summary, model, summarise
 from dpk_core.selection.decide.verdict import decide
 from dpk_core.selection.estimate import CONFIDENCE

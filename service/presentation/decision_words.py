@@ -18,7 +18,6 @@ SHORT = "What is left of the limit does not suffice for the likeliest teacher an
 _REASONS = {
     "free": "What the store holds already costs nothing.",
     "first_look": "A first look at every teacher.",
-    "least_advanced": "The least advanced of those that may be the best.",
     "expected_regret": "It lowers the expected regret most for its cost.",
     "pilot": "The first steps show what training time buys.",
     "rivals": "Other teachers that may be the best, on the seeds of the first.",
@@ -51,7 +50,7 @@ def _said(reason: DecisionReason, metric: MetricWords) -> str:
         case "survivors":
             return f"{reason.count} of {reason.total} teachers train up to rung {(reason.rung or 0) + 1}."
         case "whole_seed":
-            return f"Seed {reason.seed} is trained fully for every teacher."
+            return f"Seed {reason.seed} is trained fully under every teacher that competes."
         case "most_accurate":
             return f"{teacher} has the best {metric.name} of the teachers."
         case "no_teacher_score":

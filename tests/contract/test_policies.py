@@ -12,7 +12,7 @@ from dpk_core.selection.decide.job_results import COST_SD_UNTIMED, EIGHTHS, JobR
 from dpk_core.selection.decide.policies import expected_regret
 from dpk_core.selection.decide.policies.policy import Limits, Policy, within
 from dpk_core.selection.decide.policies.policy import Reason as Why
-from dpk_core.selection.decide.policies.registry import POLICIES
+from dpk_core.selection.decide.schedule import POLICIES
 from dpk_core.selection.decide.summary import Model, summarise
 from tests.unit.selection.made_up import RUNGS, SEEDS, arm, job, name, play, reveal, taught, world
 

@@ -29,8 +29,7 @@ class Effect(NamedTuple):
 
 FLAT, SLOPE_SD, TEACHER_SD = 1.0, 0.2, 0.01
 EFFECTS = (
-    Effect("level", "m", FLAT, "1 for teachers", "flat: decided by the results alone"),
-    Effect("no teacher", "n", FLAT, "1 for no teacher", "flat"),
+    Effect("level", "m", FLAT, "1", "flat: decided by the results alone"),
     Effect("slope", "b", SLOPE_SD, "shown at the rung × teacher's score", "`make bench-prior`, widened"),
     Effect("teacher", "a_i", TEACHER_SD, "1 for the teacher", "students about their line; `choosing.WIDTHS` scales it"),
     Effect("pictures", "v_i", 0.05**0.5, "sampling sd, for each arm", "share of a picture's variance, tables: .05"),
@@ -51,7 +50,7 @@ PRIORS = {  # at 1/8, 1/4, 1/2 and all of a training, linear in the logarithm be
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """A job's constants. `teacher_score_A`: NaN for no teacher. `sampling_variance`: of a score over draws of its
+    """A job's constants. `teacher_score_A`: of the arms' teachers. `sampling_variance`: of a score over draws of its
     pictures; p(1−p)/V for an accuracy p on V pictures."""
 
     teacher_score_A: Matrix
@@ -73,18 +72,16 @@ class Places(NamedTuple):
 
 
 def bounded(teacher_score_A: Matrix) -> Matrix:
-    """Teachers' scores about their median, within ±`SCORE_RANGE`; 0 for no teacher."""
-    middle = np.median(teacher_score_A[~np.isnan(teacher_score_A)])
-    return np.asarray(np.nan_to_num(np.clip(teacher_score_A - middle, -SCORE_RANGE, SCORE_RANGE)))
+    """Teachers' scores about their median, within ±`SCORE_RANGE`."""
+    return np.asarray(np.clip(teacher_score_A - np.median(teacher_score_A), -SCORE_RANGE, SCORE_RANGE))
 
 
 def columns(job: Setting, at: Places) -> list[Matrix]:
     """The columns of each of `EFFECTS`, in its order."""
     arm_NA, rung_NR = indicators(at.arm_N, len(job.teacher_score_A)), indicators(at.rung_N, len(job.fractions))
-    taught_N = ~np.isnan(job.teacher_score_A[at.arm_N, None])
     score_N, sampled_N = bounded(job.teacher_score_A)[at.arm_N, None], (at.seed_N != TRUE_LEVEL)[:, None]
     return [
-        taught_N, ~taught_N, job.prior_R("shown")[at.rung_N, None] * score_N, arm_NA * taught_N,
+        np.ones_like(score_N), job.prior_R("shown")[at.rung_N, None] * score_N, arm_NA,
         arm_NA * job.sampling_variance**0.5 * sampled_N, rung_NR[:, :-1], rung_NR * job.prior_R("deviation") * score_N,
         indicators(at.seed_N, job.seeds),
     ]  # fmt: skip

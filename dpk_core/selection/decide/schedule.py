@@ -19,10 +19,16 @@ from typing import Literal
 from dpk_core.selection.decide.confirming import by_halves, missing_steps, pair_steps, rivals
 from dpk_core.selection.decide.facts import Promotion, Purpose
 from dpk_core.selection.decide.job_results import LEAST_SEEDS, JobResults, Step, is_free
-from dpk_core.selection.decide.policies.policy import Limits, Proposal, Reason, affordable, within
-from dpk_core.selection.decide.policies.registry import POLICIES
+from dpk_core.selection.decide.policies.adaptive import Adaptive
+from dpk_core.selection.decide.policies.exhaustive import Exhaustive
+from dpk_core.selection.decide.policies.halving import Halving
+from dpk_core.selection.decide.policies.policy import Limits, Policy, Proposal, Reason, affordable, within
+from dpk_core.selection.decide.policies.teacher_accuracy import TeacherAccuracy
 from dpk_core.selection.decide.promotion import in_order, promotions
 from dpk_core.selection.decide.summary import Model, Summary, model, summary_of
+
+POLICIES: dict[str, Policy] = {each.name: each for each in (Adaptive(), Exhaustive(), Halving(), TeacherAccuracy())}
+"""By name; each is stateless, so one of each is enough."""
 
 EXPLORING = 0.5
 """Part of a budget of training time that exploring may use up; the rest is for confirming."""

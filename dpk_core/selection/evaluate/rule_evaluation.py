@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from dpk_core.selection.estimate import Estimate, wilson
-from dpk_core.selection.evaluate.paired_comparison import PairedComparison, compare_paired
 from dpk_core.selection.evaluate.records import FULL, ComparisonGroup
 from dpk_core.selection.evaluate.regret import Loss, Matrix, Regret, level_draws, loss
 from dpk_core.selection.evaluate.rules import Rule, RuleName, picks
@@ -21,6 +20,8 @@ from dpk_core.selection.statistics import mean_interval
 
 PROBE: RuleName = "probe"
 TWO = 2
+ROUNDING = 1e-9
+"""Differences of mean accuracies up to this are none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +55,23 @@ class RuleEvaluation:
     audited: int
     winner: str | None
     judgements: tuple[Judgement, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairedComparison:
+    """The probe against a rule over `questions`, in each of which both could be judged.
+
+    `ahead`, `equal`, `behind`: in how many the rule lost more than the probe, as much, less. `complete`: in how many of
+    them every teacher was trained fully; in the others a dropped one may have been better than all that are compared.
+    `difference`: accuracy that the rule lost beyond the probe's loss, mean over the questions; None for fewer than two.
+    """
+
+    questions: int
+    complete: int
+    ahead: int
+    equal: int
+    behind: int
+    difference: Estimate | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +113,21 @@ def records(found: Sequence[RuleEvaluation]) -> tuple[Record, ...]:
         for judgement in each.judgements:
             judged.setdefault(judgement.name, []).append((each, judgement))
     return tuple(_record(name, pairs) for name, pairs in judged.items())
+
+
+def compare_paired(fought: Sequence[tuple[float, bool]]) -> PairedComparison:
+    """From each question's difference of losses, rule less probe, and whether every teacher was trained fully in it."""
+    differences = [difference for difference, _ in fought]
+    ahead = sum(each > ROUNDING for each in differences)
+    behind = sum(each < -ROUNDING for each in differences)
+    return PairedComparison(
+        questions=len(fought),
+        complete=sum(complete for _, complete in fought),
+        ahead=ahead,
+        equal=len(fought) - ahead - behind,
+        behind=behind,
+        difference=mean_interval(differences),
+    )
 
 
 def _record(name: RuleName, judged: Sequence[tuple[RuleEvaluation, Judgement]]) -> Record:

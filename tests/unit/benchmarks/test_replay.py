@@ -25,7 +25,7 @@ from benchmarks.replay import (
     top_two,
     whole_job,
 )
-from dpk_core.selection.decide.policies.registry import POLICIES
+from dpk_core.selection.decide.schedule import POLICIES
 from tests.unit.benchmarks.made_up_table import EPOCHS, TRUTH, made_up
 
 

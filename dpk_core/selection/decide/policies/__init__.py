@@ -1,1 +1,1 @@
-"""Who trains next: one policy a file, each a pure function of what is known. `registry` knows them by name."""
+"""Who trains next: one policy a file, each a pure function of what is known. `decide.schedule` knows them by name."""

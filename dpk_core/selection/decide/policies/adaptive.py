@@ -10,15 +10,7 @@ from typing import ClassVar
 
 from dpk_core.selection.decide.job_results import Arm, JobResults, Step
 from dpk_core.selection.decide.policies import expected_regret
-from dpk_core.selection.decide.policies.policy import (
-    NOBODY,
-    Limits,
-    Proposal,
-    Reason,
-    Training,
-    doublings,
-    enough,
-)
+from dpk_core.selection.decide.policies.policy import NOBODY, Limits, Proposal, Reason, Training, doublings, enough
 from dpk_core.selection.decide.summary import summarise
 
 

@@ -12,7 +12,7 @@ from dpk_core.selection.decide.summary import PRACTICAL_MARGIN
 
 ReasonKind = Literal[
     # Why these steps.
-    "free", "first_look", "contenders", "least_advanced", "expected_regret", "survivors", "whole_seed", "most_accurate",
+    "free", "first_look", "contenders", "expected_regret", "survivors", "whole_seed", "most_accurate",
     "pilot", "lead_and_no_teacher", "rivals", "next_seed", "replacement",
     # Why no more of them.
     "sure", "near_enough", "nothing_changes", "everything_done", "no_cost_left", "no_runs_left", "all_failed",

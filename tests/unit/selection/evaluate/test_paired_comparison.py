@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from dpk_core.selection.evaluate.paired_comparison import compare_paired
 from dpk_core.selection.evaluate.records import ComparisonGroup
 from dpk_core.selection.evaluate.regret import Regret
-from dpk_core.selection.evaluate.rule_evaluation import Judgement, Record, evaluate_rules, records
+from dpk_core.selection.evaluate.rule_evaluation import Judgement, Record, compare_paired, evaluate_rules, records
 from dpk_core.selection.evaluate.rules import rules_of
 from dpk_core.selection.statistics import mean_interval
 from tests.unit.selection.evaluate.test_rule_evaluation import ONE_SHARED, QUESTION, trial

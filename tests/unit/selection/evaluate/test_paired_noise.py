@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from scipy import stats
 
-from dpk_core.selection.evaluate.paired_noise import paired_noise
+from dpk_core.selection.evaluate.regret import paired_noise
 
 
 class TestPairedNoise:
