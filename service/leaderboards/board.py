@@ -15,7 +15,7 @@ from dpk_core.recipes import DPK_DEFAULTS, recipe
 from dpk_core.selection.decide.job_results import Arm, JobResults
 from dpk_core.selection.decide.summary import Summary, model, summary_of
 from dpk_core.selection.estimate import Estimate
-from dpk_core.spec import Recipe, Start
+from dpk_core.spec import Start
 from dpk_core.tasks import METRICS
 from service.database.tables import Run
 from service.leaderboards.curves import Measurements, curves
@@ -103,7 +103,7 @@ def _setup(snapshot: Snapshot) -> boards.Setup:
         method_changes=_method_changes(plan),
         recipe=plan.student_recipe.name,
         recipe_settings=to_json(plan.student_recipe),
-        recipe_changes=_recipe_changes(plan.student_recipe),
+        recipe_changes=recipe_changes(plan),
         recipe_notes=list(plan.recipe_notes),
         learning_rate=plan.student_recipe.learning_rate,
         batch_size=plan.student_recipe.batch_size,
@@ -143,10 +143,13 @@ def _method_changes(plan: Plan) -> dict[str, Any]:
     return {} if plan.method.dpk is None or defaults is None else differences(plan.method.dpk, defaults)
 
 
-def _recipe_changes(chosen: Recipe) -> dict[str, Any]:
-    """From the recipe of that name for these epochs and this batch size."""
+def recipe_changes(plan: Plan) -> dict[str, Any]:
+    """Settings that are not what the recipe of that name says for these epochs, this batch size and this data."""
+    chosen = plan.student_recipe
     try:
-        base = recipe(chosen.name, epochs=chosen.epochs, batch_size=chosen.batch_size)
+        base = recipe(
+            chosen.name, epochs=chosen.epochs, batch_size=plan.batch_size_asked, train_pictures=plan.train_pictures
+        )
     except KeyError:  # of an earlier version
         return {}
     return differences(chosen, base)

@@ -98,6 +98,8 @@ class Plan:
     """What people must know of the data set and of how it is read."""
     recipe_notes: tuple[str, ...] = ()
     """What people must know of how the recipe was filled in."""
+    batch_size_asked: int | None = None
+    """None: the recipe's, or smaller where the data is small."""
     taps: dict[str, tuple[TappedStage, ...]] = field(default_factory=dict)
     """The feature maps that are compared under each teacher, by its label; nothing under methods of logits alone."""
     detectors: PlannedDetectors | None = None

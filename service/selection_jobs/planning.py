@@ -59,6 +59,7 @@ def make_plan(
         side=data.side,
         data_findings=data.findings,
         recipe_notes=_recipe_notes(request, data, student_recipe),
+        batch_size_asked=_asked(request, "batch_size"),
         student_start=None if start is None else start.start,
         student_classes=student_classes,
         preparations={

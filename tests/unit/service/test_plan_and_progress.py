@@ -17,6 +17,7 @@ from dpk_core.selection.decide.policies.policy import Reason
 from dpk_core.selection.decide.schedule import Begun, Decision
 from service.database.tables import Candidate, JobRun, Run, SelectionJob
 from service.database.types import utc_now
+from service.leaderboards.board import recipe_changes
 from service.scheduling.plan import Plan
 from service.scheduling.snapshot import Snapshot, assemble
 from service.selection_jobs.planning import default_rungs, make_plan
@@ -46,11 +47,13 @@ class TestBatches:
         assert plan.student_recipe.learning_rate == RECIPES["small"].learning_rate
         assert plan.student_recipe.module_learning_rate == RECIPES["small"].module_learning_rate
         assert len(plan.recipe_notes) == (batch != 128)
+        assert recipe_changes(plan) == {}, "a batch that was fitted is no change that somebody made"
 
     def test_a_size_that_is_asked_for_stays(self) -> None:
         request = REQUEST.model_copy(update={"budget": REQUEST.budget.model_copy(update={"batch_size": 128})})
         plan = make_plan(request, replace(DIGITS, train_pictures=200))
         assert plan.student_recipe.batch_size == 128
+        assert recipe_changes(plan) == {}
         (note,) = plan.recipe_notes
         assert note.startswith("The learning rate follows")
 
