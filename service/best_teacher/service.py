@@ -16,7 +16,7 @@ from dpk_core.catalogue.names import canonical
 from dpk_core.catalogue.weight_names import join_weights, split_weights
 from dpk_core.tasks import METRICS
 from service.best_teacher import repository
-from service.best_teacher.choice import founding_differences, in_order, protocol_differences
+from service.best_teacher.choice import in_order
 from service.best_teacher.repository import Finished, Group, Question
 from service.best_teacher.schemas import BestTeacher, DataThenAndNow, OtherAnswer, RunningJob
 from service.conditional import etag
@@ -24,6 +24,7 @@ from service.database.session import glance, reading
 from service.database.types import utc_now
 from service.leaderboards import service as leaderboards
 from service.presentation.best_teacher_words import stale_sentence
+from service.presentation.protocol_words import founding_differences, protocol_differences
 from service.presentation.verdict_words import cautioned
 from service.problems import NotFound, StillRunning
 from service.scheduling.plan import Plan
@@ -202,10 +203,14 @@ def _others(
         if group.protocol != answer.protocol:
             first.setdefault(group.protocol, group.best)
     apart = repository.finished(session, list(first.values())[:MOST_OTHERS])
-    said = [_other(job, founding_differences(job, answer), same_protocol=True) for job in same if job != answer]
+    said = [_other(job, _founding(job, answer), same_protocol=True) for job in same if job != answer]
     said = said[: MOST_OTHERS - min(len(apart), MOST_OTHERS // 2)]
     said += [_other(job, protocol_differences(plans[job.protocol], own), same_protocol=False) for job in apart]
     return said[:MOST_OTHERS]
+
+
+def _founding(job: Finished, answer: Finished) -> list[str]:
+    return founding_differences(job.outcome, answer.outcome, older=job.finished_at < answer.finished_at)
 
 
 def _other(job: Finished, differs: list[str], *, same_protocol: bool) -> OtherAnswer:

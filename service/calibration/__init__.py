@@ -1,1 +1,1 @@
-"""Do the stated chances hold? The record of all finished jobs."""
+"""Do the stated chances hold? The record of the newest finished jobs."""

@@ -6,6 +6,7 @@ from typing import Any
 
 CALIBRATION: dict[str, Any] = {
     "confidence": 0.9,
+    "most_jobs": 200,
     "jobs": 31,
     "claims": 12,
     "exhaustive": 4,

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from service.best_teacher.schemas import BestTeacher, OtherAnswer
 from service.presentation.metric_words import MetricWords, words_of
-from service.presentation.numbers import chance, clock, duration, gain_in_words, margin_in_words, short
+from service.presentation.numbers import chance, clock, counted, duration, gain_in_words, listed, margin_in_words, short
 from service.presentation.words import bounds
 
+HOLDS = "The answer holds: it is decided, and data, weights and training code are those of its job."
 MOST_NAMED = 5
 """Other answers that are listed by name."""
 
@@ -30,6 +31,33 @@ def sentences(best: BestTeacher) -> list[str]:
     return [sentence for sentence in found if sentence]
 
 
+def lacking(answer: BestTeacher | None, max_age: float | None) -> str | None:
+    """Why an answer does not suffice, whatever teachers are asked about; None where it does."""
+    if answer is None:
+        return "No finished job has asked this under this protocol."
+    if answer.stale:
+        return " ".join(answer.stale_because)
+    if max_age is not None and answer.age_seconds > max_age:
+        return f"The answer is {duration(answer.age_seconds)} old; allowed: {duration(max_age)}."
+    return "The job that answers could not decide." if answer.verdict == "undecided" else None
+
+
+def not_compared(teachers: Sequence[str]) -> str:
+    """That the job which answers left out teachers of the request."""
+    names = listed([short(teacher) for teacher in teachers])
+    return f"The job that answers did not compare {counted(len(teachers), 'teacher')} of the request: {names}."
+
+
+def no_result_before(state: str) -> str:
+    """Why a job in this state is no answer."""
+    return f"The job before is {state}."
+
+
+def ended_before(age: float) -> str:
+    """Why a job that ended so many seconds ago is no answer any more."""
+    return f"The job before ended {duration(age)} ago."
+
+
 def _odds(best: BestTeacher, metric: MetricWords) -> str:
     if best.chance is None or best.expected_loss is None:
         return ""
@@ -42,7 +70,8 @@ def _odds(best: BestTeacher, metric: MetricWords) -> str:
 
 
 def _basis(best: BestTeacher) -> str:
-    seeds, epochs, asked = _count(best.seeds, "seed"), _count(best.epochs, "epoch"), _count(best.candidates, "teacher")
+    seeds, epochs = counted(best.seeds, "seed"), counted(best.epochs, "epoch")
+    asked = counted(best.candidates, "teacher")
     return (
         f"From {seeds} of {epochs}; {asked}, {best.teachers_tried} tried, {best.teachers_trained} trained fully. "
         f"Finished {clock(best.finished_at)}, {_age(best.age_seconds)} ago, under protocol {best.stamp}."
@@ -77,7 +106,3 @@ def _said(other: OtherAnswer) -> str:
 def _age(seconds: float) -> str:
     days = seconds / 86_400
     return duration(seconds) if days < 2 else f"{days:.0f} days"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"

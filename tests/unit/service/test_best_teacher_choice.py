@@ -9,8 +9,9 @@ from typing import Any, Literal
 import pytest
 
 from dpk_core.catalogue.datasets import DIGITS
-from service.best_teacher.choice import founding_differences, in_order, protocol_differences
+from service.best_teacher.choice import in_order
 from service.best_teacher.repository import Finished, Group
+from service.presentation.protocol_words import founding_differences, protocol_differences
 from service.scheduling.outcome import Outcome
 from service.scheduling.plan import Plan
 from service.selection_jobs.planning import make_plan
@@ -57,6 +58,9 @@ def test_the_best_founded_decision_answers(first: Group, second: Group) -> None:
         assert in_order(given, lambda each: each.protocol != "other data") == [first, second]
 
 
+ANSWER = job("best", 3, 2, 5)
+
+
 @pytest.mark.parametrize(
     ("other", "said"),
     [
@@ -67,7 +71,7 @@ def test_the_best_founded_decision_answers(first: Group, second: Group) -> None:
     ],
 )
 def test_what_tells_a_job_from_the_answer_of_its_protocol(other: Finished, said: str) -> None:
-    assert founding_differences(other, job("best", 3, 2, 5)) == [said]
+    assert founding_differences(other.outcome, ANSWER.outcome, older=other.finished_at < ANSWER.finished_at) == [said]
 
 
 @pytest.mark.parametrize(

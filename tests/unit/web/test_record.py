@@ -13,6 +13,7 @@ FOUND = Calibration.model_validate(CALIBRATION)
 def test_it_shows_the_sentence_the_diagram_and_every_bin() -> None:
     html = pages.record_page(FOUND)
     assert FOUND.sentence in html
+    assert "From the newest 200 finished jobs." in html
     assert "60% to 80%" in html
     assert "40.0 to 85.8%" in html
     assert 'role="img"' in html
