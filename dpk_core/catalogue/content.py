@@ -3,7 +3,8 @@
 Up to `WHOLE_BYTES` every byte is hashed. Beyond it, the hash covers every file's name and size, and the content of
 `SAMPLED_FILES` files (of long ones the first and the last `BLOCK` bytes). Which ones follows from their names alone. So
 a file added, removed, renamed or of another length is always noticed in large data, and one changed without changing
-its length with the probability that it is in the sample; decision 9 says why.
+its length with the probability that it is in the sample; decision 9 says why. Labels are never sampled: the fingerprint
+of large data covers all of them (`pictures`).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ WHOLE_BYTES = 2**30
 SAMPLED_FILES = 2000
 BLOCK = 2**20
 
-CACHE_VERSION = 3
+CACHE_VERSION = 4
 """Raise it when what is remembered changes its meaning."""
 
 NOTHING: Mapping[str, bytes] = MappingProxyType({})

@@ -60,8 +60,8 @@ READABLE = tuple(name for name in FORMATS if name in Image.OPEN)
 SMALL_EDGE = 96
 """Pictures with edges up to this are used at their own size."""
 
-ENDS = {"JPEG": b"\xff\xd9", "PNG": b"IEND", "GIF": b";"}
-"""The last bytes of each format."""
+ENDS = {"JPEG": b"\xff\xd9", "PNG": b"IEND"}
+"""The last bytes of each format. A GIF's is one, `;`, which may be anywhere: there it must be the very last."""
 TAIL = 64
 """Bytes at the end of a file in which they are looked for."""
 
@@ -125,13 +125,13 @@ def _has_end(picture: Image.Image) -> bool:
     """Whether the file ends as its format does, which one that was not copied whole does not."""
     end = ENDS.get(picture.format or "")
     file: IO[bytes] | None = getattr(picture, "fp", None)
-    if end is None or file is None:
+    if (end is None and picture.format != "GIF") or file is None:
         return True
     place = file.tell()
     file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL))
     tail = file.read(TAIL)
     file.seek(place)
-    return end in tail
+    return tail.rstrip(b"\0").endswith(b";") if end is None else end in tail
 
 
 def _check_whole(name: str, picture: Image.Image) -> None:

@@ -168,6 +168,9 @@ class _Lookup:
         if path in self._pictures:
             return path
         found = self._by_name.get(composed(said.rpartition("/")[2]), [])
+        if "/" in said.removeprefix("./"):
+            wanted = composed(f"/{said.removeprefix('./')}")
+            found = [name for name in found if f"/{composed(name)}".endswith(wanted) or _without_ending(name, wanted)]
         # Kaggle's train/1.jpg and test/1.jpg are two pictures: the one in the split's folder is meant.
         if len(found) > 1:
             found = [name for name in found if split in split_words(name.rpartition("/")[0]).values()] or found
@@ -176,6 +179,10 @@ class _Lookup:
         if not found:
             raise DataFault(f"{where}: there is no picture {said!r}; mend or remove the row.")
         raise DataFault(f"{where}: {said!r} may be {listed(sorted(found))}; write the path from the table's folder.")
+
+
+def _without_ending(name: str, wanted: str) -> bool:
+    return f"/{composed(str(PurePosixPath(name).with_suffix('')))}".endswith(wanted)
 
 
 def _without_rows(folder: Path, rows: Mapping[str, Mapping[str, object]], pictures: Mapping[str, DataFile]) -> LeftOut:
@@ -198,7 +205,7 @@ def _without_rows(folder: Path, rows: Mapping[str, Mapping[str, object]], pictur
 def _in_order(labels: set[str]) -> tuple[str, ...]:
     """Names of classes; whole numbers by size."""
     try:
-        return tuple(sorted(labels, key=int))
+        return tuple(sorted(labels, key=lambda label: (int(label), label)))
     except ValueError:
         return tuple(sorted(labels))
 

@@ -59,7 +59,7 @@ def read_layout(path: Path) -> Layout:
             _check_label_header(path, f"y_{part}", headers[f"y_{part}"], headers[f"x_{part}"].shape[0])
         with np.load(path, allow_pickle=False) as arrays:
             labels = {part: _labels(path, f"y_{part}", arrays[f"y_{part}"], classes) for part in ("train", "test")}
-            names = tuple(composed(str(name)) for name in arrays["classes"])
+            names = tuple(composed(_text(name)) for name in arrays["classes"].tolist())
     except UNREADABLE as error:
         # numpy repeats the header it cannot read, however long.
         raise DataFault(f"{path.name} cannot be read as an .npz file of plain arrays: {error!s:.200}.") from error
@@ -70,6 +70,11 @@ def read_layout(path: Path) -> Layout:
             f"{path.name}: class {missing[0]} of {classes} has no picture in x_train; every class needs some."
         )
     return Layout(side=side, channels=channels, names=names, train_labels=labels["train"], test_labels=labels["test"])
+
+
+def _text(name: object) -> str:
+    """A class's name, which numpy keeps as bytes where it was given bytes. Raises ValueError for other than UTF-8."""
+    return name.decode() if isinstance(name, bytes) else str(name)
 
 
 def file_digest(path: Path) -> str:

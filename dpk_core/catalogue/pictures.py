@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,7 +123,7 @@ def _find_out(listing: Listing, parts: Parts) -> _Found:
 
 
 def _sampled(listing: Listing, parts: Parts) -> _Found:
-    content = content_hash(listing.folder, listing.all_files)
+    content = _with_labels(content_hash(listing.folder, listing.all_files), listing)
     if isinstance(listing, FolderListing):
         return _Found(content, survey_folder(listing), sampled_copies(listing.folder, listing.files, parts))
     return _Found(content, survey_parquet(listing), None)
@@ -150,3 +151,15 @@ def picture_name(listing: Listing, split: str, position: int) -> str:
     if isinstance(listing, FolderListing):
         return listing.files[split][position].name
     return f"row {position} of {split}"
+
+
+def _with_labels(content: str, listing: Listing) -> str:
+    """A hash of the content and of every picture's class: tables of labels are few files among many."""
+    kind, _, digits = content.partition(":")
+    whole = hashlib.sha256("\0".join((digits, *listing.classes)).encode(errors="surrogateescape"))
+    for split in sorted(listing.labels):
+        whole.update(b"\0%b\0" % split.encode())
+        whole.update(listing.labels[split].astype("<i8").tobytes())
+        if isinstance(listing, FolderListing):  # whose pictures are in the order of classes, rows in that of the file
+            whole.update(b"\0".join(os.fsencode(file.name) for file in listing.files[split]))
+    return f"{kind}:{whole.hexdigest()}"

@@ -23,7 +23,7 @@ from dpk_core.data.canvas_reading import read_picture
 from dpk_core.data.crops import Draws
 from dpk_core.data.picture_files import SAMPLED_PICTURES
 from dpk_core.data.split import ImageData, Reading, check_fingerprint, image_data
-from dpk_core.data.streamed import threads, together
+from dpk_core.data.streamed import each_on_threads, threads, together
 from dpk_core.data.to_device import to_device
 from dpk_core.detection_settings import Canvas
 from dpk_core.errors import DataFault
@@ -115,6 +115,5 @@ def _check_all(folder: Path, splits: Iterable[SplitIndex]) -> dict[str, int]:
     """Looks at the header of every picture: the check has seen only a sample of those of large data. Raises DataFault
     naming one that cannot be read, or has another size than its boxes were drawn on."""
     names = [(split.name(place), *size) for split in splits for place, size in enumerate(split.sizes_N2.tolist())]
-    for _ in threads().map(lambda each: check_size(each[0], folder / each[0], each[1], each[2]), names):
-        pass
+    each_on_threads(lambda each: check_size(each[0], folder / each[0], each[1], each[2]), names)
     return {"pictures": len(names)}

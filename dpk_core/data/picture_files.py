@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,10 @@ from dpk_core.catalogue.pictures import Listing, list_pictures, picture_facts, p
 from dpk_core.catalogue.splitting import Part
 from dpk_core.data.encoded import Encoded, Files, Rows, lay_out
 from dpk_core.data.split import ImageData, PictureSplit, check_fingerprint, image_data
-from dpk_core.data.streamed import StreamedSplit, threads
+from dpk_core.data.streamed import StreamedSplit, each_on_threads
+
+ENCODED_BYTES = 2**30
+"""Parquet files of a split beyond this are laid out on disk instead of held in memory."""
 
 SAMPLED_PICTURES = 1024
 """Training pictures, evenly spaced over the classes, that the statistics of large data are taken from."""
@@ -32,9 +36,13 @@ def load_pictures(card: DatasetCard, data_root: Path, device: torch.device) -> I
     if large and isinstance(listing, FolderListing):
         remembered("checked", stamp(listing.folder, listing.all_files), lambda: _check_all(listing))
 
+    @functools.cache
+    def encoded(origin: str) -> Encoded:
+        return _encoded(listing, origin, large)
+
     def split(part: Part) -> PictureSplit:
         labels = torch.from_numpy(listing.labels[part.origin][part.positions]).to(device)
-        found = StreamedSplit(_encoded(listing, part.origin, large), part.positions, labels, card.rule)
+        found = StreamedSplit(encoded(part.origin), part.positions, labels, card.rule)
         return found if large else found.decoded()
 
     train, validation = split(parts.train), split(parts.validation)
@@ -53,7 +61,8 @@ def _encoded(listing: Listing, origin: str, large: bool) -> Encoded:
     if isinstance(listing, FolderListing):
         return Files(listing.folder, listing.files[origin])
     pictures = encoded_pictures(listing, origin)
-    if not large:
+    # Photographs may take far more memory encoded, at their own size, than decoded at the working size.
+    if not large and sum(file.size for file in listing.files[origin]) <= ENCODED_BYTES:
         return Rows(tuple(pictures))
     key = stamp(listing.folder, listing.files[origin])
     return lay_out(f"{listing.folder.name}/{origin}", f"{key}-{origin}", pictures)
@@ -63,6 +72,5 @@ def _check_all(listing: FolderListing) -> dict[str, int]:
     """Looks at the header of every picture: the card has seen only a sample of those of large data."""
     files = listing.pictures
     names = [file.name for file in files]
-    for _ in threads().map(lambda name: check_header(f"{listing.folder.name}/{name}", listing.folder / name), names):
-        pass
+    each_on_threads(lambda name: check_header(f"{listing.folder.name}/{name}", listing.folder / name), names)
     return {"pictures": len(files)}

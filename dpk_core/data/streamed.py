@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -24,6 +25,10 @@ from dpk_core.data.split import Reading, Split
 from dpk_core.data.to_device import to_device
 
 MOST_THREADS = 16
+AT_ONCE = 4096
+"""Things that wait for a thread at the same time."""
+
+T = TypeVar("T")
 Picture = NDArray[np.uint8]
 """One picture (C x H x W)."""
 
@@ -76,6 +81,14 @@ def together(decoding: Sequence[Future[Picture]], device: torch.device) -> Readi
         return to_device(pictures_BCHW, device)
 
     return wait
+
+
+def each_on_threads(look: Callable[[T], object], things: Sequence[T]) -> None:
+    """Looks at each of many things on the threads. Raises what the first look that fails raises."""
+    # In parts, as every one that waits takes memory.
+    for start in range(0, len(things), AT_ONCE):
+        for _ in threads().map(look, things[start : start + AT_ONCE]):
+            pass
 
 
 @functools.cache

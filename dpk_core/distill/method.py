@@ -5,12 +5,14 @@ from __future__ import annotations
 import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
 
 import torch
 from torch import Tensor, nn
 
+from dpk_core.errors import InvalidRequest
 from dpk_core.parallel.world import ALONE, World
 
 Compiler = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -124,9 +126,21 @@ class Method(nn.Module, ABC):
     def ask_teacher(self, pictures_BCHW: Tensor) -> Tensor:
         """The teacher's logits, without gradient."""
         assert self.teacher is not None
-        with torch.no_grad():
+        with torch.no_grad(), unchanged(pictures_BCHW):
             logits_BC: Tensor = (self._run_teacher or self.teacher)(pictures_BCHW)
         return logits_BC
+
+
+@contextmanager
+def unchanged(pictures_BCHW: Tensor) -> Iterator[None]:
+    """Raises InvalidRequest on `teacher` where the batch, which is the student's too, is changed inside."""
+    version = pictures_BCHW._version
+    yield
+    if pictures_BCHW._version != version:
+        raise InvalidRequest(
+            "teacher", "The teacher changes the pictures that it is given in place, and the student would learn from "
+            "what it leaves; let its forward compute new ones.",
+        )  # fmt: skip
 
 
 def class_numbers(labels_B: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from dpk_core.catalogue.models import Tap
 from dpk_core.distill.inputs import Taps
-from dpk_core.distill.method import Compiler, Method
+from dpk_core.distill.method import Compiler, Method, unchanged
 from dpk_core.models.taps import FeatureTaps
 
 Sight = Callable[[Tensor], tuple[Tensor, list[Tensor]]]
@@ -42,7 +42,7 @@ class TappedMethod(Method):
 
     def look(self, pictures_BCHW: Tensor) -> Seen:
         """Runs teacher and student; the hooks are gone afterwards, save those of compiled networks."""
-        with torch.no_grad():
+        with torch.no_grad(), unchanged(pictures_BCHW):
             teacher_logits_BC, teacher_maps = self._see_teacher(pictures_BCHW)
         logits_BC, student_maps = self._see_student(pictures_BCHW)
         return Seen(

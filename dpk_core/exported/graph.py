@@ -7,7 +7,7 @@ exported in. Shapes that the file states for values inside the graph are never r
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -34,13 +34,14 @@ PLUG_IN = "a network with it can come as a plug-in"
 
 @dataclass(slots=True)
 class _Reading:
-    """What is known while the nodes are read in their order."""
+    """What is known while the nodes are read in their order. `views`: by value, the one in whose memory it may lie."""
 
     ranges: Mapping[str, Any]
     values: dict[str, int] = field(default_factory=dict)
     leaves: dict[int, Leaf] = field(default_factory=dict)
     counters: set[int] = field(default_factory=set)
     norms: dict[str, dict[str, Any]] = field(default_factory=dict)
+    views: dict[int, int] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)
     places: list[tuple[Place, ...]] = field(default_factory=list)
 
@@ -50,6 +51,10 @@ class _Reading:
             raise Refused(f"two values in its graph are called {name[:80]!r}")
         self.values[name] = len(self.values)
         return self.values[name]
+
+    def owner(self, given: Sequence[Any]) -> int | None:
+        """The value whose memory an argument of a step may share; None: it is no value."""
+        return self.views.get(given[1], given[1]) if given[0] == "value" else None
 
 
 def read_program(archive: Archive) -> tuple[Program, Mapping[str, Stored]]:
@@ -152,8 +157,20 @@ def _node(reading: _Reading, node: Mapping[str, Any]) -> None:
         )  # fmt: skip
     else:
         step = _plain_step(reading, node, name, overload)
+    if step.kind in ("aten", "dropout") and (name in operators.VIEWS or operators.is_in_place(name)):
+        owner = reading.owner(step.inputs[0])
+        reading.views.update(dict.fromkeys(_numbers(step.outputs), owner))
     reading.steps.append(step)
     reading.places.append(where)
+
+
+def _numbers(outputs: Iterable[Any]) -> Iterator[int]:
+    """Of the values that a step gives."""
+    for each in outputs:
+        if isinstance(each, list):
+            yield from _numbers(each)
+        elif each is not None:
+            yield each
 
 
 def _is_counter(reading: _Reading, given: Any) -> bool:
@@ -169,7 +186,7 @@ def _plain_step(reading: _Reading, node: Mapping[str, Any], name: str, overload:
     named = {each["name"]: argument(each["arg"], reading.values) for each in node["inputs"] if each.get("kind") == 2}
     if not all(map(_PART.fullmatch, named)):
         raise Refused("an argument in its graph has no plain name")
-    if operators.is_in_place(name) and (target := positional[0][-1]) in (PICTURES, *reading.leaves):
+    if operators.is_in_place(name) and (target := reading.owner(positional[0])) in (PICTURES, *reading.leaves):
         what = "the pictures" if target == PICTURES else repr(reading.leaves[target].name)
         raise Refused(f"it changes {what} in place (aten.{name})")
     if name == "scaled_dot_product_attention" and len(positional) > 4:
@@ -209,6 +226,11 @@ def _norm(reading: _Reading, by_name: Mapping[str, Any], outputs: list[Any]) -> 
     if not {"running_mean", "running_var"} <= names.keys():
         raise Refused(f"its batch normalisation {module!r} keeps no running statistics")
     settings = {key: argument(by_name[key], reading.values)[1] for key in ("momentum", "eps")}
+    if not settings["momentum"]:
+        raise Refused(
+            f"its batch normalisation {module!r} has no momentum, so its statistics would never be learned; give it "
+            "one, like 0.1, and export again"
+        )
     known = reading.norms.setdefault(module, {"leaves": sorted(names), **settings})
     if known != {"leaves": sorted(names), **settings} or not all(type(each) is float for each in settings.values()):
         raise Refused(f"its batch normalisation {module!r} is used in two ways")

@@ -30,6 +30,14 @@ scalar_tensor sym_size sym_numel
 NAMES = frozenset(_NAMES.split())
 """Names of `torch.ops.aten`; each may stand with `_` behind it too, which is the same in place."""
 
+_VIEWS = """
+view view_as reshape reshape_as _unsafe_view flatten unflatten squeeze unsqueeze permute transpose t movedim swapaxes
+expand expand_as split split_with_sizes chunk unbind select slice narrow diagonal unfold contiguous alias detach to
+type_as dropout
+"""
+VIEWS = frozenset(_VIEWS.split())
+"""Those whose outputs may lie in the memory of their first argument."""
+
 PYTHON = frozenset({"add", "sub", "mul", "floordiv", "mod", "neg", "eq", "ne", "lt", "le", "gt", "ge", "and_", "or_"})
 """Of Python's module `operator`, on numbers such as the batch's size."""
 

@@ -54,13 +54,14 @@ def scaling_notice(training: Training) -> list[Notice]:
     best = max(accuracies, key=accuracies.__getitem__)
     if best == AS_DATA_SET or not is_clearly_better(right[best], right[AS_DATA_SET]):
         return [Notice(level="info", message=f"{UNKNOWN} {looked} {GIVE}")]
-    give = asked_for(COMMON_SCALINGS[best])
+    data, chosen = training.data, _for(training.data, COMMON_SCALINGS[best])
+    give = asked_for(_in_its_order(COMMON_SCALINGS[best], spec.preprocessing))
     if spec.preprocessing is not None and spec.preprocessing.measured:
-        data, chosen = training.data, _for(training.data, COMMON_SCALINGS[best])
         feed_as_trained(training.model, chosen, data.mean, data.std, first=True)
+        own = _in_its_order(chosen, spec.preprocessing)
         training.preprocessing = replace(
-            spec.preprocessing, mean=chosen.mean, std=chosen.std, scale=chosen.scale, measured=False
-        )
+            spec.preprocessing, mean=own.mean, std=own.std, scale=own.scale, measured=False
+        )  # fmt: skip
         message = f"The picture scaling of these weights is not known; {best} fits clearly best and is used ({give}). "
         message += looked
         return [Notice(level="warning", message=message)]
@@ -170,6 +171,13 @@ def _right_by_scaling(model: nn.Module, data: ImageData) -> Mapping[str, NDArray
 def _for(data: ImageData, scaling: ModelPreprocessing) -> ModelPreprocessing:
     """As the network takes it, which is built for one channel where the data have one."""
     return scaling.grey() if data.card.channels == 1 else scaling
+
+
+def _in_its_order(scaling: ModelPreprocessing, own: ModelPreprocessing | None) -> ModelPreprocessing:
+    """With mean and deviation in the order of channels that a network of `own` takes: it is looked at in the data's."""
+    if own is None or own.channel_order != "bgr" or scaling.mean is None or scaling.std is None:
+        return scaling
+    return replace(scaling, mean=scaling.mean[::-1], std=scaling.std[::-1])
 
 
 def _answers(model: nn.Module, data: ImageData, looked: Looked) -> NDArray[np.int64]:

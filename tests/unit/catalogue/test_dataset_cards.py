@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dpk_core.catalogue.datasets import dataset_card, dataset_names
+from dpk_core.catalogue.datasets import dataset_card, dataset_check, dataset_names
 from dpk_core.errors import DataFault, InvalidRequest
 from dpk_core.recipes import RECIPES
 from tests.unit.catalogue.npz_files import write_npz
@@ -151,7 +151,8 @@ def test_headers_of_nonsense_are_refused(tmp_path: Path, name: str, header: byte
 
 def test_classes_may_be_bytes(tmp_path: Path) -> None:
     write_npz(tmp_path, classes=np.array([b"a", b"b", b"c"]))
-    assert dataset_card("npz/made", tmp_path, "dataset").classes == 3
+    found = dataset_check("npz/made", tmp_path, "dataset")
+    assert [each.name for each in found.classes] == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize(

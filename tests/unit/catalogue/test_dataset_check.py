@@ -100,7 +100,9 @@ def test_pictures_that_are_cut_short_are_named_by_the_check(tmp_path: Path) -> N
         (inside / f"behind.{kind}").write_bytes(data + bytes(100))
     assert check(tmp_path).survey is not None
     for kind, data in whole.items():
-        (inside / f"cut.{kind}").write_bytes(data[: len(data) // 2])
+        # A GIF's last byte may also be anywhere in it.
+        end = data.index(b";", len(data) // 2) + 9 if kind == "gif" else len(data) // 2
+        (inside / f"cut.{kind}").write_bytes(data[:end])
     with pytest.raises(DataFault) as caught:
         check(tmp_path)
     assert str(caught.value) == (

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from dpk_core.catalogue import content
 from dpk_core.catalogue.datasets import DatasetCard, dataset_card, dataset_names
 from dpk_core.catalogue.folders import list_folder
 from dpk_core.data.source import load_dataset
@@ -143,6 +144,9 @@ def test_numbers_are_in_the_order_of_numbers(tmp_path: Path) -> None:
     table = [["file", "label"], *([f"images/{n}.png", str(8 + n % 3)] for n in range(30))]
     made(tmp_path, table)
     assert list_folder(tmp_path / "made", "folder").classes == ("8", "9", "10")
+    labels = ("1", "01", "001")
+    made(tmp_path, [["file", "label"], *([f"images/{n}.png", labels[n % 3]] for n in range(30))])
+    assert list_folder(tmp_path / "made", "folder").classes == ("001", "01", "1"), "whatever the hash seed"
 
 
 def test_labels_are_part_of_the_identity(tmp_path: Path) -> None:
@@ -150,6 +154,19 @@ def test_labels_are_part_of_the_identity(tmp_path: Path) -> None:
     made(tmp_path, table)
     before = card(tmp_path).fingerprint
     table[1][1], table[2][1] = table[2][1], table[1][1]
+    made(tmp_path, table)
+    assert card(tmp_path).fingerprint != before
+
+
+def test_labels_of_large_data_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of large data a sample of the files is hashed, in which the table need not be."""
+    monkeypatch.setattr(content, "WHOLE_BYTES", 1)
+    monkeypatch.setattr(content, "SAMPLED_FILES", 1)
+    table = [["file", "label"], *([f"images/{n}.png", ("cat", "dog")[n % 2]] for n in range(30))]
+    made(tmp_path, table)
+    monkeypatch.setattr(content, "sample", lambda files: [file for file in files if file.name == "images/0.png"])
+    before = card(tmp_path).fingerprint
+    table[3][1], table[4][1] = table[4][1], table[3][1]
     made(tmp_path, table)
     assert card(tmp_path).fingerprint != before
 
@@ -166,6 +183,7 @@ def spoiled(change: Mapping[int, Sequence[str]]) -> list[Sequence[str]]:
     ("change", "sentence"),
     [
         ({3: ["images/77.png", "bee"]}, r"made/labels\.csv, line 3: there is no picture 'images/77\.png'; mend or"),
+        ({3: ["other/1.png", "bee"]}, r"line 3: there is no picture 'other/1\.png'; mend or"),
         ({3: ["images/0.png", "bee"]}, r"line 3: images/0\.png has a row already, made/labels\.csv, line 2; a picture"),
         ({3: ["images/1.png", " "]}, r"made/labels\.csv, line 3 has no label"),
         ({3: ["images/1.png"]}, r"made/labels\.csv, line 3 has no label"),

@@ -194,6 +194,18 @@ class TestLargeData:
         after = everything(load(tmp_path, "parquet/made"))
         assert all(torch.equal(one[0], other[0]) for one, other in zip(before, after, strict=True))
 
+    def test_small_pictures_of_long_files_are_laid_out_too(
+        self, tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        write_parquet(tmp_path / "made" / "train.parquet", LABELS)
+        monkeypatch.setattr(picture_files, "IN_MEMORY_BYTES", 2**30)
+        before = everything(load(tmp_path, "parquet/made"))
+        assert not list(own_cache.glob("encoded-*"))
+        monkeypatch.setattr(picture_files, "ENCODED_BYTES", 0)
+        after = everything(load(tmp_path, "parquet/made"))
+        assert len(list(own_cache.glob("encoded-*"))) == 2
+        assert all(torch.equal(one[0], other[0]) for one, other in zip(before, after, strict=True))
+
     def test_no_room_to_lay_it_out_is_said(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         write_parquet(tmp_path / "made" / "train.parquet", LABELS)
         (tmp_path / "file").touch()

@@ -90,6 +90,16 @@ def test_logit_rivals_compare_the_networks_logits(name: MethodName) -> None:
         assert done.parts[part].item() == pytest.approx(value.item(), rel=1e-4)
 
 
+@pytest.mark.parametrize("name", ["kd", "dist", "sp"])
+def test_a_teacher_that_changes_its_pictures_is_refused(name: MethodName) -> None:
+    """They are the student's too."""
+    method = make(name)
+    assert method.teacher is not None
+    method.teacher.register_forward_pre_hook(lambda _, inputs: (inputs[0].sub_(0.5),))
+    with pytest.raises(InvalidRequest, match="changes the pictures that it is given in place"):
+        run(method)
+
+
 def test_feature_rivals_compare_the_maps_they_say() -> None:
     method = make("sp")
     assert isinstance(method, TappedMethod)

@@ -113,6 +113,36 @@ def test_another_number_of_classes_takes_another_head(file: Path) -> None:
     assert ExportedModel(program, classes=7).eval()(torch.zeros(2, 1, 8, 8)).shape == (2, 7)
 
 
+class Scaling(nn.Module):
+    """Scales its pictures in place, or a table of its own, through a view."""
+
+    def __init__(self, pictures: bool) -> None:
+        super().__init__()
+        self.of_pictures = pictures
+        self.register_buffer("table", torch.ones(1, 4))
+        self.conv, self.norm, self.head = nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Linear(4, 10)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        if self.of_pictures:
+            pictures[:, 0].sub_(0.5).div_(0.2)
+        else:
+            self.get_buffer("table").view(-1).mul_(2)
+        scores: Tensor = self.head(self.norm(self.conv(pictures)).mean((2, 3)) * self.table)
+        return scores
+
+
+@pytest.mark.parametrize(("pictures", "what"), [(True, "the pictures"), (False, "'table'")])
+def test_what_is_changed_in_place_through_a_view_is_refused(tmp_path: Path, pictures: bool, what: str) -> None:
+    with pytest.raises(Refused, match=rf"it changes {what} in place \(aten\.\w+_\)"):
+        vet(NAME, IDENTITY, export(Scaling(pictures), tmp_path / "x.pt2"))
+
+
+def test_batch_normalisation_without_a_momentum_is_refused(tmp_path: Path) -> None:
+    network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4, momentum=None), nn.Flatten(), nn.Linear(144, 10))
+    with pytest.raises(Refused, match=r"'1' has no momentum, so its statistics would never be learned"):
+        vet(NAME, IDENTITY, export(network, tmp_path / "x.pt2"))
+
+
 def test_folded_batch_normalisation_is_refused_with_what_to_export(tmp_path: Path) -> None:
     with pytest.raises(Refused, match=r"'bn' does nothing.*folded into the convolutions.*before it is fused"):
         vet(NAME, IDENTITY, export(Folded(), tmp_path / "x.pt2"))

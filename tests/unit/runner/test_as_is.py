@@ -20,10 +20,10 @@ from dpk_core.distill.kd import Kd
 from dpk_core.distill.tapped import TappedMethod
 from dpk_core.models.build import build_model
 from dpk_core.models.preprocessing import feed_as_trained
-from dpk_core.preprocessing import COMMON_SCALINGS, ModelPreprocessing
+from dpk_core.preprocessing import COMMON_SCALINGS, ChannelOrder, ModelPreprocessing
 from dpk_core.recipes import AS_IS
 from dpk_core.runner import warm
-from dpk_core.runner.as_is import class_order, order_notice, scaling_notice
+from dpk_core.runner.as_is import _in_its_order, class_order, order_notice, scaling_notice
 from dpk_core.spec import MethodName, MethodSpec, Start
 from dpk_core.training.checkpoint import Saved, save_weights
 from dpk_core.training.evaluate import EVALUATORS
@@ -101,6 +101,20 @@ def test_a_scaling_is_measured_where_that_is_asked_for(tmp_path: Path) -> None:
     assert "0 … 255 fits clearly best and is used (scale=255,mean=0,std=1)" in notice.message
     assert measured.preprocessing == OWN
     assert accuracy(measured) == accuracy(judged(tmp_path, OWN))
+
+
+@pytest.mark.parametrize("order", ["rgb", "bgr"])
+def test_a_measured_scaling_is_in_the_networks_order_of_channels(order: ChannelOrder) -> None:
+    scaling = COMMON_SCALINGS["ImageNet's"]
+    assert scaling.mean is not None
+    found = _in_its_order(scaling, ModelPreprocessing(measured=True, channel_order=order))
+    mean, std = torch.tensor([0.4, 0.5, 0.6]), torch.tensor([0.2, 0.3, 0.25])
+    pictures = torch.rand(2, 3, 4, 4)
+    looked_at, stored = nn.Identity(), nn.Identity()
+    feed_as_trained(looked_at, ModelPreprocessing(channel_order=order), mean, std)
+    feed_as_trained(looked_at, scaling, mean, std, first=True)
+    feed_as_trained(stored, replace(found, channel_order=order), mean, std)
+    torch.testing.assert_close(stored(pictures), looked_at(pictures))
 
 
 def test_classes_in_another_order_are_named(tmp_path: Path) -> None:
