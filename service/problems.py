@@ -9,6 +9,7 @@ ServiceError
 ├── TooLong       414   so is the address
 ├── UnknownHost   421   the request was meant for another server
 ├── Rejected      422   the request cannot work, with one entry per thing wrong
+├── UnreadableJob 500   what is stored of it was written by another version
 └── Unavailable   503   a part the service needs cannot be reached
 """
 
@@ -26,6 +27,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from dpk_core.errors import InvalidRequest
+from service.database.documents import Unreadable
 from service.database.faults import FAULTS, is_away, is_full
 from service.schemas import MOST_ERRORS, FieldError, Problem
 from service.validation import field_errors
@@ -106,6 +108,12 @@ class Rejected(ServiceError):
         return cls(f"{shortened(errors[0].field)}: {errors[0].message}{more}", errors[:MOST_ERRORS])
 
 
+class UnreadableJob(ServiceError):
+    """What is stored of a job was written by another version."""
+
+    status, kind = 500, "unreadable"
+
+
 class Unavailable(ServiceError):
     """A part the service needs cannot be reached; `errors` names it."""
 
@@ -133,6 +141,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(InvalidRequest, _invalid_request)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_exception)
+    app.add_exception_handler(Unreadable, _unreadable)
     for error in FAULTS:
         app.add_exception_handler(error, _database_error)
     app.add_exception_handler(Exception, _defect)
@@ -157,6 +166,10 @@ async def _service_error(_request: Request, error: Exception) -> Response:
 async def _invalid_request(request: Request, error: Exception) -> Response:
     assert isinstance(error, InvalidRequest)
     return await _service_error(request, Rejected.because([field_error(error)]))
+
+
+async def _unreadable(request: Request, error: Exception) -> Response:
+    return await _service_error(request, UnreadableJob(str(error)))
 
 
 async def _validation_error(request: Request, error: Exception) -> Response:

@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 
+from service.database.documents import Unreadable
 from service.database.faults import FAULTS, words
 from service.database.session import transaction
 from service.outbox.service import dispatch
@@ -88,6 +89,8 @@ class WorkerHeartbeat:
         try:
             with transaction() as session:
                 advance_job(session, job_id)
+        except Unreadable as error:
+            _log.error("Job %s could not be advanced; the others go on. %s", job_id, error)
         except FAULTS:
             raise
         except Exception:

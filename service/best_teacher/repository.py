@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, false, func, select, true, union_all
 from sqlalchemy.orm import Session
 
-from dpk_core.codec import from_json
+from service.database.documents import read_stored
 from service.database.tables import SelectionJob
 from service.scheduling.outcome import Outcome
 from service.scheduling.plan import Plan
@@ -122,7 +122,7 @@ def revision(session: Session, job_id: str) -> int:
 
 def plan(session: Session, job_id: str) -> Plan:
     """A job's plan."""
-    return from_json(Plan, session.scalars(select(job.plan).where(job.id == job_id)).one())
+    return read_stored(Plan, session.scalars(select(job.plan).where(job.id == job_id)).one())
 
 
 _COLUMNS = (job.id, job.protocol, job.finished_at, job.outcome)
@@ -130,6 +130,6 @@ _COLUMNS = (job.id, job.protocol, job.finished_at, job.outcome)
 
 def _finished(session: Session, chosen: Any) -> list[Finished]:
     return [
-        Finished(job_id=job_id, protocol=protocol, finished_at=at, outcome=from_json(Outcome, outcome))
+        Finished(job_id=job_id, protocol=protocol, finished_at=at, outcome=read_stored(Outcome, outcome))
         for job_id, protocol, at, outcome in session.execute(chosen)
     ]

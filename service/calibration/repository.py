@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from dpk_core.codec import from_json
+from service.database.documents import if_readable
 from service.database.tables import SelectionJob
 from service.scheduling.outcome import Outcome, Stated
 
@@ -22,5 +22,5 @@ def stated(session: Session, dataset: str | None, method: str | None) -> list[St
     if method is not None:
         chosen = chosen.where(job.method == method)
     documents = session.scalars(chosen.order_by(job.finished_at.desc()).limit(NEWEST))
-    found = [from_json(Outcome, each).stated for each in documents if each is not None]
-    return [each for each in found if each is not None]
+    outcomes = [if_readable(Outcome, each) for each in documents]
+    return [each.stated for each in outcomes if each is not None and each.stated is not None]

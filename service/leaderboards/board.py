@@ -8,7 +8,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from dpk_core.catalogue.weights import word_for
-from dpk_core.codec import differences, from_json, to_json
+from dpk_core.codec import differences, to_json
 from dpk_core.detection_settings import PyramidSettings
 from dpk_core.dpk_settings import KdSettings
 from dpk_core.recipes import DPK_DEFAULTS, recipe
@@ -17,6 +17,7 @@ from dpk_core.selection.decide.summary import Summary, model, summary_of
 from dpk_core.selection.estimate import Estimate
 from dpk_core.spec import Start
 from dpk_core.tasks import METRICS
+from service.database.documents import read_stored
 from service.database.tables import Run
 from service.leaderboards.curves import Measurements, curves
 from service.leaderboards.earlier import Earlier
@@ -200,7 +201,7 @@ def _row(snapshot: Snapshot, arm: ArmRuns, known: Arm, beliefs: _Beliefs) -> boa
         label=arm.label,
         status=candidate.status,
         reason=candidate_reason(
-            None if candidate.reason is None else from_json(Reason, candidate.reason), WORDS[snapshot.plan.task]
+            None if candidate.reason is None else read_stored(Reason, candidate.reason), WORDS[snapshot.plan.task]
         ),
         teacher_accuracy=teacher.get("validation_score"),
         teacher_test_accuracy=teacher.get("test_score"),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dpk_core.codec import from_json
 from dpk_core.selection.decide.policies.policy import Reason as DecisionReason
 from dpk_core.selection.decide.verdict import Verdict
+from service.database.documents import read_stored
 from service.presentation.decision_words import candidate_reason, decision_reason
 from service.presentation.metric_words import MetricWords
 from service.presentation.numbers import counted
@@ -31,21 +31,21 @@ def event_sentence(kind: str, data: Mapping[str, Any], labels: Mapping[int, str]
         case "candidate_changed":
             return _candidate(data, labels, metric)
         case "decision":
-            reason = decision_reason(from_json(DecisionReason, data["reason"]), metric)
+            reason = decision_reason(read_stored(DecisionReason, data["reason"]), metric)
             return f"Decision {data['number']}, {counted(data['steps'], 'training')}: {reason}"
         case "run_finished":
             return _run(data, labels, metric)
         case "notice":
             return str(data["message"])
         case "verdict":
-            return verdict_sentence(from_json(Verdict, data), metric)
+            return verdict_sentence(read_stored(Verdict, data), metric)
         case _:
             return _PLAIN.get(kind, f"{kind.replace('_', ' ').capitalize()}.")
 
 
 def _candidate(data: Mapping[str, Any], labels: Mapping[int, str], metric: MetricWords) -> str:
     status = data["status"].replace("_", " ")
-    reason = None if data["reason"] is None else candidate_reason(from_json(Reason, data["reason"]), metric)
+    reason = None if data["reason"] is None else candidate_reason(read_stored(Reason, data["reason"]), metric)
     return f"{labels.get(data['candidate_id'], data['teacher'])}: {status}." + (f" {reason}" if reason else "")
 
 

@@ -12,12 +12,13 @@ from collections.abc import Sequence
 
 from sqlalchemy.orm import Session
 
-from dpk_core.codec import from_json, to_json
+from dpk_core.codec import to_json
 from dpk_core.randomness import derive
 from dpk_core.selection.decide.job_results import LEAST_SEEDS, JobResults
 from dpk_core.selection.decide.schedule import Decision, Rules, Wait, next_decision
 from dpk_core.selection.decide.verdict import Verdict, decide
 from dpk_core.spec import TRAINING_VERSION, RunSpec
+from service.database.documents import read_stored
 from service.database.tables import JobRun
 from service.database.types import epoch_now, utc_now
 from service.events import repository as events
@@ -209,7 +210,7 @@ def _refresh(session: Session, snapshot: Snapshot, *, over: bool) -> None:
         if over and status in CUT_SHORT:
             status = _at_end(arm, snapshot)
         stored = arm.candidate.reason
-        _set_status(session, arm, status, failure(arm) or (None if stored is None else from_json(Reason, stored)))
+        _set_status(session, arm, status, failure(arm) or (None if stored is None else read_stored(Reason, stored)))
     _move_stage_to(session, snapshot, stage(snapshot, over=over))
 
 

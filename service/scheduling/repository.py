@@ -11,10 +11,11 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, delete, func, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
-from dpk_core.codec import from_json, to_json
+from dpk_core.codec import to_json
 from dpk_core.selection.decide.schedule import Decision
 from dpk_core.tasks import METRICS
 from service.database import tables
+from service.database.documents import read_stored
 from service.database.tables import (
     Board,
     Candidate,
@@ -141,7 +142,7 @@ def describe(session: Session, job: SelectionJob, name: str | None, tags: Sequen
     session.execute(delete(JobTag).where(JobTag.job_id == job.id))
     session.add_all(JobTag(job_id=job.id, tag=tag) for tag in tags)
     job.name = name
-    arms = from_json(Plan, job.plan).arms
+    arms = read_stored(Plan, job.plan).arms
     words = [job.id, name or "", *tags, job.student, job.dataset, job.method, *filter(None, arms)]
     job.search = " ".join(words).casefold()
     session.flush()
@@ -184,9 +185,9 @@ def snapshots(session: Session, jobs: Sequence[SelectionJob]) -> list[Snapshot]:
     decisions: dict[str, list[Decision]] = defaultdict(list)
     made = select(tables.Decision).where(tables.Decision.job_id.in_(ids))
     for row in session.scalars(made.order_by(tables.Decision.job_id, tables.Decision.number)):
-        decisions[row.job_id].append(from_json(Decision, row.document))
+        decisions[row.job_id].append(read_stored(Decision, row.document))
     return [
-        assemble(job, from_json(Plan, job.plan), candidates[job.id], links[job.id], decisions[job.id]) for job in jobs
+        assemble(job, read_stored(Plan, job.plan), candidates[job.id], links[job.id], decisions[job.id]) for job in jobs
     ]
 
 

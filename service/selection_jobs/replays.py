@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from dpk_core.codec import from_json
+from service.database.documents import read_stored
 from service.database.session import reading
 from service.database.tables import IdempotencyKey, SelectionJob
 from service.events import repository as events
@@ -56,7 +56,7 @@ def find(key: str, request_hash: str, outdated: Outdated = lambda _job: None) ->
             return None
         job = repository.find(session, bound.job_id)
         assert job is not None, "jobs are never deleted"
-        plan, why = from_json(Plan, job.plan), outdated(job)
+        plan, why = read_stored(Plan, job.plan), outdated(job)
     teachers = [arm for arm in plan.arms if arm is not None]
     changed = changes(plan, data_now(plan.dataset), teachers)
     return Bound(job_id=bound.job_id, changes=changed if why is None else [why, *changed])

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from dpk_core.codec import content_key, to_json
 from service.conditional import etag
+from service.database.documents import Unreadable
 from service.database.session import reading, transaction
 from service.database.tables import Candidate, SelectionJob
 from service.database.types import utc_now
@@ -27,7 +28,7 @@ from service.schemas import FieldError
 from service.selection_jobs import replays
 from service.selection_jobs.preflight import check
 from service.selection_jobs.request_notices import request_notices
-from service.selection_jobs.views import job_view
+from service.selection_jobs.views import job_view, unreadable_view
 from service.settings import settings
 from service.wire import jobs as schemas
 
@@ -146,8 +147,13 @@ def _views(session: Session, jobs: list[SelectionJob]) -> list[schemas.Job]:
     verdicts = repository.newest_verdicts(session, [job.id for job in jobs])
     slots, missing = health.slots(session), health.missing_worker(session)
     tags = repository.tags(session, [job.id for job in jobs])
-    found = repository.snapshots(session, jobs)
-    return [job_view(each, verdicts.get(each.job.id), slots, missing, tags[each.job.id]) for each in found]
+    try:
+        found = repository.snapshots(session, jobs)
+        return [job_view(each, verdicts.get(each.job.id), slots, missing, tags[each.job.id]) for each in found]
+    except Unreadable as error:
+        if len(jobs) == 1:
+            return [unreadable_view(jobs[0], str(error), tags[jobs[0].id])]
+    return [view for job in jobs for view in _views(session, [job])]
 
 
 def found(session: Session, job_id: str) -> SelectionJob:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from dpk_core.codec import from_json, to_json
+from dpk_core.codec import to_json
 from dpk_core.selection.decide.verdict import Verdict as Facts
-from service.database.tables import Verdict
+from service.database.documents import read_stored
+from service.database.tables import SelectionJob, Verdict
 from service.health import service as health
 from service.models.service import parameter_count
 from service.presentation.decision_words import failure_sentence
@@ -40,7 +41,7 @@ def current_verdict(snapshot: Snapshot, verdict: Verdict | None) -> boards.Verdi
         return None
     if not verdict.final and verdict.document["chance"] is None:
         return None
-    facts = from_json(Facts, verdict.document)
+    facts = read_stored(Facts, verdict.document)
     return boards.Verdict(
         kind=facts.kind, sentence=verdict_sentence(facts, WORDS[snapshot.plan.task]), best=facts.best,
         tied=list(facts.tied), final=facts.final,
@@ -80,7 +81,7 @@ def job_view(
         notices=[*_asked(snapshot), *job_notices(snapshot)],
         name=job.name,
         tags=tags,
-        **_standing(None if said is None or verdict is None else from_json(Facts, verdict.document)),
+        **_standing(None if said is None or verdict is None else read_stored(Facts, verdict.document)),
         cost=total_seconds(snapshot),
         taps={
             teacher: [schemas.TappedStage.model_validate(to_json(stage)) for stage in stages]
@@ -90,6 +91,18 @@ def job_view(
         detectors=detectors_view(snapshot.plan),
         links=links(job.id),
     )
+
+
+def unreadable_view(job: SelectionJob, sentence: str, tags: list[str]) -> schemas.Job:
+    """A job of which only the row can be read; `sentence` says so in place of results."""
+    return schemas.Job.model_validate(
+        {
+            "id": job.id, "state": job.state, "stage": job.stage, "revision": job.revision, "request": job.request,
+            "created_at": job.created_at, "started_at": job.started_at, "finished_at": job.finished_at,
+            "failure": sentence, "progress": [], "remaining_seconds": None, "verdict": None, "headline": sentence,
+            "notices": [], "name": job.name, "tags": tags, "cost": job.cost, "links": links(job.id),
+        }
+    )  # fmt: skip
 
 
 def detectors_view(plan: Plan) -> schemas.Detectors | None:
@@ -123,4 +136,4 @@ def _failure(snapshot: Snapshot) -> str | None:
     if snapshot.job.failure is None:
         return None
     failed = [(arm.label, arm.first_failed.failure) for arm in snapshot.arms if arm.first_failed is not None]
-    return failure_sentence(from_json(JobFailure, snapshot.job.failure), failed)
+    return failure_sentence(read_stored(JobFailure, snapshot.job.failure), failed)

@@ -25,6 +25,7 @@ from dpk_core.protocol import ArtifactReference, Preprocessing, RunResult
 from dpk_core.selection.decide.verdict import Verdict
 from dpk_core.tasks import METRICS
 from service.database.tables import Run
+from service.database.documents import read_stored
 from service.presentation.score_words import in_words
 from service.presentation.student_card import student_card
 from service.problems import Conflict, NotFound, Rejected
@@ -126,7 +127,7 @@ def _content(reference: ArtifactReference, what: str) -> bytes:
 
 def _verdict(session: Session, job_id: str) -> Verdict | None:
     newest = repository.newest_verdicts(session, [job_id]).get(job_id)
-    return None if newest is None else from_json(Verdict, newest.document)
+    return None if newest is None else read_stored(Verdict, newest.document)
 
 
 def _arm(snapshot: Snapshot, facts: Verdict | None, teacher: str | None) -> tuple[ArmRuns, str]:

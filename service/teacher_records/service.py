@@ -7,7 +7,7 @@ from statistics import fmean
 
 from sqlalchemy.orm import Session
 
-from dpk_core.codec import from_json
+from service.database.documents import if_readable
 from service.database.tables import SelectionJob
 from service.scheduling.outcome import Outcome
 from service.teacher_records import repository
@@ -29,7 +29,7 @@ def teacher_records(session: Session) -> TeacherRecords:
 
 
 def _entry(job: SelectionJob, teacher: str, status: str) -> TeacherJob:
-    outcome = None if job.outcome is None else from_json(Outcome, job.outcome)
+    outcome = if_readable(Outcome, job.outcome)
     trained = {} if outcome is None or outcome.stated is None else outcome.stated.trained
     return TeacherJob(
         id=job.id, student=job.student, dataset=job.dataset, status=status,

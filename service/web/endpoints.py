@@ -11,6 +11,7 @@ from fastapi.responses import Response
 from service.calibration.service import calibration
 from service.conditional import IfNoneMatch, document, etag, holds, unchanged
 from service.database.dependencies import Reading
+from service.database.documents import Unreadable
 from service.database.session import reading
 from service.datasets import service as dataset_service
 from service.imported_results import service as imported_results
@@ -94,6 +95,8 @@ def job(root: Root, job_id: str, if_none_match: IfNoneMatch = None) -> Response:
         return _board_page(job_id, root, partial(pages.job_page, imported=found), if_none_match, found)
     except NotFound as error:
         return page(pages.not_found_page(str(error), root), status=404)
+    except Unreadable as error:
+        return page(pages.unreadable_job_page(str(error), root), status=500)
 
 
 @router.get("/jobs/{job_id}/live")

@@ -163,6 +163,11 @@ def not_found_page(sentence: str, root: str = "") -> str:
     return _missing(sentence, root, "This page is not there", "/", "All jobs")
 
 
+def unreadable_job_page(sentence: str, root: str = "") -> str:
+    """The page of a job of which only the row can be read."""
+    return _missing(sentence, root, "This job cannot be read", "/", "All jobs")
+
+
 def missing_dataset_page(sentence: str, root: str, *, broken: bool) -> str:
     """The page for an address that leads to no data set, or to one that cannot be read."""
     title = "This data set cannot be read" if broken else "There is no such data set"

@@ -12,8 +12,8 @@ import httpx
 from sqlalchemy.orm import Session
 from standardwebhooks import Webhook as Signer
 
-from dpk_core.codec import from_json
 from dpk_core.selection.decide.verdict import Verdict
+from service.database.documents import read_stored
 from service.database.session import transaction
 from service.database.tables import SelectionJob
 from service.database.types import utc_now
@@ -66,7 +66,7 @@ def _facts(session: Session, job: SelectionJob, kind: str, data: dict[str, Any])
     """The verdict of a finished job, or why it failed."""
     if kind in ("finished", "verdict"):
         newest = newest_verdicts(session, [job.id]).get(job.id)
-        facts = None if newest is None else from_json(Verdict, newest.document)
+        facts = None if newest is None else read_stored(Verdict, newest.document)
         said = None if facts is None else verdict_sentence(facts, words_of_task(job.task))
         known = None if facts is None else {"kind": facts.kind, "teacher": facts.best, "tied": list(facts.tied)}
         return {"verdict": known, "sentence": said}

@@ -36,7 +36,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """The answer as facts, version 1.
+    """The answer as facts.
 
     `best`: the teacher to take; `lead`: the teacher that the numbers are about, which is `best` where there is one.
     `equals`: teachers trained fully that are not clearly worse; `open`: teachers that were not and may be the best.
@@ -48,7 +48,6 @@ class Verdict:
 
     kind: VerdictKind
     final: bool
-    version: int = 1
     undecided: Undecided | None = None
     best: str | None = None
     lead: str | None = None
