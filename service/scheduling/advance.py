@@ -113,9 +113,7 @@ def _train(session: Session, snapshot: Snapshot, *, late: bool) -> bool:
             return False
         decision = _next_decision(session, snapshot, late=late)
         if decision is None:
-            # A run that a person had retried may be under way although no decision waits for it; of those that are
-            # let go when time is over, some never end.
-            return late or not any(step_state(snapshot, begun) == "running" for begun in snapshot.begun)
+            return True
         if decision == "wait":
             return False
         _add_decision(session, snapshot, decision)
@@ -185,15 +183,19 @@ def _explain(session: Session, snapshot: Snapshot, decision: Decision) -> None:
 
 
 def _link(session: Session, snapshot: Snapshot, wanted: Wanted) -> None:
-    """Makes or finds the runs and locks them."""
+    """Makes or finds the runs and locks them. A finished run that went further may serve several; it is linked once."""
 
     def place(each: tuple[ArmRuns, str, RunSpec]) -> tuple[bool, int, str, str]:
         arm, purpose, spec = each
         return lock_order(purpose, spec.training.seed, arm.candidate.teacher, spec.key())
 
+    linked = {(link.candidate_id, link.run_id) for link, _ in snapshot.links}
     for arm, purpose, spec in sorted(wanted, key=place):
         kind = "teacher" if purpose == "teacher" else "full" if spec.is_full else "probe"
         run, reused = runs.find_or_create(session, spec, kind)
+        if (arm.candidate.id, run.id) in linked:
+            continue
+        linked.add((arm.candidate.id, run.id))
         link = JobRun(
             job_id=snapshot.job.id, candidate_id=arm.candidate.id, run_id=run.id, purpose=purpose,
             seed=spec.training.seed, reused=reused,

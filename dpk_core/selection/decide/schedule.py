@@ -113,6 +113,9 @@ def next_decision(
     while True:
         seen = [each for each in begun if late or each.ends <= now]
         running = [each for each in begun if not (late or each.ends <= now)]
+        # Asked before a decision too: of what was over when the last one was made, a person may have had some retried.
+        if not late and any(state(each) == "running" for each in seen):
+            return "wait"
         at = _At(_seen(results, begun, seen, state), rules, running, now, confirmed, spent)
         if late:
             return None if confirmed else at.confirm(Reason(kind="time_over"), train=False)
@@ -121,8 +124,6 @@ def next_decision(
         if not running:
             return None
         now = min(each.ends for each in running)
-        if any(state(each) == "running" for each in running if each.ends <= now):
-            return "wait"
 
 
 def _seen(
