@@ -18,6 +18,7 @@ from service.settings import Settings
 
 _CLAIM = re.compile(r"(?P<run>[0-9a-f]{32})-f(?P<fence>\d+)\D")
 """How the files of a claim begin, see `run_command`."""
+_CHECKPOINT = re.compile(r"(?P<run>[0-9a-f]{32})-f(?P<fence>\d+)-(?P<step>\d+)\.pt")
 
 _log = logging.getLogger(__name__)
 
@@ -43,15 +44,28 @@ def run_command(claim: Claim, settings: Settings) -> RunCommand:
     )
 
 
-def remove_older_checkpoints(run_id: str, recorded: Checkpoint, settings: Settings) -> None:
-    """Deletes the finished run's checkpoints, of all its claims, except the recorded one."""
+def remove_older_checkpoints(recorded: Checkpoint, settings: Settings, *, finished: bool = False) -> None:
+    """Deletes checkpoints that claims of the run up to this one wrote before `recorded`, which the database names.
+
+    Later steps stay until the run has `finished`, whoever wrote them: their record may be on its way, in a report or in
+    the spool. A file that cannot be removed costs room, not the training.
+    """
     kept = settings.resolved_artifact_root / recorded.file.path
+    newest = _CHECKPOINT.fullmatch(kept.name)
+    assert newest is not None, "a checkpoint of a claim"
     try:
-        for path in kept.parent.glob(f"{run_id}-f*"):
-            if path != kept:
+        for path in kept.parent.glob(f"{newest['run']}-f*"):
+            if path != kept and (finished or _is_older(path, newest)):
                 path.unlink(missing_ok=True)
     except OSError as error:
-        _log.warning("Older checkpoints of run %s stay: %s", run_id, error)
+        _log.warning("Older checkpoints of run %s stay: %s", newest["run"], error)
+
+
+def _is_older(path: Path, newest: re.Match[str]) -> bool:
+    found = _CHECKPOINT.fullmatch(path.name)
+    if found is None or int(found["fence"]) > int(newest["fence"]):
+        return False
+    return int(found["step"]) < int(newest["step"])
 
 
 def remove_partial_files(settings: Settings) -> None:

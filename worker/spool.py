@@ -15,7 +15,7 @@ from pathlib import Path
 from dpk_core import artifacts
 from dpk_core.codec import from_json, to_json
 from dpk_core.errors import DiskFault
-from dpk_core.protocol import Finished
+from dpk_core.protocol import Failed, Finished
 from service.database.faults import FAULTS, is_away, words
 from service.database.session import transaction
 from service.runs import service as runs
@@ -87,17 +87,17 @@ def _deliver(path: Path, settings: Settings) -> bool:
 
 
 def _missing_file(ended: Ended, root: Path) -> str | None:
-    """What a result needs and is not there any more: then the training is to be repeated."""
-    if not isinstance(ended.end, Finished):
+    """What the end needs and is not there any more: then the training is to be repeated."""
+    if isinstance(ended.end, Failed):
         return None
-    checkpoint, weights = ended.report.checkpoint, ended.end.result.weights
+    checkpoint, weights = ended.report.checkpoint, ended.end.result.weights if isinstance(ended.end, Finished) else None
     files = (None if checkpoint is None else checkpoint.file, weights)
     return next((file.path for file in files if file is not None and not (root / file.path).is_file()), None)
 
 
 def _follow_up(ended: Ended, settings: Settings) -> None:
-    if isinstance(ended.end, Finished) and ended.report.checkpoint is not None:
-        remove_older_checkpoints(ended.run_id, ended.report.checkpoint, settings)
+    if ended.report.checkpoint is not None:
+        remove_older_checkpoints(ended.report.checkpoint, settings, finished=isinstance(ended.end, Finished))
     if ended.notices:
         try:
             with transaction() as session:

@@ -173,6 +173,8 @@ class _Attempt:
             return
         if answer is not Answer.LOST:
             self._notify()
+            if (recorded := self._pending.report.checkpoint) is not None:
+                remove_older_checkpoints(recorded, self._settings)
         self._pending = PendingReport()
         self._lease_until = asked + self._settings.lease_seconds
         self._lost, self._cut_off = self._lost or answer is Answer.LOST, False
@@ -225,8 +227,8 @@ class _Attempt:
         stored = self._store_end(event)
         if stored:
             _log.info("Run %s ends: %s.", self._claim.run_id, _in_words(event))
-        if stored and isinstance(event, Finished) and self._checkpoint is not None:
-            remove_older_checkpoints(self._claim.run_id, self._checkpoint, self._settings)
+        if stored and self._checkpoint is not None:
+            remove_older_checkpoints(self._checkpoint, self._settings, finished=isinstance(event, Finished))
 
     def _look_at(self, failed: Failed) -> None:
         """What a failure means for this worker, and what its jobs are notified of."""
@@ -243,8 +245,9 @@ class _Attempt:
     def _store_end(self, event: End) -> bool:
         """Writes the pending report and the end in one transaction; returns whether that is done.
 
-        While the database is away, the end of a training goes to the spool. Anything else, and what the spool cannot
-        take, is tried for as long as the lease certainly holds; what took a whole training, until the worker leaves.
+        While the database is away, what the runner said last goes to the spool. The death of a runner, and what the
+        spool cannot take, is tried for as long as the lease certainly holds; what took a whole training, until the
+        worker leaves.
         """
         while not self._lost:
             try:
@@ -253,7 +256,7 @@ class _Attempt:
             except FAULTS as error:
                 _log.warning("The end of run %s could not be stored: %s", self._claim.run_id, words(error))
                 ended = isinstance(event, Finished | Failed)
-                if isinstance(event, Finished | Failed) and spool.keep(self._ended(event), self._settings):
+                if not isinstance(event, Gone) and spool.keep(self._ended(event), self._settings):
                     _log.info("Run %s ends: %s. It waits in the spool.", self._claim.run_id, _in_words(event))
                     return False
                 self._cut_off = time.monotonic() > self._lease_until
@@ -269,13 +272,13 @@ class _Attempt:
         return False
 
     def _put(self, session: Session, event: End) -> bool:
-        if self._cut_off and isinstance(event, Finished | Failed):
+        if self._cut_off and not isinstance(event, Gone):
             attempts, wait = self._settings.max_attempts, self._settings.retry_seconds
             return deliver(session, self._ended(event), max_attempts=attempts, retry_seconds=wait)
         self._put_pending(session)
         return self._put_end(session, event)
 
-    def _ended(self, event: Finished | Failed) -> Ended:
+    def _ended(self, event: Finished | Failed | Stopped) -> Ended:
         pending, device = self._pending, self._runner.device_name
         report = replace(
             pending.report, measured=tuple(pending.measured), device=device, checkpoint=self._checkpoint

@@ -166,7 +166,7 @@ def _attempt(
     )  # fmt: skip
     reporter: Reporter | Follower = Follower()
     if world.leads:
-        writer = CheckpointWriter(root, command.checkpoint_prefix, command.resume)
+        writer = CheckpointWriter(root, command.checkpoint_prefix)
         reporter = Reporter(assignment, channel, writer, total_steps)
     reporter.began(training)
     early = scaling_notice(training)

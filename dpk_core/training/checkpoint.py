@@ -5,9 +5,7 @@ from __future__ import annotations
 import io
 import json
 import pickle
-import re
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -29,53 +27,31 @@ T = TypeVar("T")
 
 PREPROCESSING, DETECTOR = "preprocessing", "detector"
 """Their entries in the metadata of weights."""
-KEPT = 2
-"""Checkpoints of a prefix that stay on disk."""
 
 
 class CheckpointWriter:
-    """Writes `<prefix>-<step>.pt` under `root` and keeps the last two; one writer per prefix at a time.
+    """Writes `<prefix>-<step>.pt` under `root`; one writer per prefix at a time.
 
-    `resumed`: the checkpoint the training went on from; it counts as written where it has this prefix.
+    It deletes no file: only the worker knows which checkpoint the database has recorded, and so which are needed.
     """
 
-    def __init__(self, root: Path, prefix: str, resumed: Checkpoint | None) -> None:
+    def __init__(self, root: Path, prefix: str) -> None:
         self.root, self.prefix = root, prefix
-        self.written: list[Checkpoint] = []
-        if resumed is not None and resumed.file.path == self._path(resumed.step):
-            self.written.append(resumed)
+        self.last: Checkpoint | None = None
 
     def write(self, training: Training) -> Checkpoint:
         """The checkpoint of the training's present step, on disk; written unless it is there already.
 
         Raises TrainingDiverged rather than keeping a broken state.
         """
-        if self.written and self.written[-1].step == training.step:
-            return self.written[-1]
+        if self.last is not None and self.last.step == training.step:
+            return self.last
         training.averages.check(training.step)
         buffer = io.BytesIO()
         torch.save(training.state(), buffer)
-        file = artifacts.write(self.root, self._path(training.step), buffer.getvalue())
-        checkpoint = Checkpoint(file=file, step=training.step, epoch=training.epoch, seconds=training.seconds)
-        self.written = [*self.written, checkpoint][-KEPT:]
-        self._clear()
-        return checkpoint
-
-    def _path(self, step: int) -> str:
-        return f"{self.prefix}-{step}.pt"
-
-    def _clear(self) -> None:
-        """Removes what is neither of the last two, also what an earlier life of this prefix left.
-
-        A file that cannot be removed costs room, not the training.
-        """
-        kept = {Path(checkpoint.file.path).name for checkpoint in self.written}
-        folder, stem = (self.root / self.prefix).parent, Path(self.prefix).name
-        pattern = re.compile(re.escape(stem) + r"-\d+\.pt(\.partial)?")
-        with suppress(OSError):
-            for path in folder.iterdir():
-                if pattern.fullmatch(path.name) and path.name not in kept:
-                    path.unlink(missing_ok=True)
+        file = artifacts.write(self.root, f"{self.prefix}-{training.step}.pt", buffer.getvalue())
+        self.last = Checkpoint(file=file, step=training.step, epoch=training.epoch, seconds=training.seconds)
+        return self.last
 
 
 def resume(training: Training, root: Path, checkpoint: Checkpoint) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from dpk_core.protocol import ArtifactReference, Checkpoint, Failed, Finished, Measured, Noticed
+from dpk_core.protocol import ArtifactReference, Checkpoint, Failed, Finished, Measured, Noticed, Stopped
 from dpk_core.spec import RunSpec
 
 
@@ -57,7 +57,7 @@ class Ended:
     earlier_seconds: float
     report: Report
     notices: tuple[Noticed, ...]
-    end: Finished | Failed
+    end: Finished | Failed | Stopped
 
 
 class Answer(Enum):

@@ -7,6 +7,7 @@ the one that another worker would find. One transaction decides, with the row lo
 |---|---|
 | is running under the end's fence | it is stored, as in time |
 | is queued or running under another fence | a result, or a failure that would come again, is stored under a new fence |
+| is queued, and nobody has claimed it since | also the checkpoint of a training that stopped |
 | the same, and its cancellation is asked for | it is dropped |
 | is over, or is not known | it is dropped: a final row never changes |
 """
@@ -18,7 +19,7 @@ from dataclasses import replace
 from sqlalchemy.orm import Session
 
 from dpk_core.codec import from_json
-from dpk_core.protocol import Failed, Finished
+from dpk_core.protocol import Finished, Stopped
 from dpk_core.spec import RunSpec
 from service.database.tables import Run
 from service.runs import repository, service
@@ -33,7 +34,7 @@ def deliver(session: Session, ended: Ended, *, max_attempts: int, retry_seconds:
         return False
     claim = _claim(run, ended)
     if not (run.state == "running" and run.fence == ended.fence):
-        if run.cancel_requested or not _holds_for_every_worker(ended.end):
+        if run.cancel_requested or not _is_still_of_use(run, ended):
             return False
         run.state, run.fence = "running", run.fence + 1
         session.flush()
@@ -41,12 +42,16 @@ def deliver(session: Session, ended: Ended, *, max_attempts: int, retry_seconds:
     service.report(session, claim, replace(ended.report, notices=ended.notices), lease_seconds=0.0)
     if isinstance(ended.end, Finished):
         return service.finish(session, claim, ended.end.result)
+    if isinstance(ended.end, Stopped):
+        return service.release(session, claim)
     kind, message = ended.end.kind, ended.end.message
     return service.fail(session, claim, kind, message, max_attempts=max_attempts, retry_seconds=retry_seconds)
 
 
-def _holds_for_every_worker(end: Finished | Failed) -> bool:
-    return isinstance(end, Finished) or RULES[end.kind] is Then.END
+def _is_still_of_use(run: Run, ended: Ended) -> bool:
+    if isinstance(ended.end, Stopped):
+        return run.fence == ended.fence  # whoever has claimed it since goes on from an earlier checkpoint
+    return isinstance(ended.end, Finished) or RULES[ended.end.kind] is Then.END
 
 
 def _claim(run: Run, ended: Ended) -> Claim:

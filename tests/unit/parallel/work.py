@@ -59,7 +59,7 @@ def stopped(world: World, spec: TrainingSpec, stop_at: int, root: Path) -> Check
     training = begun(world, spec)
     train(training, 2, Watcher(stop_at=stop_at if world.rank == world.size - 1 else None))
     assert training.step == stop_at
-    return CheckpointWriter(root, "runs/a", None).write(training) if world.leads else None
+    return CheckpointWriter(root, "runs/a").write(training) if world.leads else None
 
 
 def finished(world: World, spec: TrainingSpec, checkpoint: Checkpoint | None, root: Path) -> dict[str, Any]:

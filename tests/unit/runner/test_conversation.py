@@ -274,12 +274,11 @@ class TestStopAndResume:
         assert isinstance(events[-1], Finished)
         assert again[-1] == events[-1]
 
-    def test_checkpoints_come_while_it_trains_and_two_stay(self, runner: Runner, artifacts: Path) -> None:
+    def test_checkpoints_come_while_it_trains(self, runner: Runner, artifacts: Path) -> None:
         events = runner.run(command(artifacts, "often", checkpoint_seconds=0.0))
         steps = [event.checkpoint.step for event in of_kind(events, Checkpointed)]
         assert sorted(set(steps)) == list(range(1, 2 * STEPS + 1))
-        left = {path.name for path in (artifacts / "checkpoints").glob("often-*")}
-        assert left == {f"often-{2 * STEPS - 1}.pt", f"often-{2 * STEPS}.pt"}
+        assert all((artifacts / event.checkpoint.file.path).exists() for event in of_kind(events, Checkpointed))
 
     def test_stop_without_a_run_is_harmless(self, runner: Runner, artifacts: Path) -> None:
         runner.say(StopCommand())

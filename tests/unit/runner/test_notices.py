@@ -32,7 +32,7 @@ def test_fallbacks_before_a_checkpoint_are_told_by_whoever_goes_on(tmp_path: Pat
     probe.step = STEPS
     first = {"share.last": 0.5, "share_fallback.last": 0.25, "share_fallback.second_last": 1.0, "share_fallback.x": 0.0}
     assert list(record_fallbacks(probe, first)) == [("last", 0.25, True), ("second_last", 1.0, True)]
-    kept = CheckpointWriter(tmp_path, "probe", None).write(probe)
+    kept = CheckpointWriter(tmp_path, "probe").write(probe)
     full = start(spec())
     resume(full, tmp_path, kept)
     full.step = 2 * STEPS

@@ -96,7 +96,7 @@ def test_it_is_judged_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_resumed_to_the_last_bit(tmp_path: Path) -> None:
     whole, parts = trained("dpk", compiled="default", steps=4), trained("dpk", compiled="default", steps=2)
-    checkpoint = CheckpointWriter(tmp_path, "runs/a", None).write(parts)
+    checkpoint = CheckpointWriter(tmp_path, "runs/a").write(parts)
     fresh = start(parts.spec)
     resume(fresh, tmp_path, checkpoint)
     train(fresh, 1, Watcher(stop_at=4, steps=2))

@@ -76,7 +76,7 @@ def test_resumed_equals_uninterrupted(method: DetectionMethodName, student: str,
     whole, expected = uninterrupted(chosen)
     training, before, after = start(chosen), Watcher(stop_at=STEPS + 1), Watcher()
     assert not train(training, 2, before)
-    checkpoint = CheckpointWriter(tmp_path, "runs/a", None).write(training)
+    checkpoint = CheckpointWriter(tmp_path, "runs/a").write(training)
     torch.manual_seed(99)  # whatever went on elsewhere
     fresh = start(chosen)
     resume(fresh, tmp_path, checkpoint)

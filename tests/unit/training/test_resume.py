@@ -25,7 +25,7 @@ def uninterrupted(chosen: TrainingSpec) -> tuple[Training, list[dict[str, float]
 
 def reborn(training: Training, root: Path) -> Training:
     """The training as another process would find it: a new object filled from the checkpoint on disk."""
-    checkpoint = CheckpointWriter(root, "runs/a", None).write(training)
+    checkpoint = CheckpointWriter(root, "runs/a").write(training)
     fresh = start(training.spec)
     resume(fresh, root, checkpoint)
     return fresh

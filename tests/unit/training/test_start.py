@@ -73,7 +73,7 @@ def test_a_head_training_resumes_bit_for_bit(tmp_path: Path) -> None:
     train(whole, 2, Watcher())
     train(stopped, 2, Watcher(stop_at=STEPS + 1))
     fresh = begun(head, tmp_path)
-    resume(fresh, tmp_path, CheckpointWriter(tmp_path, "runs/a", None).write(stopped))
+    resume(fresh, tmp_path, CheckpointWriter(tmp_path, "runs/a").write(stopped))
     train(fresh, 2, Watcher())
     assert_equal_states(whole, fresh)
 

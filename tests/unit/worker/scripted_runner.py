@@ -87,6 +87,16 @@ def play(scene: str, command: RunCommand) -> None:
             assert isinstance(decode_command(sys.stdin.readline()), StopCommand)
             checkpoint(command, 10)
             say(Stopped(run_id=command.run_id, step=10))
+        case ("outage", _, _):
+            checkpoint(command, 10)
+            progress(command, 10)
+            while not Path(sys.argv[1]).with_name("away").exists():
+                time.sleep(0.02)
+            checkpoint(command, 20)
+            checkpoint(command, 30)
+            assert isinstance(decode_command(sys.stdin.readline()), StopCommand)
+            checkpoint(command, 40)
+            say(Stopped(run_id=command.run_id, step=40))
         case ("hang", _, _):
             progress(command, 10)
             subprocess.Popen(["sleep", "3600"])
