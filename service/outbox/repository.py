@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, delete, select, update
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from service.database.tables import OutboxMessage
 from service.database.types import utc_now
@@ -21,6 +21,12 @@ def unsent(session: Session, limit: int) -> list[OutboxMessage]:
     """The oldest messages that nobody has sent yet."""
     rows = select(OutboxMessage).where(OutboxMessage.sent_at.is_(None)).order_by(OutboxMessage.id).limit(limit)
     return list(session.scalars(rows))
+
+
+def is_unsent(subject_id: InstrumentedAttribute[str]) -> ColumnElement[bool]:
+    """Whether a row with this id has a message that has not left yet, as while the broker is down."""
+    unsent_ids = select(OutboxMessage.id).where(OutboxMessage.sent_at.is_(None))
+    return unsent_ids.where(OutboxMessage.subject_id == subject_id).exists()
 
 
 def mark_sent(session: Session, ids: Sequence[int]) -> None:

@@ -13,9 +13,10 @@ from sqlalchemy.orm import Session
 from dpk_core.codec import to_json
 from dpk_core.protocol import Measured
 from dpk_core.spec import TRAINING_VERSION, RunSpec
-from service.database.tables import JobRun, Measurement, OutboxMessage, Run, RunRefusal, SelectionJob, Worker
+from service.database.tables import JobRun, Measurement, Run, RunRefusal, SelectionJob, Worker
 from service.database.types import epoch_now, utc_now
 from service.outbox import service as outbox
+from service.outbox.repository import is_unsent
 
 RESUMABLE = ("internal", "out_of_memory", "missing_here", "disk_full")
 """Kinds of failure that say nothing against the run's checkpoint."""
@@ -168,8 +169,9 @@ def unheard(session: Session, seconds: float, limit: int) -> Sequence[Run]:
     One that has not left yet, because the broker is down, needs no second one.
     """
     old = or_(Run.sent_epoch.is_(None), Run.sent_epoch < epoch_now() - seconds)
-    waits = select(OutboxMessage.id).where(OutboxMessage.subject_id == Run.id, OutboxMessage.sent_at.is_(None)).exists()
-    rows = select(Run).where(Run.state == "queued", _due(), old, ~waits).order_by(Run.sent_epoch).limit(limit)
+    rows = (
+        select(Run).where(Run.state == "queued", _due(), old, ~is_unsent(Run.id)).order_by(Run.sent_epoch).limit(limit)
+    )
     return session.scalars(rows.with_for_update(skip_locked=True)).all()
 
 

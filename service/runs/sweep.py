@@ -24,6 +24,8 @@ FORGET_WORKERS_SECONDS = 86_400.0
 def sweep(session: Session, *, resend_seconds: float, max_attempts: int, silence_seconds: float = 30.0) -> None:
     """Gives back runs of lost workers, writes messages again that are older than `resend_seconds`, purges.
 
+    Messages to training workers are written again only while one was heard of in the last `silence_seconds`: without a
+    consumer they would pile up in the queue, and a worker that starts looks for queued runs by itself.
     A run that every worker heard of in the last `silence_seconds` has refused for as long has failed.
     """
     for run in repository.expired(session, LIMIT):
@@ -31,8 +33,9 @@ def sweep(session: Session, *, resend_seconds: float, max_attempts: int, silence
         give_back_or_end(session, run, message, max_attempts)
     for run in repository.refused_runs(session, LIMIT):
         settle_stranded(session, run, silence_seconds=silence_seconds)
-    for run in repository.unheard(session, resend_seconds, LIMIT):
-        repository.send(session, run)
+    if repository.living_workers(session, silence_seconds):
+        for run in repository.unheard(session, resend_seconds, LIMIT):
+            repository.send(session, run)
     resend_due(session, LIMIT)
     webhooks.purge(session, before=utc_now() - KEEP_DELIVERIES, limit=LIMIT)
     outbox.purge(session, before=utc_now() - KEEP_MESSAGES, limit=LIMIT)

@@ -63,6 +63,13 @@ def swept(*, resend_seconds: float = 60.0, max_attempts: int = 3) -> None:
         sweep(session, resend_seconds=resend_seconds, max_attempts=max_attempts)
 
 
+def live(*workers: str) -> None:
+    """Training workers that were heard of just now."""
+    with transaction() as session:
+        for worker in workers:
+            repository.put_worker(session, worker, queues="runs", slots=1, device=None)
+
+
 def next_claim(owner: str) -> Claim | None:
     with transaction() as session:
         return service.claim_next(session, owner, lease_seconds=60.0, max_attempts=3)

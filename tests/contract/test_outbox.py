@@ -13,12 +13,13 @@ from sqlalchemy import select, update
 
 from migrations.commands import upgrade
 from service.database.session import transaction
-from service.database.tables import OutboxMessage
-from service.database.types import utc_now
+from service.database.tables import OutboxMessage, Worker
+from service.database.types import epoch_now, utc_now
 from service.outbox import repository, service
 from service.runs import repository as runs
 from service.runs.sweep import sweep
 from service.settings import Settings
+from tests.contract.run_driver import live
 from tests.contract.run_specs import run_spec
 from tests.servers import free_port
 
@@ -64,6 +65,7 @@ class TestDispatch:
         assert taken == ["a", "c", "b"]
 
     def test_messages_do_not_pile_up_while_the_broker_is_down(self) -> None:
+        live("a")
         with transaction() as session:
             run, _ = runs.find_or_create(session, run_spec(), "full")
         sent: list[str] = []
@@ -77,6 +79,19 @@ class TestDispatch:
             sweep(session, resend_seconds=-1.0, max_attempts=3)
         service.dispatch(lambda _task, subject_id: sent.append(subject_id))
         assert sent == [run.id, run.id]
+
+    def test_messages_do_not_pile_up_while_no_training_worker_lives(self) -> None:
+        live("dead")
+        with transaction() as session:
+            session.execute(update(Worker).values(seen_epoch=epoch_now() - 1e3))
+            runs.put_worker(session, "control", queues="control", slots=0, device=None)
+            run, _ = runs.find_or_create(session, run_spec(), "full")
+        sent: list[str] = []
+        for _ in range(3):
+            service.dispatch(lambda _task, subject_id: sent.append(subject_id))
+            with transaction() as session:
+                sweep(session, resend_seconds=-1.0, max_attempts=3)
+        assert sent == [run.id]
 
     def test_only_old_sent_messages_are_purged(self) -> None:
         enqueue("old", "young", "waiting")

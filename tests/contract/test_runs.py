@@ -21,6 +21,7 @@ from tests.contract.run_driver import (
     create,
     finish,
     let_lease_expire,
+    live,
     messages,
     next_claim,
     report,
@@ -358,6 +359,7 @@ class TestSweep:
         assert report(held) is Answer.LOST
 
     def test_old_message_is_written_again_and_a_young_one_is_not(self) -> None:
+        live("a")
         run_id = create(run_spec())
         swept(resend_seconds=60.0)
         assert messages("advance_run") == [run_id]

@@ -166,6 +166,7 @@ def read_everything(done: str, live: str, waiting: str) -> None:
     health.alarms()
     with transaction() as session:
         runs.next_claimable(session, "worker", 3)
+        runs.put_worker(session, "worker", queues="runs", slots=1, device=None)
         runs.live_jobs(session, after="", limit=10)
         sweep(session, resend_seconds=0.0, max_attempts=3)
     drive.claim(waiting)

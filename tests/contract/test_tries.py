@@ -7,11 +7,22 @@ from sqlalchemy import select, update
 
 from dpk_core.protocol import FailureKind
 from service.database.session import transaction
-from service.database.tables import Run, RunRefusal
-from service.database.types import epoch_now
+from service.database.tables import OutboxMessage, Run, RunRefusal
+from service.database.types import epoch_now, utc_now
 from service.runs import repository, service, tries
 from service.runs.claims import Claim, Report
-from tests.contract.run_driver import claim, claimed, create, let_lease_expire, messages, next_claim, report, row, swept
+from tests.contract.run_driver import (
+    claim,
+    claimed,
+    create,
+    let_lease_expire,
+    live,
+    messages,
+    next_claim,
+    report,
+    row,
+    swept,
+)
 from tests.contract.run_specs import checkpoint, run_spec
 
 pytestmark = pytest.mark.usefixtures("store")
@@ -32,18 +43,13 @@ def ago(run_id: str, column: str, seconds: float) -> None:
     set_values(run_id, **{column: epoch_now() - seconds})
 
 
-def live(*workers: str) -> None:
-    with transaction() as session:
-        for worker in workers:
-            repository.put_worker(session, worker, queues="runs", slots=1, device=None)
-
-
 class TestWaits:
     @pytest.mark.parametrize(("attempts", "seconds"), [(1, 5.0), (2, 10.0), (4, 40.0), (9, 300.0), (5000, 300.0)])
     def test_they_double_up_to_five_minutes(self, attempts: int, seconds: float) -> None:
         assert tries.wait_seconds(5.0, attempts) == seconds
 
     def test_nobody_takes_a_waiting_run_and_its_message_comes_when_the_wait_is_over(self) -> None:
+        live("a")
         run_id = create(run_spec())
         fail(claimed(run_id), "out_of_memory", wait=60.0)
         swept(resend_seconds=0.0)
@@ -54,7 +60,7 @@ class TestWaits:
         before = len(messages("advance_run"))
         ago(run_id, "not_before", 1.0)
         with transaction() as session:
-            session.execute(update(repository.OutboxMessage).values(sent_at=repository.utc_now()))
+            session.execute(update(OutboxMessage).values(sent_at=utc_now()))
         swept(resend_seconds=60.0)
         assert len(messages("advance_run")) == before + 1
         assert claimed(run_id, "b").fence == 2
