@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from service.database.types import epoch_now, utc_now
 from service.database.webhook_tables import Webhook, WebhookDelivery
 from service.outbox import service as outbox
+from service.outbox.repository import is_unsent
 
 MOST = 100
 """Webhooks there may be: each event makes a row for each."""
@@ -74,8 +75,8 @@ def claim(session: Session, delivery_id: str, seconds: float) -> tuple[WebhookDe
 
 
 def due(session: Session, limit: int) -> Sequence[str]:
-    """Messages whose next try is due, the longest due first."""
-    rows = select(WebhookDelivery.id).where(WebhookDelivery.state == "waiting")
+    """Messages whose next try is due and that no worker is about to be woken for, the longest due first."""
+    rows = select(WebhookDelivery.id).where(WebhookDelivery.state == "waiting", ~is_unsent(WebhookDelivery.id))
     return session.scalars(
         rows.where(WebhookDelivery.next_epoch <= epoch_now()).order_by(WebhookDelivery.next_epoch).limit(limit)
     ).all()
