@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 
 from service.database.documents import Unreadable
-from service.database.faults import FAULTS, words
+from service.database.faults import FAULTS, is_away, words
 from service.database.session import transaction
 from service.outbox.service import dispatch
 from service.runs import repository
@@ -91,9 +91,9 @@ class WorkerHeartbeat:
                 advance_job(session, job_id)
         except Unreadable as error:
             _log.error("Job %s could not be advanced; the others go on. %s", job_id, error)
-        except FAULTS:
-            raise
-        except Exception:
+        except Exception as error:
+            if is_away(error):
+                raise
             _log.exception("Job %s could not be advanced; the others go on.", job_id)
 
     def _beat(self) -> None:

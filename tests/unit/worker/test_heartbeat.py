@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import logging
 from collections.abc import Callable
+from contextlib import nullcontext
 
+import httpx
 import pytest
 from sqlalchemy import select, update
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError
 
 from service.database.session import transaction
 from service.database.tables import OutboxMessage, Run, Worker
@@ -67,6 +72,48 @@ def test_control_sweeps_advances_jobs_and_sends(settings: Settings, monkeypatch:
     with transaction() as session:
         assert session.get_one(Run, run.id).state == "queued"
         assert session.scalars(select(OutboxMessage).where(OutboxMessage.sent_at.is_(None))).all() == []
+
+
+@pytest.mark.parametrize(("fault", "goes_on"), [(IntegrityError, True), (DataError, True), (OperationalError, False)])
+def test_only_a_database_that_is_away_ends_a_sweep(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, fault: type[DBAPIError], goes_on: bool
+) -> None:
+    advanced: list[str] = []
+
+    def advance(_session: object, job_id: str) -> None:
+        advanced.append(job_id)
+        if job_id == "a":
+            raise fault("INSERT", {}, Exception("a value of this job alone"))
+
+    monkeypatch.setattr(module, "advance_job", advance)
+    with transaction() as session:
+        for job_id in "ab":
+            add_job(session, job_id)
+        repository.find_or_create(session, run_spec(), "full")
+    with nullcontext() if goes_on else pytest.raises(fault):
+        beat(settings, "control")
+    assert advanced == (["a", "b"] if goes_on else ["a"])
+    with transaction() as session:
+        unsent = session.scalars(select(OutboxMessage).where(OutboxMessage.sent_at.is_(None))).all()
+    assert (unsent == []) is goes_on
+
+
+def test_addresses_of_webhooks_are_not_logged(monkeypatch: pytest.MonkeyPatch) -> None:
+    root, httpx_log, said = logging.getLogger(), logging.getLogger("httpx"), io.StringIO()
+    levels = root.level, httpx_log.level
+    monkeypatch.setattr(root, "handlers", [])
+    monkeypatch.setattr("sys.stderr", said)
+    command._log_to_stderr()
+    transport = httpx.MockTransport(lambda _: httpx.Response(200))
+    try:
+        with httpx.Client(transport=transport) as client:
+            client.post("https://hooks.example/services/secret")
+        logging.getLogger("worker").info("heard")
+    finally:
+        root.setLevel(levels[0])
+        httpx_log.setLevel(levels[1])
+    assert "heard" in said.getvalue()
+    assert "secret" not in said.getvalue()
 
 
 def test_many_jobs_are_advanced_in_turns(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
