@@ -66,10 +66,16 @@ def _inherited(session: Session, run: Run, spec: RunSpec) -> Checkpoint | None:
 
 
 def _furthest_checkpoint(session: Session, spec: RunSpec) -> Checkpoint | None:
-    """How far any run of this training came whose checkpoint is sound, short of where this one is to end."""
-    found = [from_json(Checkpoint, run.checkpoint) for run in repository.left_behind(session, spec.training.key())]
-    shorter = [checkpoint for checkpoint in found if checkpoint.epoch < spec.stop_epoch]
-    return max(shorter, key=lambda checkpoint: checkpoint.step, default=None)
+    """How far any run of this training came whose checkpoint is sound, up to where this one is to end.
+
+    A checkpoint counts whole epochs, so one of a longer run may lie beyond that end although its epoch is the same. One
+    of a run that was to end there too does not: it was stopped after its last step, while its result was measured.
+    """
+    left = repository.left_behind(session, spec.training.key())
+    found = [(from_json(Checkpoint, run.checkpoint), run.spec["stop_epoch"]) for run in left]
+    end = spec.stop_epoch
+    usable = [each for each, stop in found if each.epoch < end or each.epoch == end == stop]
+    return max(usable, key=lambda checkpoint: checkpoint.step, default=None)
 
 
 def _teacher_weights(session: Session, spec: RunSpec) -> ArtifactReference | None:

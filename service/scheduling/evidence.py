@@ -32,15 +32,17 @@ class Measured:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
-    """What the store holds of one training: the last epoch of its finished runs, 0 without one, and the epochs of the
-    checkpoints from which another run can go on."""
+    """What the store holds of one training: the last epoch of its finished runs, 0 without one, and the epochs of
+    the checkpoints from which a longer run can go on. `trained`: of those at the end of their own run, where only the
+    result is missing."""
 
     finished: int
     checkpoints: tuple[int, ...]
+    trained: tuple[int, ...] = ()
 
     def up_to(self, epoch: int) -> int:
         """How many epochs of a run to `epoch` need not be trained."""
-        if self.finished >= epoch:
+        if self.finished >= epoch or epoch in self.trained:
             return epoch
         return max((each for each in self.checkpoints if each < epoch), default=0)
 

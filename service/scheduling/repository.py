@@ -261,11 +261,15 @@ def stored(session: Session, plan: Plan) -> StoredByTraining:
     ).where(Run.training_key.in_(sorted(places)), LEFT_BEHIND, Run.withdrawn.is_(False))
     ends: dict[tuple[str | None, int], list[int]] = defaultdict(list)
     checkpoints: dict[tuple[str | None, int], set[int]] = defaultdict(set)
+    trained: dict[tuple[str | None, int], set[int]] = defaultdict(set)
     for key, state, end, checkpoint in session.execute(chosen):
         ends[places[key]].append(end if state == "finished" else 0)
         checkpoints[places[key]] |= {checkpoint} - {None}
+        trained[places[key]] |= {end} & {checkpoint}
     return {
-        place: Stored(finished=max(found), checkpoints=tuple(sorted(checkpoints[place])))
+        place: Stored(
+            finished=max(found), checkpoints=tuple(sorted(checkpoints[place])), trained=tuple(sorted(trained[place]))
+        )
         for place, found in ends.items()
     }
 

@@ -117,6 +117,10 @@ class TestStored:
         assert weak.stored == {0: (0.25, 1.0), 1: (0.25, 5 / 8)}
         assert alone.stored == {0: (0.0, 0.25), 1: (1 / 8, 1 / 8)}
 
+    def test_of_a_run_that_was_stopped_at_its_end_nothing_is_to_be_trained(self) -> None:
+        held = Stored(finished=0, checkpoints=(2, 4), trained=(4,))
+        assert [held.up_to(epoch) for epoch in (2, 3, 4, 5)] == [0, 2, 4, 4]
+
     def test_what_was_had_for_nothing_has_not_begun(self) -> None:
         found = snapshot((WEAK, 0, 2, 0.6), (WEAK, 1, 2, 0.6), (STRONG, 0, 2, 0.6))
         found.links[0][0].reused = True
