@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import uuid
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,10 +19,11 @@ PARTIAL = ".partial"
 def write(root: Path, path: str, content: bytes) -> ArtifactReference:
     """Puts `content` at `path` under `root`; a crash at any moment leaves the old file or the new one, both whole.
 
+    Writers of the same path at once each write a file of their own aside; the last to put it in place stays.
     Raises DiskFault, and leaves nothing behind, when the disk is full or cannot be written.
     """
     target = _inside(root, path)
-    partial = target.with_name(target.name + PARTIAL)
+    partial = target.with_name(f"{target.name}.{uuid.uuid4().hex}{PARTIAL}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with partial.open("wb") as file:

@@ -20,14 +20,15 @@ from dpk_core.catalogue.published import published_tags
 from dpk_core.catalogue.weight_names import OWN, PRETRAINED
 from dpk_core.codec import from_json, to_json
 from dpk_core.detection_settings import DetectionSettings
-from dpk_core.errors import InvalidRequest
+from dpk_core.errors import DiskFault, InvalidRequest
 from service.database.session import reading, transaction
 from service.database.tables import UploadedModel
 from service.database.types import utc_now
 from service.models import repository, schemas
 from service.models.receiving import Received
 from service.models.vetting import KEPT, vetted
-from service.problems import Conflict
+from service.problems import Conflict, Unavailable
+from service.schemas import FieldError
 from service.settings import settings
 
 FIELD = "name"
@@ -50,14 +51,18 @@ def upload_names() -> list[str]:
 def add(member: str, upload: Received) -> tuple[schemas.ModelView, bool]:
     """Checks an upload and keeps it; also whether it is new. The same bytes under the same name are one model.
 
-    Raises Rejected for a file that is not taken, Conflict where another file has the name.
+    Raises Rejected for a file that is not taken, Conflict where another file has the name, Unavailable where the disk
+    takes no more.
     """
     name = content_name(UPLOAD, member, upload.sha256)
     if _is_there(name, upload.sha256):
         return view(name), False
     model = vetted(name, upload)
     path = f"models/{upload.sha256[:2]}/{upload.sha256}.safetensors"
-    reference = artifacts.write(settings().resolved_artifact_root, path, (upload.folder / KEPT).read_bytes())
+    try:
+        reference = artifacts.write(settings().resolved_artifact_root, path, (upload.folder / KEPT).read_bytes())
+    except DiskFault as error:
+        raise Unavailable(str(error), [FieldError(field="artifacts", message=str(error))]) from error
     document = {**to_json(model), "file": to_json(reference)}
     row = UploadedModel(
         name=name, sha256=upload.sha256, bytes=upload.bytes, document=document, created_at=utc_now()

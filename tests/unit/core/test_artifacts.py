@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,21 @@ class TestWrite:
         (tmp_path / "root").write_text("a file")
         with pytest.raises(DiskFault, match="Not a directory"):
             artifacts.write(tmp_path / "root", "runs/a.pt", b"new")
+
+    def test_two_writers_of_the_same_path_both_succeed(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The second one begins and ends while the first has written its file and not put it in place yet."""
+        replace, first = os.replace, threading.Event()
+
+        def replace_after_another(source: Path, target: Path) -> None:
+            if not first.is_set():
+                first.set()
+                artifacts.write(tmp_path, "models/a", b"content")
+            replace(source, target)
+
+        monkeypatch.setattr(os, "replace", replace_after_another)
+        artifacts.write(tmp_path, "models/a", b"content")
+        assert [path.name for path in (tmp_path / "models").iterdir()] == ["a"]
+        assert (tmp_path / "models" / "a").read_bytes() == b"content"
 
 
 class TestRead:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -166,6 +167,20 @@ class TestUploads:
         assert "The file is refused: it is neither a zip archive" in answer.json()["detail"]
         assert client.get("/models?source=own").json()["count"] == 0
         assert not list((tmp_path / "home" / "artifacts" / "models" / "incoming").iterdir())
+
+    def test_a_full_disk_is_said_and_leaves_nothing(
+        self, client: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(*_: object) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        monkeypatch.setattr(os, "replace", refuse)
+        answer = client.post("/models?name=student", content=excited()[1])
+        assert answer.status_code == 503
+        assert [each["field"] for each in answer.json()["errors"]] == ["artifacts"]
+        assert "The disk is full" in answer.json()["detail"]
+        assert client.get("/models?source=own").json()["count"] == 0
+        assert not [path for path in (tmp_path / "home" / "artifacts").rglob("*") if path.is_file()]
 
     @pytest.mark.parametrize("name", ["Student", "a.b", "a@b", "../x", "", "x" * 61])
     def test_names_that_would_mean_something_else(self, name: str, client: TestClient) -> None:
