@@ -49,9 +49,9 @@ async def follow(job_id: str, after: int, closing: Callable[[], bool]) -> AsyncI
     while not closing():
         try:
             events = await to_thread.run_sync(read, job_id, after)
-            # A job that was over may have been let run again since.
-            ends = bool(events) and events[-1].kind in LAST_KINDS
-            over = ends and await to_thread.run_sync(is_over, job_id, events[-1].id)
+            # A job that was over may have been let run again since, or have been named: what came last says nothing.
+            may_end = not events or events[-1].kind in LAST_KINDS
+            over = may_end and await to_thread.run_sync(is_over, job_id, events[-1].id if events else after)
         except FAULTS as error:
             # An EventSource does not come back after a 503, so the stream stays and waits for the database.
             _log.warning("A stream of events waits for the database: %s", words(error))

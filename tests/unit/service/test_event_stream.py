@@ -16,6 +16,7 @@ from service.database.tables import SelectionJob
 from service.events import repository, service
 from service.events.schemas import JobEvent
 from service.settings import Settings
+from service.wire.jobs import JobDescription
 from tests.contract import job_driver as drive
 
 
@@ -104,6 +105,18 @@ class TestFollow:
             return [event.kind async for event in service.follow(job_id, 0, lambda: next(closing))]
 
         assert asyncio.run(follow()) == ["created"]
+
+    def test_it_ends_where_a_job_was_named_after_its_end(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(service, "POLL_SECONDS", 0.01)
+        job_id = drive.submit()
+        drive.cancel(job_id)
+        with transaction() as session:
+            actions.describe(session, job_id, JobDescription(name="Nightly"))
+
+        async def follow() -> list[str]:
+            return [event.kind async for event in service.follow(job_id, 0, lambda: False)]
+
+        assert asyncio.run(asyncio.wait_for(follow(), 30))[-2:] == ["cancelled", "described"]
 
     def test_long_stories_come_in_parts(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(service, "BATCH", 2)
