@@ -169,10 +169,8 @@ def unheard(session: Session, seconds: float, limit: int) -> Sequence[Run]:
     One that has not left yet, because the broker is down, needs no second one.
     """
     old = or_(Run.sent_epoch.is_(None), Run.sent_epoch < epoch_now() - seconds)
-    rows = (
-        select(Run).where(Run.state == "queued", _due(), old, ~is_unsent(Run.id)).order_by(Run.sent_epoch).limit(limit)
-    )
-    return session.scalars(rows.with_for_update(skip_locked=True)).all()
+    rows = select(Run).where(Run.state == "queued", _due(), old, ~is_unsent(Run.id))
+    return session.scalars(rows.order_by(Run.sent_epoch).limit(limit).with_for_update(skip_locked=True)).all()
 
 
 def finished(session: Session, training_key: str) -> Sequence[Run]:
