@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
+from urllib.parse import urlencode
 
 from sqlalchemy.orm import Session
 
@@ -24,8 +25,8 @@ from dpk_core.errors import ArtifactFault, DataFault, InvalidRequest
 from dpk_core.protocol import ArtifactReference, Preprocessing, RunResult
 from dpk_core.selection.decide.verdict import Verdict
 from dpk_core.tasks import METRICS
-from service.database.tables import Run
 from service.database.documents import read_stored
+from service.database.tables import Run
 from service.presentation.score_words import in_words
 from service.presentation.student_card import student_card
 from service.problems import Conflict, NotFound, Rejected
@@ -60,12 +61,11 @@ def student(session: Session, job_id: str, teacher: str | None, seed: int | None
     assert result.preprocessing is not None
     config = with_timm(_config(snapshot.plan, result.preprocessing))
     stated = _licences(snapshot.plan, arm.candidate.teacher)
-    asked = "" if teacher is None else f"?teacher={teacher}"
     return Student(
         job=job_id, model=snapshot.plan.student, teacher=arm.candidate.teacher, seed=chosen, chosen=f"{why} {because}",
         seeds=sorted(runs), validation_score=result.validation_score, test_score=result.test_score,
         weights=WeightsFile(
-            path=f"/selection-jobs/{job_id}/student/weights{asked}{'&' if asked else '?'}seed={chosen}",
+            path=weights_path(job_id, teacher, chosen),
             sha256=result.weights.sha256, bytes=result.weights.bytes,
         ),
         program=_program(job_id, snapshot.plan), config={**config, "licences": stated}, request=snapshot.job.request,
@@ -224,6 +224,12 @@ def _detector(model: str, detection: DetectionSettings) -> dict[str, Any]:
         "task": "detection", "canvas": [canvas.height, canvas.width],
         "detector": {"settings": to_json(settings), **postprocessing(kind, settings)},
     }  # fmt: skip
+
+
+def weights_path(job_id: str, teacher: str | None, seed: int) -> str:
+    """The address of a student's weights. A teacher's name may be that of a file, with any character in it."""
+    asked = {} if teacher is None else {"teacher": teacher}
+    return f"/selection-jobs/{job_id}/student/weights?{urlencode(asked | {'seed': str(seed)})}"
 
 
 def _class_names(plan: Plan) -> list[str] | None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import safetensors.torch
@@ -101,3 +102,10 @@ class TestLicences:
         (tmp_path / "weights" / "mine.json").write_text('{"license": "MIT"}')
         assert service._licences(plan, teacher)[mine] == "MIT"
         assert list(service._licences(plan, None)) == ["the data set digits", ssl]
+
+
+def test_the_address_of_weights_holds_any_file_name() -> None:
+    label = "timm/resnet18@file:a+b&c#d.pth"
+    query = parse_qs(urlsplit(service.weights_path("1", label, 2)).query)
+    assert query == {"teacher": [label], "seed": ["2"]}
+    assert service.weights_path("1", None, 2) == "/selection-jobs/1/student/weights?seed=2"
