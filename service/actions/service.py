@@ -93,10 +93,13 @@ def retry(session: Session, job_id: str, *, run: str | None = None, teacher: str
         raise Conflict(
             "No training of the job has failed." if teacher is None else f"Nothing under {teacher} has failed."
         )
+    arms = {link.candidate_id for link, _ in again}
+    # The students of a teacher whose weights turned out lost or broken need it trained anew.
+    again += [(link, each) for link, each in snapshot.links if link.candidate_id in arms and _is_lost(link, each)]
     for link, _ in again:
         link.retried = True
     for arm in snapshot.arms:
-        if arm.candidate.id in {link.candidate_id for link, _ in again}:
+        if arm.candidate.id in arms:
             arm.candidate.status, arm.candidate.reason = "waiting", None
     _explore_again(session, snapshot, Reason(kind="retried"))
     return _open(session, job, "retried", {"runs": sorted(each.id for _, each in again)})
@@ -198,6 +201,11 @@ def _candidates(snapshot: Snapshot, run: str | None, teacher: str | None) -> set
             raise Rejected.because([FieldError(field="teacher", message=message, nearest=near)])
         return {arms[teacher].candidate.id}
     return {arm.candidate.id for arm in snapshot.arms}
+
+
+def _is_lost(link: JobRun, run: Run) -> bool:
+    """Whether the run is a teacher's preparation whose files cannot be used any more."""
+    return link.purpose == "teacher" and run.withdrawn and not link.retried
 
 
 def _is_retried(failed: Sequence[tuple[JobRun, Run]], run: str | None) -> bool:

@@ -179,9 +179,10 @@ def fail(
         run.failure_kind, run.failure, run.last_error = kind, message, message
         _requeue(session, run, after=wait_seconds(retry_seconds, run.attempts))
     else:
-        if kind == "artifact" and claim.spec.training.teacher is not None:
-            # Its own checkpoint was left out after the first such failure, so it is the teacher's file. The next job
-            # that asks for this teacher trains it anew instead of failing for ever.
+        teachers_file = run.checkpoint is None and run.inherited is None
+        if kind == "artifact" and claim.spec.training.teacher is not None and teachers_file:
+            # It read no checkpoint, so it is the teacher's file. Whoever asks for this teacher next trains it anew
+            # instead of failing for ever.
             repository.withdraw(session, claim.spec.training.teacher.training_key)
         twice = "It failed twice with the same error. " if repeated else ""
         _end(session, run, "failed", kind=kind, message=twice + message)
