@@ -44,11 +44,11 @@ class RunnerProcess:
         self._news: queue.SimpleQueue[Event | Gone] = queue.SimpleQueue()
         self._gone, self._ready = threading.Event(), threading.Event()
         self._device_name: str | None = None
-        assert self._process.stdout is not None
-        reader = threading.Thread(
-            target=self._read, args=(self._process.stdout,), name=f"runner-{self.pid}", daemon=True
-        )
-        reader.start()
+        self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        """To be written to its input; None closes it."""
+        for target, stream in ((self._read, self._process.stdout), (self._write, self._process.stdin)):
+            assert stream is not None
+            threading.Thread(target=target, args=(stream,), name=f"runner-{self.pid}", daemon=True).start()
 
     @property
     def pid(self) -> int:
@@ -71,11 +71,12 @@ class RunnerProcess:
         return self._device_name
 
     def send(self, command: Command) -> None:
-        """Writes one line. A process that reads no more is about to be reported as gone."""
-        assert self._process.stdin is not None
-        with suppress(OSError, ValueError):
-            self._process.stdin.write(encode(command).encode() + b"\n")
-            self._process.stdin.flush()
+        """Has one line written, and returns at once.
+
+        A runner that is still importing reads nothing, and a pipe holds 64 KiB: whoever watches over it must not wait
+        for it to take a large command. A process that reads no more is about to be reported as gone.
+        """
+        self._lines.put(encode(command).encode() + b"\n")
 
     def next(self, timeout: float) -> Event | Gone | None:
         """The next event; None after `timeout` seconds without one. After Gone nothing more comes."""
@@ -91,7 +92,7 @@ class RunnerProcess:
 
     def close(self, grace_seconds: float) -> None:
         """Closes its input, which ends the runner, and kills it if it has not left in time or is not up yet."""
-        self._close_input()
+        self._lines.put(None)
         if not self._gone.wait(grace_seconds if self.ready else 0):
             self.kill()
 
@@ -117,18 +118,21 @@ class RunnerProcess:
             self._kill_group()
             code = self._process.wait()
         self._kill_group()
-        self._close_input()
+        self._lines.put(None)
         self._gone.set()
         self._news.put(Gone(_describe(code) + strange + self._last_words()))
+
+    def _write(self, stream: IO[bytes]) -> None:
+        while (line := self._lines.get()) is not None:
+            with suppress(OSError):
+                stream.write(line)
+                stream.flush()
+        with suppress(OSError):
+            stream.close()
 
     def _kill_group(self) -> None:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
-
-    def _close_input(self) -> None:
-        assert self._process.stdin is not None
-        with suppress(OSError):
-            self._process.stdin.close()
 
     def _last_words(self) -> str:
         try:

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -226,6 +227,21 @@ class TestStop:
         thread.join()
         run = row(run_id)
         assert (run.state, run.attempts, from_json(Checkpoint, run.checkpoint).step) == ("queued", 0, 10)
+
+    def test_a_large_command_holds_up_neither_heartbeat_nor_stop(self, stage: Callable[..., Stage]) -> None:
+        """An uploaded model's document may be larger than a pipe holds, and a runner that imports reads nothing."""
+        played, run_id = stage("import for ever", stop_grace_seconds=3600), create()
+        documents = ({"parameters": "x" * 200_000},)
+        claim = replace(played.claim(run_id), uploads=documents)
+        thread = threading.Thread(target=played.supervisor.carry_out, args=(claim,), daemon=True)
+        thread.start()
+        wait_for(played.processes)
+        before = row(run_id).lease_expires
+        wait_for(lambda: (row(run_id).lease_expires or 0.0) > (before or 0.0))
+        played.stopping.set()
+        thread.join(timeout=60)
+        assert not thread.is_alive()
+        assert (row(run_id).state, row(run_id).attempts) == ("queued", 0)
 
     def test_runner_that_is_not_up_yet_is_given_no_grace(self, stage: Callable[..., Stage]) -> None:
         played, run_id = stage("import for ever", stop_grace_seconds=3600), create()
