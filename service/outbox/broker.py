@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from celery import Celery
 
+from service.outbox.files import remove_leftovers
 from service.settings import Settings, settings
 
 Task = Literal["advance_job", "advance_run", "send_webhook"]
@@ -50,6 +51,7 @@ def celery_configuration(settings: Settings) -> dict[str, Any]:
 def _files(settings: Settings) -> dict[str, Any]:
     folder = settings.queue_folder
     folder.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(folder)
     return {
         "broker_url": "filesystem://localhost",
         "broker_transport": "service.outbox.files:Transport",

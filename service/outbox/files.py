@@ -8,6 +8,7 @@ also keeps a table of bindings that two starting processes race for; here a mess
 from __future__ import annotations
 
 import json
+import logging
 import os
 import time
 import uuid
@@ -17,6 +18,20 @@ from queue import Empty
 from typing import Any
 
 from kombu.transport import filesystem
+
+FORGOTTEN_SECONDS = 3600.0
+"""After this a file that somebody was writing or taking was left by a crash."""
+
+_log = logging.getLogger(__name__)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Deletes what crashed processes left half written or half taken; for a process to call once, when it starts."""
+    for path in (*folder.glob("*.writing"), *folder.glob("*.taken")):
+        with suppress(OSError):  # another process that starts was faster
+            # A rename sets this time and leaves that of the content, so a message that waited long is no leftover.
+            if path.stat().st_ctime < time.time() - FORGOTTEN_SECONDS:
+                path.unlink()
 
 
 class Channel(filesystem.Channel):
@@ -34,7 +49,10 @@ class Channel(filesystem.Channel):
         unique = f"{time.time_ns():020d}_{uuid.uuid4().hex}"
         unfinished = folder / f"{unique}.writing"
         try:
-            unfinished.write_text(json.dumps(payload), encoding="utf-8")
+            with unfinished.open("w", encoding="utf-8") as file:
+                file.write(json.dumps(payload))
+                file.flush()
+                os.fsync(file.fileno())  # else a power cut may leave the new name on an empty file
             unfinished.replace(folder / f"{unique}.{queue}.msg")
         except OSError:
             with suppress(OSError):
@@ -50,9 +68,14 @@ class Channel(filesystem.Channel):
                 Path(self.data_folder_in, name).rename(taken)
             except FileNotFoundError:
                 continue  # another consumer was faster
-            message = taken.read_text(encoding="utf-8")
-            taken.unlink()
-            return json.loads(message)
+            try:
+                return json.loads(taken.read_text(encoding="utf-8"))
+            except (OSError, ValueError) as error:
+                # Raised from here it would end the worker. The next sweep finds what the message was about.
+                _log.warning("The message %s cannot be read and is thrown away: %s", name, error)
+            finally:
+                with suppress(OSError):
+                    taken.unlink()
         raise Empty
 
 

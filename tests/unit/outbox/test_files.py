@@ -13,6 +13,7 @@ from queue import Empty
 import pytest
 from celery import Celery
 
+from service.outbox import files
 from service.outbox.broker import celery_configuration
 from service.outbox.files import Channel
 from service.settings import Settings
@@ -84,6 +85,51 @@ def test_what_is_still_being_written_is_no_message(channel: Callable[[], Channel
     one._put("runs", {"number": 1})
     assert [message["number"] for message in drain(one, "runs")] == [1]
     assert [json.loads(path.read_text()) for path in folder.glob("*.msg")] == []
+
+
+@pytest.mark.parametrize("broken", [b"", b'{"body": "', bytes(40), b"\xff"], ids=["empty", "half", "zeros", "no text"])
+def test_a_message_that_cannot_be_read_is_passed_over(
+    channel: Callable[[], Channel], caplog: pytest.LogCaptureFixture, broken: bytes
+) -> None:
+    """As a power cut may leave it; whatever is raised from here ends a worker."""
+    one = channel()
+    folder = Path(one.data_folder_in)
+    (folder / "0_0.runs.msg").write_bytes(broken)
+    one._put("runs", {"number": 1})
+    assert [message["number"] for message in drain(one, "runs")] == [1]
+    assert [record.args[0] for record in caplog.records if isinstance(record.args, tuple)] == ["0_0.runs.msg"]
+    assert list(folder.iterdir()) == []
+
+
+def test_a_message_is_on_the_disk_before_it_has_its_name(
+    channel: Callable[[], Channel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = channel()
+    found: list[tuple[list[str], str]] = []
+
+    def flush(handle: int) -> None:
+        path = Path(os.readlink(f"/proc/self/fd/{handle}"))
+        found.append(([each.suffix for each in path.parent.iterdir()], path.read_text()))
+
+    monkeypatch.setattr(os, "fsync", flush)
+    one._put("runs", {"number": 1})
+    assert found == [([".writing"], '{"number": 1}')]
+
+
+def test_what_a_crash_left_is_removed_when_a_process_starts(
+    configure: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = configure()
+    celery_configuration(settings)
+    waiting, *left = (settings.queue_folder / name for name in ("1_a.runs.msg", "0_a.writing", "0_b.runs.msg.c.taken"))
+    for path in (waiting, *left):
+        path.write_text("{}")
+        os.utime(path, (0, 0))
+    celery_configuration(settings)
+    assert all(path.exists() for path in left), "another process may be about to write or read them"
+    monkeypatch.setattr(files, "FORGOTTEN_SECONDS", -1.0)
+    celery_configuration(settings)
+    assert list(settings.queue_folder.iterdir()) == [waiting]
 
 
 def test_a_full_disk_leaves_no_half_written_message(
