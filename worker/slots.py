@@ -99,17 +99,19 @@ class Slots:
         supervisor.close()
 
     def _work(self, supervisor: Supervisor, run_id: str | None) -> None:
-        claim = self._claim(run_id) if run_id else None
-        while not self._stopping.is_set() and (claim := claim or self._claim(None)) is not None:
+        # What is claimed is carried out, also when the worker is asked to leave meanwhile: that gives the run back.
+        while not self._stopping.is_set() and (claim := self._claim(run_id)) is not None:
             supervisor.carry_out(claim)
             dispatch()
-            claim = None
+            run_id = None
 
-    def _claim(self, run_id: str | None) -> Claim | None:
+    def _claim(self, hint: str | None) -> Claim | None:
+        """The run of the hint if it can be had, else the one that has waited longest."""
         if self.trouble.is_waiting():
             return None
         lease, attempts = self._settings.lease_seconds, self._settings.max_attempts
         with transaction() as session:
-            if run_id is None:
-                return runs.claim_next(session, self._owner, lease_seconds=lease, max_attempts=attempts)
-            return runs.claim(session, run_id, self._owner, lease_seconds=lease, max_attempts=attempts)
+            hinted = None
+            if hint is not None:
+                hinted = runs.claim(session, hint, self._owner, lease_seconds=lease, max_attempts=attempts)
+            return hinted or runs.claim_next(session, self._owner, lease_seconds=lease, max_attempts=attempts)

@@ -163,6 +163,12 @@ def expired(session: Session, limit: int) -> Sequence[Run]:
     return session.scalars(rows).all()
 
 
+def used_up(session: Session, max_attempts: int, limit: int) -> Sequence[Run]:
+    """Queued rows that nobody may take any more, as the number of attempts was larger when they were given back."""
+    rows = select(Run).where(Run.state == "queued", Run.attempts >= max_attempts).order_by(Run.id).limit(limit)
+    return session.scalars(rows.with_for_update(skip_locked=True)).all()
+
+
 def unheard(session: Session, seconds: float, limit: int) -> Sequence[Run]:
     """Queued rows whose message left and was written more than `seconds` ago, or whose wait is over, locked.
 

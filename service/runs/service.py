@@ -226,6 +226,14 @@ def give_back_or_end(session: Session, run: Run, message: str, max_attempts: int
         _end(session, run, "failed", kind="internal", message=message)
 
 
+def end_used_up(session: Session, run: Run, max_attempts: int) -> None:
+    """Fails a queued run that was tried as often as `max_attempts` allows now, and says how its last attempt ended."""
+    message = f"Attempts so far: {run.attempts}; DPK_MAX_ATTEMPTS allows {max_attempts} now. A retry counts anew."
+    if run.failure is not None:
+        message = f"{message} The last attempt failed: {run.failure}"
+    _end(session, run, "failed", kind=run.failure_kind or "internal", message=message)
+
+
 def request_cancel(session: Session, run_ids: Iterable[str], job_id: str) -> set[str]:
     """Queued runs are cancelled at once, running ones when their process is gone; `job_id` needs them no more.
 

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from service.database.types import utc_now
 from service.outbox import repository as outbox
 from service.runs import repository
-from service.runs.service import give_back_or_end, settle_stranded
+from service.runs.service import end_used_up, give_back_or_end, settle_stranded
 from service.webhooks import repository as webhooks
 from service.webhooks.sending import resend_due
 
@@ -31,6 +31,8 @@ def sweep(session: Session, *, resend_seconds: float, max_attempts: int, silence
     for run in repository.expired(session, LIMIT):
         message = f"The worker that carried out the training was lost {run.attempts} times."
         give_back_or_end(session, run, message, max_attempts)
+    for run in repository.used_up(session, max_attempts, LIMIT):
+        end_used_up(session, run, max_attempts)
     for run in repository.refused_runs(session, LIMIT):
         settle_stranded(session, run, silence_seconds=silence_seconds)
     if repository.living_workers(session, silence_seconds):

@@ -99,6 +99,23 @@ class TestSameError:
         assert row(two).state == "queued"
 
 
+class TestFewerAttempts:
+    def test_a_queued_run_that_was_tried_as_often_ends_with_its_reason(self) -> None:
+        failed, lost = create(run_spec(1)), create(run_spec(2))
+        fail(claimed(failed), "out_of_memory", "Too little memory.")
+        claimed(lost)
+        let_lease_expire(lost)
+        swept()
+        swept(max_attempts=2)
+        assert {row(failed).state, row(lost).state} == {"queued"}
+        swept(max_attempts=1)
+        message = "Attempts so far: 1; DPK_MAX_ATTEMPTS allows 1 now. A retry counts anew."
+        assert (row(failed).failure_kind, row(failed).failure) == (
+            "out_of_memory", f"{message} The last attempt failed: Too little memory.",
+        )  # fmt: skip
+        assert (row(lost).state, row(lost).failure_kind, row(lost).failure) == ("failed", "internal", message)
+
+
 class TestFullDisk:
     def test_it_waits_uncounted_ever_longer_and_fails_after_a_day(self) -> None:
         run_id = create(run_spec())

@@ -336,6 +336,13 @@ class TestSlots:
         wait_for(lambda: row(second).state == "finished")
         assert row(run_id).fence == 1
 
+    def test_a_worker_that_leaves_claims_no_run(self, stage: Callable[..., Stage]) -> None:
+        played, run_id = stage("finish"), create()
+        leaving = Slots(played.settings, "me", played.command)
+        leaving._stopping.set()
+        leaving._work(leaving._supervisors[0], run_id)
+        assert (row(run_id).state, row(run_id).attempts) == ("queued", 0)
+
     def test_stop_gives_every_run_back_and_ends_the_runners(self, slots: Callable[..., Slots], tmp_path: Path) -> None:
         woken = slots("wait", slots=2)
         run_ids = [create(1), create(2)]
