@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,8 @@ def made_up(seed: int, pictures: int) -> BoxSplit:
         pixels[place, classes_N[place], top:bottom, left:right] = 220
     names = np.array([f"{place}.png" for place in range(pictures)])
     truth = SplitIndex(
-        names_N=names.astype(np.bytes_), picture_ids_N=np.array([f'"{name}"' for name in names]), sizes_N2=np.full((pictures, 2), 64, np.int32),
+        names_N=names.astype(np.bytes_), picture_ids_N=np.array([json.dumps(str(name)) for name in names]),
+        sizes_N2=np.full((pictures, 2), 64, np.int32),
         first_N1=np.arange(pictures + 1), boxes_M4=boxes_N4.astype(np.float32), classes_M=classes_N.astype(np.int32),
         crowd_M=np.zeros(pictures, np.bool_), areas_M=sides_N2.prod(1).astype(np.float64), box_ids_M=names,
     )  # fmt: skip
