@@ -6,13 +6,14 @@ import logging
 import os
 import re
 import time
+from collections import defaultdict
 from pathlib import Path
 
 from dpk_core.artifacts import PARTIAL
-from dpk_core.protocol import Checkpoint, RunCommand
+from dpk_core.protocol import Checkpoint, RunCommand, RunResult
 from service.database.faults import FAULTS
-from service.database.session import reading
-from service.runs import repository
+from service.database.session import reading, transaction
+from service.runs import leftovers, repository
 from service.runs.claims import Claim
 from service.settings import Settings
 
@@ -44,18 +45,20 @@ def run_command(claim: Claim, settings: Settings) -> RunCommand:
     )
 
 
-def remove_older_checkpoints(recorded: Checkpoint, settings: Settings, *, finished: bool = False) -> None:
+def remove_older_checkpoints(recorded: Checkpoint, settings: Settings, result: RunResult | None = None) -> None:
     """Deletes checkpoints that claims of the run up to this one wrote before `recorded`, which the database names.
 
-    Later steps stay until the run has `finished`, whoever wrote them: their record may be on its way, in a report or in
-    the spool. A file that cannot be removed costs room, not the training.
+    Later steps stay, whoever wrote them: their record may be on its way, in a report or in the spool. With the run's
+    `result` all others go, and that of a complete training too, which leaves its weights. A file that cannot be removed
+    costs room, not the training.
     """
-    kept = settings.resolved_artifact_root / recorded.file.path
-    newest = _CHECKPOINT.fullmatch(kept.name)
+    last = settings.resolved_artifact_root / recorded.file.path
+    kept = None if result is not None and result.weights is not None else last
+    newest = _CHECKPOINT.fullmatch(last.name)
     assert newest is not None, "a checkpoint of a claim"
     try:
-        for path in kept.parent.glob(f"{newest['run']}-f*"):
-            if path != kept and (finished or _is_older(path, newest)):
+        for path in last.parent.glob(f"{newest['run']}-f*"):
+            if path != kept and (result is not None or _is_older(path, newest)):
                 path.unlink(missing_ok=True)
     except OSError as error:
         _log.warning("Older checkpoints of run %s stay: %s", newest["run"], error)
@@ -87,3 +90,37 @@ def remove_partial_files(settings: Settings) -> None:
                 _log.info("Removed %s, which was never finished.", path.name)
     except (*FAULTS, OSError) as error:
         _log.warning("Half-written files stay until a worker starts: %s", error)
+
+
+def remove_leftovers(settings: Settings) -> None:
+    """Deletes checkpoints and weights of runs that are over which their rows do not name: what lost or broken claims
+    left, and checkpoints that nobody can go on from. Files of runs that the database does not know are left alone.
+
+    The files are listed before the database is asked, so that none is deleted whose record comes meanwhile.
+    """
+    root = settings.resolved_artifact_root
+    try:
+        found = _files_by_run(root)
+        with transaction() as session:
+            leftovers.let_go(session)
+        with reading() as session:
+            named = repository.named_files(session, list(found))
+        unneeded = [
+            path for run_id, names in named.items() for path in found[run_id]
+            if path.relative_to(root).as_posix() not in names
+        ]  # fmt: skip
+        for path in unneeded:
+            path.unlink(missing_ok=True)
+        if unneeded:
+            _log.info("Removed %d files of runs that are over.", len(unneeded))
+    except (*FAULTS, OSError) as error:
+        _log.warning("Files that nobody needs stay until the next look: %s", error)
+
+
+def _files_by_run(root: Path) -> dict[str, list[Path]]:
+    found: dict[str, list[Path]] = defaultdict(list)
+    for folder in ("checkpoints", "weights"):
+        for path in (root / folder).rglob("*"):
+            if (match := _CLAIM.match(path.name)) and path.suffix != PARTIAL:
+                found[match["run"]].append(path)
+    return found

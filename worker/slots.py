@@ -16,10 +16,13 @@ from service.runs import output
 from service.runs import service as runs
 from service.runs.claims import Claim
 from service.settings import Settings
-from worker.artifacts import remove_partial_files
+from worker.artifacts import remove_leftovers, remove_partial_files
 from worker.spool import deliver_all
 from worker.supervisor import Supervisor
 from worker.trouble import Trouble
+
+TIDY_SECONDS = 6 * 3600.0
+"""Time between two looks for files that nobody needs."""
 
 _log = logging.getLogger(__name__)
 
@@ -56,7 +59,7 @@ class Slots:
 
     def start(self) -> None:
         """Starts the threads, and one that tidies up what workers before this one left half done."""
-        threading.Thread(target=remove_partial_files, args=(self._settings,), name="tidy", daemon=True).start()
+        threading.Thread(target=self._tidy, name="tidy", daemon=True).start()
         for thread in self._threads:
             thread.start()
 
@@ -79,6 +82,12 @@ class Slots:
         self._stopping.set()
         for supervisor in self._supervisors:
             supervisor.kill()
+
+    def _tidy(self) -> None:
+        remove_partial_files(self._settings)
+        while not self._stopping.is_set():
+            remove_leftovers(self._settings)
+            self._stopping.wait(TIDY_SECONDS)
 
     def _ready(self, ready: Ready) -> None:
         self.device = ready.device_name

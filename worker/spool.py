@@ -97,7 +97,8 @@ def _missing_file(ended: Ended, root: Path) -> str | None:
 
 def _follow_up(ended: Ended, settings: Settings) -> None:
     if ended.report.checkpoint is not None:
-        remove_older_checkpoints(ended.report.checkpoint, settings, finished=isinstance(ended.end, Finished))
+        result = ended.end.result if isinstance(ended.end, Finished) else None
+        remove_older_checkpoints(ended.report.checkpoint, settings, result)
     if ended.notices:
         try:
             with transaction() as session:

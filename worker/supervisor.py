@@ -228,7 +228,8 @@ class _Attempt:
         if stored:
             _log.info("Run %s ends: %s.", self._claim.run_id, _in_words(event))
         if stored and self._checkpoint is not None:
-            remove_older_checkpoints(self._checkpoint, self._settings, finished=isinstance(event, Finished))
+            result = event.result if isinstance(event, Finished) else None
+            remove_older_checkpoints(self._checkpoint, self._settings, result)
 
     def _look_at(self, failed: Failed) -> None:
         """What a failure means for this worker, and what its jobs are notified of."""

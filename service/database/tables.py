@@ -211,7 +211,7 @@ class Run(Base):
     wasted_seconds: Mapped[float] = mapped_column(Double, default=0.0)
     """Seconds that attempts spent beyond their last checkpoint."""
     checkpoint: Mapped[Json | None]
-    """`dpk_core.protocol.Checkpoint`: its own newest."""
+    """`dpk_core.protocol.Checkpoint`: its own newest; None again where nobody can go on from it any more."""
     inherited: Mapped[Json | None]
     """`dpk_core.protocol.Checkpoint` of another run of the training that this one went on from; None where it began
     the training. It is settled once the run has a checkpoint of its own."""

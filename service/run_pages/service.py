@@ -66,7 +66,7 @@ def _job(link: JobRun, job: SelectionJob) -> JobOfRun:
 
 
 def _checkpoint(run: Run) -> KeptCheckpoint | None:
-    kept = run.checkpoint or run.inherited
+    kept = run.checkpoint or (run.inherited if run.state in ("queued", "running") else None)
     if kept is None:
         return None
     inherited = run.checkpoint is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, and_, delete, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -24,8 +25,25 @@ LEFT_BEHIND = or_(
     Run.state.in_(("finished", "cancelled")), and_(Run.state == "failed", Run.failure_kind.in_(RESUMABLE))
 )
 """Runs whose checkpoint another run of the training may go on from."""
+LIVE = ("queued", "running")
 FAILED_STATES = ("failed", "cancelled")
 """Ends that leave room for another run of the same content."""
+BATCH = 500
+"""Ids in one statement; a database takes so many thousands of parameters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resting:
+    """A run that is over. `stop`: the epoch it was to end at, of `epochs` of the training; `reached`: that of its
+    checkpoint, None without one; `usable`: whether another run may use what it left."""
+
+    id: str
+    training_key: str
+    state: str
+    stop: int
+    epochs: int
+    reached: int | None
+    usable: bool
 
 
 def find_or_create(session: Session, spec: RunSpec, purpose: str) -> tuple[Run, bool]:
@@ -189,6 +207,50 @@ def left_behind(session: Session, training_key: str) -> Sequence[Run]:
     """The runs of one training that left a checkpoint to go on from, in the order they were made."""
     rows = select(Run).where(Run.training_key == training_key, LEFT_BEHIND, Run.withdrawn.is_(False))
     return [run for run in session.scalars(rows.order_by(Run.created_at, Run.id)) if run.checkpoint is not None]
+
+
+def resting(session: Session) -> Sequence[Resting]:
+    """Of trainings of which no run is on its way, the runs that finished or that hold a checkpoint."""
+    live = select(Run.training_key).where(Run.state.in_(LIVE))
+    usable = and_(LEFT_BEHIND, Run.withdrawn.is_(False))
+    rows = select(
+        Run.id,
+        Run.training_key,
+        Run.state,
+        Run.spec["stop_epoch"].as_integer(),
+        Run.spec["training", "recipe", "epochs"].as_integer(),
+        Run.checkpoint["epoch"].as_integer(),
+        usable,
+    ).where(Run.state.not_in(LIVE), Run.training_key.not_in(live))
+    found = session.execute(rows.where(or_(Run.state == "finished", Run.checkpoint.is_not(None))))
+    return [Resting(*row) for row in found]
+
+
+def drop_checkpoints(session: Session, run_ids: Sequence[str]) -> None:
+    """Takes the checkpoints of these runs out of their rows."""
+    for some in _batches(run_ids):
+        dropped = update(Run).where(Run.id.in_(some)).values(checkpoint=None)
+        session.execute(dropped.execution_options(synchronize_session=False))
+
+
+def named_files(session: Session, run_ids: Sequence[str]) -> dict[str, set[str]]:
+    """Of those of the runs that are over, the files that their rows name, and that runs on their way go on from."""
+    inherited = select(Run.inherited["file", "path"].as_string()).where(Run.state.in_(LIVE))
+    in_use = {path for path in session.scalars(inherited) if path is not None}
+    named: dict[str, set[str]] = {}
+    for some in _batches(run_ids):
+        rows = select(
+            Run.id,
+            Run.checkpoint["file", "path"].as_string(),
+            Run.result["weights", "path"].as_string(),
+            Run.result["samples", "path"].as_string(),
+        ).where(Run.id.in_(some), Run.state.not_in(LIVE))
+        named |= {run_id: in_use | {path for path in paths if path} for run_id, *paths in session.execute(rows)}
+    return named
+
+
+def _batches(run_ids: Sequence[str]) -> Iterable[Sequence[str]]:
+    return (run_ids[i : i + BATCH] for i in range(0, len(run_ids), BATCH))
 
 
 def withdraw(session: Session, training_key: str) -> None:

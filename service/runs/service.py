@@ -2,13 +2,14 @@
 
     queued → running → finished | failed | cancelled      a lost or stopped run, or one to be tried again, is queued
 
-A final row never changes, as no fence opens it; it can only be withdrawn from further use.
+A final row never changes, as no fence opens it; it can only be withdrawn from further use, and let go of a checkpoint
+that nobody can go on from (`leftovers`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy.orm import Session
 
@@ -155,6 +156,8 @@ def finish(session: Session, claim: Claim, result: RunResult) -> bool:
     run.seconds = result.seconds
     run.step = run.total_steps
     run.device = result.device_name
+    if result.weights is not None:
+        run.checkpoint = None  # the training is complete, and nothing goes on from it: its file may go
     _end(session, run, "finished")
     return True
 
@@ -231,7 +234,7 @@ def end_used_up(session: Session, run: Run, max_attempts: int) -> None:
     message = f"Attempts so far: {run.attempts}; DPK_MAX_ATTEMPTS allows {max_attempts} now. A retry counts anew."
     if run.failure is not None:
         message = f"{message} The last attempt failed: {run.failure}"
-    _end(session, run, "failed", kind=run.failure_kind or "internal", message=message)
+    _end(session, run, "failed", kind=cast(FailureKind, run.failure_kind or "internal"), message=message)
 
 
 def request_cancel(session: Session, run_ids: Iterable[str], job_id: str) -> set[str]:

@@ -49,9 +49,15 @@ class TestRun:
             "resnet8w4 under resnet20 on digits, seed 0", "88.00% accuracy on the validation pictures, 44.00% on the",
             "To epoch 8 of 8", "It goes on after epoch 4 of an earlier run.", "Finished with a validation score of",
             f'href="/jobs/{job_id}"', "<dt>recipe.learning_rate</dt><dd>0.05</dd>", "<dt>torch</dt><dd>2.15.0</dd>",
-            f"{run_id}.pt", "<dt>After</dt><dd>epoch 8, step 112</dd>", "Validation accuracy. value",
+            "Validation accuracy. value",
         ):  # fmt: skip
             assert part.replace("Validation accuracy. value", 'data-chart="run-score"') in html, part
+        # A complete training leaves its weights; the rung before it left a checkpoint.
+        assert "Checkpoint</summary>" not in html
+        rung = next(run for run in drive.runs_of(job_id, purpose="probe") if run.spec["stop_epoch"] == 4)
+        html = client.get(f"/runs/{rung.id}").text
+        assert f"{rung.id}.pt" in html
+        assert "<dt>After</dt><dd>epoch 4, step 56</dd>" in html
         charts = client.get(f"/runs/{run_id}/charts").json()
         assert list(charts) == ["run-score", "run-share"]
         # The earlier runs of the training measured its first epochs.

@@ -51,14 +51,15 @@ def progress(command: RunCommand, step: int) -> None:
     say(Progressed(run_id=command.run_id, step=step, total_steps=100, seconds=float(step)))
 
 
-def finish(command: RunCommand) -> None:
+def finish(command: RunCommand, *, leaves_weights: bool) -> None:
     say(Noticed(run_id=command.run_id, level="info", message="The share fell back."))
     say(Measured(run_id=command.run_id, step=100, epoch=1, values={"validation_accuracy": 0.5}))
     checkpoint(command, 50)
     checkpoint(command, 100)
     result = RunResult(
         epochs=1, validation_score=0.5, test_score=None, validation_pictures=10, test_pictures=10,
-        seconds=3.0, parameters=10, device="cpu", device_name=f"CPU of {os.getpid()}", weights=None,
+        seconds=3.0, parameters=10, device="cpu", device_name=f"CPU of {os.getpid()}",
+        weights=ArtifactReference(path=command.weights_path, sha256="0" * 64, bytes=1) if leaves_weights else None,
     )  # fmt: skip
     say(Finished(run_id=command.run_id, result=result))
 
@@ -67,8 +68,8 @@ def play(scene: str, command: RunCommand) -> None:
     begin = command.resume.step if command.resume else 0
     say(Started(run_id=command.run_id, step=begin, total_steps=100, steps_per_epoch=10, parameters=10))
     match scene.partition(":"):
-        case ("finish", _, _):
-            finish(command)
+        case ("finish", _, more):
+            finish(command, leaves_weights=more == "weights")
         case ("die", _, _):
             checkpoint(command, 20)
             progress(command, 30)

@@ -17,7 +17,8 @@ from tests.contract.run_driver import let_lease_expire, swept
 from tests.contract.run_specs import checkpoint
 from tests.unit.worker.test_supervisor import Stage, create, in_background, row, stage, wait_for
 from worker import spool, supervisor
-from worker.artifacts import remove_older_checkpoints
+from worker.artifacts import remove_leftovers, remove_older_checkpoints
+from worker.slots import Slots
 
 __all__ = ["stage"]
 
@@ -110,3 +111,43 @@ class TestOlderOnes:
         root = played.settings.resolved_artifact_root
         assert row(run_id).state == "cancelled"
         assert (root / recorded(run_id).file.path).exists()
+
+
+class TestLeftovers:
+    def test_files_of_runs_that_are_over_go_unless_their_rows_name_them(self, stage: Callable[..., Stage]) -> None:
+        played = stage("die", max_attempts=1)
+        over, waiting, unknown = create(1), create(2), "0" * 32
+        assert played.carry_out(over).state == "failed"
+        root = played.settings.resolved_artifact_root
+        named = recorded(over).file.path
+        folder = Path(named).parent.as_posix()
+        weights = "weights/ab/k"
+        unneeded = {
+            f"{folder}/{over}-f2-90.pt", f"{weights}/{over}-f1.safetensors", f"{weights}/{over}-f1.boxes.json",
+        }  # fmt: skip
+        others = {
+            f"{folder}/{waiting}-f1-5.pt", f"{folder}/{unknown}-f1-5.pt", f"{weights}/mine.safetensors",
+        }  # fmt: skip
+        for name in unneeded | others:
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).touch()
+        remove_leftovers(played.settings)
+        left = {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()}
+        assert left == {named, *others}
+
+    def test_a_complete_training_leaves_no_checkpoint(self, stage: Callable[..., Stage]) -> None:
+        played, run_id = stage("finish:weights"), create()
+        run = played.carry_out(run_id)
+        assert (run.state, run.checkpoint) == ("finished", None)
+        assert steps(played.settings) == []
+
+    def test_a_worker_looks_when_it_starts(self, stage: Callable[..., Stage]) -> None:
+        played, run_id = stage("die", max_attempts=1), create()
+        played.carry_out(run_id)
+        left = played.settings.resolved_artifact_root / "weights" / "ab" / "k" / f"{run_id}-f1.safetensors"
+        left.parent.mkdir(parents=True)
+        left.touch()
+        slots = Slots(played.settings, "me", played.command)
+        slots.start()
+        wait_for(lambda: not left.exists())
+        slots.stop()
