@@ -157,9 +157,9 @@ def _node(reading: _Reading, node: Mapping[str, Any]) -> None:
         )  # fmt: skip
     else:
         step = _plain_step(reading, node, name, overload)
-    if step.kind in ("aten", "dropout") and (name in operators.VIEWS or operators.is_in_place(name)):
-        if (owner := reading.owner(step.inputs[0])) is not None:
-            reading.views.update(dict.fromkeys(_numbers(step.outputs), owner))
+    may_share = step.kind in ("aten", "dropout") and (name in operators.VIEWS or operators.is_in_place(name))
+    if may_share and (owner := reading.owner(step.inputs[0])) is not None:
+        reading.views.update(dict.fromkeys(_numbers(step.outputs), owner))
     reading.steps.append(step)
     reading.places.append(where)
 

@@ -70,7 +70,7 @@ def resume_point(
 async def follow(
     request: Request, job_id: JobId, place: Annotated[int, Depends(resume_point)]
 ) -> AsyncIterator[ServerSentEvent]:
-    """Goes on after `Last-Event-ID`, and ends with the last event of a job that has finished, failed or was cancelled."""
+    """Goes on after `Last-Event-ID`, and ends with the last event of a job that finished, failed or was cancelled."""
     yield ServerSentEvent(comment="events follow", retry=RETRY_MILLISECONDS)
     async for event in service.follow(job_id, place, request.app.state.closing.is_set):
         yield ServerSentEvent(data=event, event=event.kind, id=str(event.id))
