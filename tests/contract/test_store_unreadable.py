@@ -19,9 +19,7 @@ from tests.contract.job_driver import ON_SQLITE
 
 pytestmark = pytest.mark.usefixtures("store")
 
-SENTENCE = (
-    "What is stored of a job was written by another version of DPK Select and cannot be read by this one "
-)
+SENTENCE = "What is stored of a job was written by another version of DPK Select and cannot be read by this one "
 
 
 @pytest.fixture
