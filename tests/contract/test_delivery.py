@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import select
 
 from dpk_core.codec import from_json, to_json
-from dpk_core.protocol import Checkpoint, Failed, Finished, Measured
+from dpk_core.protocol import Checkpoint, Failed, Finished, Measured, Stopped
 from service.database.session import transaction
 from service.database.tables import Measurement, Run
 from service.runs import service
@@ -112,3 +114,18 @@ def test_what_was_cancelled_or_finished_or_is_not_known_drops_it() -> None:
         teacher_weights=None,
     ))  # fmt: skip
     assert not delivered(unknown)
+
+
+def test_a_stop_is_stored_unless_somebody_has_claimed_the_run_since() -> None:
+    kept, taken = create(run_spec(1)), create(run_spec(2))
+    late = [replace(ended(claimed(each)), end=Stopped(run_id=each, step=40)) for each in (kept, taken)]
+    assert from_json(Ended, to_json(late[0])) == late[0]
+    for each in (kept, taken):
+        let_lease_expire(each)
+    swept()
+    other = claimed(taken, "b")
+    assert [delivered(each) for each in late] == [True, False]
+    assert (row(kept).state, row(kept).attempts, from_json(Checkpoint, row(kept).checkpoint)) == ("queued", 0, LAST)
+    assert report(other) is Answer.HELD
+    assert row(taken).checkpoint is None
+    assert not delivered(late[0])
