@@ -1,6 +1,7 @@
 """The sweep over the libraries' models: what a row says, and that it goes on where it stopped."""
 
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,7 @@ def test_it_goes_on_where_it_stopped(
         tried.append((name, role))
         return {"name": name, "role": role, "side": 32, "works": role == "student", "reason": None, "seconds": 0.5}
 
+    monkeypatch.setattr(logging.root.manager, "disable", logging.NOTSET)  # put back: the command silences libraries
     monkeypatch.setattr(sweep_models, "RESULT", tmp_path / "sweep.json")
     monkeypatch.setattr(sweep_models, "targets", lambda library: [f"{library}/a", f"{library}/b"])
     monkeypatch.setattr(sweep_models, "attempt", fake)
