@@ -75,6 +75,7 @@ def test_it_goes_on_where_it_stopped(
         return {"name": name, "role": role, "side": 32, "works": role == "student", "reason": None, "seconds": 0.5}
 
     monkeypatch.setattr(logging.root.manager, "disable", logging.NOTSET)  # put back: the command silences libraries
+    monkeypatch.setattr("gc.collect", lambda: 0)  # seconds each in a process that ran many tests
     monkeypatch.setattr(sweep_models, "RESULT", tmp_path / "sweep.json")
     monkeypatch.setattr(sweep_models, "targets", lambda library: [f"{library}/a", f"{library}/b"])
     monkeypatch.setattr(sweep_models, "attempt", fake)
