@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from dpk_core.catalogue.datasets import DatasetCard
-from dpk_core.catalogue.detection.detectors import check_built_alike, check_canvas, check_heirs, kind_and_backbone
+from dpk_core.catalogue.detection.detectors import check_canvas, check_heirs, check_same_build, kind_and_backbone
 from dpk_core.catalogue.detection.levels import ComparedLevel, compared_levels
 from dpk_core.catalogue.detection.parameters import parameter_count
 from dpk_core.catalogue.detection.plugged import check_student, is_plugged, plugged_levels
@@ -143,7 +143,7 @@ def _check_heirs(
     check_heirs(student, teacher, field)
     ours = _settings(detection, student, None)
     if ours is not None and settings is not None:
-        check_built_alike(student, ours, teacher, settings, field)
+        check_same_build(student, ours, teacher, settings, field)
 
 
 def _known(

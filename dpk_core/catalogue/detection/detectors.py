@@ -61,7 +61,7 @@ def check_heirs(student: str, teacher: str, field: str) -> None:
         )  # fmt: skip
 
 
-def check_built_alike(student: str, ours: DetectorSettings, teacher: str, theirs: DetectorSettings, field: str) -> None:
+def check_same_build(student: str, ours: DetectorSettings, teacher: str, theirs: DetectorSettings, field: str) -> None:
     """Raises InvalidRequest on `field` where neck and heads of a teacher do not fit a student that is built otherwise:
     of the layers few or none could be copied, and anchors would mean other boxes."""
     ours = replace(ours, proposals=theirs.proposals, regions=theirs.regions)  # which are of training, not of networks
@@ -69,8 +69,8 @@ def check_built_alike(student: str, ours: DetectorSettings, teacher: str, theirs
     if name is not None:
         raise InvalidRequest(
             field, f"{student} cannot begin with neck and heads of {teacher}: they are built with {name} "
-            f"{getattr(ours, name)} and {getattr(theirs, name)}. Build both alike (`recipe.detection`), or inherit "
-            "nothing.",
+            f"{getattr(ours, name)} and {getattr(theirs, name)}. Build both the same way (`recipe.detection`), or "
+            "inherit nothing.",
         )  # fmt: skip
 
 

@@ -13,13 +13,13 @@ class folders they count only where they mention a box.
 
 from __future__ import annotations
 
-import functools
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from dpk_core.catalogue.content import DataFile, data_file
+from dpk_core.catalogue.content import DataFile, data_file, remembered, stamp
 from dpk_core.catalogue.folders import folder_kind
 from dpk_core.catalogue.formats import ENDINGS, ending
 from dpk_core.catalogue.layouts import ARCHIVE_CLUTTER
@@ -78,11 +78,21 @@ def is_detection_data(folder: Path) -> bool:
     found = [path for path in paths if _coco_split(path)]
     if any("instances" in path or "coco" in path for path in found) or not found or folder_kind(folder) is None:
         return bool(found)
-    return any(_mentions_boxes(folder / path, os.stat(folder / path).st_mtime_ns) for path in found)
+    files = [_as_file(folder, path) for path in found]
+    answer = remembered("boxes_mentioned", stamp(folder, files), lambda: {"boxes": _mention_boxes(folder, files)})
+    return bool(answer["boxes"])
 
 
-@functools.lru_cache(maxsize=256)
-def _mentions_boxes(path: Path, changed_ns: int) -> bool:  # noqa: ARG001  (keys the cache)
+def _as_file(folder: Path, path: str) -> DataFile:
+    status = os.stat(folder / path)
+    return DataFile(path, status.st_size, status.st_mtime_ns)
+
+
+def _mention_boxes(folder: Path, files: Iterable[DataFile]) -> bool:
+    return any(_mentions_boxes(folder / file.name) for file in files)
+
+
+def _mentions_boxes(path: Path) -> bool:
     """Whether a JSON file has the key `bbox` anywhere."""
     rest = b""
     with path.open("rb") as file:

@@ -33,11 +33,11 @@ def make_index(layout: DetectionLayout) -> DetectionIndex:
     for raw in raws:
         judge(raw, relative=bool(layout.yaml))
     categories = _classes(raws)
-    alike = _copies(layout, raws)
+    originals = _copies(layout, raws)
     if not categories:
         raise DataFault(f"{layout.folder.name} has no class with a box.")
     on_disk = {raw.split: _arrays(raw) for raw in raws}
-    splits = complete(layout.folder.name, on_disk, alike)
+    splits = complete(layout.folder.name, on_disk, originals)
     return DetectionIndex(
         classes=tuple(each.name for each in categories), category_ids=tuple(each.id for each in categories),
         splits=splits, held_out=missing_splits(on_disk),
@@ -106,7 +106,7 @@ def _copies(layout: DetectionLayout, raws: Sequence[RawSplit]) -> dict[str, str]
     for place, raw in enumerate(raws):
         for name in dict.fromkeys(raw.names):
             by_size.setdefault(sizes[name], []).append((place, name))
-    alike: dict[str, str] = {}
+    originals: dict[str, str] = {}
     cut = cut_split([raw.split for raw in raws])
     for members in by_size.values():
         splits = [raws[place].split for place, _ in members]
@@ -117,10 +117,10 @@ def _copies(layout: DetectionLayout, raws: Sequence[RawSplit]) -> dict[str, str]
             with (layout.folder / name).open("rb") as file:
                 digest = hashlib.sha256(file.read(HEAD)).digest()
             earlier = first.setdefault(digest, (place, name))
-            alike[name] = earlier[1]
+            originals[name] = earlier[1]
             if earlier[0] < place:
                 raws[place].faults.add("same_content", name, example=f"like {earlier[1]}")
-    return alike
+    return originals
 
 
 def _cut_faults(splits: Mapping[str, SplitIndex], on_disk: Mapping[str, SplitIndex]) -> Iterator[Fault]:

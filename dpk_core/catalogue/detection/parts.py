@@ -40,30 +40,30 @@ def cut_split(on_disk: Collection[str]) -> str:
     return "" if not missing else "validation" if missing == ("test",) else "train"
 
 
-def complete(name: str, on_disk: Mapping[str, SplitIndex], alike: Mapping[str, str]) -> dict[str, SplitIndex]:
-    """The splits train, validation and test. `alike`: by the name of a picture that is a copy, that of its original.
+def complete(name: str, on_disk: Mapping[str, SplitIndex], originals: Mapping[str, str]) -> dict[str, SplitIndex]:
+    """The splits train, validation and test. `originals`: by the name of a copy, that of the picture it is a copy of.
 
     Raises DataFault for too few pictures.
     """
     splits = dict(on_disk)
     if cut_split(on_disk) == "validation":
-        splits["test"], splits["validation"] = _cut(splits["validation"], 0.5, alike)
+        splits["test"], splits["validation"] = _cut(splits["validation"], 0.5, originals)
     else:
         whole = len(splits["train"])
         for split in missing_splits(on_disk):
             # A fifth of what was there at first, also for the second one.
             wanted = min(VALIDATION_SHARE * whole, MOST_HELD_OUT)
-            splits[split], splits["train"] = _cut(splits["train"], wanted / max(1, len(splits["train"])), alike)
+            splits[split], splits["train"] = _cut(splits["train"], wanted / max(1, len(splits["train"])), originals)
     for split, found in splits.items():
         if not len(found):
             raise DataFault(f"{name}: too few pictures for the three splits; {split} has none.")
     return {split: splits[split] for split in ("train", "validation", "test")}
 
 
-def _cut(split: SplitIndex, share: float, alike: Mapping[str, str]) -> tuple[SplitIndex, SplitIndex]:
+def _cut(split: SplitIndex, share: float, originals: Mapping[str, str]) -> tuple[SplitIndex, SplitIndex]:
     """The pictures with the smallest hashes, and the others; each in the split's order."""
     names = [split.name(picture) for picture in range(len(split))]
-    ranks_N = _ranks([os.fsencode(alike.get(name, name)) for name in names])
+    ranks_N = _ranks([os.fsencode(originals.get(name, name)) for name in names])
     taken_N = ranks_N < round(share * (int(ranks_N.max(initial=-1)) + 1))
     return split.chosen(np.flatnonzero(taken_N)), split.chosen(np.flatnonzero(~taken_N))
 

@@ -94,9 +94,11 @@ def test_neck_and_heads_of_another_build_are_not_inherited(asked: Asked, tmp_pat
         asked(teachers=[label], method="inherit")
     (error,) = raised.value.errors
     assert error.field == "teachers[0]"
-    assert f"they are built with channels {SMALL.channels} and {SLIM.channels}. Build both alike" in error.message
-    alike = {"detection": {"fasterrcnn": to_json(SLIM)}}
-    assert asked(teachers=[label], method="inherit", recipe=alike).method.inherits
+    assert (
+        f"they are built with channels {SMALL.channels} and {SLIM.channels}. Build both the same way" in error.message
+    )
+    same = {"detection": {"fasterrcnn": to_json(SLIM)}}
+    assert asked(teachers=[label], method="inherit", recipe=same).method.inherits
 
 
 def test_coco_and_imagenet(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:

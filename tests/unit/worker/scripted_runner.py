@@ -92,7 +92,7 @@ def play(scene: str, command: RunCommand) -> None:
             checkpoint(command, 10)
             progress(command, 10)
             while not Path(sys.argv[1]).with_name("away").exists():
-                time.sleep(0.02)
+                time.sleep(0.02)  # looks again: the test, another process, says by a file that the database is away
             checkpoint(command, 20)
             checkpoint(command, 30)
             assert isinstance(decode_command(sys.stdin.readline()), StopCommand)

@@ -14,7 +14,7 @@ from dpk_core.selection.statistics import is_same_chance
 from tests.unit.selection.made_up import job, taught
 
 
-def told(known: JobResults, *promoted: str) -> tuple[Promotion, ...]:
+def promotions_of(known: JobResults, *promoted: str) -> tuple[Promotion, ...]:
     view = summarise(known)
     assert view is not None
     return promotions(known, view, promoted)
@@ -22,7 +22,7 @@ def told(known: JobResults, *promoted: str) -> tuple[Promotion, ...]:
 
 def test_the_lead_comes_first_then_the_likeliest() -> None:
     known = job(taught("a", 0.80, 1), taught("b", 0.95, 1), taught("c", 0.85, 1), taught(None, 0.99))
-    found = told(known, "b", "c")
+    found = promotions_of(known, "b", "c")
     assert [(each.teacher, each.promoted) for each in found] == [("b", True), ("c", True), ("a", False)]
 
 
@@ -41,7 +41,7 @@ def test_chances_that_the_draws_cannot_tell_apart_are_the_same() -> None:
 
 
 def test_it_tells_where_a_teacher_was_looked_at_and_what_the_last_promoted_had_there() -> None:
-    last, dropped = told(job(taught("a", 0.80, {0: 2, 1: 1}), taught("b", 0.95, 2)), "b")
+    last, dropped = promotions_of(job(taught("a", 0.80, {0: 2, 1: 1}), taught("b", 0.95, 2)), "b")
     assert (dropped.teacher, dropped.last, last.promoted) == ("a", "b", True)
     assert dropped.looked is not None
     looked = dropped.looked
@@ -51,13 +51,13 @@ def test_it_tells_where_a_teacher_was_looked_at_and_what_the_last_promoted_had_t
 
 
 def test_without_a_seed_in_common_it_tells_what_is_expected() -> None:
-    dropped = told(job(taught("a", 0.80, {0: 2}), taught("b", 0.95, {1: 4})), "b")[1]
+    dropped = promotions_of(job(taught("a", 0.80, {0: 2}), taught("b", 0.95, {1: 4})), "b")[1]
     assert dropped.last_score is None
     assert dropped.last_expected > dropped.expected
 
 
 def test_one_that_was_never_tried_and_one_that_failed() -> None:
-    found = told(job(taught("a", 0.80, 2), taught("b", 0.95, 2), taught("c", 0.9, {})), "b")
+    found = promotions_of(job(taught("a", 0.80, 2), taught("b", 0.95, 2), taught("c", 0.9, {})), "b")
     assert {each.teacher: each.looked is None for each in found} == {"a": False, "b": False, "c": True}
     failed = replace(taught("b", 0.95, 1), failed=True)
-    assert [each.teacher for each in told(job(taught("a", 0.8, 1), failed), "a")] == ["a"]
+    assert [each.teacher for each in promotions_of(job(taught("a", 0.8, 1), failed), "a")] == ["a"]
