@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from service.best_teacher.schemas import BestTeacher, OtherAnswer
 from service.presentation.metric_words import MetricWords, words_of
-from service.presentation.numbers import chance, clock, counted, duration, gain_in_words, listed, margin_in_words, short
+from service.presentation.numbers import chance, clock, counted, duration, gain_in_words, listed, short
 from service.presentation.words import bounds
 
 HOLDS = "The answer holds: it is decided, and data, weights and training code are those of its job."
@@ -63,8 +63,7 @@ def _odds(best: BestTeacher, metric: MetricWords) -> str:
         return ""
     near = ""
     if best.chance_within_margin is not None and best.margin is not None:
-        margin = f"{margin_in_words(best.margin)} {metric.points}"
-        near = f", within {margin} of the best with {chance(best.chance_within_margin)}"
+        near = f", within {metric.margin(best.margin)} of the best with {chance(best.chance_within_margin)}"
     loss = f"expected loss {100 * best.expected_loss:.2f} {metric.points}"
     return f"Best of the teachers with a chance of {chance(best.chance)}{near}; {loss}."
 

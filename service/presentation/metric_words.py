@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dpk_core.tasks import METRICS, Metric, TaskName
-from service.presentation.numbers import NO_BREAK, NOTHING
+from service.presentation.numbers import NO_BREAK, NOTHING, margin_in_words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +30,11 @@ class MetricWords:
     def difference(self, digits: str) -> str:
         """`1.2 points`, `1.2 points of AP`."""
         return f"{digits} {self.points}"
+
+    def margin(self, margin: float) -> str:
+        """A margin as it was asked for: `0.3 points`, `1 point of AP`."""
+        value = margin_in_words(margin)
+        return f"{value} {self.points.replace('points', 'point') if value == '1' else self.points}"
 
     def mean_and_spread(self, mean: float, deviation: float | None) -> str:
         """`94.44% ± 0.52`, `42.10 AP ± 0.52`; the mean alone for a single seed."""

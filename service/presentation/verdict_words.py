@@ -45,11 +45,9 @@ def _why_undecided(verdict: Verdict, metric: MetricWords) -> str:
         case "near_chance" if verdict.worth == "helps":
             assert verdict.gain is not None
             helps = f"beats no teacher by {gain_in_words(verdict.gain, metric.points)}"
-            return (
-                f"{lead}, the best of the teachers, {helps}, but has learned nothing itself: it {metric.one_no_better}."
-            )
+            return f"{_named(verdict)} {helps}, but has learned nothing itself: it {metric.one_no_better}."
         case "near_chance":
-            return f"{lead}, the best of the teachers, {metric.one_no_better}; {_no_help(verdict, metric)}."
+            return f"{_named(verdict)} {metric.one_no_better}; it {_change(verdict, metric)}."
         case _:
             return _so_far(verdict)
 
@@ -69,15 +67,29 @@ def _so_far(verdict: Verdict) -> str:
 
 def _no_help(verdict: Verdict, metric: MetricWords) -> str:
     """What the best of the fully trained teachers changes, and that it is of no use."""
+    lead, change = short(verdict.lead), _change(verdict, metric)
+    if verdict.counts.candidates == 1:
+        return f"{lead} {change}"
+    return f"{'even ' if verdict.worth == 'harms' else ''}{_which(verdict)}, {lead}, {change}"
+
+
+def _which(verdict: Verdict) -> str:
+    """The teacher whose gain is told, among the candidates."""
+    all_trained = verdict.counts.trained == verdict.counts.candidates
+    return "the best one" if all_trained else "the best of those trained fully"
+
+
+def _named(verdict: Verdict) -> str:
+    """The teacher at the beginning of a sentence."""
+    lead = short(verdict.lead)
+    return lead if verdict.counts.candidates == 1 else f"{lead}, {_which(verdict)},"
+
+
+def _change(verdict: Verdict, metric: MetricWords) -> str:
+    """What that teacher changes, which is no help."""
     assert verdict.gain is not None
-    lead, counts, harms = short(verdict.lead), verdict.counts, verdict.worth == "harms"
-    change = f"changes the student by {gain_in_words(verdict.gain, metric.points)}"
-    if counts.candidates == 1:
-        said = f"{lead} {change}"
-    else:
-        which = "the best one" if counts.trained == counts.candidates else "the best of those trained fully"
-        said = f"{'even ' if harms else ''}{which}, {lead}, {change}"
-    if harms:
+    counts, said = verdict.counts, f"changes the student by {gain_in_words(verdict.gain, metric.points)}"
+    if verdict.worth == "harms":
         return f"{said}: it does harm"
     if verdict.worth == "too_small":
         return f"{said}, which is too little to matter"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from service.presentation.metric_words import ACCURACY, MetricWords
-from service.presentation.numbers import NO_BREAK, NOTHING, chance, clock, coefficient, duration, margin_in_words
+from service.presentation.numbers import NO_BREAK, NOTHING, chance, clock, coefficient, duration
 from service.scheduling.states import PreparationKind
 from service.wire.boards import Correlation, Interval, Leaderboard, Ledger, PreparedTeacher, Row, Summary, Verdict
 from service.wire.jobs import Job
@@ -50,7 +50,7 @@ def odds(verdict: Verdict | None, metric: MetricWords = ACCURACY) -> str:
         return ""
     text = f"Best of the teachers with a chance of {chance(verdict.chance)}"
     if verdict.near is not None and verdict.margin is not None:
-        text += f", within {margin_in_words(verdict.margin)} {metric.points} of the best with {chance(verdict.near)}"
+        text += f", within {metric.margin(verdict.margin)} of the best with {chance(verdict.near)}"
     text += f"; expected loss {100 * verdict.regret:.2f} {metric.points}"
     if verdict.change is None:
         return f"{text}."

@@ -12,7 +12,7 @@ from service.presentation.metric_words import words_of
 from service.presentation.numbers import percent
 from service.web.charts import Figure, Spec, chart, only, tooltip
 from service.web.palette import Paint, paints
-from service.web.score_axis import score_axis, told_scores
+from service.web.score_axis import PERCENT, score_axis, told_scores
 from service.wire.boards import Curve, Leaderboard
 
 OWN_GRADIENTS = ("gradient.class", "gradient.detector")
@@ -20,8 +20,6 @@ OWN_GRADIENTS = ("gradient.class", "gradient.detector")
 _TERMS = {"gradient.logits": "Logit term", "gradient.features": "Feature term"}
 _STAGES = {"share.last": "Last stage", "share.second_last": "Second-last stage"}
 _MOST_TICKS = 8
-_WIDE = 0.08
-"""A range of scores whose ticks are whole percents."""
 
 _MOST_POINTS = 32
 """Of a line: more would make a page heavy, and a small chart has no room for them."""
@@ -58,9 +56,7 @@ def learning_curve(board: Leaderboard) -> Figure | None:
     for row in means:
         at = (curve.get(row["epoch"]) for curve in found[row["arm"]])
         row["seeds"] = ", ".join(f"{100 * value:.1f}" for value in at if value is not None)
-    encoding = _encoding(
-        lines, scores([row["value"] for row in (*seeds, *means)], board.metric), [row["epoch"] for row in means]
-    )
+    encoding = _encoding(lines, score_axis(board.metric), [row["epoch"] for row in means])
     thin: Spec = {"mark": {"type": "line", "strokeWidth": 1}, "encoding": {**encoding, "detail": {"field": "seed"}}}
     faint = {**thin, "transform": only(_IS_SEED), "mark": {**thin["mark"], "opacity": 0.22}}
     shown = {"condition": {"param": "pointed", "value": 0.9, "empty": False}, "value": 0}
@@ -142,7 +138,7 @@ def _gradient_curve(board: Leaderboard, by_arm: dict[int, list[Curve]], term: st
     named = "; ".join(f"{label} from {percent(s[0][1])} to {percent(s[-1][1])}" for label, (s, _) in lines.items())
     title = _TERMS.get(term, term.removeprefix("gradient."))
     description = f"Gradient of the {title.lower()} on the student, as a part of its own term's: {named}."
-    return line_figure(term, title, description, lines, _percents(_values(lines)))
+    return line_figure(term, title, description, lines, PERCENT)
 
 
 def teacher_curves(board: Leaderboard) -> list[Figure]:
@@ -165,7 +161,7 @@ def teacher_curves(board: Leaderboard) -> list[Figure]:
             "Teachers in training",
             description,
             lines,
-            scores(_values(lines), board.metric),
+            score_axis(board.metric),
             metric=board.metric,
         )
     ]
@@ -179,7 +175,7 @@ def line_figure(
     means = _rows(lines, _MOST_POINTS)
     encoding = _encoding(lines, axis, [row["epoch"] for row in means])
     if metric is None:
-        value, transforms = [tooltip("value", title, axis["format"].replace(".0%", ".1%"))], list[Spec]()
+        value, transforms = [tooltip("value", title, ".1%" if axis == PERCENT else axis["format"])], list[Spec]()
     else:
         value, transforms = told_scores(metric, {"value": title})
     return Figure(
@@ -252,16 +248,6 @@ def _epochs(epochs: Iterable[int]) -> Spec:
         "field": "epoch", "type": "quantitative", "title": "epoch", "axis": {"values": ticks, "format": "d"},
         "scale": {"zero": False, "nice": False},
     }  # fmt: skip
-
-
-def scores(values: Sequence[float], metric: Metric) -> Spec:
-    """How an axis writes scores of a metric."""
-    return _percents(values) | score_axis(metric, 0 if max(values) - min(values) >= _WIDE else 1)
-
-
-def _percents(values: Sequence[float]) -> Spec:
-    """How an axis writes these accuracies: fine enough that its ticks differ."""
-    return {"format": ".0%" if max(values) - min(values) >= _WIDE else ".1%"}
 
 
 def _by_candidate(curves: Iterable[Curve]) -> dict[int, list[Curve]]:

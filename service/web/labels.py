@@ -9,6 +9,8 @@ from typing import Literal
 LETTER_WIDTH, LINE_HEIGHT = 7.8, 14.0
 """A generous estimate in CSS pixels for 12 px text, whatever font the reader has."""
 _OFFSETS = [(10, 0), (-10, 0), (8, -14), (8, 14), (-8, -14), (-8, 14), (8, -28), (8, 28), (-8, -28), (-8, 28)]
+_ABOVE_AND_BELOW = (-14, 14, -28, 28)
+"""Where a name goes that is too long for either side of its point."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,10 +42,11 @@ def place(marks: Sequence[Mark], width: float, height: float, taken: Sequence[Bo
     obstacles: list[Box] = [*taken, *_bodies(marks)]
     chosen = []
     for mark in marks:
-        boxes = {offset: _box(mark, *offset) for offset in _OFFSETS}
-        best = min(_OFFSETS, key=lambda offset: _cost(boxes[offset], obstacles, width, height))
-        obstacles.append(boxes[best])
-        chosen.append(Place(dx=best[0], dy=best[1], align="left" if best[0] > 0 else "right"))
+        possible = [Place(dx=dx, dy=dy, align="left" if dx > 0 else "right") for dx, dy in _OFFSETS]
+        possible += [Place(dx=_shifted(mark, width), dy=dy, align="left") for dy in _ABOVE_AND_BELOW]
+        best = min(possible, key=lambda spot: _cost(_box(mark, spot), obstacles, width, height))
+        obstacles.append(_box(mark, best))
+        chosen.append(best)
     return chosen
 
 
@@ -63,10 +66,16 @@ def _bodies(marks: Sequence[Mark]) -> list[Box]:
     return bars + [(mark.x - 7, mark.y - 7, mark.x + 7, mark.y + 7) for mark in marks]
 
 
-def _box(mark: Mark, dx: float, dy: float) -> Box:
+def _shifted(mark: Mark, width: float) -> float:
+    """Offset of the left end of a name that is centred on its point as far as the plot's edges allow."""
     long = LETTER_WIDTH * len(mark.text)
-    left = mark.x + dx if dx > 0 else mark.x + dx - long
-    return left, mark.y + dy - LINE_HEIGHT / 2, left + long, mark.y + dy + LINE_HEIGHT / 2
+    return max(0.0, min(mark.x - long / 2, width - long)) - mark.x
+
+
+def _box(mark: Mark, spot: Place) -> Box:
+    long = LETTER_WIDTH * len(mark.text)
+    left, middle = mark.x + spot.dx - (long if spot.align == "right" else 0), mark.y + spot.dy
+    return left, middle - LINE_HEIGHT / 2, left + long, middle + LINE_HEIGHT / 2
 
 
 def _cost(box: Box, obstacles: Sequence[Box], width: float, height: float) -> float:

@@ -11,8 +11,9 @@ from service.presentation.numbers import short
 from service.presentation.setting_words import setting_value
 from service.run_pages.schemas import RunRecord
 from service.web.charts import Figure
-from service.web.figures import Lines, line_figure, scores
+from service.web.figures import Lines, line_figure
 from service.web.palette import paint
+from service.web.score_axis import score_axis
 
 _GROUPS = {
     "share": "Share of the teacher's features",
@@ -69,8 +70,7 @@ def _figure(run: RunRecord, group: str, names: list[str]) -> Figure:
         f"{line}: {score(series[-1][1]) if is_score else f'{series[-1][1]:.3g}'} after epoch {series[-1][0]}"
         for line, (series, _) in lines.items()
     )
-    values = [value for series, _ in lines.values() for _, value in series]
-    axis = scores(values, run.metric) if is_score else {"format": ".3~g"}
+    axis = score_axis(run.metric) if is_score else {"format": ".3~g"}
     metric = run.metric if is_score else None
     found = line_figure(f"run-{group}", title, f"{said}.", lines, axis, who="Of", metric=metric)
     key = tuple((each.colour, line) for line, (_, each) in lines.items())

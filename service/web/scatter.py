@@ -149,7 +149,7 @@ def _point_layers(plane: _Plane) -> list[Spec]:
     colour, fill, shape = ({"field": name, "type": "nominal", "scale": None} for name in ("colour", "fill", "shape"))
     bar = {"type": "rule", "strokeWidth": 1.5, "opacity": 0.7}
     dot = {"type": "point", "size": 80, "opacity": 1, "strokeWidth": 2}
-    text = {"type": "text", "baseline": "middle", "fontWeight": 600} | {
+    text = {"type": "text", "baseline": "middle", "fontWeight": 600, "limit": _PLOT_WIDTH} | {
         name: {"expr": f"datum.{name}"} for name in ("dx", "dy", "align")
     }
     tooltip, transforms = plane.pointing
@@ -178,9 +178,8 @@ def _domain(values: list[float]) -> Domain:
 
 
 def _axis(whose: str, domain: Domain, metric: Metric, *, grid: bool) -> Spec:
-    digits = 0 if domain[1] - domain[0] > 0.06 else 1
     return {
         "type": "quantitative", "title": f"{whose} {words_of(metric).name}",
-        "axis": {**score_axis(metric, digits), "tickCount": 4, "grid": grid},
+        "axis": {**score_axis(metric), "tickCount": 4, "grid": grid},
         "scale": {"domain": list(domain), "nice": False, "zero": False},
     }  # fmt: skip

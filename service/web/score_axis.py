@@ -8,12 +8,13 @@ from dpk_core.tasks import Metric
 from service.presentation.metric_words import words_of
 from service.web.charts import Spec, tooltip
 
+PERCENT: Spec = {"format": "%"}
+"""Labels of an axis of fractions. Without a number of decimals Vega writes as many as its ticks need to differ."""
 
-def score_axis(metric: Metric, digits: int) -> Spec:
+
+def score_axis(metric: Metric) -> Spec:
     """The labels of an axis of scores in 0 … 1."""
-    if metric.unit == "%":
-        return {"format": f".{digits}%"}
-    return {"labelExpr": f"format(100 * datum.value, '.{digits}f')"}
+    return PERCENT if metric.unit == "%" else PERCENT | {"labelExpr": "replace(datum.label, '%', '')"}
 
 
 def told_scores(metric: Metric, titles: Mapping[str, str]) -> tuple[list[Spec], list[Spec]]:

@@ -116,7 +116,7 @@ class TestNearChance:
         found = self.made("")
         assert {row.status for row in found.rows} == {"finished"}
         assert found.verdict is not None
-        assert found.verdict.sentence.startswith("Undecided: resnet20, the best of the teachers, beats no teacher by ")
+        assert found.verdict.sentence.startswith("Undecided: resnet20, the best one, beats no teacher by ")
 
 
 class TestRunning:

@@ -92,13 +92,12 @@ def said(*arms: Arm, final: bool = True, margin: float = 0.003, cheaper: bool = 
         ),
         (
             (replace(arm("ada", 0.5), near_chance=True), ALONE),
-            r"Undecided: ada, the best of the teachers, tells the classes no better than chance; ada changes the "
-            r"student by POINTS: it does harm\.",
+            r"Undecided: ada tells the classes no better than chance; it changes the student by POINTS: it does harm\.",
         ),
         (
             (replace(arm("ada", 0.9), near_chance=True), ALONE),
-            r"Undecided: ada, the best of the teachers, beats no teacher by POINTS, but has learned nothing itself: it "
-            r"tells the classes no better than chance\.",
+            r"Undecided: ada beats no teacher by POINTS, but has learned nothing itself: it tells "
+            r"the classes no better than chance\.",
         ),
     ],
 )  # fmt: skip

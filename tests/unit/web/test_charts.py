@@ -168,13 +168,20 @@ class TestLabels:
             labels.Mark(x=100 + 3 * number, y=100, top=95, bottom=105, text=f"resnet{number}") for number in range(3)
         ]
         placed = labels.place(marks, 300, 235)
-        boxes = [labels._box(mark, spot.dx, spot.dy) for mark, spot in zip(marks, placed, strict=True)]
+        boxes = [labels._box(mark, spot) for mark, spot in zip(marks, placed, strict=True)]
         assert not any(labels._overlap(one, other) for one, other in itertools.combinations(boxes, 2))
 
     def test_names_at_the_edges_stay_inside(self) -> None:
         left, right = (labels.Mark(x=x, y=100, top=95, bottom=105, text="resnet56") for x in (5, 295))
         assert labels.place([left, right], 300, 235)[0].align == "left"
         assert labels.place([left, right], 300, 235)[1].align == "right"
+
+    @pytest.mark.parametrize("x", [0, 60, 150, 300])
+    def test_a_long_name_stays_inside_and_off_its_point(self, x: float) -> None:
+        mark = labels.Mark(x=x, y=100, top=95, bottom=105, text="fasterrcnn_mobilenet_v3_large")
+        left, top, right, bottom = labels._box(mark, labels.place([mark], 300, 235)[0])
+        assert 0 <= left < right <= 300
+        assert top >= 100 or bottom <= 100 or left > x or right < x
 
     def test_the_name_of_a_line_avoids_the_points(self) -> None:
         crowd = [labels.Mark(x=x, y=100, top=70, bottom=130, text="t") for x in (10, 40)]

@@ -6,6 +6,7 @@ import re
 
 from dpk_core.tasks import METRICS
 from service.web import pages
+from service.web.figures import learning_curve
 from service.web.job_page import job_figures
 from service.wire.boards import Leaderboard, SampleBox, SamplePicture, Samples
 from service.wire.jobs import ComparedLevel, Detectors
@@ -54,6 +55,22 @@ def test_scores_are_points_of_ap() -> None:
     charts = " ".join(re.findall(r'aria-label="([^"]+)"', page))
     assert re.search(r"Means over the seeds: \S+ \d\d\.\d\sAP after epoch", charts)
     assert "teacher AP" in page
+
+
+def test_scores_that_hardly_differ_get_as_many_decimals_as_tell_their_ticks_apart() -> None:
+    found = board()
+    curves = [
+        curve.model_copy(update={"points": [
+            point.model_copy(update={"values": {name: value / 250 for name, value in point.values.items()}})
+            for point in curve.points
+        ]})
+        for curve in found.curves
+    ]  # fmt: skip
+    figure = learning_curve(found.model_copy(update={"curves": curves}))
+    assert figure is not None
+    written = re.findall(r">(\d\.\d+)</text>", figure.svg)
+    assert len(written) > 3
+    assert len(written) == len(set(written))
 
 
 def test_pointing_at_a_chart_says_points_of_ap() -> None:
