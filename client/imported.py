@@ -77,13 +77,13 @@ def list_imported(student: Student, dataset: Dataset, server: Server = SERVER_DE
         return
     rows = [
         [
-            row.stamp, row.method, row.teacher or "no teacher", str(row.seeds), spread(row.validation),
-            spread(row.test), NOTHING if row.gain is None else points(row.gain), row.source,
+            row.stamp, row.method, row.teacher or "no teacher", str(row.epochs or NOTHING), str(row.seeds),
+            spread(row.validation), spread(row.test), NOTHING if row.gain is None else points(row.gain), row.source,
         ]
         for row in found.rows
     ]  # fmt: skip
-    titles = ("protocol", "method", "teacher", "seeds", "validation", "test", "gain", "source")
-    print_table(titles, rows, numbers=("seeds", "validation", "test", "gain"))
+    titles = ("protocol", "method", "teacher", "epochs", "seeds", "validation", "test", "gain", "source")
+    print_table(titles, rows, numbers=("epochs", "seeds", "validation", "test", "gain"))
 
 
 @app.command()

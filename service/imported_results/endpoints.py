@@ -24,16 +24,20 @@ class ImportedParameters(Parameters):
     dataset: str = Field(max_length=200, examples=["digits"])
 
 
-@router.post("", operation_id="import_results", summary="Store results from elsewhere", dependencies=NO_PARAMETERS)
+@router.post(
+    "", operation_id="import_results", summary="Store results from elsewhere", dependencies=NO_PARAMETERS,
+    responses=responses(409),
+)  # fmt: skip
 def add(session: Writing, asked: ImportRequest) -> Imported:
     """They get a protocol of their own, made of `source` and `settings`. Nothing is decided by them: no job, verdict,
-    belief or best teacher takes them in. The same results again change nothing."""
+    belief or best teacher takes them in. The same results again change nothing; another score of the same training is
+    refused (409) until its protocol is removed."""
     return service.add(session, asked)
 
 
 @router.get("", operation_id="list_imported_results", summary="Results from elsewhere, by protocol")
 def rows(session: Reading, asked: Annotated[ImportedParameters, Query()]) -> ImportedRows:
-    """A row for each protocol, method and teacher, with the mean over seeds."""
+    """A row for each protocol, method, teacher and number of epochs, with the mean over seeds."""
     return service.rows(session, asked.student, asked.dataset)
 
 

@@ -12,9 +12,10 @@ ROWS: dict[str, Any] = {
         {
             "stamp": "1c2d3e4f",
             "source": "our cluster, March",
-            "settings": {"epochs": 240},
+            "settings": {"batch_size": 128},
             "method": "kd",
             "teacher": "cifar/resnet20",
+            "epochs": 240,
             "seeds": 3,
             "validation": None,
             "test": {"mean": 0.951, "sd": 0.002, "seeds": 3},

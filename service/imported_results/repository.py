@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import delete, select
@@ -22,17 +22,30 @@ def add(session: Session, rows: Sequence[dict[str, Any]]) -> int:
     return len(session.scalars(statement, list(rows)).all())
 
 
+def of_keys(session: Session, keys: Iterable[str]) -> Sequence[ImportedResult]:
+    """Those with these keys."""
+    return session.scalars(select(ImportedResult).where(ImportedResult.key.in_(keys))).all()
+
+
 def every(session: Session) -> Sequence[ImportedResult]:
     """Results of all questions, question by question."""
     result = ImportedResult
-    order = (result.student, result.dataset, result.stamp, result.method, result.teacher, result.seed)
+    order = (
+        result.student, result.dataset, result.stamp, result.method, result.teacher, result.seed, result.epochs,
+    )  # fmt: skip
     return session.scalars(select(result).order_by(*order).limit(MOST)).all()
 
 
 def find(session: Session, student: str, dataset: str) -> Sequence[ImportedResult]:
     """All results of a question, protocol by protocol."""
     asked = select(ImportedResult).where(ImportedResult.student == student, ImportedResult.dataset == dataset)
-    order = (ImportedResult.stamp, ImportedResult.method, ImportedResult.teacher, ImportedResult.seed)
+    order = (
+        ImportedResult.stamp,
+        ImportedResult.method,
+        ImportedResult.teacher,
+        ImportedResult.seed,
+        ImportedResult.epochs,
+    )
     return session.scalars(asked.order_by(*order).limit(MOST)).all()
 
 

@@ -10,13 +10,16 @@ from pydantic_core import PydanticCustomError
 from service.schemas import Wire, WireRequest
 from service.wire.boards import Summary
 
+GREATEST = 2**31 - 1
+"""What an integer column of Postgres holds."""
+
 
 class ImportedScore(WireRequest):
     """One training."""
 
     teacher: str | None = Field(default=None, max_length=400, description="None: without a teacher.")
-    seed: int = Field(default=0, ge=0)
-    epochs: int | None = Field(default=None, ge=1)
+    seed: int = Field(default=0, ge=0, le=GREATEST)
+    epochs: int | None = Field(default=None, ge=1, le=GREATEST)
     validation_score: float | None = Field(default=None, ge=0, le=1)
     test_score: float | None = Field(default=None, ge=0, le=1)
 
@@ -40,7 +43,7 @@ class ImportRequest(WireRequest):
     settings: dict[str, Any] = Field(
         default={}, description="What the trainings depend on, as far as it is known; a part of the protocol."
     )
-    results: list[ImportedScore] = Field(min_length=1, max_length=1000)
+    results: list[ImportedScore] = Field(min_length=1, max_length=1000, fail_fast=True)
 
 
 class Imported(Wire):
@@ -52,19 +55,20 @@ class Imported(Wire):
 
 
 class ImportedRow(Wire):
-    """A teacher under a protocol of its own; `teacher` None is the student without one."""
+    """A teacher under a protocol of its own; `teacher` None is the student without one, `epochs` None: not known."""
 
     stamp: str
     source: str
     settings: dict[str, Any]
     method: str
     teacher: str | None
+    epochs: int | None
     seeds: int
     validation: Summary | None
     test: Summary | None
     gain: float | None = Field(
         description="Mean test score, or where there is none validation score, over that without a teacher of the same "
-        "protocol and method."
+        "protocol, method and epochs."
     )
 
 

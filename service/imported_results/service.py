@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from statistics import fmean, stdev
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -15,32 +16,52 @@ from dpk_core.codec import content_key
 from service.database.imported_tables import ImportedResult
 from service.database.types import utc_now
 from service.imported_results import repository, schemas
-from service.problems import NotFound
+from service.problems import Conflict, NotFound
 from service.scheduling import repository as scheduling
 from service.wire.boards import Summary
 
 _DIGITS = 8
+_TRAINING = ("stamp", "student", "dataset", "method", "teacher", "seed", "epochs")
+"""What tells one training from another; `stamp` has source and settings in it."""
+_SCORES = ("validation_score", "test_score")
+_Place = tuple[str, str, int | None, str | None]
+"""Of a row: protocol, method, epochs and teacher. Rows that differ in the teacher alone are compared."""
 
 
 def add(session: Session, asked: schemas.ImportRequest) -> schemas.Imported:
-    """Stores the results under the protocol that their source and settings are."""
+    """Stores the results under the protocol that their source and settings are.
+
+    Raises Conflict where the same training has another score, in the store or in the request itself: the mean of the
+    two would be that of no training.
+    """
     stamp = content_key(["imported", asked.source, asked.settings])[:_DIGITS]
     now = utc_now()
     shared = {
         "stamp": stamp, "source": asked.source, "settings": asked.settings, "student": _name(asked.student),
         "dataset": asked.dataset, "method": asked.method,
     }  # fmt: skip
-    rows = {}
+    rows: dict[str, dict[str, Any]] = {}
     for each in asked.results:
         facts = {**shared, **each.model_dump(), "teacher": None if each.teacher is None else _name(each.teacher)}
-        key = content_key(facts)
-        rows[key] = {**facts, "key": key, "created_at": now}
+        key = content_key([facts[name] for name in _TRAINING])
+        _check_same(rows.setdefault(key, {**facts, "key": key, "created_at": now}), facts)
     added = repository.add(session, list(rows.values()))
+    for stored in repository.of_keys(session, rows):
+        _check_same({name: getattr(stored, name) for name in _SCORES}, rows[stored.key])
     return schemas.Imported(stamp=stamp, added=added, known=len(asked.results) - added)
 
 
+def _check_same(there: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    for name in _SCORES:
+        if there[name] != given[name]:
+            raise Conflict(
+                f"Seed {given['seed']} under {given['teacher'] or 'no teacher'} is there with {name} {there[name]}, not "
+                f"{given[name]}. If it is to be replaced, remove protocol {given['stamp']} first and import it anew."
+            )
+
+
 def rows(session: Session, student: str, dataset: str) -> schemas.ImportedRows:
-    """A row for each protocol, method and teacher."""
+    """A row for each protocol, method, teacher and number of epochs."""
     found = _rows(repository.find(session, _name(student), dataset))
     return schemas.ImportedRows(student=_name(student), dataset=dataset, rows=found)
 
@@ -63,15 +84,15 @@ def of_job(session: Session, job_id: str) -> schemas.ImportedRows | None:
 
 def _rows(results: Sequence[ImportedResult]) -> list[schemas.ImportedRow]:
     """Of one student on one data set, protocol by protocol, the best first."""
-    by_row: dict[tuple[str, str, str | None], list[ImportedResult]] = defaultdict(list)
+    by_row: dict[_Place, list[ImportedResult]] = defaultdict(list)
     for result in results:
-        by_row[result.stamp, result.method, result.teacher].append(result)
+        by_row[result.stamp, result.method, result.epochs, result.teacher].append(result)
     scores = {place: _score(own) for place, own in by_row.items()}
-    alone = {place[0]: score for place, score in scores.items() if place[2] is None}
-    found = [
-        _row(own, scores[place], alone.get(place[0]) if place[2] is not None else None) for place, own in by_row.items()
+    alone = {place[:-1]: score for place, score in scores.items() if place[-1] is None}
+    ordered = sorted(by_row, key=lambda place: (place[0], -scores[place][1]))
+    return [
+        _row(by_row[place], scores[place], None if place[-1] is None else alone.get(place[:-1])) for place in ordered
     ]
-    return sorted(found, key=lambda row: (row.stamp, -scores[row.stamp, row.method, row.teacher][1]))
 
 
 def remove(session: Session, stamp: str) -> None:
@@ -88,7 +109,7 @@ def _row(
     gain = score[1] - alone[1] if alone is not None and alone[0] == score[0] else None
     return schemas.ImportedRow(
         stamp=first.stamp, source=first.source, settings=first.settings, method=first.method, teacher=first.teacher,
-        seeds=len({each.seed for each in results}),
+        epochs=first.epochs, seeds=len({each.seed for each in results}),
         validation=_summary([each.validation_score for each in results]),
         test=_summary([each.test_score for each in results]), gain=gain,
     )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -93,14 +94,16 @@ def _numbers(value: float | tuple[float, ...] | None) -> tuple[float, ...] | Non
 
 
 def check_map(order: Sequence[int], classes: int, data: DatasetCard, field: str) -> None:
+    """Raises InvalidRequest for a map that does not name one class of the weights for each class of the data, no two
+    alike."""
     if len(order) != data.classes:
         message = f"{data.name} has {data.classes} classes, and this names {len(order)}: one for each, in their order."
         raise InvalidRequest(field, message)
     wrong = [each for each in order if not 0 <= each < classes]
     if wrong:
         raise InvalidRequest(field, f"The weights have classes 0 … {classes - 1}, not {wrong[0]}.")
-    if len(set(order)) != len(order):
-        twice = next(each for each in order if order.count(each) > 1)
+    twice, named = Counter(order).most_common(1)[0]
+    if named > 1:
         raise InvalidRequest(field, f"Class {twice} of the weights is named twice.")
 
 

@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl
 from fastapi import Depends, Request
 from pydantic import ValidationError
 
+from service.doors.texts import NOT_TEXT, SENTENCE, reject
 from service.methods.service import list_methods, list_recipes
 from service.problems import Rejected
 from service.scheduling.states import PolicyName
@@ -46,13 +47,15 @@ Form = Annotated[Posted, Depends(_posted)]
 
 
 def fields_of(body: bytes) -> Posted:
-    """The fields of `application/x-www-form-urlencoded`. Raises Rejected for what is none."""
+    """The fields of `application/x-www-form-urlencoded`. Raises Rejected for what is none, or holds what is no text."""
     try:
         pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MOST_FIELDS)
     except ValueError:
         raise Rejected.because([FieldError(field="body", message="This is no form.")]) from None
     found: dict[str, list[str]] = {}
     for name, value in pairs:
+        if NOT_TEXT.search(name) or NOT_TEXT.search(value):
+            raise reject(NOT_TEXT.sub("\ufffd", name), SENTENCE)
         found.setdefault(name, []).append(value)
     return found
 

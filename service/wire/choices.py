@@ -25,6 +25,8 @@ from dpk_core.preprocessing import MOST_SIDE, ChannelOrder, Interpolation
 from service.scheduling.states import PreparationKind
 from service.schemas import WireRequest
 
+MOST_CLASSES = 40_000
+"""Of a class map: what a body of `service.doors.bodies.LARGEST_BODY` holds, in numbers of five digits."""
 Channels = float | Annotated[tuple[float, ...], Field(min_length=1, max_length=3)]
 _OWN = ("preprocessing", "class_map")
 """Left out where they are not given."""
@@ -107,7 +109,7 @@ class TeacherChoice(ModelChoice):
         "library says, else as the data set's.",
     )
     class_map: tuple[int, ...] | None = Field(
-        default=None, min_length=1, max_length=100_000,
+        default=None, min_length=1, max_length=MOST_CLASSES, fail_fast=True,
         description="For each class of the data, in order, the number of the one of the weights that it is; default: "
         "by the names of the classes where both are known, else the same numbers.",
     )  # fmt: skip

@@ -9,7 +9,7 @@ import pytest
 from service.database.session import reading, transaction
 from service.imported_results import service
 from service.imported_results.schemas import Imported, ImportedRows, ImportRequest
-from service.problems import NotFound
+from service.problems import Conflict, NotFound
 
 pytestmark = pytest.mark.usefixtures("store")
 SCORES: list[dict[str, Any]] = [
@@ -19,8 +19,8 @@ SCORES: list[dict[str, Any]] = [
 ]
 
 
-def add(source: str = "here", results: list[dict[str, Any]] = SCORES, **settings: Any) -> Imported:
-    asked = {"student": "cifar/resnet8w4", "dataset": "digits", "method": "kd", "source": source}
+def add(source: str = "here", results: list[dict[str, Any]] = SCORES, method: str = "kd", **settings: Any) -> Imported:
+    asked = {"student": "cifar/resnet8w4", "dataset": "digits", "method": method, "source": source}
     with transaction() as session:
         return service.add(session, ImportRequest.model_validate({**asked, "settings": settings, "results": results}))
 
@@ -57,3 +57,35 @@ def test_other_sources_and_settings_are_other_protocols() -> None:
 def test_validation_is_not_compared_with_test() -> None:
     add(results=[{"teacher": "cifar/resnet20", "validation_score": 0.9}, {"test_score": 0.8}])
     assert [row.gain for row in rows().rows] == [None, None]
+
+
+def test_a_gain_is_over_the_same_method_without_a_teacher() -> None:
+    for method, alone, taught in (("dpk", 0.95, 0.96), ("kd", 0.80, 0.94)):
+        add(method=method, results=[{"test_score": alone}, {"teacher": "cifar/resnet20", "test_score": taught}])
+    gains = {row.method: row.gain for row in rows().rows if row.teacher is not None}
+    assert gains == {"dpk": pytest.approx(0.01), "kd": pytest.approx(0.14)}
+
+
+def test_another_score_of_a_training_is_refused_until_its_protocol_is_removed() -> None:
+    wrong, right = ([{"teacher": "cifar/resnet20", "seed": 0, "test_score": score}] for score in (0.9, 0.1))
+    stamp = add(results=wrong).stamp
+    with pytest.raises(Conflict, match=rf"Seed 0 under cifar/resnet20 .* test_score 0\.9, not 0\.1\. .* {stamp} first"):
+        add(results=right)
+    with pytest.raises(Conflict, match="Seed 0"):
+        add("there", results=[*wrong, *right])
+    assert [row.test.mean for row in rows().rows if row.test is not None] == [0.9]
+    with transaction() as session:
+        service.remove(session, stamp)
+    assert add(results=right).added == 1
+
+
+def test_trainings_of_other_lengths_are_rows_of_their_own() -> None:
+    add(results=[
+        {"teacher": teacher, "epochs": epochs, "test_score": score}
+        for teacher, epochs, score in (("a/t", 12, 0.8), ("a/t", 240, 0.95), (None, 12, 0.7), (None, 240, 0.9))
+    ])  # fmt: skip
+    found = {(row.teacher, row.epochs): (row.seeds, row.gain) for row in rows().rows}
+    assert found == {
+        ("a/t", 12): (1, pytest.approx(0.1)), ("a/t", 240): (1, pytest.approx(0.05)),
+        (None, 12): (1, None), (None, 240): (1, None),
+    }  # fmt: skip

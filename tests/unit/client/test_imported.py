@@ -49,5 +49,5 @@ def test_what_is_wrong_with_a_table_is_one_sentence(dpk: Dpk, tmp_path: Path, te
 def test_rows_carry_their_protocol(server: FakeServer, dpk: Dpk) -> None:
     server.answer("GET /imported-results?student=a%2Fs&dataset=digits", ImportedRows.model_validate(ROWS))
     _, row = dpk("imported", "list", "--student", "a/s", "--dataset", "digits").out.splitlines()
-    assert row.split("\t")[:4] == ["1c2d3e4f", "kd", "cifar/resnet20", "3"]
+    assert row.split("\t")[:5] == ["1c2d3e4f", "kd", "cifar/resnet20", "240", "3"]
     assert row.split("\t")[-2:] == ["+1.20", "our cluster, March"]

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import anyio
 import pytest
 from fastapi.testclient import TestClient
+from pydantic import BaseModel
 
 from service import problems
 from service.app import create_app
+from service.best_teacher.schemas import BestTeacherRequest
 from service.doors import bodies, documents, texts
+from service.imported_results.schemas import ImportRequest
 from service.settings import Settings
+from service.wire import choices
+from service.wire.jobs import SelectionJobRequest, TeacherRequest
 from tests.contract import job_driver as drive
 
 JSON = {"Content-Type": "application/json"}
@@ -49,15 +55,27 @@ def budget(**change: Any) -> bytes:
     return changed(budget={**REQUEST["budget"], **change})
 
 
+def teacher(**change: Any) -> bytes:
+    return changed(teachers=[{"model": "cifar/resnet20", "weights": "file:t.safetensors", **change}])
+
+
+IMPORT: dict[str, Any] = {
+    "student": "cifar/resnet8w4", "dataset": "digits", "method": "kd", "source": "here",
+    "results": [{"test_score": 0.9}],
+}  # fmt: skip
+
+
 HOSTILE_BODIES: dict[str, tuple[bytes, int]] = {
     "unknown keys without end": (json.dumps({f"k{n}": 0 for n in range(100_000)}).encode(), 413),
     "as many unknown keys as fit": (json.dumps({f"k{n}": 0 for n in range(16_000)}).encode(), 422),
-    "as many wrong values as are read": (changed(**{f"k{n}": 0 for n in range(documents.MOST_VALUES - 10)}), 422),
+    "as many wrong values as are read": (changed(teachers=[{}] * (documents.MOST_VALUES - 10)), 422),
     "as many commas as fit": (b"[" + b"0," * 131_000 + b"0]", 422),
-    "many values of few commas": (b"[" + b'{"a":{"b":{"c":0}}},' * 900 + b"0]", 422),
+    "many values of few commas": (b"[" + b"[[[]]]," * 30_000 + b"0]", 422),
     "a long name": (changed(**{"k" * 200_000: 0}), 422),
     "a long value": (changed(method="m" * 200_000), 422),
     "a long student": (changed(student="s" * 200_000), 422),
+    "a long class map": (teacher(class_map=[0] * (choices.MOST_CLASSES + 1)), 422),
+    "a class map of words": (teacher(class_map=["a"] * 40_000), 422),
     "long list": (changed(teachers=["t"] * 900), 422),
     "one level too deep for us": (b"[" * 17 + b"]" * 17, 422),
     "too deep for the parser": (b"[" * 100_000 + b"]" * 100_000, 422),
@@ -101,6 +119,57 @@ def test_numbers_at_the_edge_are_fine(client: TestClient, body: bytes) -> None:
     drive.advance(response.json()["id"])
     for address in (response.headers["location"], response.json()["links"]["leaderboard"]):
         assert client.get(address).status_code == 200
+
+
+HOSTILE_IMPORTS: dict[str, tuple[bytes, str]] = {
+    "a seed beyond all integers": (json.dumps({**IMPORT, "results": [{"test_score": 0.9, "seed": 2**64}]}).encode(), ""),
+    "a seed beyond Postgres": (json.dumps({**IMPORT, "results": [{"test_score": 0.9, "seed": 2**31}]}).encode(), ""),
+    "epochs beyond Postgres": (json.dumps({**IMPORT, "results": [{"test_score": 0.9, "epochs": 2**31}]}).encode(), ""),
+    "a setting beyond all floats": (
+        json.dumps({**IMPORT, "settings": {"a": [0.5]}}).encode().replace(b"0.5", b"1e999"),
+        "settings.a[0]: This must be a finite number.",
+    ),
+    "many errors in each result": (
+        json.dumps({**IMPORT, "results": [{f"k{n}": 0 for n in range(20)}] * 1_000}).encode(), "There are 19 more.",
+    ),
+}  # fmt: skip
+
+
+def test_hostile_imports(client: TestClient) -> None:
+    for name, (body, sentence) in HOSTILE_IMPORTS.items():
+        found = refused(client.post("/imported-results", content=body, headers=JSON), 422, name)
+        assert sentence in found["detail"]
+
+
+class TestWhatIsDocumentedIsTaken:
+    @pytest.mark.parametrize("model", [SelectionJobRequest, BestTeacherRequest, ImportRequest, TeacherRequest])
+    def test_no_list_may_be_longer_than_a_body(self, model: type[BaseModel]) -> None:
+        schema = json.dumps(model.model_json_schema())
+        longest = [int(each) for each in re.findall(r'"maxItems": (\d+)', schema)]
+        assert max(longest) < documents.MOST_VALUES
+
+    @pytest.mark.parametrize("first", [0, 60_000])
+    def test_the_longest_class_map(self, first: int) -> None:
+        order = list(range(first, first + choices.MOST_CLASSES))
+        body = teacher(class_map=order).replace(b", ", b",")
+        assert len(body) < bodies.LARGEST_BODY
+        documents.check_document(body)
+        (read,) = SelectionJobRequest.model_validate_json(body).teachers
+        assert read.class_map == tuple(order)
+
+    def test_as_many_results_as_may_be(self, client: TestClient) -> None:
+        results = [
+            {
+                "teacher": "timm/resnet18@a1_in1k",
+                "seed": seed,
+                "epochs": 240,
+                "validation_score": 0.9,
+                "test_score": 0.9,
+            }
+            for seed in range(1_000)
+        ]
+        found = client.post("/imported-results", json={**IMPORT, "results": results})
+        assert found.json()["added"] == 1_000
 
 
 def test_what_is_left_out_of_the_list_is_counted(client: TestClient) -> None:

@@ -36,6 +36,13 @@ def post(client: TestClient, path: str, **fields: Any) -> httpx.Response:
     return client.post(path, data=fields)
 
 
+@pytest.mark.parametrize("body", [b"name=a%00b", b"na%00me=a", b"name=fine&tags=a,b%00"])
+def test_what_no_database_takes_stops_before_it(client: TestClient, job_id: str, body: bytes) -> None:
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    assert client.post(f"/jobs/{job_id}/name", content=body, headers=headers).status_code == 422
+    assert client.get(f"/selection-jobs/{job_id}").json()["name"] is None
+
+
 class TestAsk:
     def test_a_form_becomes_a_job_once(self, client: TestClient) -> None:
         form = {**ASKED, "method": "kd", "seeds": "2", "epochs": "4", "name": "Mine", "tags": "a, b", "key": "k1"}
