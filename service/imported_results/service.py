@@ -55,8 +55,8 @@ def _check_same(there: Mapping[str, Any], given: Mapping[str, Any]) -> None:
     for name in _SCORES:
         if there[name] != given[name]:
             raise Conflict(
-                f"Seed {given['seed']} under {given['teacher'] or 'no teacher'} is there with {name} {there[name]}, not "
-                f"{given[name]}. If it is to be replaced, remove protocol {given['stamp']} first and import it anew."
+                f"Seed {given['seed']} under {given['teacher'] or 'no teacher'} is there with {name} {there[name]}, "
+                f"not {given[name]}. If it is to be replaced, remove protocol {given['stamp']} first and import it anew."
             )
 
 
