@@ -6,14 +6,17 @@ import functools
 import re
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, SecretStr, field_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import URL, make_url
 
 _HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\[\]:@/?#*\s]+)(?::\d{1,5})?")
-_LEAST_KEY = 32
+LEAST_KEY = 32
+"""Characters of `webhook_key`."""
+REPORTS_PER_LEASE = 3
+"""Of a worker at least; one that is late or lost costs no claim."""
 _PLAIN_PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)*/?")
 
 
@@ -72,8 +75,10 @@ class Settings(BaseSettings):
     sweep_seconds: float = Field(default=5.0, gt=0)
     """Time between two sweeps for lost messages and expired leases."""
     heartbeat_seconds: float = Field(default=2.0, gt=0)
-    """Time between two reports of a worker that carries out a run; well below `lease_seconds`."""
+    """Time between two reports of a worker that carries out a run; at most a third of `lease_seconds`."""
     checkpoint_seconds: float = Field(default=30.0, ge=0)
+    """Time between two checkpoints of a training; 0: one after each batch. What lies behind the last one is repeated
+    where a worker is lost."""
     stop_grace_seconds: float = Field(default=10.0, gt=0)
     """Time a runner gets to write a checkpoint when it is asked to stop; then its process group is killed."""
     stall_seconds: float = Field(default=900.0, gt=0)
@@ -101,8 +106,8 @@ class Settings(BaseSettings):
     @field_validator("webhook_key")
     @classmethod
     def _is_long(cls, value: SecretStr) -> SecretStr:
-        if 0 < len(value.get_secret_value()) < _LEAST_KEY:
-            raise ValueError(f"take {_LEAST_KEY} characters or more, as `openssl rand -hex 32` makes")
+        if 0 < len(value.get_secret_value()) < LEAST_KEY:
+            raise ValueError(f"take {LEAST_KEY} characters or more, as `openssl rand -hex 32` makes")
         return value
 
     @field_validator("webhook_networks")
@@ -111,6 +116,15 @@ class Settings(BaseSettings):
         for entry in filter(None, map(str.strip, value.split(","))):
             ip_network(entry)
         return value
+
+    @model_validator(mode="after")
+    def _reports_in_time(self) -> Self:
+        if self.heartbeat_seconds * REPORTS_PER_LEASE > self.lease_seconds:
+            raise ValueError(
+                f"DPK_HEARTBEAT_SECONDS={self.heartbeat_seconds:g} must be at most a third of "
+                f"DPK_LEASE_SECONDS={self.lease_seconds:g}, or a run is given to another worker between two reports"
+            )
+        return self
 
     @property
     def database_address(self) -> URL:

@@ -69,10 +69,11 @@ def checked_settings() -> Settings:
 def _setting_sentences(error: ValidationError) -> str:
     findings = error.errors()
     found = field_errors(dict(finding) for finding in findings)
-    lines = [
-        f"DPK_{wrong.field.upper()}={str(finding['input'])[:80]!r}: {wrong.message.removeprefix('Value error, ')}"
-        for wrong, finding in zip(found, findings, strict=True)
-    ]
+    lines = []
+    for wrong, finding in zip(found, findings, strict=True):
+        # What is wrong of several settings together names them itself; its input is all settings, keys among them.
+        name = f"DPK_{wrong.field.upper()}={str(finding['input'])[:80]!r}: " if finding["loc"] else ""
+        lines.append(name + wrong.message.removeprefix("Value error, "))
     return "\n".join(lines)
 
 

@@ -187,7 +187,7 @@ class Run(Base):
     """Its files are lost or broken: it counts where it is linked already, but no other job gets it."""
     attempts: Mapped[int] = mapped_column(default=0)
     fence: Mapped[int] = mapped_column(default=0)
-    """The fencing token: grows with every claim."""
+    """The fencing token: grows with every claim, and when a worker gives the run back."""
     lease_owner: Mapped[str | None] = mapped_column(String(100))
     lease_expires: Mapped[float | None] = mapped_column(Double)
     """Seconds since 1970 by the database's clock (`epoch_now`)."""

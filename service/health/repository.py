@@ -6,7 +6,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from service.database.tables import Run, Worker
-from service.database.types import epoch_now
+from service.runs.repository import heard_of
 
 
 def schema_revision(session: Session) -> str | None:
@@ -20,25 +20,23 @@ def runs_in(session: Session, state: str) -> int:
 
 
 def queues_served(session: Session, within_seconds: float) -> set[str]:
-    """The queues of the workers that were heard of in the last `within_seconds`, by the database's clock."""
-    fresh = Worker.seen_epoch > epoch_now() - within_seconds
-    return {queue for queues in session.scalars(select(Worker.queues).where(fresh)) for queue in queues.split(",")}
+    """The queues of the workers that were heard of in the last `within_seconds`."""
+    rows = session.scalars(select(Worker.queues).where(heard_of(within_seconds)))
+    return {queue for queues in rows for queue in queues.split(",")}
 
 
 def troubles(session: Session, within_seconds: float) -> list[str | None]:
     """What troubles each training worker that was heard of in the last `within_seconds`, sorted by worker."""
-    fresh = Worker.seen_epoch > epoch_now() - within_seconds
-    return list(session.scalars(select(Worker.trouble).where(fresh, Worker.slots > 0).order_by(Worker.id)))
+    rows = select(Worker.trouble).where(heard_of(within_seconds), Worker.slots > 0)
+    return list(session.scalars(rows.order_by(Worker.id)))
 
 
 def reported_troubles(session: Session, within_seconds: float) -> list[str]:
     """What troubles any worker that was heard of in the last `within_seconds`, sorted by worker."""
-    fresh = Worker.seen_epoch > epoch_now() - within_seconds
-    rows = session.scalars(select(Worker.trouble).where(fresh, Worker.trouble.is_not(None)).order_by(Worker.id))
-    return [trouble for trouble in rows if trouble is not None]
+    rows = select(Worker.trouble).where(heard_of(within_seconds), Worker.trouble.is_not(None))
+    return [trouble for trouble in session.scalars(rows.order_by(Worker.id)) if trouble is not None]
 
 
 def slots(session: Session, within_seconds: float) -> int:
     """Runs that the workers heard of in the last `within_seconds` can carry out at the same time."""
-    fresh = Worker.seen_epoch > epoch_now() - within_seconds
-    return session.scalar(select(func.sum(Worker.slots)).where(fresh)) or 0
+    return session.scalar(select(func.sum(Worker.slots)).where(heard_of(within_seconds))) or 0

@@ -7,16 +7,10 @@ from collections.abc import Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from service.database.tables import Measurement, RunRefusal
+from service.database.tables import Measurement
 
 
 def measurements(session: Session, run_id: str) -> Sequence[Measurement]:
     """What one run measured, in the order of epochs."""
     rows = select(Measurement).where(Measurement.run_id == run_id)
     return session.scalars(rows.order_by(Measurement.epoch, Measurement.name)).all()
-
-
-def refusals(session: Session, run_id: str) -> Sequence[str]:
-    """Why workers have refused a run."""
-    rows = select(RunRefusal.reason).where(RunRefusal.run_id == run_id)
-    return session.scalars(rows.order_by(RunRefusal.worker_id)).all()

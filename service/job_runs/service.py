@@ -15,8 +15,9 @@ from service.job_runs import repository, schemas
 from service.presentation.event_words import event_sentence
 from service.presentation.metric_words import WORDS
 from service.problems import NotFound
+from service.runs.repository import refusals
 from service.scheduling import repository as jobs
-from service.scheduling.snapshot import OVER, Snapshot
+from service.scheduling.snapshot import Snapshot
 from service.selection_jobs.service import found
 from service.wire.boards import CurvePoint
 
@@ -61,7 +62,7 @@ def run(session: Session, job_id: str, run_id: str) -> schemas.JobRunDetails:
         points=[CurvePoint(epoch=epoch, values=values) for epoch, values in points.items()],
         notices=[each["message"] for each in row.final_notices],
         last_error=row.last_error,
-        waits=[] if row.state in OVER else list(repository.refusals(session, run_id)),
+        waits=[each.reason for each in refusals(session, run_id)],
     )
 
 

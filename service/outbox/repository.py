@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, delete, select, update
@@ -17,10 +17,10 @@ def add(session: Session, task: str, subject_id: str) -> None:
     session.add(OutboxMessage(task=task, subject_id=subject_id, created_at=utc_now(), sent_at=None))
 
 
-def unsent(session: Session, limit: int) -> list[OutboxMessage]:
-    """The oldest messages that nobody has sent yet."""
-    rows = select(OutboxMessage).where(OutboxMessage.sent_at.is_(None)).order_by(OutboxMessage.id).limit(limit)
-    return list(session.scalars(rows))
+def unsent(session: Session, tasks: Collection[str], limit: int) -> list[OutboxMessage]:
+    """The oldest messages to these tasks that nobody has sent yet."""
+    rows = select(OutboxMessage).where(OutboxMessage.sent_at.is_(None), OutboxMessage.task.in_(tasks))
+    return list(session.scalars(rows.order_by(OutboxMessage.id).limit(limit)))
 
 
 def is_unsent(subject_id: InstrumentedAttribute[str]) -> ColumnElement[bool]:

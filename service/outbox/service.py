@@ -41,7 +41,9 @@ def dispatch(send: Callable[[str, str], None] = broker.send) -> int:
 
 def _dispatch(send: Callable[[str, str], None]) -> int:
     with reading() as session:
-        waiting = [(row.id, row.task, row.subject_id) for row in repository.unsent(session, BATCH)]
+        # A task of another version waits for a process of that version, and holds up no other.
+        unsent = repository.unsent(session, broker.QUEUES.keys(), BATCH)
+        waiting = [(row.id, row.task, row.subject_id) for row in unsent]
     sent: list[int] = []
     for number, task, subject_id in waiting:
         try:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from service.database.tables import Event, JobRun, Measurement, Run, RunRefusal, SelectionJob
+from service.database.tables import Event, JobRun, Measurement, Run, SelectionJob
 
 MOST_JOBS = 100
 MOST_NOTICES = 200
@@ -30,12 +30,6 @@ def links(session: Session, run_id: str) -> Sequence[tuple[JobRun, SelectionJob]
     rows = select(JobRun, SelectionJob).join(SelectionJob, SelectionJob.id == JobRun.job_id)
     mine = rows.where(JobRun.run_id == run_id).order_by(SelectionJob.created_at, SelectionJob.id).limit(MOST_JOBS)
     return [(link, job) for link, job in session.execute(mine)]
-
-
-def refusals(session: Session, run_id: str) -> Sequence[RunRefusal]:
-    """Why workers do not take it, in order."""
-    rows = select(RunRefusal).where(RunRefusal.run_id == run_id)
-    return session.scalars(rows.order_by(RunRefusal.created_at, RunRefusal.worker_id)).all()
 
 
 def notices(session: Session, job_id: str) -> Sequence[Event]:

@@ -16,6 +16,7 @@ from service.problems import NotFound
 from service.run_pages import repository
 from service.run_pages.schemas import JobOfRun, KeptCheckpoint, LogEntry, RunRecord
 from service.runs.output import written
+from service.runs.repository import refusals
 from service.settings import settings
 from service.wire.boards import CurvePoint
 
@@ -82,9 +83,7 @@ def _points(measurements: Sequence[Measurement]) -> list[CurvePoint]:
 
 def _log(session: Session, run: Run, links: Sequence[tuple[JobRun, SelectionJob]]) -> list[LogEntry]:
     found = [*_own_entries(run), *_told(session, run, links)]
-    found += [
-        LogEntry(at=each.created_at, level="warning", text=each.reason) for each in repository.refusals(session, run.id)
-    ]
+    found += [LogEntry(at=each.created_at, level="warning", text=each.reason) for each in refusals(session, run.id)]
     return sorted(found, key=lambda entry: entry.at)
 
 

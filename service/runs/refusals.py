@@ -17,6 +17,6 @@ def add(session: Session, run: Run, reason: str) -> None:
 def reasons_if_stranded(session: Session, run: Run, silence_seconds: float) -> list[str] | None:
     """Why no living worker can carry out the run; None while one may, or while none lives."""
     workers, refused = repository.living_workers(session, silence_seconds), repository.refusals(session, run.id)
-    if not workers or workers - refused.keys():
+    if not workers or workers - {each.worker_id for each in refused}:
         return None
-    return list(dict.fromkeys(reason for worker_id, reason in refused.items() if worker_id in workers))
+    return list(dict.fromkeys(each.reason for each in refused if each.worker_id in workers))

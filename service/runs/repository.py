@@ -305,19 +305,31 @@ def put_worker(
 
 
 def worker_seen(session: Session, machine: str, *, within_seconds: float) -> bool:
-    """Whether a worker whose id begins with `machine` was heard of."""
-    rows = select(Worker.id).where(Worker.seen_epoch > epoch_now() - within_seconds)
-    return session.scalar(rows.where(Worker.id.startswith(f"{machine}-", autoescape=True)).limit(1)) is not None
+    """Whether a worker of this machine was heard of. Its id is the machine's name, a hyphen and the process."""
+    rows = select(Worker.id).where(heard_of(within_seconds))
+    return any(worker_id.rpartition("-")[0] == machine for worker_id in session.scalars(rows))
+
+
+def heard_of(within_seconds: float) -> ColumnElement[bool]:
+    """Whether a worker was heard of in the last `within_seconds`, by the database's clock."""
+    return Worker.seen_epoch > epoch_now() - within_seconds
+
+
+def worker_ids(session: Session) -> set[str]:
+    """The workers that have neither left nor been forgotten."""
+    return set(session.scalars(select(Worker.id)))
 
 
 def drop_workers(session: Session, *, unseen_seconds: float) -> None:
-    """Deletes the rows of workers that were not heard of for so long."""
-    old = delete(Worker).where(Worker.seen_epoch < epoch_now() - unseen_seconds)
-    session.execute(old.execution_options(synchronize_session=False))
+    """Deletes workers that were not heard of for so long, with their refusals."""
+    old = session.scalars(select(Worker.id).where(~heard_of(unseen_seconds))).all()
+    for worker_id in old:
+        drop_worker(session, worker_id)
 
 
 def drop_worker(session: Session, worker_id: str) -> None:
-    """Deletes the row of a worker that leaves."""
+    """Deletes a worker that leaves, with its refusals: no other process has its id."""
+    forget_refusals(session, worker_id)
     session.execute(delete(Worker).where(Worker.id == worker_id).execution_options(synchronize_session=False))
 
 
@@ -331,20 +343,24 @@ def forget_refusals(session: Session, worker_id: str) -> None:
     session.execute(delete(RunRefusal).where(RunRefusal.worker_id == worker_id))
 
 
-def refused_runs(session: Session, limit: int) -> Sequence[Run]:
-    """Queued runs that some worker has refused, locked."""
+def drop_refusals(session: Session, run_id: str) -> None:
+    """A run that is over is refused by nobody."""
+    session.execute(delete(RunRefusal).where(RunRefusal.run_id == run_id))
+
+
+def refused_runs(session: Session, *, after: str, limit: int) -> Sequence[Run]:
+    """Queued runs that some worker has refused, from `after` on, locked."""
     refused = select(RunRefusal.run_id).where(RunRefusal.run_id == Run.id).exists()
-    rows = select(Run).where(Run.state == "queued", refused).order_by(Run.id).limit(limit)
+    rows = select(Run).where(Run.state == "queued", Run.id > after, refused).order_by(Run.id).limit(limit)
     return session.scalars(rows.with_for_update(skip_locked=True)).all()
 
 
-def refusals(session: Session, run_id: str) -> dict[str, str]:
-    """Why workers have refused a run, by worker, the oldest first."""
-    rows = select(RunRefusal.worker_id, RunRefusal.reason).where(RunRefusal.run_id == run_id)
-    return {row.worker_id: row.reason for row in session.execute(rows.order_by(RunRefusal.created_at))}
+def refusals(session: Session, run_id: str) -> Sequence[RunRefusal]:
+    """Why workers have refused a run, the oldest first."""
+    rows = select(RunRefusal).where(RunRefusal.run_id == run_id)
+    return session.scalars(rows.order_by(RunRefusal.created_at, RunRefusal.worker_id)).all()
 
 
 def living_workers(session: Session, silence_seconds: float) -> set[str]:
     """The training workers that were heard of in the last `silence_seconds`."""
-    rows = select(Worker.id).where(Worker.slots > 0, Worker.seen_epoch > epoch_now() - silence_seconds)
-    return set(session.scalars(rows))
+    return set(session.scalars(select(Worker.id).where(Worker.slots > 0, heard_of(silence_seconds))))

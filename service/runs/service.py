@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from sqlalchemy.orm import Session
 
-from dpk_core.codec import from_json, to_json
+from dpk_core.codec import WrongValue, from_json, to_json
 from dpk_core.protocol import ArtifactReference, Checkpoint, FailureKind, Noticed, RunResult
 from dpk_core.spec import RunSpec
 from service.database.tables import Run
@@ -27,10 +27,26 @@ from service.runs.tries import DISK_PATIENCE_SECONDS, RULES, Then, disk_wait_sec
 
 
 def claim(session: Session, run_id: str, owner: str, *, lease_seconds: float, max_attempts: int) -> Claim | None:
-    """Takes a queued run, or one whose lease ran out. None: it is someone else's, or over."""
+    """Takes a queued run, or one whose lease ran out. None: it is someone else's, or over, or another worker's to take.
+
+    While workers of two versions serve one database, a worker may meet what it cannot read. It leaves such a run to the
+    others: an error would undo the claim, and the run would be the next to be claimed again.
+    """
     run = repository.take(session, run_id, owner, lease_seconds=lease_seconds, max_attempts=max_attempts)
     if run is None:
         return None
+    try:
+        return _read_claim(session, run)
+    except WrongValue as error:
+        refusals.add(
+            session, run, f"{owner} cannot read what another version stored of the run or its teacher ({error})."
+        )
+        _give_back_uncounted(session, run)
+        return None
+
+
+def _read_claim(session: Session, run: Run) -> Claim | None:
+    """What the worker needs to carry out a run that it has taken. Raises WrongValue where it cannot be read."""
     spec = from_json(RunSpec, run.spec)
     weights = _teacher_weights(session, spec)
     if spec.training.teacher is not None and weights is None:
@@ -39,11 +55,11 @@ def claim(session: Session, run_id: str, owner: str, *, lease_seconds: float, ma
     inherited = _inherited(session, run, spec)
     own = from_json(Checkpoint, run.checkpoint) if run.checkpoint else None
     earlier_seconds = inherited.seconds if inherited else 0.0
-    resume = own or inherited
+    resume, known_scores = own or inherited, _known_scores(session, spec)
     _restart_counters(run, resume, own.seconds - earlier_seconds if own else 0.0)
     return Claim(
         run_id=run.id, fence=run.fence, spec=spec, resume=resume,
-        earlier_seconds=earlier_seconds, known_scores=_known_scores(session, spec), teacher_weights=weights,
+        earlier_seconds=earlier_seconds, known_scores=known_scores, teacher_weights=weights,
         uploads=tuple(models.documents(session, _models(spec))),
     )  # fmt: skip
 
@@ -174,8 +190,7 @@ def fail(
         _end(session, run, "cancelled")
     elif then is Then.ELSEWHERE:
         refusals.add(session, run, message)
-        run.attempts -= 1
-        _requeue(session, run)
+        _give_back_uncounted(session, run)
     elif then is Then.LATER:
         _wait_for_room(session, run, message, retry_seconds)
     elif then is Then.AGAIN and run.attempts < max_attempts and not repeated:
@@ -203,15 +218,18 @@ def lost(session: Session, claim: Claim, how: str, *, max_attempts: int, retry_s
 
 
 def release(session: Session, claim: Claim) -> bool:
-    """The training process has let go on command: cancelled if that was wished, else queued, no attempt counted."""
+    """The training process has let go on command: cancelled if that was wished, else queued, no attempt counted.
+
+    The fence moves on, so that the same stop, delivered twice, is stored once.
+    """
     run = repository.held(session, claim.run_id, claim.fence)
     if run is None:
         return False
     if run.cancel_requested:
         _end(session, run, "cancelled")
     else:
-        run.attempts -= 1
-        _requeue(session, run)
+        run.fence += 1
+        _give_back_uncounted(session, run)
     return True
 
 
@@ -282,8 +300,13 @@ def _wait_for_room(session: Session, run: Run, message: str, first_wait: float) 
         return
     if run.disk_full_epoch is None:
         run.disk_full_epoch = epoch_now()
+    _give_back_uncounted(session, run, after=disk_wait_seconds(first_wait, lasted))
+
+
+def _give_back_uncounted(session: Session, run: Run, *, after: float = 0.0) -> None:
+    """The attempt says nothing about the run, so it does not count."""
     run.attempts -= 1
-    _requeue(session, run, after=disk_wait_seconds(first_wait, lasted))
+    _requeue(session, run, after=after)
 
 
 def _requeue(session: Session, run: Run, *, after: float = 0.0) -> None:
@@ -303,5 +326,6 @@ def _end(
     run.failure_kind, run.failure = kind, message
     run.lease_owner = run.lease_expires = None
     run.finished_at = utc_now()
+    repository.drop_refusals(session, run.id)
     for job_id in repository.jobs_of(session, run.id, ("queued", "running", "paused", "cancelling")):
         outbox.enqueue(session, "advance_job", job_id)

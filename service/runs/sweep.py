@@ -21,8 +21,13 @@ KEEP_DELIVERIES = timedelta(days=30)
 FORGET_WORKERS_SECONDS = 86_400.0
 
 
-def sweep(session: Session, *, resend_seconds: float, max_attempts: int, silence_seconds: float = 30.0) -> None:
+def sweep(
+    session: Session, *, resend_seconds: float, max_attempts: int, silence_seconds: float = 30.0,
+    refused_after: str = "",
+) -> str:  # fmt: skip
     """Gives back runs of lost workers, writes messages again that are older than `resend_seconds`, purges.
+
+    Returns where the next sweep goes on with refused runs (`refused_after`); empty: from the first one on.
 
     Messages to training workers are written again only while one was heard of in the last `silence_seconds`: without a
     consumer they would pile up in the queue, and a worker that starts looks for queued runs by itself.
@@ -33,7 +38,8 @@ def sweep(session: Session, *, resend_seconds: float, max_attempts: int, silence
         give_back_or_end(session, run, message, max_attempts)
     for run in repository.used_up(session, max_attempts, LIMIT):
         end_used_up(session, run, max_attempts)
-    for run in repository.refused_runs(session, LIMIT):
+    refused = repository.refused_runs(session, after=refused_after, limit=LIMIT)
+    for run in refused:
         settle_stranded(session, run, silence_seconds=silence_seconds)
     if repository.living_workers(session, silence_seconds):
         for run in repository.unheard(session, resend_seconds, LIMIT):
@@ -42,3 +48,4 @@ def sweep(session: Session, *, resend_seconds: float, max_attempts: int, silence
     webhooks.purge(session, before=utc_now() - KEEP_DELIVERIES, limit=LIMIT)
     outbox.purge(session, before=utc_now() - KEEP_MESSAGES, limit=LIMIT)
     repository.drop_workers(session, unseen_seconds=FORGET_WORKERS_SECONDS)
+    return refused[-1].id if len(refused) == LIMIT else ""

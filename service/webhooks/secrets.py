@@ -12,13 +12,12 @@ import hmac
 import os
 import secrets
 from contextlib import suppress
+from pathlib import Path
 
-from service.settings import Settings
+from service.settings import LEAST_KEY, Settings
 
 PREFIX = "whsec_"
 FILE = "webhook.key"
-LEAST = 32
-"""Characters of a key."""
 
 
 class NoKey(Exception):
@@ -31,17 +30,30 @@ def server_key(settings: Settings) -> bytes:
     if given:
         return given.encode()
     if settings.database_address.get_backend_name() != "sqlite":
-        raise NoKey(f"Set DPK_WEBHOOK_KEY to the same {LEAST} characters or more for the API and all workers.")
+        raise NoKey(f"Set DPK_WEBHOOK_KEY to the same {LEAST_KEY} characters or more for the API and all workers.")
     path = settings.home / FILE
-    with suppress(FileExistsError):
-        settings.home.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w") as file:
-            file.write(secrets.token_hex(32))
+    if not path.exists():
+        _make_key(path)
     key = path.read_bytes()
-    if len(key) < LEAST:
+    if len(key) < LEAST_KEY:
         raise NoKey(f"{path} does not hold a whole key; delete it, and make new secrets for all webhooks.")
     return key
+
+
+def _make_key(path: Path) -> None:
+    """Writes a key aside and links it into place: whoever reads the file finds a whole key, and the first one stays."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+    handle = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(secrets.token_hex(LEAST_KEY))
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):
+            os.link(aside, path)
+    finally:
+        aside.unlink()
 
 
 def key_id(key: bytes) -> str:

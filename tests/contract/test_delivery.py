@@ -128,4 +128,14 @@ def test_a_stop_is_stored_unless_somebody_has_claimed_the_run_since() -> None:
     assert (row(kept).state, row(kept).attempts, from_json(Checkpoint, row(kept).checkpoint)) == ("queued", 0, LAST)
     assert report(other) is Answer.HELD
     assert row(taken).checkpoint is None
+    before = row(kept).attempts, row(kept).fence, len(messages("advance_run"))
     assert not delivered(late[0])
+    assert (row(kept).attempts, row(kept).fence, len(messages("advance_run"))) == before
+
+
+def test_a_stop_under_its_own_fence_is_stored_only_once() -> None:
+    run_id = create(run_spec())
+    late = replace(ended(claimed(run_id)), end=Stopped(run_id=run_id, step=40))
+    assert [delivered(late), delivered(late)] == [True, False]
+    assert (row(run_id).state, row(run_id).attempts) == ("queued", 0)
+    assert len(messages("advance_run")) == 2, "of the new run, and of the one that was given back"

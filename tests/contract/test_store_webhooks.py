@@ -17,7 +17,7 @@ from service.database.types import epoch_now, utc_now
 from service.database.webhook_tables import WebhookDelivery
 from service.problems import Conflict, NotFound, Rejected
 from service.settings import Settings
-from service.webhooks import repository, sending, service
+from service.webhooks import repository, secrets, sending, service
 from service.webhooks.addresses import Refused
 from service.webhooks.schemas import Delivery, WebhookRequest, WebhookSecret
 from tests.contract import job_driver as drive
@@ -190,6 +190,26 @@ def test_without_a_key_the_embedded_store_makes_one_that_only_its_owner_reads(
     with transaction() as session:
         stored = json.dumps([dict(row) for row in session.execute(select(WebhookDelivery.__table__)).mappings()])
     assert first.secret not in stored
+
+
+@ON_SQLITE
+def test_a_key_is_whole_before_anybody_can_read_it(
+    configure: Callable[..., Settings], migrated_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = configure(database_url=migrated_url, webhook_key="")
+    found = list[bytes | None]()
+
+    def look(_handle: int) -> None:
+        file = chosen.home / secrets.FILE
+        found.append(file.read_bytes() if file.exists() else None)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(secrets.os, "fsync", look)
+        key = secrets.server_key(chosen)
+    assert found == [None]
+    assert [file.name for file in chosen.home.iterdir()] == [secrets.FILE]
+    secrets._make_key(chosen.home / secrets.FILE)
+    assert secrets.server_key(chosen) == key, "the first of several that are made at once stays"
 
 
 @ON_SQLITE

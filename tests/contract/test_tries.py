@@ -6,15 +6,17 @@ import pytest
 from sqlalchemy import select, update
 
 from dpk_core.protocol import FailureKind
+from dpk_core.spec import RunSpec, TeacherReference
 from service.database.session import transaction
 from service.database.tables import OutboxMessage, Run, RunRefusal
 from service.database.types import epoch_now, utc_now
-from service.runs import repository, service, tries
+from service.runs import repository, service, sweep, tries
 from service.runs.claims import Claim, Report
 from tests.contract.run_driver import (
     claim,
     claimed,
     create,
+    finish,
     let_lease_expire,
     live,
     messages,
@@ -23,7 +25,7 @@ from tests.contract.run_driver import (
     row,
     swept,
 )
-from tests.contract.run_specs import checkpoint, run_spec
+from tests.contract.run_specs import checkpoint, reference, run_spec, training
 
 pytestmark = pytest.mark.usefixtures("store")
 
@@ -193,6 +195,66 @@ class TestRefusal:
             repository.forget_refusals(session, "a")
             assert session.scalars(select(RunRefusal)).all() == []
         assert claim(run_id, "a") is not None
+
+    def test_refusals_go_with_the_run_or_the_worker(self) -> None:
+        live("a", "b", "dead")
+        over, waits = create(run_spec(1)), create(run_spec(2))
+        for owner in ("a", "b", "dead"):
+            fail(claimed(over, owner), "missing_here")
+            fail(claimed(waits, owner), "missing_here")
+        with transaction() as session:
+            service.request_cancel(session, [over], "mine")
+            repository.drop_worker(session, "b")
+        set_worker_silent("dead")
+        swept()
+        with transaction() as session:
+            left = session.scalars(select(RunRefusal)).all()
+        assert [(each.run_id, each.worker_id) for each in left] == [(waits, "a")]
+
+    def test_a_sweep_goes_on_where_the_last_one_ended(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(sweep, "LIMIT", 2)
+        live("a")
+        run_ids = sorted(create(run_spec(seed)) for seed in range(3))
+        for run_id in run_ids:
+            fail(claimed(run_id, "a"), "missing_here")
+        after = ""
+        for _ in range(2):
+            with transaction() as session:
+                after = sweep.sweep(session, resend_seconds=60.0, max_attempts=3, refused_after=after)
+        assert after == ""
+        assert all(row(run_id).stranded_epoch is not None for run_id in run_ids)
+
+
+class TestAnotherVersion:
+    """What a worker cannot read it leaves to others, and goes on."""
+
+    def test_an_unreadable_run_holds_up_none_behind_it(self) -> None:
+        live("a", "b")
+        first, second = create(run_spec(1)), create(run_spec(2))
+        set_values(first, spec={**row(first).spec, "of_tomorrow": 1})
+        held = next_claim("a")
+        assert held is not None
+        assert held.run_id == second
+        run = row(first)
+        assert (run.state, run.attempts, run.lease_owner) == ("queued", 0, None)
+        assert next_claim("a") is None
+        set_values(first, spec={name: value for name, value in run.spec.items() if name != "of_tomorrow"})
+        assert claimed(first, "b").run_id == first, "a worker of its version takes it"
+
+    def test_an_unreadable_result_of_its_teacher(self) -> None:
+        live("a")
+        teacher = RunSpec(training=training(role="teacher"), stop_epoch=4)
+        made = create(teacher, "teacher")
+        assert finish(claimed(made), weights=reference("w.safetensors"))
+        key = teacher.training.key()
+        taught = create(run_spec(1, teacher=TeacherReference(model="cifar/resnet8w4", training_key=key)))
+        set_values(made, result={**(row(made).result or {}), "of_tomorrow": 1})
+        assert claim(taught, "a") is None
+        swept()
+        ago(taught, "stranded_epoch", 31.0)
+        swept()
+        assert (row(taught).state, row(taught).failure_kind) == ("failed", "missing_here")
+        assert "a cannot read what another version stored of the run or its teacher" in str(row(taught).failure)
 
 
 def set_worker_silent(worker: str) -> None:

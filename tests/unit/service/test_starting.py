@@ -116,6 +116,18 @@ def test_every_setting_that_is_wrong_is_named(configure: Configure, monkeypatch:
     ]
 
 
+def test_a_heartbeat_that_a_lease_cannot_wait_for(configure: Configure, monkeypatch: pytest.MonkeyPatch) -> None:
+    configure(webhook_key="k" * 32)
+    monkeypatch.setenv("DPK_LEASE_SECONDS", "1")
+    settings.cache_clear()
+    with pytest.raises(CannotStart) as raised:
+        checked_settings()
+    assert str(raised.value) == (
+        "DPK_HEARTBEAT_SECONDS=2 must be at most a third of DPK_LEASE_SECONDS=1, "
+        "or a run is given to another worker between two reports."
+    )
+
+
 @pytest.mark.parametrize("below", ["", "below"])
 def test_a_home_that_is_a_file(configure: Configure, tmp_path: Path, below: str) -> None:
     (tmp_path / "taken").write_text("")

@@ -46,6 +46,12 @@ def test_worker_is_seen_while_it_lives_and_no_longer(settings: Settings) -> None
     assert command.main(["--healthy"]) == 1
 
 
+def test_a_worker_of_a_machine_whose_name_begins_alike_says_nothing(settings: Settings) -> None:
+    other = f"{command.socket.gethostname()}-2-77"
+    WorkerHeartbeat(settings, other, ("control",), lambda: None).beat()
+    assert command.main(["--healthy"]) == 1
+
+
 def test_long_unheard_worker_is_not_healthy(settings: Settings) -> None:
     beat(settings, "control")
     with transaction() as session:
