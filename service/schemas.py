@@ -14,8 +14,8 @@ from dpk_core.nearest import nearest
 MOST_ERRORS = 20
 """Entries a problem lists; a request of nothing but errors must not make a long answer."""
 MOST_DESCRIBED = 200
-"""Errors of an object up to which each is described. That takes .03 ms each on the event loop; where there are more, the
-object is not what was meant."""
+"""Errors of an object up to which each is described. That takes .03 ms each, on the event loop; where there are more,
+the object is not what was meant."""
 LONGEST_NAME = 100
 """Of what is compared with the choices there are; the time that takes grows with its square."""
 

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, false, func, select, true, union_all
 from sqlalchemy.orm import Session
 
-from service.database.documents import read_stored
+from service.database.documents import if_readable, read_stored
 from service.database.tables import SelectionJob
 from service.scheduling.outcome import Outcome
 from service.scheduling.plan import Plan
@@ -96,14 +96,14 @@ def groups(session: Session, question: Question) -> list[Group]:
 
 
 def finished(session: Session, job_ids: Iterable[str]) -> list[Finished]:
-    """These jobs, in this order."""
+    """Those of these jobs whose outcome can be read, in this order."""
     wanted = list(job_ids)
     found = {each.job_id: each for each in _finished(session, select(*_COLUMNS).where(job.id.in_(wanted)))}
-    return [found[job_id] for job_id in wanted]
+    return [found[job_id] for job_id in wanted if job_id in found]
 
 
 def best_founded(session: Session, question: Question, protocol: str, limit: int) -> list[Finished]:
-    """The protocol's finished jobs, the best-founded first."""
+    """The protocol's finished jobs whose outcome can be read, the best-founded first."""
     mine = select(*_COLUMNS).where(*question.asked(), job.protocol == protocol, job.decided.is_not(None))
     return _finished(session, mine.order_by(*FOUNDED).limit(limit))
 
@@ -120,9 +120,16 @@ def revision(session: Session, job_id: str) -> int:
     return session.scalars(select(job.revision).where(job.id == job_id)).one()
 
 
-def plan(session: Session, job_id: str) -> Plan:
-    """A job's plan."""
-    return read_stored(Plan, session.scalars(select(job.plan).where(job.id == job_id)).one())
+def plan(session: Session, job_id: str) -> Plan | None:
+    """A job's plan, where it can be read."""
+    return if_readable(Plan, session.scalars(select(job.plan).where(job.id == job_id)).one())
+
+
+def check_readable(session: Session, job_id: str) -> None:
+    """Raises Unreadable where a finished job's plan or outcome cannot be read."""
+    stored_plan, stored_outcome = session.execute(select(job.plan, job.outcome).where(job.id == job_id)).one()
+    read_stored(Plan, stored_plan)
+    read_stored(Outcome, stored_outcome)
 
 
 _COLUMNS = (job.id, job.protocol, job.finished_at, job.outcome)
@@ -130,6 +137,7 @@ _COLUMNS = (job.id, job.protocol, job.finished_at, job.outcome)
 
 def _finished(session: Session, chosen: Any) -> list[Finished]:
     return [
-        Finished(job_id=job_id, protocol=protocol, finished_at=at, outcome=read_stored(Outcome, outcome))
-        for job_id, protocol, at, outcome in session.execute(chosen)
+        Finished(job_id=job_id, protocol=protocol, finished_at=at, outcome=outcome)
+        for job_id, protocol, at, document in session.execute(chosen)
+        if (outcome := if_readable(Outcome, document)) is not None
     ]

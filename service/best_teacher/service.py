@@ -17,7 +17,7 @@ from dpk_core.catalogue.weight_names import join_weights, split_weights
 from dpk_core.tasks import METRICS
 from service.best_teacher import repository
 from service.best_teacher.choice import in_order
-from service.best_teacher.repository import Finished, Group, Question
+from service.best_teacher.repository import Finished, Question
 from service.best_teacher.schemas import BestTeacher, DataThenAndNow, OtherAnswer, RunningJob
 from service.conditional import etag
 from service.database.session import glance, reading
@@ -70,7 +70,8 @@ def best_teacher(student: str, dataset: str, method: str, stamp: str | None = No
 def arms_of(job_id: str) -> tuple[str | None, ...]:
     """The teachers that a job compares, and None for no teacher."""
     with reading() as session:
-        return _plan(session, job_id).arms
+        plan = _plan(session, job_id)
+    return () if plan is None else plan.arms
 
 
 def document(student: str, dataset: str, method: str, stamp: str | None = None) -> tuple[str, bytes]:
@@ -122,28 +123,34 @@ def _changed(watched: Iterable[tuple[Plan, tuple[str, ...]]], data: DataNow) -> 
 
 
 def _choose(session: Session, question: Question, stamp: str | None, data: DataNow) -> _Choice:
+    """Raises Unreadable where nothing but jobs that cannot be read would answer; else those are left out."""
     groups = repository.groups(session, question)
-    plans = {each.protocol: _plan(session, each.best) for each in groups}
+    best = {each.job_id: each for each in repository.finished(session, [group.best for group in groups])}
+    read = {job_id: plan for job_id in best if (plan := _plan(session, job_id)) is not None}
+    readable = [each for each in groups if each.best in read]
+    plans = {each.protocol: read[each.best] for each in readable}
     current = {protocol: not changes(plan, data, ()) for protocol, plan in plans.items()}
-    ordered = in_order(groups, lambda group: current[group.protocol])
+    ordered = in_order(readable, lambda group: current[group.protocol])
     answering = [each for each in ordered if stamp in (None, each.protocol)]
     running = _running(session, question, stamp, current, data)
     if not answering:
+        for group in groups:
+            if stamp in (None, group.protocol):
+                repository.check_readable(session, group.best)
         raise _nothing(question, stamp, list(dict.fromkeys(each.protocol for each in ordered)), running)
-    first = answering[0]
-    (job,) = repository.finished(session, [first.best])
-    return _Choice(
-        job=job, plan=_plan(session, first.best), running=running, plans=list(plans.values()),
-        others=_others(session, question, job, ordered, plans),
-    )  # fmt: skip
+    job = best[answering[0].best]
+    others = _others(session, question, job, [best[each.best] for each in ordered], plans)
+    return _Choice(job=job, plan=read[job.job_id], running=running, others=others, plans=list(plans.values()))
 
 
-def _plan(session: Session, job_id: str) -> Plan:
+def _plan(session: Session, job_id: str) -> Plan | None:
+    """A job's plan, where it can be read."""
     key = job_id, repository.revision(session, job_id)
     with _lock:
         plan = _plans.get(key)
     if plan is None:
         plan = repository.plan(session, job_id)
+    if plan is not None:
         with _lock:
             _plans[key] = plan
     return plan
@@ -154,7 +161,8 @@ def _running(
 ) -> RunningJob | None:
     for job_id, state, protocol in repository.live_jobs(session, question):
         if stamp is None and protocol not in current:
-            current = {**current, protocol: not changes(_plan(session, job_id), data, ())}
+            plan = _plan(session, job_id)
+            current = {**current, protocol: plan is not None and not changes(plan, data, ())}
         if (current[protocol]) if stamp is None else protocol == stamp:
             return RunningJob.model_validate({"job": job_id, "page": links(job_id).page, "state": state})
     return None
@@ -193,16 +201,16 @@ def _interval(document: object) -> Interval | None:
 
 
 def _others(
-    session: Session, question: Question, answer: Finished, ordered: Sequence[Group], plans: dict[str, Plan]
+    session: Session, question: Question, answer: Finished, ordered: Sequence[Finished], plans: dict[str, Plan]
 ) -> list[OtherAnswer]:
     """The other jobs of the answer's protocol, then the best-founded of each other protocol."""
     own = plans[answer.protocol]
     same = repository.best_founded(session, question, answer.protocol, MOST_OTHERS + 1)
-    first: dict[str, str] = {}
-    for group in ordered:
-        if group.protocol != answer.protocol:
-            first.setdefault(group.protocol, group.best)
-    apart = repository.finished(session, list(first.values())[:MOST_OTHERS])
+    first: dict[str, Finished] = {}
+    for job in ordered:
+        if job.protocol != answer.protocol:
+            first.setdefault(job.protocol, job)
+    apart = list(first.values())[:MOST_OTHERS]
     said = [_other(job, _founding(job, answer), same_protocol=True) for job in same if job != answer]
     said = said[: MOST_OTHERS - min(len(apart), MOST_OTHERS // 2)]
     said += [_other(job, protocol_differences(plans[job.protocol], own), same_protocol=False) for job in apart]

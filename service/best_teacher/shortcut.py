@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from dpk_core.errors import DpkError
 from service.best_teacher import service
 from service.conditional import document, holds, unchanged
+from service.database.documents import Unreadable
 from service.database.faults import FAULTS
 from service.problems import ServiceError
 from service.shared import Shared
@@ -51,7 +52,7 @@ class KnownQuestions:
             if asked is not None and scope["path"].removeprefix(scope.get("root_path") or "") == PATH:
                 try:
                     tag, body = await answer(asked)
-                except (ServiceError, DpkError, *FAULTS):  # the endpoint asks again and says what is wrong
+                except (ServiceError, DpkError, Unreadable, *FAULTS):  # the endpoint asks again and says what is wrong
                     _answered.pop(scope["query_string"], None)
                 else:
                     known = Headers(scope=scope).get("if-none-match")

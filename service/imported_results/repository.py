@@ -38,14 +38,9 @@ def every(session: Session) -> Sequence[ImportedResult]:
 
 def find(session: Session, student: str, dataset: str) -> Sequence[ImportedResult]:
     """All results of a question, protocol by protocol."""
-    asked = select(ImportedResult).where(ImportedResult.student == student, ImportedResult.dataset == dataset)
-    order = (
-        ImportedResult.stamp,
-        ImportedResult.method,
-        ImportedResult.teacher,
-        ImportedResult.seed,
-        ImportedResult.epochs,
-    )
+    result = ImportedResult
+    asked = select(result).where(result.student == student, result.dataset == dataset)
+    order = (result.stamp, result.method, result.teacher, result.seed, result.epochs)
     return session.scalars(asked.order_by(*order).limit(MOST)).all()
 
 

@@ -56,7 +56,7 @@ def _check_same(there: Mapping[str, Any], given: Mapping[str, Any]) -> None:
         if there[name] != given[name]:
             raise Conflict(
                 f"Seed {given['seed']} under {given['teacher'] or 'no teacher'} is there with {name} {there[name]}, "
-                f"not {given[name]}. If it is to be replaced, remove protocol {given['stamp']} first and import it anew."
+                f"not {given[name]}. To replace it, remove protocol {given['stamp']} first and import its results anew."
             )
 
 

@@ -7,6 +7,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import update
 
 from service.app import create_app
+from service.best_teacher.service import best_teacher
 from service.calibration.service import calibration
 from service.database.documents import Unreadable
 from service.database.session import reading, transaction
@@ -61,6 +62,46 @@ def test_over_http_it_is_a_problem_of_its_own_and_a_page(older: str) -> None:
         assert "This job cannot be read" in page.text
         assert client.get(f"/selection-jobs/{older}").json()["headline"].startswith(SENTENCE)
         assert client.get("/", headers={"Accept": "text/html"}).status_code == 200
+
+
+@pytest.fixture
+def two() -> tuple[str, str]:
+    """Finished jobs of one question under two protocols, the newer one last."""
+    found = [
+        drive.submit(drive.request("cifar/resnet20", seeds=2, epochs=epochs, rungs=(1, epochs), promote=1))
+        for epochs in (2, 3)
+    ]
+    for job_id in found:
+        drive.run_to_end(job_id)
+    return found[0], found[1]
+
+
+@pytest.mark.parametrize("column", ["outcome", "plan"])
+@pytest.mark.parametrize("place", [0, 1])
+def test_another_job_answers_which_teacher_is_best(two: tuple[str, str], column: str, place: int) -> None:
+    spoil(two[place], column)
+    found = best_teacher("cifar/resnet8w4", "digits", "dpk")
+    assert (found.job, found.others) == (two[1 - place], [])
+
+
+@ON_SQLITE
+def test_where_no_other_job_answers_it_says_so_each_time(two: tuple[str, str]) -> None:
+    answers = "/best-teacher?student=cifar/resnet8w4&dataset=digits"
+    with TestClient(create_app()) as client:
+        assert client.get(answers).status_code == 200
+        for job_id in two:
+            spoil(job_id, "outcome")
+        for _ in range(2):
+            answer = client.get(answers)
+            assert (answer.status_code, answer.json()["type"]) == (500, "urn:dpk-select:problem:unreadable")
+
+
+def spoil(job_id: str, column: str) -> None:
+    """As a later version would write it."""
+    with transaction() as session:
+        job = session.get_one(SelectionJob, job_id)
+        setattr(job, column, {**getattr(job, column), "later": 1})
+        job.revision += 1
 
 
 @ON_SQLITE
