@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,13 +15,14 @@ from fastapi.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from dpk_core import disk
+from dpk_core.artifacts import PARTIAL
 from service.problems import Rejected, TooLarge, Unavailable
 from service.schemas import FieldError
 
 BLOCK = 2**20
 """Bytes that are gathered before a thread writes them."""
 FORGOTTEN_SECONDS = 86_400
-"""After this a folder was left by a crash."""
+"""After this a folder or a partial file was left by a crash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +79,19 @@ async def _take(stream: AsyncIterator[bytes], folder: Path, most_bytes: int) -> 
 def _new_folder(incoming: Path) -> Path:
     try:
         incoming.mkdir(parents=True, exist_ok=True)
-        for old in incoming.iterdir():
-            if old.stat().st_mtime < time.time() - FORGOTTEN_SECONDS:
-                shutil.rmtree(old, ignore_errors=True)
+        _remove_forgotten(incoming)
         return Path(tempfile.mkdtemp(dir=incoming))
     except OSError as error:
         raise _no_room(error, incoming) from error
+
+
+def _remove_forgotten(incoming: Path) -> None:
+    """Removes what requests left that were killed: their folders, and files that were being put in place."""
+    newest = time.time() - FORGOTTEN_SECONDS
+    for old in (*incoming.iterdir(), *incoming.parent.glob(f"*/*{PARTIAL}")):
+        with suppress(OSError):  # another request removes the same
+            if old.stat().st_mtime < newest:
+                shutil.rmtree(old) if old.is_dir() else old.unlink()
 
 
 def _rejected(message: str) -> Rejected:
