@@ -18,7 +18,8 @@ from service.presentation.score_words import measured, precision_table
 
 class Evaluated(BaseModel):
     """What `--json` prints. Scores are fractions; `interval` is theirs at 90 %. `same_data`: whether the student was
-    trained on these data. `test_details`: of a detector, average precision by overlap, size and class, with errors."""
+    trained on these data. `test_loss`: cross-entropy in nats; null for a detector. `test_details`: of a detector,
+    average precision by overlap, size and class, with errors."""
 
     architecture: str
     task: TaskName
@@ -28,7 +29,7 @@ class Evaluated(BaseModel):
     test_score: float
     interval: tuple[float, float]
     test_pictures: int
-    test_loss: float
+    test_loss: float | None
     test_details: dict[str, float] = {}
     classes: list[str] | None = None
 

@@ -8,14 +8,18 @@ import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from client import extras, torch_half
 from dpk_core.models.build import build_model
+from dpk_core.runner import student_command
+from dpk_core.training.evaluate_detection import judge
 from service.students.examples import STUDENT
 from service.students.schemas import Student, WeightsFile
 from tests.unit.client.conftest import FakeServer, Outcome
+from tests.unit.detection.made_up import made_up_detections, made_up_split
 from tests.unit.runner.student_folders import write_folder
 from tests.unit.web import sample
 
@@ -65,23 +69,25 @@ def test_a_detectors_score_by_class_and_where_its_boxes_go(
     dpk: Dpk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    details = {"ap50": 0.8, "ap_class_0": 0.5, "ap_class_1": 0.3, "error_ap": 0.02}
-    answer = {
-        "architecture": "detection/x", "task": "detection", "dataset": "boxes/pets", "data_fingerprint": "f",
-        "same_data": True, "test_score": 0.4, "interval": [0.367, 0.433], "test_pictures": 72, "test_loss": 1.2,
-        "test_details": details, "classes": ["cat", "dog"],
-    }  # fmt: skip
+    truth = made_up_split(3, 72, 2)
+    found = judge(made_up_detections(4, truth, 2), truth, 2, reported=True)
+    student: Any = SimpleNamespace(architecture="detection/x", fingerprint="f")
+    card: Any = SimpleNamespace(name="boxes/pets", fingerprint="f")
+    said = student_command._answer(student, card, "detection", found)
+    answer = said | {"test_details": dict(found.details), "classes": ["cat", "dog"]}
 
     def ask(*arguments: object) -> dict[str, object]:
         asked.extend(map(str, arguments))
-        return answer
+        return json.loads(json.dumps(answer))
 
     monkeypatch.setattr(torch_half, "ask", ask)
     done = dpk("evaluate", str(tmp_path), "--dataset", "boxes/pets", "--detections", "found.json")
     assert done.code == 0
-    said = " ".join(done.out.split())
-    assert "detection/x on boxes/pets: 40.0 AP on 72 test pictures (36.7 to 43.3)." in said
-    assert "AP50 80.0; AP of cat 50.0; AP of dog 30.0." in said
+    printed = " ".join(done.out.split())
+    low, high = (f"{100 * each:.1f}" for each in said["interval"])
+    assert f"detection/x on boxes/pets: {100 * found.score:.1f} AP on 72 test pictures ({low} to {high})." in printed
+    cat, dog = (f"{100 * found.details[f'ap_class_{label}']:.1f}" for label in (0, 1))
+    assert f"AP of cat {cat}; AP of dog {dog}." in printed
     assert asked[-1].endswith("/found.json")
 
 
