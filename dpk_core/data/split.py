@@ -75,7 +75,8 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class ImageData:
-    """A data set on a device. `mean`, `std`: channel statistics (C) of the train split, in the pictures' own unit.
+    """A data set on a device. `mean`, `std`: channel statistics (C) of the train split, in the pictures' own unit;
+    `std` is 1 where a channel is constant.
 
     `read_test` reads the test split when it is called and not before: only the end of a full run does.
     """
@@ -118,7 +119,9 @@ def image_data(
     counts = [torch.bincount(channel.flatten().cpu(), minlength=256) for channel in sample_BCHW.unbind(1)]
     weights = torch.stack(counts).double() / counts[0].sum()
     mean_C = weights @ levels
-    std_C = ((weights @ levels**2) - mean_C**2).clamp_min(1e-12).sqrt()
+    variance_C = (weights @ levels**2) - mean_C**2
+    # A channel that is constant carries nothing; divided by next to 0, what augmentation adds to it would explode.
+    std_C = torch.where(variance_C > 1e-6, variance_C.clamp_min(0).sqrt(), 1.0)
     device = train.labels.device
     return ImageData(card, train, validation, read_test, mean_C.float().to(device), std_C.float().to(device))
 
