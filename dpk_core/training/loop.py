@@ -158,7 +158,8 @@ def _part(
     norms = {}
     # What torch compiled goes backward once only, so there nothing is measured.
     if number == 0 and training.step % training.steps_per_epoch % EVERY == 0 and recipe.compiled == "no":
-        norms = gradient_norms(outcome.terms, training.optimisers.student_parameters, world)
+        optimisers = training.optimisers
+        norms = gradient_norms(outcome.terms, optimisers.student_parameters, world, optimisers.scaler)
     training.optimisers.add_gradients(outcome.loss * share)
     scores = EVALUATORS[training.spec.task].step_scores(outcome, labels_B)
     return _Part(share, {"train_loss": outcome.loss.detach(), **scores, **outcome.parts}, norms)

@@ -11,6 +11,7 @@ from torch import nn
 from dpk_core.distill.method import StepContext
 from dpk_core.dpk_settings import DpkSettings
 from dpk_core.parallel.world import ALONE
+from dpk_core.spec import MethodSpec
 from dpk_core.training import loop
 from dpk_core.training.gradients import gradient_norms
 from dpk_core.training.loop import train
@@ -22,7 +23,7 @@ def test_each_norm_is_that_of_a_step_down_the_term_alone() -> None:
     pictures, labels = torch.randn(8, 1, 8, 8, generator=torch.Generator().manual_seed(0)), torch.arange(8)
     done = training.method(pictures, labels, StepContext(seed=0, step=0, total_steps=10))
     parameters = list(training.model.parameters())
-    norms = gradient_norms(done.terms, parameters, ALONE)
+    norms = gradient_norms(done.terms, parameters, ALONE, training.optimisers.scaler)
     assert set(norms) == {"gradient.class", "gradient.logits", "gradient.features"}
     assert sum(term.item() for term in done.terms.values()) == pytest.approx(done.loss.item(), rel=1e-6)
     for name, term in done.terms.items():
@@ -38,6 +39,25 @@ def test_without_weight_the_feature_term_pulls_at_nothing() -> None:
     train(training, 1, watcher)
     assert watcher.epochs[0]["gradient.features"] == 0
     assert watcher.epochs[0]["gradient.class"] > 0
+
+
+class TestFloat16:
+    RECIPE = replace(RECIPE, precision="float16")
+
+    def test_small_gradients_are_measured_and_do_not_vanish(self) -> None:
+        method = MethodSpec(name="dpk", dpk=DpkSettings(feature_weight=1e-6))
+        full, low = Watcher(), Watcher()
+        train(start(replace(spec("dpk"), method=method)), 1, full)
+        train(start(replace(spec("dpk", recipe=self.RECIPE), method=method)), 1, low)
+        for name in ("class", "logits", "features"):
+            assert low.epochs[0][f"gradient.{name}"] == pytest.approx(full.epochs[0][f"gradient.{name}"], rel=0.05)
+
+    def test_an_overflow_is_no_divergence_and_its_term_is_left_out(self) -> None:
+        training = start(spec("kd", recipe=self.RECIPE))
+        next(training.model.parameters()).register_hook(lambda gradient: gradient * torch.inf)
+        watcher = Watcher()
+        train(training, 1, watcher)
+        assert not [name for name in watcher.epochs[0] if name.startswith("gradient.")]
 
 
 def test_a_single_term_is_not_measured() -> None:
