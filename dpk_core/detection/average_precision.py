@@ -27,6 +27,9 @@ from dpk_core.detection.detections import Detections
 AT_50, AT_75 = 0, 5
 """Places of the overlaps .50 and .75."""
 
+LARGEST = 1e10
+"""Square pixels: the end of COCO's range of all areas."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AveragePrecision:
@@ -70,11 +73,11 @@ def evaluated(truth: SplitIndex, found: Detections, classes: int, *, whole_range
     document = _pictures_and_classes(truth, classes)
     reference = hotcoco.COCO.from_arrays(
         document["images"], document["categories"], truth.pictures_M + 1, truth.classes_M.astype(np.int64) + 1,
-        _corner_and_size(truth.boxes_M4), area=truth.areas_M, iscrowd=truth.crowd_M,
+        _corner_and_size(truth.boxes_M4), area=_areas(truth), iscrowd=truth.crowd_M,
     )  # fmt: skip
     evaluator = hotcoco.COCOeval(reference, reference.load_res(_rows(found)), "bbox")
     if whole_range:
-        evaluator.params.area_rng = [[0.0, 1e10]]
+        evaluator.params.area_rng = [[0.0, LARGEST]]
         evaluator.params.area_rng_lbl = ["all"]
     evaluator.evaluate()
     return evaluator
@@ -111,13 +114,21 @@ def _document(truth: SplitIndex, classes: int) -> dict[str, Any]:
     """The split as a COCO file has it, annotations numbered from 1: pycocotools counts a hit on number 0 as a miss."""
     columns = zip(
         (truth.pictures_M + 1).tolist(), (truth.classes_M + 1).tolist(), _corner_and_size(truth.boxes_M4).tolist(),
-        truth.areas_M.tolist(), truth.crowd_M.astype(int).tolist(), strict=True,
+        _areas(truth).tolist(), truth.crowd_M.astype(int).tolist(), strict=True,
     )  # fmt: skip
     annotations = [
         {"id": number, "image_id": picture, "category_id": label, "bbox": box, "area": area, "iscrowd": crowd}
         for number, (picture, label, box, area, crowd) in enumerate(columns, 1)
     ]
     return {**_pictures_and_classes(truth, classes), "annotations": annotations}
+
+
+def _areas(truth: SplitIndex) -> NDArray[np.float64]:
+    """Areas of the objects; of its box where none is stated that a range of COCO's holds: an object outside of all
+    ranges, such as one of area -1, would be ignored."""
+    sides_M2 = truth.boxes_M4[:, 2:].astype(np.float64) - truth.boxes_M4[:, :2]
+    stated_M = (truth.areas_M > 0) & (truth.areas_M <= LARGEST)
+    return np.where(stated_M, truth.areas_M, sides_M2.prod(axis=1))
 
 
 def _rows(found: Detections) -> NDArray[np.float64]:

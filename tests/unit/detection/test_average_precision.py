@@ -78,6 +78,18 @@ def test_a_class_and_a_size_without_boxes_have_no_score() -> None:
         assert each.ap == pytest.approx(each.by_class_C[0])
 
 
+def test_an_area_that_no_range_holds_is_that_of_the_box() -> None:
+    """COCO's evaluators ignore the object otherwise, in every score, and training does not."""
+    truth = made_up_split(15, 12, 2)
+    sides_M2 = truth.boxes_M4[:, 2:].astype(np.float64) - truth.boxes_M4[:, :2]
+    found = made_up_detections(16, truth, 2)
+    wanted = numbers(refereed(replace(truth, areas_M=sides_M2.prod(1)), found, 2))
+    for area in (-1.0, 0.0, np.nan, np.inf):
+        broken = replace(truth, areas_M=np.full(len(truth.areas_M), area))
+        assert numbers(refereed(broken, found, 2)) == pytest.approx(wanted, abs=1e-9, nan_ok=True)
+        assert numbers(average_precision(broken, found, 2)) == pytest.approx(wanted, abs=1e-6, nan_ok=True)
+
+
 def test_only_a_hundred_detections_of_a_class_in_a_picture_are_read() -> None:
     truth = made_up_split(11, 1, 1, most=40)
     found = made_up_detections(12, truth, 1)
