@@ -21,7 +21,7 @@ class LaggedCka(nn.Module):
         self.register_buffer("cka_S", torch.full((stages,), torch.nan, dtype=torch.float64))
         self._host_S: Tensor | None = None
         self._copied: torch.cuda.Event | None = None
-        self.register_load_state_dict_post_hook(lambda *_: self._forget())  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        self.register_load_state_dict_post_hook(lambda module, _: module._forget())  # type: ignore[no-untyped-call]  # torch leaves it untyped
 
     def keep(self, cka_S: Tensor) -> None:
         """Remembers this step's CKA for the next."""

@@ -37,14 +37,15 @@ class TappedMethod(Method):
     def __init__(self, student: nn.Module, teacher: nn.Module, taps: Taps) -> None:
         super().__init__(student, teacher)
         self.taps = taps
-        self._see_student: Sight = self._see_student_eagerly
-        self._see_teacher: Sight = self._see_teacher_eagerly
+        # None, not the eager one: a method of its own, kept in itself, would keep both networks on the device.
+        self._see_student: Sight | None = None
+        self._see_teacher: Sight | None = None
 
     def look(self, pictures_BCHW: Tensor) -> Seen:
         """Runs teacher and student; the hooks are gone afterwards, save those of compiled networks."""
         with torch.no_grad(), unchanged(pictures_BCHW):
-            teacher_logits_BC, teacher_maps = self._see_teacher(pictures_BCHW)
-        logits_BC, student_maps = self._see_student(pictures_BCHW)
+            teacher_logits_BC, teacher_maps = (self._see_teacher or self._see_teacher_eagerly)(pictures_BCHW)
+        logits_BC, student_maps = (self._see_student or self._see_student_eagerly)(pictures_BCHW)
         return Seen(
             logits_BC=logits_BC,
             teacher_logits_BC=teacher_logits_BC,

@@ -26,7 +26,6 @@ from dpk_core.errors import DpkError
 from dpk_core.parallel.meeting import meet
 from dpk_core.parallel.world import ALONE
 from dpk_core.protocol import Event, Failed, Ready
-from dpk_core.runner import warm
 from dpk_core.runner.carry_out import carry_out
 from dpk_core.runner.failures import classify
 from dpk_core.runner.inbox import Assignment, Inbox
@@ -96,8 +95,6 @@ def _last_event(assignment: Assignment, work: Callable[[Assignment], Event]) -> 
             with suppress(OSError):  # the log may lie on the disk that is full
                 traceback.print_exc()
         kind, message = classify(error)
-    if kind == "out_of_memory":
-        warm.forget()
     gc.collect()
     return Failed(run_id=assignment.command.run_id, kind=kind, message=message)
 

@@ -71,14 +71,6 @@ def teacher_for(
     return _load_teacher(model, detection, weights, root, data.card, statistics, data.device)
 
 
-def forget() -> None:
-    """Lets go of everything, for a device that is short of memory."""
-    _load_data.cache_clear()
-    _load_teacher.cache_clear()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-
-
 def _card(spec: TrainingSpec, data_root: Path | None) -> DatasetCard:
     root = "DPK_DATA_ROOT is not set" if data_root is None else f"data root {data_root}"
     try:

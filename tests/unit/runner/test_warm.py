@@ -22,9 +22,14 @@ CPU = torch.device("cpu")
 @pytest.fixture(autouse=True)
 def cold() -> Iterator[None]:
     """Nothing is loaded before a test or left after it."""
-    warm.forget()
+    _clear()
     yield
-    warm.forget()
+    _clear()
+
+
+def _clear() -> None:
+    warm._load_data.cache_clear()
+    warm._load_teacher.cache_clear()
 
 
 def test_a_data_set_is_loaded_once() -> None:

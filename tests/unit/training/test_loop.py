@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 import torch
@@ -10,8 +13,9 @@ from torch import Tensor
 
 from dpk_core.data.source import Split
 from dpk_core.distill.method import StepContext, StepOutcome
+from dpk_core.dpk_settings import DpkSettings, ShareSettings
 from dpk_core.errors import InvalidRequest, TrainingDiverged
-from dpk_core.spec import MethodName
+from dpk_core.spec import MethodName, MethodSpec
 from dpk_core.training import loop
 from dpk_core.training.loop import train
 from dpk_core.training.training import Training, begin
@@ -45,6 +49,23 @@ class TestCommonRandomNumbers:
         one, other = start(spec(seed=0)), start(spec(seed=1))
         assert not torch.equal(next(one.model.parameters()), next(other.model.parameters()))
         assert not torch.equal(inputs(one, 1)[0][0], inputs(other, 1)[0][0])
+
+
+class TestMemory:
+    LAGGING = MethodSpec(name="dpk", dpk=DpkSettings(share=ShareSettings(lag=True)))
+
+    @pytest.mark.parametrize("method", [*(MethodSpec(name=name) for name in get_args(MethodName)), LAGGING])
+    def test_a_finished_training_leaves_the_device_without_a_collection(self, method: MethodSpec) -> None:
+        gc.collect()
+        gc.disable()
+        try:
+            training = start(replace(spec(method.name), method=method))
+            train(training, 1, Watcher(stop_at=1))
+            left = [weakref.ref(each) for each in (training.method, training.model)]
+            del training
+            assert [each() for each in left] == [None, None]
+        finally:
+            gc.enable()
 
 
 class TestMeasurements:
