@@ -15,7 +15,7 @@ from dpk_core.catalogue.detection.levels import Level
 from dpk_core.data.boxes import BoxTargets
 from dpk_core.detection.detector import detector_losses
 from dpk_core.detection_settings import LevelName
-from dpk_core.distill.method import Method, StepContext, StepOutcome, outcome
+from dpk_core.distill.method import Method, StepContext, StepOutcome, outcome, unchanged
 from dpk_core.distill.tapped import resize_like
 from dpk_core.models.taps import FeatureTaps
 
@@ -46,7 +46,7 @@ class PyramidMethod(Method):
 
     def look(self, pictures_BCHW: Tensor, targets: BoxTargets) -> tuple[dict[str, Tensor], Maps]:
         """The student's own losses, and the maps of both networks."""
-        with torch.no_grad():
+        with torch.no_grad(), unchanged(pictures_BCHW):
             pyramid = cast(nn.Module, cast(nn.Module, self.teacher).backbone)(pictures_BCHW)
         theirs = list(pyramid.values())
         with FeatureTaps(self.student, self._modules_seen) as taps:

@@ -67,6 +67,19 @@ def test_every_method_trains(method: DetectionMethodName, student: str) -> None:
     assert bool(list(training.method.distillation_parameters())) == teaches
 
 
+@pytest.mark.parametrize("method", ["feature_mse", "dpk", "fgd"])
+def test_a_teacher_that_changes_the_batch_in_place_is_refused(method: DetectionMethodName) -> None:
+    """The student would learn from what it leaves."""
+    training = start(spec(method))
+    backbone = training.method.teacher.backbone
+    handle = backbone.register_forward_pre_hook(lambda _, given: (given[0].mul_(2),))
+    try:
+        with pytest.raises(InvalidRequest, match="changes the pictures that it is given in place"):
+            train(training, 1, Watcher())
+    finally:
+        handle.remove()  # the teacher is lent
+
+
 @pytest.mark.parametrize(
     ("method", "student"), [*((method, FASTER) for method in METHODS), ("none", RETINA), ("dpk", RETINA)]
 )
