@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import os
+import weakref
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,13 +62,15 @@ class Rows:
         return self.rows[position]
 
 
-@dataclass(frozen=True, slots=True)
 class LaidOut:
-    """One file with picture after picture: `ends` are the places where they end."""
+    """One file with picture after picture: `ends` are the places where they end. It stays open, so that it can be read
+    to the end of a training also where it was removed from the cache folder. Raises OSError where it is not there."""
 
-    name: str
-    path: Path
-    ends: NDArray[np.int64]
+    def __init__(self, name: str, path: Path, ends: NDArray[np.int64]) -> None:
+        self.name = name
+        self.ends = ends
+        self._file = os.open(path, os.O_RDONLY)
+        weakref.finalize(self, os.close, self._file)
 
     def __len__(self) -> int:
         return len(self.ends)
@@ -74,27 +79,30 @@ class LaidOut:
         """See `Encoded`."""
         begin = int(self.ends[position - 1]) if position else 0
         try:
-            with self.path.open("rb") as file:
-                file.seek(begin)
-                return f"{self.name}, picture {position}", file.read(int(self.ends[position]) - begin)
+            return f"{self.name}, picture {position}", os.pread(self._file, int(self.ends[position]) - begin, begin)
         except OSError as error:
-            raise DataFault(f"{self.path} cannot be read: {error.strerror}.") from error
+            raise DataFault(f"{self.name}, picture {position} cannot be read: {error.strerror}.") from error
 
 
-def lay_out(name: str, key: str, pictures: Iterable[tuple[str, bytes]]) -> LaidOut:
-    """Writes pictures one after the other into the cache folder, or finds them there. `key` names their content.
+def lay_out(folder: Path, origin: str, key: str, pictures: Iterable[tuple[str, bytes]]) -> LaidOut:
+    """Writes the pictures of a split one after the other into the cache folder, or finds them there.
 
-    Large Parquet files need this: a picture in them can only be had by reading the hundreds around it. Raises DataFault
+    `key` names their content; the copies of other content that the same folder's split had before are removed. Large
+    Parquet files need this: a picture in them can only be had by reading the hundreds around it. Raises DataFault
     naming a picture without a sound header, and when the cache folder cannot take them.
     """
-    path = cache_folder() / f"encoded-{key}"
+    name = f"{folder.name}/{origin}"
+    copies = f"encoded-{hashlib.sha256(os.fsencode(folder.absolute())).hexdigest()[:16]}-{origin}-"
+    path = cache_folder() / f"{copies}{key}"
     index = path.with_suffix(".ends.npy")
     try:
-        if not index.exists():
+        if not (index.exists() and path.exists()):
             ends = _write(path, pictures)
             # Last, because its being there says that the other is whole.
             with whole_file(index) as file:
                 np.save(file, ends)
+            for older in set(cache_folder().glob(f"{copies}*")) - {path, index}:
+                older.unlink(missing_ok=True)
         return LaidOut(name, path, np.load(index, allow_pickle=False))
     except OSError as error:
         raise DataFault(

@@ -65,7 +65,7 @@ def _encoded(listing: Listing, origin: str, large: bool) -> Encoded:
     if not large and sum(file.size for file in listing.files[origin]) <= ENCODED_BYTES:
         return Rows(tuple(pictures))
     key = stamp(listing.folder, listing.files[origin])
-    return lay_out(f"{listing.folder.name}/{origin}", f"{key}-{origin}", pictures)
+    return lay_out(listing.folder, origin, key, pictures)
 
 
 def _check_all(listing: FolderListing) -> dict[str, int]:

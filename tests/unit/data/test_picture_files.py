@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -204,6 +205,25 @@ class TestLargeData:
         monkeypatch.setattr(picture_files, "ENCODED_BYTES", 0)
         after = everything(load(tmp_path, "parquet/made"))
         assert len(list(own_cache.glob("encoded-*"))) == 2
+        assert all(torch.equal(one[0], other[0]) for one, other in zip(before, after, strict=True))
+
+    def test_a_copy_of_other_content_goes_and_who_reads_it_reads_on(self, tmp_path: Path, own_cache: Path) -> None:
+        path = tmp_path / "made" / "train.parquet"
+        write_parquet(path, LABELS)
+        first = load(tmp_path, "parquet/made")
+        one = first.train.start_reading(torch.tensor([0, 1]))()
+        os.utime(path, ns=(1, 1))
+        second = load(tmp_path, "parquet/made")
+        assert len(list(own_cache.glob("encoded-*"))) == 2
+        for data in (first, second):
+            assert torch.equal(data.train.start_reading(torch.tensor([0, 1]))(), one)
+
+    def test_half_a_copy_is_made_anew(self, tmp_path: Path, own_cache: Path) -> None:
+        """Whoever cleans the cache takes its large files."""
+        write_parquet(tmp_path / "made" / "train.parquet", LABELS)
+        before = everything(load(tmp_path, "parquet/made"))
+        next(path for path in own_cache.glob("encoded-*") if path.suffix != ".npy").unlink()
+        after = everything(load(tmp_path, "parquet/made"))
         assert all(torch.equal(one[0], other[0]) for one, other in zip(before, after, strict=True))
 
     def test_no_room_to_lay_it_out_is_said(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
