@@ -9,7 +9,9 @@ import dataclasses
 import functools
 import hashlib
 import json
+import math
 import re
+import sys
 import types
 import typing
 from collections.abc import Iterable
@@ -96,10 +98,12 @@ def _decode(kind: Any, value: Json, where: str) -> Any:
         return {key: _decode(typing.get_args(kind)[1], item, f"{where}.{key}") for key, item in value.items()}
     if dataclasses.is_dataclass(kind):
         return _decode_dataclass(typing.cast(Any, kind), value, where)
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+    if kind is float and type(value) is int:
+        value = float(value) if abs(value) <= sys.float_info.max else math.inf
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise WrongValue(where, f"expected {kind.__name__}, not {type(value).__name__}")
+    if kind is float and not math.isfinite(value):
+        raise WrongValue(where, "expected a finite number")
     return value
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import replace
 
 import pytest
@@ -236,6 +237,11 @@ class TestCodec:
         value = to_json(RunSpec(training=training, stop_epoch=2)) | change
         with pytest.raises(ValueError, match=sentence):
             from_json(RunSpec, value)
+
+    @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 10**400], ids=["nan", "inf", "-inf", "huge"])
+    def test_a_number_that_is_not_finite_names_its_place(self, value: float) -> None:
+        with pytest.raises(WrongValue, match=r"method\.share\.floor: expected a finite number"):
+            chosen_dpk("digits", {"share": {"floor": value}})
 
     def test_a_missing_name_is_told(self, training: TrainingSpec) -> None:
         with pytest.raises(ValueError, match="'stop_epoch' is missing"):
