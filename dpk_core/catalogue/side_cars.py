@@ -13,7 +13,7 @@ An object may be what timm writes (`pretrained_cfg`), what `dpk export` writes, 
 | `mean`, `std` (`image_mean`, `image_std`) | by channel, of pictures in 0 … `scale` |
 | `scale` | 1 or 255, what white is before the mean is taken away; 1 |
 | `size`, `input_size` | side, or `[channels, height, width]` |
-| `interpolation` | `bilinear`, `bicubic` or `nearest` |
+| `interpolation` | `bilinear`, `bicubic` or `nearest`; `lanczos` counts as `bicubic`, timm's `random` as `bilinear` |
 | `channel_order` | `rgb` or `bgr` |
 | `detector` | of a detector, how it is built, as `dpk export` writes it |
 | `classes`, `label_names`, `class_names`, `id2label` | the names of the classes in the order of the scores |
@@ -46,7 +46,9 @@ LONGEST_LICENSE = 200
 CLASS_NAMES = ("classes", "label_names", "class_names")
 
 INTERPOLATIONS: dict[str, Interpolation] = {"nearest": "nearest", "bicubic": "bicubic", "lanczos": "bicubic"}
-"""Everything else is bilinear."""
+"""By the libraries' names; everything else that they have is bilinear."""
+STATED_INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos", "random")
+"""What can be said beside weights. timm's `random` is drawn while training."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,9 +95,12 @@ def stated(document: Mapping[str, Any], source: str) -> Stated:
         raise ValueError(f"channel_order is rgb or bgr, not {order!r}")
     if not isinstance(scale, int | float | None):
         raise ValueError(f"scale must be a number, not {scale!r}")
+    interpolation = found.get("interpolation", "bilinear")
+    if interpolation not in STATED_INTERPOLATIONS:
+        raise ValueError(f"interpolation is one of {', '.join(STATED_INTERPOLATIONS)}, not {interpolation!r}")
     preprocessing = preprocessing_of(
         mean=_numbers("mean", mean), std=_numbers("std", std), scale=scale, side=side, channel_order=order,
-        interpolation=INTERPOLATIONS.get(str(found.get("interpolation")), "bilinear"),
+        interpolation=INTERPOLATIONS.get(interpolation, "bilinear"),
     )  # fmt: skip
     return Stated(
         source=source, preprocessing=preprocessing, classes=_classes(found), detector=_detector(document),

@@ -63,6 +63,19 @@ def test_metadata_is_read_and_what_lies_beside_it_comes_first(tmp_path: Path) ->
     assert found.preprocessing == ModelPreprocessing(mean=(0.5,), std=(0.2,), side=32, channel_order="bgr")
 
 
+@pytest.mark.parametrize(
+    ("stated", "used"), [("nearest", "nearest"), ("lanczos", "bicubic"), ("random", "bilinear"), (None, "bilinear")]
+)
+def test_interpolations_that_are_known(stated: str | None, used: str, tmp_path: Path) -> None:
+    found = said(tmp_path, w={"size": 32} | ({} if stated is None else {"interpolation": stated}))
+    assert found.preprocessing == ModelPreprocessing(side=32, interpolation=used)
+
+
+def test_another_interpolation_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidRequest, match=r"interpolation is one of nearest, .*random, not 'bicubicc'"):
+        said(tmp_path, w={"size": 32, "interpolation": "bicubicc"})
+
+
 def test_what_is_left_out_of_a_scaling_changes_nothing(tmp_path: Path) -> None:
     assert said(tmp_path, w={"scale": 255}).preprocessing == ModelPreprocessing(mean=(0.0,), std=(1.0,), scale=255.0)
     assert said(tmp_path, w={"id2label": {"1": "b", "0": "a"}}).classes == ("a", "b")
