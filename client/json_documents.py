@@ -13,7 +13,7 @@ from client.export import Exported
 from client.gate import GateReport
 from client.pages import OpenedPage
 from service.best_teacher.schemas import BestTeacher
-from service.datasets.schemas import Dataset, DatasetList
+from service.datasets.schemas import BoxDataset, Dataset, DatasetList
 from service.imported_results.schemas import Imported, ImportedRows
 from service.job_runs.schemas import JobRunDetails, JobRunList, LogLine
 from service.methods.schemas import MethodList, RecipeList
@@ -53,7 +53,7 @@ DOCUMENTS: dict[str, tuple[Printed, ...]] = {
     "export": (Printed(Exported),),
     "evaluate": (Printed(Evaluated),),
     "datasets": (Printed(DatasetList),),
-    "dataset check": (Printed(Dataset),),
+    "dataset check": (Printed(Dataset), Printed(BoxDataset)),
     "models": (Printed(ModelList),),
     "model add": (Printed(ModelView),),
     "methods": (Printed(MethodList),),

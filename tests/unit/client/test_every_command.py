@@ -8,14 +8,15 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 
 from client import command as command_line
 from client import completing, entry
 from client.exit_codes import ExitCode
-from client.json_documents import DOCUMENTS
+from client.json_documents import DOCUMENTS, Printed
+from client.sdk import Client
 from service.wire.jobs import JobList
 from tests.command_lines import commands, fault
 from tests.unit.client.conftest import FakeServer, Outcome
@@ -94,3 +95,8 @@ class TestCompletion:
 
         monkeypatch.setattr("client.sdk.Client.jobs", away)
         assert completing.job_ids("") == []
+
+
+def test_dataset_check_prints_both_kinds_of_data_set() -> None:
+    kinds = get_args(get_type_hints(Client.dataset)["return"])
+    assert DOCUMENTS["dataset check"] == tuple(map(Printed, kinds))
