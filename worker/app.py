@@ -1,4 +1,4 @@
-"""The Celery application of the worker: tasks, and bootsteps that tie slots and heartbeat to its life."""
+"""The Celery application of the worker: tasks, and bootsteps that tie the threads of its parts to its life."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import socket
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from celery import Celery, bootsteps
 
@@ -15,9 +15,19 @@ from service.settings import Settings
 from worker import tasks
 from worker.heartbeat import WorkerHeartbeat
 from worker.slots import Slots
+from worker.sweeper import Sweeper
+from worker.webhook_sender import WebhookSender
 
 CONTROL_THREADS = 2
-"""Tasks are short: they advance a job or wake a slot."""
+"""Tasks are short: they advance a job or wake a slot. What may take long has threads of its own."""
+
+
+class Part(Protocol):
+    """Threads that begin and end with the worker."""
+
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
+    def terminate(self) -> None: ...
 
 
 def worker_id() -> str:
@@ -39,18 +49,20 @@ def create(settings: Settings, queues: Sequence[str], command: Sequence[str]) ->
     device = (lambda: slots.device) if slots is not None else (lambda: None)
     trouble = slots.trouble.sentence if slots is not None else (lambda: None)
     tasks.register(app, slots)
+    heartbeat = WorkerHeartbeat(settings, worker_id(), tuple(queues), device, trouble)
+    parts: list[Part] = [heartbeat, Sweeper(settings, tuple(queues))]
     if slots is not None:
-        app.steps["worker"].add(_step("Slots", slots))
-    app.steps["worker"].add(
-        _step("WorkerHeartbeat", WorkerHeartbeat(settings, worker_id(), tuple(queues), device, trouble))
-    )
+        parts.append(slots)
+    if "control" in queues:
+        parts.append(WebhookSender())
+    app.steps["worker"].update(_step(type(part).__name__, part) for part in parts)
     return app
 
 
-def _step(name: str, part: Slots | WorkerHeartbeat) -> type[Any]:
+def _step(name: str, part: Part) -> type[Any]:
     """A bootstep: starts after the thread pool and before messages come, ends after the last message and before it."""
 
-    def create(_self: object, _worker: object) -> Slots | WorkerHeartbeat:
+    def create(_self: object, _worker: object) -> Part:
         return part
 
     requires = ("celery.worker.components:Pool",)

@@ -7,14 +7,12 @@ from celery import Celery
 from service.database.session import transaction
 from service.outbox.service import dispatch
 from service.scheduling.advance import advance_job
-from service.webhooks.sending import send
 from worker.slots import Slots
 
 
 def register(app: Celery, slots: Slots | None) -> None:
     """Gives the application its tasks; without slots it serves only what needs no runner."""
     app.task(_advance_job, name="advance_job")
-    app.task(send, name="send_webhook")
     if slots is not None:
         app.task(slots.wake, name="advance_run")
 

@@ -338,7 +338,8 @@ def _create_webhooks() -> None:
         sa.Column("id", sa.String(length=32), nullable=False),
         sa.Column("webhook_id", sa.String(length=32), nullable=False),
         sa.Column("kind", sa.String(length=40), nullable=False),
-        sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("event_id", sa.Integer(), nullable=True),
+        sa.Column("body", sa.Text(), nullable=True),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("next_epoch", sa.Double(), nullable=False),
@@ -352,6 +353,7 @@ def _create_webhooks() -> None:
             name=op.f("fk_webhook_deliveries_webhook_id_webhooks"),
             ondelete="CASCADE",
         ),
+        sa.ForeignKeyConstraint(["event_id"], ["events.id"], name=op.f("fk_webhook_deliveries_event_id_events")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook_deliveries")),
     )
     op.create_index("ix_webhook_deliveries_due", "webhook_deliveries", ["state", "next_epoch"])

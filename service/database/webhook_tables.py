@@ -44,8 +44,10 @@ class WebhookDelivery(Base):
     """The message's id, `msg_<id>` on the wire: the same at each try, so that receivers know a repetition."""
     webhook_id: Mapped[str] = mapped_column(ForeignKey("webhooks.id", ondelete="CASCADE"))
     kind: Mapped[str] = mapped_column(String(40))
-    body: Mapped[str] = mapped_column(Text)
-    """The payload as it is signed and sent."""
+    event_id: Mapped[int | None] = mapped_column(ForeignKey("events.id"))
+    """What it tells of; None for one that tries the webhook out."""
+    body: Mapped[str | None] = mapped_column(Text)
+    """The payload as it is signed and sent, the same at each try; None until the first one."""
     state: Mapped[str] = mapped_column(String(16))
     attempts: Mapped[int]
     next_epoch: Mapped[float] = mapped_column(Double)

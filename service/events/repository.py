@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 from service.database.tables import Event, SelectionJob
 from service.database.types import utc_now
 from service.events.schemas import EventKind
+from service.webhooks import repository as webhooks
 from service.webhooks.schemas import WebhookEvent
-from service.webhooks.sending import announce
 
 WEBHOOK_KINDS = frozenset(get_args(WebhookEvent))
 
@@ -26,10 +26,10 @@ def record(session: Session, job_id: str, kind: EventKind, data: dict[str, Any])
         update(SelectionJob).where(SelectionJob.id == job_id).values(revision=SelectionJob.revision + 1),
         execution_options={"synchronize_session": False},
     )
-    session.add(Event(job_id=job_id, kind=kind, data=data, created_at=utc_now()))
+    session.add(event := Event(job_id=job_id, kind=kind, data=data, created_at=utc_now()))
     session.flush()
     if kind in WEBHOOK_KINDS:
-        announce(session, job_id, kind, data)
+        webhooks.announce(session, event)
 
 
 def after(session: Session, job_id: str, event_id: int, limit: int) -> list[Event]:

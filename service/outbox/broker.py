@@ -14,9 +14,9 @@ from celery import Celery
 from service.outbox.files import remove_leftovers
 from service.settings import Settings, settings
 
-Task = Literal["advance_job", "advance_run", "send_webhook"]
+Task = Literal["advance_job", "advance_run"]
 
-QUEUES: dict[str, str] = {"advance_job": "control", "advance_run": "runs", "send_webhook": "control"}
+QUEUES: dict[str, str] = {"advance_job": "control", "advance_run": "runs"}
 """`control` needs no torch and is served quickly; `runs` is served where runners live."""
 
 BROKER_SECONDS = 2.0

@@ -11,7 +11,6 @@ from service.outbox import repository as outbox
 from service.runs import repository
 from service.runs.service import end_used_up, give_back_or_end, settle_stranded
 from service.webhooks import repository as webhooks
-from service.webhooks.sending import resend_due
 
 LIMIT = 100
 """Rows one sweep touches of each sort, so that it stays short; the next sweep goes on."""
@@ -44,7 +43,6 @@ def sweep(
     if repository.living_workers(session, silence_seconds):
         for run in repository.unheard(session, resend_seconds, LIMIT):
             repository.send(session, run)
-    resend_due(session, LIMIT)
     webhooks.purge(session, before=utc_now() - KEEP_DELIVERIES, limit=LIMIT)
     outbox.purge(session, before=utc_now() - KEEP_MESSAGES, limit=LIMIT)
     repository.drop_workers(session, unseen_seconds=FORGET_WORKERS_SECONDS)

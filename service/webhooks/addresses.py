@@ -2,7 +2,7 @@
 
 The check is made where the connection is opened, on the address that is connected to: a name that meant a public
 address a moment ago (DNS rebinding) is found out, and so is one that a proxy would look up again, as none is used.
-Redirects are not followed. A whole exchange has one deadline, so that a receiver cannot hold a worker.
+httpcore follows no redirect. A whole exchange has one deadline, so that a receiver cannot hold a worker.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import ssl
 import time
 from collections.abc import Iterable, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpcore
-import httpx
 
 SECONDS = 15.0
 """For a whole exchange."""
@@ -23,6 +23,12 @@ SECONDS = 15.0
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _TRANSLATED = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("2002::/16"))
 """Prefixes behind which lies an IPv4 address that may be private."""
+
+
+UNREACHABLE = (
+    httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError, httpcore.UnsupportedProtocol, OSError,
+)  # fmt: skip
+"""Errors of an exchange that did not take place, or not to its end."""
 
 
 class Refused(Exception):
@@ -45,16 +51,14 @@ def check_address(address: str, allowed: Sequence[Network]) -> None:
 
 
 def post(url: str, body: str, headers: dict[str, str], allowed: Sequence[Network]) -> int:
-    """The status of the answer; the rest of it is not read. Raises Refused, httpx.HTTPError or OSError."""
+    """The status of the answer; the rest of it is not read. Raises Refused, UnicodeError or one of `UNREACHABLE`."""
     backend = _Checked(allowed, time.monotonic() + SECONDS)
-    trusted = httpx.create_ssl_context(trust_env=False)
-    transport = httpx.HTTPTransport(verify=trusted)
-    transport._pool = httpcore.ConnectionPool(ssl_context=trusted, max_connections=1, network_backend=backend)
     with (
-        httpx.Client(transport=transport, timeout=SECONDS, trust_env=False) as client,
-        client.stream("POST", url, content=body, headers=headers, follow_redirects=False) as answer,
+        httpcore.ConnectionPool(max_connections=1, network_backend=backend) as pool,
+        # httpcore would write an IPv6 address without its brackets.
+        pool.stream("POST", url, content=body.encode(), headers={"host": urlsplit(url).netloc, **headers}) as answer,
     ):
-        return answer.status_code
+        return answer.status
 
 
 class _Checked(httpcore.NetworkBackend):

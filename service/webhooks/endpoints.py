@@ -5,10 +5,9 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, BackgroundTasks, Path, Response
+from fastapi import APIRouter, Path, Response
 
 from service.database.dependencies import Reading, Writing
-from service.outbox.service import dispatch
 from service.parameters import NO_PARAMETERS
 from service.problems import responses
 from service.webhooks import service
@@ -55,9 +54,8 @@ def renew(session: Writing, webhook_id: WebhookId) -> WebhookSecret:
     "/{webhook_id}/test", operation_id="test_webhook", summary="Send a message of type `test`", status_code=202,
     responses=responses(404),
 )  # fmt: skip
-def test(session: Writing, webhook_id: WebhookId, background: BackgroundTasks) -> Delivery:
+def test(session: Writing, webhook_id: WebhookId) -> Delivery:
     """It goes the way of all others; the log says how that went."""
-    background.add_task(dispatch)
     return service.test(session, webhook_id)
 
 
@@ -73,7 +71,6 @@ def log(session: Reading, webhook_id: WebhookId) -> DeliveryList:
     "/{webhook_id}/deliveries/{message_id}/send", operation_id="resend_delivery", summary="Send a message once more",
     status_code=202, responses=responses(404, 409),
 )  # fmt: skip
-def again(session: Writing, webhook_id: WebhookId, message_id: MessageId, background: BackgroundTasks) -> Delivery:
+def again(session: Writing, webhook_id: WebhookId, message_id: MessageId) -> Delivery:
     """With the same id and body, and all tries before it again."""
-    background.add_task(dispatch)
     return service.again(session, webhook_id, message_id)

@@ -9,10 +9,9 @@ from datetime import datetime
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
+from service.database.tables import Event, SelectionJob
 from service.database.types import epoch_now, utc_now
 from service.database.webhook_tables import Webhook, WebhookDelivery
-from service.outbox import service as outbox
-from service.outbox.repository import is_unsent
 
 MOST = 100
 """Webhooks there may be: each event makes a row for each."""
@@ -34,16 +33,37 @@ def remove(session: Session, webhook_id: str) -> bool:
     return session.scalar(delete(Webhook).where(Webhook.id == webhook_id).returning(Webhook.id)) is not None
 
 
-def add_delivery(session: Session, webhook_id: str, kind: str, body: str) -> WebhookDelivery:
-    """A message that is to be sent now, with its message to a worker."""
+def announce(session: Session, event: Event) -> None:
+    """Adds a message for each webhook that is notified of this kind of event."""
+    for hook in every(session):
+        if hook.active and event.kind in hook.events.split(","):
+            add_delivery(session, hook.id, event.kind, event_id=event.id)
+
+
+def add_delivery(
+    session: Session, webhook_id: str, kind: str, *, event_id: int | None = None, body: str | None = None
+) -> WebhookDelivery:
+    """A message that is to be sent now: of an event, or with this body."""
     row = WebhookDelivery(
-        id=uuid.uuid4().hex, webhook_id=webhook_id, kind=kind, body=body, state="waiting", attempts=0,
-        next_epoch=epoch_now(), created_at=utc_now(),
+        id=uuid.uuid4().hex, webhook_id=webhook_id, kind=kind, event_id=event_id, body=body, state="waiting",
+        attempts=0, next_epoch=epoch_now(), created_at=utc_now(),
     )  # fmt: skip
     session.add(row)
     session.flush()
-    outbox.enqueue(session, "send_webhook", row.id)
     return row
+
+
+def subject(session: Session, event_id: int) -> tuple[Event, SelectionJob, Event | None]:
+    """An event, its job, and the event of the newest verdict that the job had then."""
+    event = session.get_one(Event, event_id)
+    verdicts = select(Event).where(Event.job_id == event.job_id, Event.kind == "verdict", Event.id <= event_id)
+    newest = session.scalar(verdicts.order_by(Event.id.desc()).limit(1))
+    return event, session.get_one(SelectionJob, event.job_id), newest
+
+
+def keep_body(session: Session, delivery_id: str, body: str) -> None:
+    """Stores what a message says, for every try that follows."""
+    session.get_one(WebhookDelivery, delivery_id).body = body
 
 
 def deliveries(session: Session, webhook_id: str, limit: int) -> Sequence[WebhookDelivery]:
@@ -74,12 +94,10 @@ def claim(session: Session, delivery_id: str, seconds: float) -> tuple[WebhookDe
     return row, session.get_one(Webhook, row.webhook_id)
 
 
-def due(session: Session, limit: int) -> Sequence[str]:
-    """Messages whose next try is due and that no worker is about to be woken for, the longest due first."""
-    rows = select(WebhookDelivery.id).where(WebhookDelivery.state == "waiting", ~is_unsent(WebhookDelivery.id))
-    return session.scalars(
-        rows.where(WebhookDelivery.next_epoch <= epoch_now()).order_by(WebhookDelivery.next_epoch).limit(limit)
-    ).all()
+def longest_due(session: Session) -> str | None:
+    """The message whose next try has been due for longest; None where none is due."""
+    due = (WebhookDelivery.state == "waiting", WebhookDelivery.next_epoch <= epoch_now())
+    return session.scalar(select(WebhookDelivery.id).where(*due).order_by(WebhookDelivery.next_epoch).limit(1))
 
 
 def settle(
@@ -97,12 +115,14 @@ def again(session: Session, row: WebhookDelivery) -> None:
     """Lets a message be sent once more, now."""
     row.state, row.attempts, row.next_epoch, row.finished_at = "waiting", 0, epoch_now(), None
     session.flush()
-    outbox.enqueue(session, "send_webhook", row.id)
 
 
-def retire(session: Session, webhook_id: str) -> None:
-    """The receiver wants nothing more."""
+def retire(session: Session, webhook_id: str, why: str) -> None:
+    """The receiver wants nothing more: what still waits to be sent to it has failed. `why`: one sentence."""
     session.execute(update(Webhook).where(Webhook.id == webhook_id).values(active=False))
+    waiting = (WebhookDelivery.webhook_id == webhook_id, WebhookDelivery.state == "waiting")
+    ended = update(WebhookDelivery).where(*waiting).values(state="failed", error=why, finished_at=utc_now())
+    session.execute(ended.execution_options(synchronize_session=False))
 
 
 def purge(session: Session, *, before: datetime, limit: int) -> None:

@@ -57,7 +57,7 @@ class Delivery(Wire):
     attempts: int
     status: int | None = Field(description="What the receiver answered last.")
     error: str | None
-    body: dict[str, Any]
+    body: dict[str, Any] | None = Field(description="What it says; null until its first try.")
     created_at: datetime
     finished_at: datetime | None
 

@@ -1,29 +1,20 @@
-"""Makes messages of events, in the event's transaction, and sends them, outside of any."""
+"""Sends messages, outside of any transaction."""
 
 from __future__ import annotations
 
-import json
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
-import httpcore
-import httpx
-from sqlalchemy.orm import Session
 from standardwebhooks import Webhook as Signer
 
-from dpk_core.selection.decide.verdict import Verdict
-from service.database.documents import read_stored
-from service.database.session import transaction
-from service.database.tables import SelectionJob
+from service.database.faults import FAULTS
+from service.database.session import reading, transaction
 from service.database.types import utc_now
-from service.outbox import service as outbox
-from service.presentation.metric_words import words_of_task
-from service.presentation.verdict_words import verdict_sentence
-from service.scheduling.repository import find, newest_verdicts
 from service.settings import Settings, settings
 from service.webhooks import repository, secrets
-from service.webhooks.addresses import SECONDS, Refused, networks, post
+from service.webhooks.addresses import SECONDS, UNREACHABLE, Refused, networks, post
+from service.webhooks.bodies import body_of
 
 WAITS = (5.0, 300.0, 1800.0, 7200.0, 18_000.0, 36_000.0, 50_400.0, 72_000.0, 86_400.0)
 """Seconds between two tries, as the Standard Webhooks specification proposes: three days in all."""
@@ -33,49 +24,30 @@ GONE = 410
 
 Post = Callable[[str, str, dict[str, str]], int]
 
+_log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Try:
-    """What is sent, and to whom."""
+    """What is sent, and to whom. `body`: None before it is made, of the event `event`."""
 
     message: str
     attempt: int
     url: str
-    body: str
+    event: int | None
+    body: str | None
     webhook: str
     secret: str | None
 
 
-def announce(session: Session, job_id: str, kind: str, data: dict[str, Any]) -> None:
-    """Makes a message for each webhook that is notified of this kind of event."""
-    hooks = [hook for hook in repository.every(session) if hook.active and kind in hook.events.split(",")]
-    if not hooks:
-        return
-    job = find(session, job_id)
-    assert job is not None, "an event is of a job"
-    body = payload(f"job.{kind}", {
-        "job": job_id, "student": job.student, "dataset": job.dataset, "method": job.method,
-        **_facts(session, job, kind, data),
-        "leaderboard": f"/selection-jobs/{job_id}/leaderboard", "page": f"/jobs/{job_id}",
-    })  # fmt: skip
-    for hook in hooks:
-        repository.add_delivery(session, hook.id, kind, body)
-
-
-def _facts(session: Session, job: SelectionJob, kind: str, data: dict[str, Any]) -> dict[str, Any]:
-    """The verdict of a finished job, or why it failed."""
-    if kind in ("finished", "verdict"):
-        newest = newest_verdicts(session, [job.id]).get(job.id)
-        facts = None if newest is None else read_stored(Verdict, newest.document)
-        said = None if facts is None else verdict_sentence(facts, words_of_task(job.task))
-        known = None if facts is None else {"kind": facts.kind, "teacher": facts.best, "tied": list(facts.tied)}
-        return {"verdict": known, "sentence": said}
-    return {"failure": data.get("failure")} if kind == "failed" else {}
-
-
-def payload(kind: str, data: dict[str, Any]) -> str:
-    """A message's body; addresses in it are to be put behind the server's."""
-    return json.dumps({"type": kind, "timestamp": utc_now().isoformat(), "data": data})
+def send_next() -> bool:
+    """One try of the message that has been due for longest. False: none is due."""
+    with reading() as session:
+        delivery_id = repository.longest_due(session)
+    if delivery_id is None:
+        return False
+    send(delivery_id)
+    return True
 
 
 def send(delivery_id: str, send_it: Post | None = None) -> None:
@@ -87,11 +59,28 @@ def send(delivery_id: str, send_it: Post | None = None) -> None:
             return
         row, hook = claimed
         tried = _Try(
-            message=row.id, attempt=row.attempts, url=hook.url, body=row.body, webhook=hook.id,
-            secret=_secret(chosen, hook.id, hook.generation, hook.key_id),
+            message=row.id, attempt=row.attempts, url=hook.url, event=row.event_id, body=row.body,
+            webhook=hook.id, secret=_secret(chosen, hook.id, hook.generation, hook.key_id),
         )  # fmt: skip
-    status, error = _post(tried, chosen, send_it)
-    _settle(tried, status, error)
+    try:
+        body = tried.body or _make_body(tried)
+    except FAULTS:
+        raise
+    except Exception as error:
+        # Whatever it is, it is a fault of this message alone: its try has failed, and others are sent.
+        _log.exception("Message %s could not be made.", tried.message)
+        _settle(tried, None, f"The message could not be made ({type(error).__name__}): {error}")
+        return
+    status, wrong = _post(tried, body, chosen, send_it)
+    _settle(tried, status, wrong)
+
+
+def _make_body(tried: _Try) -> str:
+    assert tried.event is not None, "a message without a body is of an event"
+    with transaction() as session:
+        body = body_of(session, tried.event)
+        repository.keep_body(session, tried.message, body)
+    return body
 
 
 def _settle(tried: _Try, status: int | None, error: str | None) -> None:
@@ -103,13 +92,7 @@ def _settle(tried: _Try, status: int | None, error: str | None) -> None:
             session, tried.message, tried.attempt, state=state, status=status, error=error, wait=wait
         )  # fmt: skip
         if status == GONE:
-            repository.retire(session, tried.webhook)
-
-
-def resend_due(session: Session, limit: int) -> None:
-    """Wakes a worker for each message whose next try is due."""
-    for delivery_id in repository.due(session, limit):
-        outbox.enqueue(session, "send_webhook", delivery_id)
+            repository.retire(session, tried.webhook, f"The receiver answered {GONE} to another message.")
 
 
 def _secret(chosen: Settings, webhook_id: str, generation: int, key_id: str) -> str | None:
@@ -121,7 +104,7 @@ def _secret(chosen: Settings, webhook_id: str, generation: int, key_id: str) -> 
     return secrets.secret_of(key, webhook_id, generation) if secrets.key_id(key) == key_id else None
 
 
-def _post(tried: _Try, chosen: Settings, send_it: Post | None) -> tuple[int | None, str | None]:
+def _post(tried: _Try, body: str, chosen: Settings, send_it: Post | None) -> tuple[int | None, str | None]:
     """Status of the answer, and why the message did not arrive."""
     if tried.secret is None:
         return None, "This worker has another DPK_WEBHOOK_KEY than the API; set the same one, or make a new secret."
@@ -129,16 +112,16 @@ def _post(tried: _Try, chosen: Settings, send_it: Post | None) -> tuple[int | No
     headers = {
         "content-type": "application/json", "user-agent": "dpk-select", "webhook-id": message,
         "webhook-timestamp": str(int(now.timestamp())),
-        "webhook-signature": Signer(tried.secret).sign(message, now, tried.body),
+        "webhook-signature": Signer(tried.secret).sign(message, now, body),
     }  # fmt: skip
     try:
         if send_it is not None:
-            status = send_it(tried.url, tried.body, headers)
+            status = send_it(tried.url, body, headers)
         else:
-            status = post(tried.url, tried.body, headers, networks(chosen.webhook_networks))
+            status = post(tried.url, body, headers, networks(chosen.webhook_networks))
     except Refused as error:
         return None, str(error)
-    except (httpx.HTTPError, httpx.InvalidURL, httpcore.TimeoutException, OSError, UnicodeError) as error:
+    except (*UNREACHABLE, UnicodeError) as error:
         return None, f"{tried.url} cannot be reached: {error or type(error).__name__}."
     if 200 <= status < 300:
         return status, None

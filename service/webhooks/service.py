@@ -16,7 +16,7 @@ from service.schemas import FieldError
 from service.settings import settings
 from service.webhooks import repository, schemas, secrets
 from service.webhooks.addresses import Refused, check_address, networks
-from service.webhooks.sending import payload
+from service.webhooks.bodies import payload
 
 SHOWN = 50
 """Messages that a log shows."""
@@ -59,7 +59,8 @@ def renew(session: Session, webhook_id: str) -> schemas.WebhookSecret:
 def test(session: Session, webhook_id: str) -> schemas.Delivery:
     """Sends a message of type `test` by the way of all others. Raises NotFound."""
     row = _found(session, webhook_id)
-    return _delivery(repository.add_delivery(session, row.id, "test", payload("test", {"webhook": row.id})))
+    body = payload("test", utc_now(), {"webhook": row.id})
+    return _delivery(repository.add_delivery(session, row.id, "test", body=body))
 
 
 def log(session: Session, webhook_id: str) -> schemas.DeliveryList:
@@ -91,7 +92,8 @@ def view(row: Webhook) -> schemas.WebhookView:
 def _delivery(row: WebhookDelivery) -> schemas.Delivery:
     return schemas.Delivery.model_validate({
         "id": f"msg_{row.id}", "kind": row.kind, "state": row.state, "attempts": row.attempts, "status": row.status,
-        "error": row.error, "body": json.loads(row.body), "created_at": row.created_at, "finished_at": row.finished_at,
+        "error": row.error, "body": None if row.body is None else json.loads(row.body), "created_at": row.created_at,
+        "finished_at": row.finished_at,
     })  # fmt: skip
 
 

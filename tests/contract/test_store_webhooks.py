@@ -12,12 +12,12 @@ from sqlalchemy import select, update
 from standardwebhooks import Webhook as Receiver
 
 from service.database.session import reading, transaction
-from service.database.tables import OutboxMessage
+from service.database.tables import Event
 from service.database.types import epoch_now, utc_now
 from service.database.webhook_tables import WebhookDelivery
 from service.problems import Conflict, NotFound, Rejected
 from service.settings import Settings
-from service.webhooks import repository, secrets, sending, service
+from service.webhooks import bodies, repository, secrets, sending, service
 from service.webhooks.addresses import Refused
 from service.webhooks.schemas import Delivery, WebhookRequest, WebhookSecret
 from tests.contract import job_driver as drive
@@ -103,8 +103,7 @@ def test_a_message_is_made_with_its_event_or_not_at_all() -> None:
     assert log(added) == []
     message = send_test(added)
     with reading() as session:
-        waiting = session.scalars(select(OutboxMessage).where(OutboxMessage.task == "send_webhook")).all()
-    assert [f"msg_{each.subject_id}" for each in waiting] == [message.id]
+        assert f"msg_{repository.longest_due(session)}" == message.id
 
 
 def test_what_does_not_arrive_is_tried_again_later_and_later_and_then_failed() -> None:
@@ -134,25 +133,71 @@ def test_a_try_whose_time_has_not_come_or_that_another_worker_makes_is_left_alon
         assert repository.claim(session, message, 60.0) is not None
     with transaction() as session:
         assert repository.claim(session, message, 60.0) is None
-        assert repository.due(session, 10) == []
+        assert repository.longest_due(session) is None
         session.execute(update(WebhookDelivery).values(next_epoch=epoch_now() - 1))
-        assert repository.due(session, 10) == []
-        session.execute(update(OutboxMessage).values(sent_at=utc_now()))
-        assert repository.due(session, 10) == [message]
-        queued = select(OutboxMessage.subject_id).where(OutboxMessage.task == "send_webhook")
-        for _ in range(2):
-            sending.resend_due(session, 10)
-            session.flush()
-        assert list(session.scalars(queued)) == [message, message], "one that has not left yet needs no second one"
+        assert repository.longest_due(session) == message
+
+
+def test_all_that_is_due_is_tried_the_longest_due_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent = list[str]()
+
+    def post(_url: str, _body: str, headers: dict[str, str], _allowed: object) -> int:
+        sent.append(headers["webhook-id"])
+        return 204
+
+    monkeypatch.setattr(sending, "post", post)
+    added = add().webhook.id
+    messages = [send_test(added).id for _ in range(3)]
+    assert [sending.send_next() for _ in range(4)] == [True, True, True, False]
+    assert sent == messages
+
+
+def test_a_fault_of_the_wording_costs_the_message_and_not_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_arguments: object) -> str:
+        raise RuntimeError("no words")
+
+    added = add()
+    job_id = drive.submit()
+    with monkeypatch.context() as patch:
+        patch.setattr(bodies, "verdict_sentence", fail)
+        drive.run_to_end(job_id)
+        assert drive.job(job_id).state == "finished"
+        (message,) = log(added.webhook.id)
+        assert message.body is None
+        assert send(message.id, 200) == []
+    (failed,) = log(added.webhook.id)
+    assert (failed.state, failed.attempts) == ("waiting", 1)
+    assert failed.error == "The message could not be made (RuntimeError): no words"
+    first, again = send(message.id, 500, 200)
+    assert first[1] == again[1], "every try sends the same"
+    assert json.loads(first[1])["data"]["sentence"] == drive.final_verdict(job_id)["sentence"]
+
+
+def test_a_message_tells_of_the_verdict_at_its_event() -> None:
+    added = add("verdict").webhook.id
+    drive.run_to_end(drive.submit(drive.request(seeds=3)))
+    told = log(added)[::-1]
+    for each in told:
+        send(each.id, 200)
+    with reading() as session:
+        verdicts = session.scalars(select(Event.data).where(Event.kind == "verdict").order_by(Event.id)).all()
+    said = [each.body["data"]["verdict"]["kind"] for each in log(added)[::-1] if each.body]
+    assert said == [each["kind"] for each in verdicts]
+    assert len(said) > 1
 
 
 def test_gone_ends_the_webhook_until_it_has_a_new_secret() -> None:
-    added = add()
-    send(send_test(added.webhook.id).id, 410)
-    (done,) = log(added.webhook.id)
-    assert done.state == "failed"
+    added, other = add(), add()
+    gone, waits, elsewhere = (send_test(each.webhook.id).id for each in (added, added, other))
+    send(gone, 410)
+    done = {each.id: each for each in log(added.webhook.id)}
+    assert {each.state for each in done.values()} == {"failed"}
+    assert (done[waits].attempts, done[waits].error) == (0, "The receiver answered 410 to another message.")
+    assert done[waits].finished_at is not None
+    assert send(waits, 200) == []
+    assert [(each.id, each.state) for each in log(other.webhook.id)] == [(elsewhere, "waiting")]
     drive.cancel(drive.submit())
-    assert len(log(added.webhook.id)) == 1
+    assert len(log(added.webhook.id)) == 2
     with transaction() as session:
         renewed = service.renew(session, added.webhook.id)
     assert (renewed.webhook.active, renewed.secret == added.secret) == (True, False)

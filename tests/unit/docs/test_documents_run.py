@@ -32,6 +32,7 @@ from dpk_core.runner import student_command
 from service.app import app
 from service.database.session import transaction
 from service.database.tables import SelectionJob
+from service.events import repository as events
 from service.settings import Settings, settings
 from service.webhooks import sending
 from service.wire.choices import TeacherChoice
@@ -234,7 +235,7 @@ def receive(client: Client, known: dict[str, Any]) -> str:
     """Has a webhook told of a job's end; gives its secret, and names the body and headers that arrive."""
     secret = client.renew_webhook_secret(webhook(client)).secret
     with transaction() as session:
-        sending.announce(session, client.jobs(state="finished").jobs[0].id, "finished", {})
+        events.record(session, client.jobs(state="finished").jobs[0].id, "finished", {})
     message = client.deliveries(webhook(client)).deliveries[0].id.removeprefix("msg_")
 
     def arrive(_url: str, body: str, headers: dict[str, str]) -> int:

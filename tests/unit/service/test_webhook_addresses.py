@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-import httpx
+import httpcore
 import pytest
 
 from service.webhooks import addresses
@@ -27,6 +27,7 @@ class Receiver(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
         self.server.asked.append(self.path)  # type: ignore[attr-defined]  # set below
+        self.server.hosts.append(self.headers["Host"])  # type: ignore[attr-defined]  # set below
         if self.path == "/slow":
             self.wfile.write(b"HTTP/1.1 200 OK\r\n")
             for _ in range(100):
@@ -44,7 +45,7 @@ class Receiver(BaseHTTPRequestHandler):
 @pytest.fixture
 def receiver() -> Iterator[Any]:
     server: Any = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
-    server.asked = []
+    server.asked, server.hosts = [], []
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}).start()
     yield server
     server.shutdown()
@@ -105,9 +106,33 @@ def test_a_message_arrives_and_a_redirect_is_not_followed(receiver: Any) -> None
     assert post(f"{base}/hook", "{}", {}, HERE) == 204
     assert post(f"{base}/moved", "{}", {}, HERE) == 302
     assert receiver.asked == ["/hook", "/moved"]
+    assert receiver.hosts == [f"127.0.0.1:{receiver.server_port}"] * 2
+
+
+def test_the_host_of_an_ipv6_address_stands_in_brackets() -> None:
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as listening:
+        port = listening.getsockname()[1]
+        said = list[bytes]()
+
+        def answer() -> None:
+            with listening.accept()[0] as connection:
+                said.append(connection.recv(4096))
+                connection.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        assert post(f"http://[::1]:{port}/", "{}", {}, networks("::1")) == 204
+        thread.join()
+    assert f"host: [::1]:{port}\r\n".encode() in said[0].lower()
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9/", "http://no.such.name.invalid/", "https://127.0.0.1:{port}/"])
+def test_a_receiver_that_cannot_be_reached(receiver: Any, url: str) -> None:
+    with pytest.raises(addresses.UNREACHABLE):
+        post(url.format(port=receiver.server_port), "{}", {}, HERE)
 
 
 def test_a_receiver_that_trickles_cannot_hold_a_worker(receiver: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(addresses, "SECONDS", 0.2)
-    with pytest.raises(httpx.TimeoutException):
+    with pytest.raises(httpcore.TimeoutException):
         post(f"http://127.0.0.1:{receiver.server_port}/slow", "{}", {}, HERE)

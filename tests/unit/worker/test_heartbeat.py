@@ -1,9 +1,10 @@
-"""The worker's heartbeat: that it lives, and what it finds."""
+"""That a worker lives, what its sweeps find, and that neither waits for the other, nor for webhooks."""
 
 from __future__ import annotations
 
 import io
 import logging
+import threading
 from collections.abc import Callable
 from contextlib import nullcontext
 
@@ -18,9 +19,14 @@ from service.database.types import epoch_now
 from service.runs import repository, service
 from service.settings import Settings
 from tests.contract.run_specs import add_job, run_spec
+from tests.unit.worker.test_supervisor import wait_for
 from worker import __main__ as command
-from worker import heartbeat as module
+from worker import sweeper as module
+from worker import webhook_sender
 from worker.heartbeat import WorkerHeartbeat
+from worker.periodic import Periodic
+from worker.sweeper import Sweeper
+from worker.webhook_sender import WebhookSender
 
 
 @pytest.fixture
@@ -32,6 +38,17 @@ def beat(settings: Settings, *queues: str) -> WorkerHeartbeat:
     heartbeat = WorkerHeartbeat(settings, f"{command.socket.gethostname()}-1", queues, lambda: "a device")
     heartbeat.beat()
     return heartbeat
+
+
+def sweep(settings: Settings, *queues: str) -> Sweeper:
+    sweeper = Sweeper(settings, queues)
+    sweeper.sweep()
+    return sweeper
+
+
+def seen(machine: str) -> bool:
+    with transaction() as session:
+        return repository.worker_seen(session, machine, within_seconds=60.0)
 
 
 def test_worker_is_seen_while_it_lives_and_no_longer(settings: Settings) -> None:
@@ -73,7 +90,7 @@ def test_control_sweeps_advances_jobs_and_sends(settings: Settings, monkeypatch:
         for job_id, state in (("broken", "running"), ("over", "finished"), ("sound", "cancelling")):
             add_job(session, job_id, state=state)
         assert service.claim(session, run.id, "dead", lease_seconds=-1.0, max_attempts=3)
-    beat(settings, "control")
+    sweep(settings, "control")
     assert advanced == ["broken", "sound"]
     with transaction() as session:
         assert session.get_one(Run, run.id).state == "queued"
@@ -97,7 +114,7 @@ def test_only_a_database_that_is_away_ends_a_sweep(
             add_job(session, job_id)
         repository.find_or_create(session, run_spec(), "full")
     with nullcontext() if goes_on else pytest.raises(fault):
-        beat(settings, "control")
+        sweep(settings, "control")
     assert advanced == (["a", "b"] if goes_on else ["a"])
     with transaction() as session:
         unsent = session.scalars(select(OutboxMessage).where(OutboxMessage.sent_at.is_(None))).all()
@@ -129,9 +146,9 @@ def test_many_jobs_are_advanced_in_turns(settings: Settings, monkeypatch: pytest
     with transaction() as session:
         for job_id in "abc":
             add_job(session, job_id)
-    heartbeat = beat(settings, "control")
-    heartbeat.beat()
-    heartbeat.beat()
+    sweeper = sweep(settings, "control")
+    sweeper.sweep()
+    sweeper.sweep()
     assert advanced == ["a", "b", "c", "a", "b"]
 
 
@@ -139,7 +156,72 @@ def test_runs_alone_does_not_sweep(settings: Settings, monkeypatch: pytest.Monke
     monkeypatch.setattr(module, "advance_job", lambda _session, _job_id: pytest.fail("control's work"))
     with transaction() as session:
         add_job(session, "a")
-    beat(settings, "runs")
+    sweep(settings, "runs")
+
+
+def test_a_worker_says_that_it_lives_while_a_sweep_takes_long(
+    embedded: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = embedded(sweep_seconds=0.02)
+    began, may_end = threading.Event(), threading.Event()
+
+    def advance(_session: object, _job_id: str) -> None:
+        began.set()
+        may_end.wait()
+
+    monkeypatch.setattr(module, "transaction", nullcontext)  # a job holds no lock here, as on Postgres
+    monkeypatch.setattr(module, "sweep", lambda *_arguments, **_options: "")
+    monkeypatch.setattr(repository, "live_jobs", lambda *_arguments, **_options: ["a", "b"])
+    monkeypatch.setattr(module, "advance_job", advance)
+    heartbeat, sweeper = WorkerHeartbeat(chosen, "me-1", ("control",), lambda: None), Sweeper(chosen, ("control",))
+    sweeper.start()
+    began.wait()
+    try:
+        heartbeat.start()
+        wait_for(lambda: seen("me"))
+    finally:
+        sweeper.terminate()
+        may_end.set()
+        sweeper.stop()
+        heartbeat.stop()
+
+
+def test_a_receiver_that_hangs_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    waiting, sent, may_end = ["hangs", "a", "b", "c", "d", "e"], list[str](), threading.Event()
+
+    def send_next() -> bool:
+        if not waiting:
+            return False
+        message = waiting.pop(0)
+        if message == "hangs":
+            may_end.wait()
+        sent.append(message)
+        return True
+
+    monkeypatch.setattr(webhook_sender, "send_next", send_next)
+    sender = WebhookSender()
+    sender.start()
+    wait_for(lambda: len(sent) == 5)
+    assert sorted(sent) == ["a", "b", "c", "d", "e"]
+    may_end.set()
+    sender.stop()
+    assert "hangs" in sent
+
+
+def test_work_that_fails_is_done_again() -> None:
+    done = list[int]()
+
+    def work() -> None:
+        done.append(len(done))
+        if len(done) == 1:
+            raise OperationalError("SELECT 1", {}, OSError("no route"))
+        if len(done) == 2:
+            raise ValueError("an error of ours")
+
+    periodic = Periodic("test", work, 0.0)
+    periodic.start()
+    wait_for(lambda: len(done) > 2)
+    periodic.stop()
 
 
 def test_unknown_queue_is_one_clear_error(capsys: pytest.CaptureFixture[str]) -> None:
