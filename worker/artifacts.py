@@ -1,4 +1,7 @@
-"""Where a claim's files go. Names carry run and fence, so a worker that lost its claim overwrites nothing."""
+"""Where a claim's files go, and which files nobody needs any more.
+
+Names carry run and fence, so a worker that lost its claim overwrites nothing.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from dpk_core.artifacts import PARTIAL
 from dpk_core.protocol import Checkpoint, RunCommand, RunResult
 from service.database.faults import FAULTS
 from service.database.session import reading, transaction
-from service.runs import leftovers, repository
+from service.runs import leftovers, output, repository
 from service.runs.claims import Claim
 from service.settings import Settings
 
@@ -115,6 +118,16 @@ def remove_leftovers(settings: Settings) -> None:
             _log.info("Removed %d files of runs that are over.", len(unneeded))
     except (*FAULTS, OSError) as error:
         _log.warning("Files that nobody needs stay until the next look: %s", error)
+
+
+def remove_old_logs(settings: Settings) -> None:
+    """Deletes what the training processes of workers that left long ago have written, see `output.remove_old`."""
+    try:
+        with reading() as session:
+            workers = repository.worker_ids(session)
+        output.remove_old(settings.home, workers)
+    except (*FAULTS, OSError) as error:
+        _log.warning("Old logs stay until the next look: %s", error)
 
 
 def _files_by_run(root: Path) -> dict[str, list[Path]]:

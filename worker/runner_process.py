@@ -8,6 +8,7 @@ import queue
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from dpk_core.protocol import Command, Event, Ready, decode_event, encode
 from service.runs import output
 
 LAST_WORDS_BYTES = 4096
+_EXIT_SECONDS, _LOOK_SECONDS = 1.0, 0.02
 
 _log = logging.getLogger(__name__)
 
@@ -43,6 +45,7 @@ class RunnerProcess:
             )
         self._news: queue.SimpleQueue[Event | Gone] = queue.SimpleQueue()
         self._gone, self._ready = threading.Event(), threading.Event()
+        self._signalling, self._reaped = threading.Lock(), False
         self._device_name: str | None = None
         self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         """To be written to its input; None closes it."""
@@ -86,7 +89,7 @@ class RunnerProcess:
             return None
 
     def kill(self) -> None:
-        """Kills the whole group and waits until the process is gone."""
+        """Kills the whole group and waits until the process is gone. One that is gone already is left alone."""
         self._kill_group()
         self._gone.wait()
 
@@ -111,13 +114,7 @@ class RunnerProcess:
                 self._ready.set()
             self._news.put(event)
         lines.close()
-        # Nobody can hear it any more, so it has to go; a moment's patience keeps its own exit code.
-        try:
-            code = self._process.wait(timeout=1.0)
-        except subprocess.TimeoutExpired:
-            self._kill_group()
-            code = self._process.wait()
-        self._kill_group()
+        code = self._exit_code()
         self._lines.put(None)
         self._gone.set()
         self._news.put(Gone(_describe(code) + strange + self._last_words()))
@@ -130,9 +127,27 @@ class RunnerProcess:
         with suppress(OSError):
             stream.close()
 
+    def _exit_code(self) -> int:
+        """How the process ended. What is left of its group is killed before it is reaped: until then the group's id is
+        nobody else's."""
+        # Nobody can hear it any more, so it has to go; a moment's patience keeps its own exit code.
+        deadline = time.monotonic() + _EXIT_SECONDS
+        while not self._has_ended(os.WNOHANG) and time.monotonic() < deadline:
+            time.sleep(_LOOK_SECONDS)
+        self._kill_group()
+        self._has_ended(0)
+        with self._signalling:
+            self._reaped = True
+            return self._process.wait()
+
+    def _has_ended(self, options: int) -> bool:
+        """Whether the process has ended, which leaves it to be reaped. Without WNOHANG: waits until it has."""
+        return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT | options) is not None
+
     def _kill_group(self) -> None:
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, signal.SIGKILL)
+        with self._signalling, suppress(ProcessLookupError, PermissionError):
+            if not self._reaped:
+                os.killpg(self.pid, signal.SIGKILL)
 
     def _last_words(self) -> str:
         try:

@@ -16,7 +16,7 @@ from service.runs import output
 from service.runs import service as runs
 from service.runs.claims import Claim
 from service.settings import Settings
-from worker.artifacts import remove_leftovers, remove_partial_files
+from worker.artifacts import remove_leftovers, remove_old_logs, remove_partial_files
 from worker.spool import deliver_all
 from worker.supervisor import Supervisor
 from worker.trouble import Trouble
@@ -45,7 +45,7 @@ class Slots:
             Supervisor(
                 settings,
                 command,
-                output.folder(settings.home) / f"{owner}-{i}.log",
+                output.folder(settings.home) / output.name(owner, i),
                 self._stopping,
                 self._ready,
                 self.trouble,
@@ -87,6 +87,7 @@ class Slots:
         remove_partial_files(self._settings)
         while not self._stopping.is_set():
             remove_leftovers(self._settings)
+            remove_old_logs(self._settings)
             self._stopping.wait(TIDY_SECONDS)
 
     def _ready(self, ready: Ready) -> None:

@@ -70,7 +70,7 @@ class PendingReport:
 
 
 class Supervisor:
-    """One slot's runner. All methods are called from the slot's own thread, which outlives the runner."""
+    """One slot's runner. All methods but `kill` are called from the slot's own thread, which outlives the runner."""
 
     def __init__(
         self, settings: Settings, command: Sequence[str], log: Path, stopping: threading.Event,
@@ -111,9 +111,9 @@ class Supervisor:
             self._runner = None
 
     def kill(self) -> None:
-        """Ends the runner at once."""
-        if self._runner is not None:
-            self._runner.kill()
+        """Ends the runner at once. Any thread may call it, also while the slot's own closes the runner."""
+        if (runner := self._runner) is not None:
+            runner.kill()
 
 
 class _Attempt:

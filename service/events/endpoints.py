@@ -19,7 +19,7 @@ GREATEST_ID = 2**31 - 1
 """Of a row's number; a greater one is no event of ours, and SQLite cannot even compare with some."""
 
 EXAMPLE = """event: stage_changed
-data: {"id": 7, "kind": "stage_changed", "data": {"stage": "probing"}, "created_at": "2026-01-05T09:00:20Z"}
+data: {"id": 7, "kind": "stage_changed", "data": {"stage": "exploring"}, "created_at": "2026-01-05T09:00:20Z"}
 id: 7
 
 """

@@ -3,6 +3,8 @@ home, with a line where each run begins. A server on the same machine, or on the
 
 from __future__ import annotations
 
+import time
+from collections.abc import Container
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,6 +12,8 @@ MOST_LINES = 60
 MOST_BYTES = 256 * 1024
 """Looked at of a file, from its end."""
 MOST_FILES = 50
+KEEP_SECONDS = 7 * 86_400.0
+"""A file is kept after its worker has left."""
 _MARK = "=== run "
 
 
@@ -22,6 +26,18 @@ def begin(log: Path, run_id: str) -> None:
     """Notes in a slot's file that what follows is this run's. A full disk is no reason not to train."""
     with suppress(OSError), log.open("a", encoding="utf-8") as file:
         file.write(f"{_MARK}{run_id}\n")
+
+
+def name(worker_id: str, slot: int) -> str:
+    """The name of a slot's file."""
+    return f"{worker_id}-{slot}.log"
+
+
+def remove_old(home: Path, workers: Container[str]) -> None:
+    """Deletes files that none of these workers writes to and that were not written to for `KEEP_SECONDS`."""
+    for file in folder(home).glob("*.log"):
+        if file.stem.rpartition("-")[0] not in workers and file.stat().st_mtime < time.time() - KEEP_SECONDS:
+            file.unlink(missing_ok=True)
 
 
 def is_mark(line: str) -> bool:

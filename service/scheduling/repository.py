@@ -149,7 +149,7 @@ def describe(session: Session, job: SelectionJob, name: str | None, tags: Sequen
 
 
 def drop_board(session: Session, job_id: str) -> None:
-    """Deletes the leaderboard that was stored when the job finished."""
+    """Deletes the leaderboard that was stored when it was first read."""
     session.execute(delete(Board).where(Board.job_id == job_id))
 
 
