@@ -1,12 +1,14 @@
 """Sizes in a graph: numbers, or expressions in symbols such as `Symbol('s0', positive=True, integer=True)`.
 
-torch reads such expressions by evaluating them as Python. Here a small grammar is parsed by hand: numbers, symbols,
-sums and products, infix or as sympy prints them (`Mul(Integer(4), Symbol(…))`); the result must be linear in one
-symbol.
+torch reads such expressions by evaluating them as Python. Here Python's parser alone reads them, and nothing is
+evaluated: only numbers, symbols, sums and products are taken, infix or as sympy prints them (`Mul(Integer(4),
+Symbol(…))`). The result must be linear in one symbol.
 """
 
 from __future__ import annotations
 
+import ast
+import functools
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -14,11 +16,9 @@ from typing import Any
 from dpk_core.exported.archive import Refused
 from dpk_core.exported.program import Side
 
-_TOKEN = re.compile(
-    r"\s*(?:Symbol\('(?P<symbol>[a-z]\w{0,19})', positive=True, integer=True\)"
-    r"|Integer\((?P<integer>-?\d{1,18})\)|(?P<number>\d{1,18})|(?P<word>Mul|Add)|(?P<sign>[-+*(),]))"
-)
+_SYMBOL = re.compile(r"[a-z]\w{0,19}")
 _LONGEST = 400
+_LARGEST = 10**18
 
 Linear = tuple[str | None, int, int]
 """A symbol, its factor and what is added to it; without a symbol the factor is 0."""
@@ -50,94 +50,53 @@ def linear(size: Any) -> Linear:
     text = size["as_expr"]["expr_str"]
     if not isinstance(text, str) or len(text) > _LONGEST:
         raise Refused("one of its sizes is no text of an expression")
-    return _Parser(text).whole()
+    try:
+        return _linear(ast.parse(text.strip(), mode="eval").body)
+    except (SyntaxError, RecursionError, MemoryError, ValueError):
+        raise Refused(
+            f"a size in it is the expression {text[:80]!r}; sizes are numbers, one symbol, and their sums and products"
+        ) from None
 
 
-class _Parser:
-    """Recursive descent over the tokens of one expression."""
+def _linear(node: ast.expr) -> Linear:
+    """An expression's tree as symbol, factor and offset. Raises ValueError for everything else."""
+    match node:
+        case ast.Constant(value=int(number)) if type(number) is int and number < _LARGEST:
+            return None, 0, number
+        case ast.Call(func=ast.Name(id="Integer"), args=[ast.Constant() | ast.UnaryOp() as number], keywords=[]):
+            return _linear(number)
+        case ast.Call(
+            func=ast.Name(id="Symbol"),
+            args=[ast.Constant(value=str(symbol))],
+            keywords=[
+                ast.keyword(arg="positive", value=ast.Constant(value=True)),
+                ast.keyword(arg="integer", value=ast.Constant(value=True)),
+            ],
+        ) if _SYMBOL.fullmatch(symbol):
+            return symbol, 1, 0
+        case ast.Call(func=ast.Name(id="Mul"), args=[_, *_] as factors, keywords=[]):
+            return functools.reduce(_times, map(_linear, factors))
+        case ast.Call(func=ast.Name(id="Add"), args=[_, *_] as terms, keywords=[]):
+            return functools.reduce(_added, map(_linear, terms))
+        case ast.BinOp(left=left, op=ast.Mult(), right=right):
+            return _times(_linear(left), _linear(right))
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            return _added(_linear(left), _linear(right))
+        case ast.BinOp(left=left, op=ast.Sub(), right=right):
+            return _added(_linear(left), _times(_linear(right), (None, 0, -1)))
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            return _times(_linear(operand), (None, 0, -1))
+    raise ValueError
 
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self._tokens: list[re.Match[str]] = []
-        place = 0
-        while place < len(text.rstrip()):
-            token = _TOKEN.match(text, place)
-            if token is None:
-                raise self._refusal()
-            self._tokens.append(token)
-            place = token.end()
-        self._at = 0
 
-    def whole(self) -> Linear:
-        found = self._sum()
-        if self._at != len(self._tokens):
-            raise self._refusal()
-        return found
+def _added(left: Linear, right: Linear) -> Linear:
+    if None not in (left[0], right[0]) and left[0] != right[0]:
+        raise ValueError
+    return left[0] or right[0], left[1] + right[1], left[2] + right[2]
 
-    def _refusal(self) -> Refused:
-        return Refused(
-            f"a size in it is the expression {self._text[:80]!r}; sizes are numbers, one symbol, and their sums and "
-            "products"
-        )
 
-    def _sign(self, *signs: str) -> str | None:
-        """Takes the next token where it is one of `signs`."""
-        if self._at < len(self._tokens) and self._tokens[self._at]["sign"] in signs:
-            self._at += 1
-            return self._tokens[self._at - 1]["sign"]
-        return None
-
-    def _expect(self, sign: str) -> None:
-        if self._sign(sign) is None:
-            raise self._refusal()
-
-    def _sum(self) -> Linear:
-        found = self._product()
-        while (sign := self._sign("+", "-")) is not None:
-            found = self._added(found, self._times(self._product(), (None, 0, 1 if sign == "+" else -1)))
-        return found
-
-    def _product(self) -> Linear:
-        found = self._atom()
-        while self._sign("*") is not None:
-            found = self._times(found, self._atom())
-        return found
-
-    def _atom(self) -> Linear:
-        if self._sign("-") is not None:
-            return self._times(self._atom(), (None, 0, -1))
-        if self._sign("(") is not None:
-            found = self._sum()
-            self._expect(")")
-            return found
-        if self._at >= len(self._tokens):
-            raise self._refusal()
-        token = self._tokens[self._at]
-        self._at += 1
-        if token["symbol"] is not None:
-            return token["symbol"], 1, 0
-        if (number := token["integer"] or token["number"]) is not None:
-            return None, 0, int(number)
-        if token["word"] is None:
-            raise self._refusal()
-        return self._call(token["word"])
-
-    def _call(self, word: str) -> Linear:
-        self._expect("(")
-        found = self._sum()
-        while self._sign(",") is not None:
-            other = self._sum()
-            found = self._times(found, other) if word == "Mul" else self._added(found, other)
-        self._expect(")")
-        return found
-
-    def _added(self, left: Linear, right: Linear) -> Linear:
-        if None not in (left[0], right[0]) and left[0] != right[0]:
-            raise self._refusal()
-        return left[0] or right[0], left[1] + right[1], left[2] + right[2]
-
-    def _times(self, left: Linear, right: Linear) -> Linear:
-        if None not in (left[0], right[0]):
-            raise self._refusal()
-        (symbol, factor, offset), number = (left, right[2]) if right[0] is None else (right, left[2])
-        return symbol, factor * number, offset * number
+def _times(left: Linear, right: Linear) -> Linear:
+    if None not in (left[0], right[0]):
+        raise ValueError
+    (symbol, factor, offset), number = (left, right[2]) if right[0] is None else (right, left[2])
+    return symbol, factor * number, offset * number

@@ -47,7 +47,7 @@ INSIDE: dict[str, tuple[Change, str]] = {
     "code for a batch size": (batch_size(EVIL), "is the expression"),
     "a call for a batch size": (batch_size("Max(1, Symbol('s0', positive=True, integer=True))"), "is the expression"),
     "a symbol with code": (batch_size(f"Symbol('s0', positive={EVIL})"), "is the expression"),
-    "an endless expression": (batch_size("(" * 399), "not in the form that torch writes"),
+    "an endless expression": (batch_size("(" * 399), "is the expression"),
     "a long expression": (batch_size("1+" * 10_000 + "1"), "no text of an expression"),
     "a pickled parameter": (weight(lambda entry: entry.update(use_pickle=True)), "pickled or no plain tensor"),
     "a pickled constant": (put("data/constants/custom_obj_0", b"\x80\x04."), "no part of a program"),
