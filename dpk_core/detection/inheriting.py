@@ -1,13 +1,13 @@
 """A student detector that starts from its teacher's neck and heads: alone worth about as much as distillation.
 
 The neck's layers that meet the backbone are copied only where the backbones' channels agree. Layers with a row for each
-class are copied row by row, for the classes whose names agree; the box steps of other classes begin as the mean of the
-teacher's, as how a box is moved depends little on its class.
+class are copied row by row; the box steps of classes that are none of the given ones' begin as their mean, as how a box
+is moved depends little on its class.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -29,31 +29,25 @@ CLASS_LAYERS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inherited:
-    """Names of the tensors that were copied, and of those of the parts that were not. `classes`: that agree."""
+    """Names of the tensors that were copied, and of those of the parts that were not."""
 
     copied: tuple[str, ...]
     own: tuple[str, ...]
-    classes: tuple[str, ...]
 
 
-def inherit(
-    student: nn.Module, teacher: nn.Module, student_classes: Sequence[str], teacher_classes: Sequence[str]
-) -> Inherited:
-    """Copies what fits into the student, in place. Raises InvalidRequest on `inherit` where the kinds differ."""
+def inherit(student: nn.Module, teacher: nn.Module, classes: int) -> Inherited:
+    """Copies what fits into the student, in place; both find the same `classes`. Raises InvalidRequest on `inherit`
+    where the kinds differ."""
     if type(student) is not type(teacher):
         raise InvalidRequest(
             "inherit", f"A {type(student).__name__} cannot start from the heads of a {type(teacher).__name__}; take a "
             "teacher of the student's kind, or inherit nothing.",
         )  # fmt: skip
-    shared = [name for name in student_classes if name in teacher_classes]
-    rows = ClassRows(
-        pairs=tuple((list(student_classes).index(name), list(teacher_classes).index(name)) for name in shared),
-        own=len(student_classes), given=len(teacher_classes), first=first_class(student),
-    )  # fmt: skip
+    pairs = tuple((label, label) for label in range(classes))
     parts = {name: tensor for name, tensor in teacher.state_dict().items() if name.startswith(PARTS)}
-    copied = copy_into(student, parts, rows)
+    copied = copy_into(student, parts, ClassRows(pairs=pairs, own=classes, given=classes, first=first_class(student)))
     own = [name for name in student.state_dict() if name.startswith(PARTS) and name not in copied]
-    return Inherited(copied=copied, own=tuple(own), classes=tuple(shared))
+    return Inherited(copied=copied, own=tuple(own))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

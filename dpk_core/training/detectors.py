@@ -96,7 +96,9 @@ def _load_whole(
     if order is None:
         order = tuple(range(card.classes)) if classes == card.classes else (NO_CLASS,) * card.classes
     pairs = tuple((place, theirs) for place, theirs in enumerate(order) if theirs != NO_CLASS)
-    if any(theirs >= classes for _, theirs in pairs) or len(order) != card.classes:
+    if len(order) != card.classes:
+        raise InvalidRequest("class_map", f"The class map names {len(order)} classes; {card.name} has {card.classes}.")
+    if any(theirs >= classes for _, theirs in pairs):
         raise InvalidRequest("class_map", f"The weights {source} have classes 0 … {classes - 1}, not {max(order)}.")
     if spec.recipe.epochs == 0 and len(pairs) < card.classes:
         raise InvalidRequest(
@@ -115,7 +117,6 @@ def _load_whole(
 def take_over(student: nn.Module, teacher: nn.Module, card: DatasetCard) -> str:
     """Copies the teacher's neck and heads into the student, in place; a sentence about it. The teacher was trained on
     the same classes. Raises InvalidRequest where the two are of different kinds."""
-    classes = [str(number) for number in range(card.classes)]
-    found = inherit(student, teacher, classes, classes)
+    found = inherit(student, teacher, card.classes)
     whole = len(found.copied) + len(found.own)
     return f"Its neck and heads begin as the teacher's: {len(found.copied)} of their {whole} tensors fit."
