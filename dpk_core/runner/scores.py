@@ -12,7 +12,6 @@ from torch import nn
 from dpk_core.data.source import ImageData
 from dpk_core.distill.survey import cka_gap, survey
 from dpk_core.errors import DpkError
-from dpk_core.selection.evaluate.transfer_scores import h_score, leep, logme, ratio_1_2
 from dpk_core.spec import TrainingSpec
 from dpk_core.training.start import starting_model
 
@@ -33,8 +32,11 @@ def teacher_scores(teacher: nn.Module, name: str, data: ImageData) -> Scored:
     mode = teacher.training
     teacher.eval()
     try:
+        # Here, as networks train without scipy.
+        from dpk_core.selection.evaluate.transfer_scores import h_score, leep, logme, ratio_1_2
+
         seen = survey(teacher, name, data)
-    except FORGIVEN as error:
+    except (*FORGIVEN, ImportError) as error:
         return _nothing(f"LogME, LEEP, H-score and Ratio 1-2 of {name}", error)
     finally:
         teacher.train(mode)

@@ -11,6 +11,7 @@ from torch import nn
 from dpk_core.models.build import build_model
 from dpk_core.runner import scores
 from dpk_core.runner.scores import student_scores, teacher_scores
+from dpk_core.selection.evaluate import transfer_scores
 from dpk_core.training.loop import train
 from tests.unit.training.tiny import STUDENT, TEACHER, Watcher, digits, spec, start, teacher
 
@@ -48,7 +49,7 @@ def test_no_feature_maps_no_score_and_a_sentence(monkeypatch: pytest.MonkeyPatch
     found = teacher_scores(nn.Linear(1, 1), "timm/no-such-model", digits())
     assert found.scores is None
     assert found.notes[0].startswith("LogME, LEEP, H-score and Ratio 1-2 of timm/no-such-model could not be measured: ")
-    monkeypatch.setattr(scores, "logme", lambda *_: math.nan)
+    monkeypatch.setattr(transfer_scores, "logme", lambda *_: math.nan)
     found = teacher_scores(teacher(), TEACHER, digits())
     assert set(found.scores or {}) == {"leep", "h_score", "ratio_1_2"}
     assert found.notes == (f"logme of {TEACHER} could not be measured: it is undefined on this data.",)

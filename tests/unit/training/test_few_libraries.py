@@ -1,4 +1,5 @@
-"""Training needs torch, torchvision, timm and numpy with what these need: what GPU machines with vendor images have.
+"""Training and the runner need torch, torchvision, timm and numpy with what these need: what GPU machines with vendor
+images have.
 
 Of these, torchvision and timm are imported where they are used: together they double what a runner takes to start.
 """
@@ -33,6 +34,9 @@ from dpk_core.spec import MethodSpec, TeacherReference, TrainingSpec
 from dpk_core.training import checkpoint, loop
 from dpk_core.training.training import begin, make_deterministic
 
+import dpk_core.runner.__main__
+from dpk_core.runner.scores import teacher_scores
+
 assert not {{"torchvision", "timm"}} & {{*sys.modules}}
 
 
@@ -61,15 +65,19 @@ spec = TrainingSpec(
 teacher = build_model("cifar/resnet8", classes=card.classes, channels=card.channels, seed=1).eval()
 observer = TwoSteps()
 loop.train(begin(spec, data, teacher), 2, observer)
-print(observer.taken)
+print(observer.taken, *teacher_scores(teacher, "cifar/resnet8", data).notes)
 """
 
 
-def test_two_steps_of_dpk_on_an_npz_data_set(tmp_path: Path) -> None:
+def test_two_steps_of_dpk_on_an_npz_data_set_and_a_runner_without_scipy(tmp_path: Path) -> None:
     write_npz(tmp_path, "small")
     program = PROGRAM.format(absent=ABSENT, root=str(tmp_path))
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[3])},
     )  # fmt: skip
-    assert (done.returncode, done.stdout) == (0, "2\n"), done.stderr
+    assert done.returncode == 0, done.stderr
+    taken, _, note = done.stdout.partition(" ")
+    assert taken == "2"
+    assert note.startswith("LogME, LEEP, H-score and Ratio 1-2 of cifar/resnet8 could not be measured: ")
+    assert "scipy" in note
