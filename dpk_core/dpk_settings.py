@@ -16,6 +16,8 @@ ExtraName = Literal["at", "sp", "rkd", "dkd", "dist"]
 
 FOLLOWS_CKA: frozenset[ShareSchedule] = frozenset({"cka", "sigmoid_cka"})
 """The schedules that ask the networks."""
+NEEDS_FRACTION: frozenset[ShareSchedule] = frozenset({"step", "exponential", "cosine"})
+"""The schedules that ask how much of the training is over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,12 +16,10 @@ from dpk_core.distill.inputs import Taps
 from dpk_core.distill.lag import LaggedCka
 from dpk_core.distill.losses import logit_loss
 from dpk_core.distill.method import StepContext, StepOutcome, outcome
-from dpk_core.distill.rebuilding import rebuild
-from dpk_core.distill.share import find_shares
+from dpk_core.distill.rebuilding import rebuild, step_shares
 from dpk_core.distill.stage import PriorStage
 from dpk_core.distill.tapped import Seen, TappedMethod, resize_like
-from dpk_core.dpk_settings import FOLLOWS_CKA, DpkSettings
-from dpk_core.randomness import derive
+from dpk_core.dpk_settings import DpkSettings
 
 
 class Dpk(TappedMethod):
@@ -98,11 +96,8 @@ class Dpk(TappedMethod):
 
     def _shares(self, ckas: Tensor, step: StepContext) -> tuple[Tensor, Tensor]:
         """π of each stage and whether it is the fallback, on the CPU unless they follow this step's own CKA."""
-        share = self.settings.share
         known = ckas
         if self.lagged is not None:
             known = self.lagged.last() if step.step > 0 else ckas
             self.lagged.keep(ckas)
-        generator = torch.Generator().manual_seed(derive(step.seed, "share", step.step))
-        needs_fraction = share.schedule not in FOLLOWS_CKA | {"fixed", "random", "none"}
-        return find_shares(share, known, step.fraction if needs_fraction else 0.0, generator)
+        return step_shares(self.settings.share, known, step)

@@ -6,14 +6,13 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dpk_core.catalogue.detection.levels import Level
 from dpk_core.data.boxes import BoxTargets
 from dpk_core.detection_settings import LevelName
+from dpk_core.distill.losses import feature_mse
 from dpk_core.distill.method import StepContext, StepOutcome
-from dpk_core.distill.precision import full_precision
 from dpk_core.distill.pyramid import PyramidMethod, detector_outcome
 
 
@@ -32,7 +31,7 @@ class FeatureMse(PyramidMethod):
     def forward(self, pictures_BCHW: Tensor, labels_B: BoxTargets, step: StepContext) -> StepOutcome:  # noqa: ARG002 - no chance
         """Parts: the detector's losses, and `loss_features` before β."""
         losses, maps = self.look(pictures_BCHW, labels_B)
-        drawn = [drawn_loss(self.extras[name](student), teacher) for name, (student, teacher) in maps.items()]
+        drawn = [feature_mse(self.extras[name](student), teacher) for name, (student, teacher) in maps.items()]
         loss = torch.stack(drawn).sum()
         return detector_outcome(losses, {"features": self.weight * loss}, {"loss_features": loss})
 
@@ -40,9 +39,3 @@ class FeatureMse(PyramidMethod):
 def regressor(level: Level) -> nn.Module:
     """From the student's channels to the teacher's."""
     return nn.Conv2d(level.student_channels, level.teacher_channels, kernel_size=1)
-
-
-@full_precision
-def drawn_loss(student_BCHW: Tensor, teacher_BCHW: Tensor) -> Tensor:
-    """Mean squared error over all values of the map."""
-    return F.mse_loss(student_BCHW, teacher_BCHW)

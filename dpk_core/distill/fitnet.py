@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dpk_core.distill.inputs import MethodInputs, Taps, deepest_taps
+from dpk_core.distill.losses import feature_mse
 from dpk_core.distill.method import Method, StepContext, StepOutcome, outcome
-from dpk_core.distill.precision import full_precision
 from dpk_core.distill.tapped import TappedMethod, resize_like
 from dpk_core.models.build import own_randomness
 from dpk_core.randomness import derive
@@ -47,17 +47,11 @@ class FitNet(TappedMethod):
         teacher_BCHW = seen.teacher_maps[-1]
         hinted_BCHW = self.extras["regressor"](resize_like(seen.student_maps[-1], teacher_BCHW))
         loss_class = F.cross_entropy(seen.logits_BC, labels_B)
-        loss_features = hint_loss(hinted_BCHW, teacher_BCHW)
+        loss_features = feature_mse(hinted_BCHW, teacher_BCHW)
         terms = {
             "class": self.options.class_weight * loss_class, "features": self.options.feature_weight * loss_features
         }  # fmt: skip
         return outcome(terms, seen.logits_BC, {"loss_class": loss_class, "loss_features": loss_features})
-
-
-@full_precision
-def hint_loss(hinted_BCHW: Tensor, teacher_BCHW: Tensor) -> Tensor:
-    """Mean squared error over all values of the map."""
-    return F.mse_loss(hinted_BCHW, teacher_BCHW)
 
 
 def build(inputs: MethodInputs) -> Method:

@@ -11,15 +11,13 @@ from torch import Tensor, nn
 from dpk_core.catalogue.detection.levels import Level
 from dpk_core.data.boxes import BoxTargets
 from dpk_core.detection_settings import LevelName, PyramidSettings
-from dpk_core.distill.feature_mse import drawn_loss, regressor
+from dpk_core.distill.feature_mse import regressor
+from dpk_core.distill.losses import feature_mse
 from dpk_core.distill.method import StepContext, StepOutcome
 from dpk_core.distill.pyramid import Maps, PyramidMethod, detector_outcome
-from dpk_core.distill.rebuilding import rebuild
+from dpk_core.distill.rebuilding import rebuild, step_shares
 from dpk_core.distill.running_cka import RunningCka
-from dpk_core.distill.share import find_shares
 from dpk_core.distill.stage import PriorStage
-from dpk_core.dpk_settings import FOLLOWS_CKA
-from dpk_core.randomness import derive
 
 
 class PyramidDpk(PyramidMethod):
@@ -55,7 +53,7 @@ class PyramidDpk(PyramidMethod):
         `cka.<level>` and `share_fallback.<level>`. Raises ValueError below 4 pictures."""
         losses, maps = self.look(pictures_BCHW, labels_B)
         rebuilt, parts = self._rebuilt(maps, step)
-        drawn = [drawn_loss(each(maps[name][0]), maps[name][1]) for name, each in self.plain.items()]
+        drawn = [feature_mse(each(maps[name][0]), maps[name][1]) for name, each in self.plain.items()]
         loss = torch.stack([*rebuilt, *drawn]).sum()
         terms = {"features": self.settings.feature_weight * loss}
         return detector_outcome(losses, terms, {"loss_features": loss, **parts})
@@ -66,7 +64,4 @@ class PyramidDpk(PyramidMethod):
         pairs = {name: maps[name] for name in self.stages}
         cka_S = torch.stack([self.ckas[name](student.detach(), teacher) for name, (student, teacher) in pairs.items()])
         share = self.settings.share
-        generator = torch.Generator().manual_seed(derive(step.seed, "share", step.step))
-        needs_fraction = share.schedule not in FOLLOWS_CKA | {"fixed", "random", "none"}
-        shares = find_shares(share, cka_S, step.fraction if needs_fraction else 0.0, generator)
-        return rebuild(self.stages, share, pairs, cka_S, shares, step)
+        return rebuild(self.stages, share, pairs, cka_S, step_shares(share, cka_S, step), step)

@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 
 from dpk_core.data.to_device import to_device
 from dpk_core.distill.masking import draw_noise
 from dpk_core.distill.method import StepContext
-from dpk_core.distill.share import given_tokens
+from dpk_core.distill.share import find_shares, given_tokens
 from dpk_core.distill.stage import PriorStage
-from dpk_core.dpk_settings import ShareSettings
+from dpk_core.dpk_settings import NEEDS_FRACTION, ShareSettings
+from dpk_core.randomness import derive
+
+
+def step_shares(share: ShareSettings, cka_S: Tensor, step: StepContext) -> tuple[Tensor, Tensor]:
+    """π of each stage and whether it is the fallback, as `find_shares` gives them.
+
+    Raises ValueError where the schedule needs the length of the training and the step does not know it.
+    """
+    generator = torch.Generator().manual_seed(derive(step.seed, "share", step.step))
+    return find_shares(share, cka_S, step.fraction if share.schedule in NEEDS_FRACTION else 0.0, generator)
 
 
 def rebuild(
@@ -26,7 +37,7 @@ def rebuild(
     `share_fallback.<stage>`.
 
     `maps`: of student and teacher by stage, of one size; `shares`: π of each stage and whether it is the fallback, as
-    `find_shares` gives them. All are in the order of `stages`.
+    `step_shares` gives them. All are in the order of `stages`.
     """
     shares_S, fallback_S = shares
     parts: dict[str, Tensor] = {}

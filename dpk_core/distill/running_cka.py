@@ -12,8 +12,6 @@ from torch import Tensor, nn
 
 from dpk_core.distill.cka import cka_of_terms, hsic_terms
 
-STEPS = 32
-
 
 class RunningCka(nn.Module):
     """CKA of one stage over its last `steps` batches. What it keeps is in its state, and so in checkpoints.
@@ -24,7 +22,7 @@ class RunningCka(nn.Module):
     terms_S3: Tensor
     seen: Tensor
 
-    def __init__(self, steps: int = STEPS) -> None:
+    def __init__(self, steps: int) -> None:
         super().__init__()
         self.register_buffer("terms_S3", torch.zeros(steps, 3, dtype=torch.float64))
         self.register_buffer("seen", torch.zeros((), dtype=torch.int64))

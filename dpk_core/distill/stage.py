@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dpk_core.distill.losses import feature_mse
 from dpk_core.distill.masking import TokenSplit, split_tokens
 from dpk_core.distill.stitching import stitch, take_given, take_kept
 from dpk_core.distill.vit import PatchEmbedding, Transformer, from_patches, initialise, position_table
@@ -77,7 +77,7 @@ class PriorStage(nn.Module):
         student_BN_KD, teacher_BKD = self.encode(student_BND, teacher_BND, split)
         hybrid_BNE = self.stitch(student_BN_KD, teacher_BKD, split)
         rebuilt_BCHW = self.decode(hybrid_BNE)
-        loss = self.feature_loss(rebuilt_BCHW, teacher_BCHW)
+        loss = feature_mse(rebuilt_BCHW, teacher_BCHW)  # over all positions, teacher-given ones too
         return StageOutcome(loss=loss, split=split, hybrid_BNE=hybrid_BNE, rebuilt_BCHW=rebuilt_BCHW)
 
     def embed(self, student_BCHW: Tensor, teacher_BCHW: Tensor) -> tuple[Tensor, Tensor]:
@@ -100,7 +100,3 @@ class PriorStage(nn.Module):
     def decode(self, hybrid_BNE: Tensor) -> Tensor:
         """The teacher's map as rebuilt from the hybrid sequence."""
         return from_patches(self.to_map(self.decoder(hybrid_BNE)), self.grid, self.patch)
-
-    def feature_loss(self, rebuilt_BCHW: Tensor, teacher_BCHW: Tensor) -> Tensor:
-        """Mean squared error over all positions, teacher-given ones too, against raw teacher features."""
-        return F.mse_loss(rebuilt_BCHW.float(), teacher_BCHW.float())

@@ -14,8 +14,7 @@ from dpk_core.distill.at import attention_loss
 from dpk_core.distill.contrast import EPS, Bank, contrast_loss, embed, likeness
 from dpk_core.distill.dist import relation_losses
 from dpk_core.distill.dkd import decoupled_losses
-from dpk_core.distill.fitnet import hint_loss
-from dpk_core.distill.losses import logit_loss
+from dpk_core.distill.losses import feature_mse, logit_loss
 from dpk_core.distill.reviewkd import hierarchical_loss
 from dpk_core.distill.rkd import angle_loss, distance_loss
 from dpk_core.distill.sp import similarity_loss
@@ -50,7 +49,7 @@ CASES = {
         student=(5, 6), teacher=(5, 6), stored=1.03413636,
     ),
     "fitnet": Case(
-        loss=hint_loss, reference=references.hint, student=(3, 4, 5, 5), teacher=(3, 4, 5, 5), stored=2.698901584,
+        loss=feature_mse, reference=references.hint, student=(3, 4, 5, 5), teacher=(3, 4, 5, 5), stored=2.698901584,
     ),
     "at": Case(
         loss=attention_loss, reference=references.at, student=(3, 4, 3, 5), teacher=(3, 7, 3, 5),

@@ -20,7 +20,7 @@ def batches(count: int, pictures: int = 4) -> list[tuple[Tensor, Tensor]]:
 
 def test_the_first_step_is_plain_cka() -> None:
     ((student, teacher),) = batches(1, 12)
-    assert RunningCka()(student, teacher) == unbiased_cka(student, teacher)
+    assert RunningCka(32)(student, teacher) == unbiased_cka(student, teacher)
 
 
 def test_it_is_the_ratio_of_the_last_steps_sums() -> None:
@@ -41,7 +41,7 @@ def test_it_goes_on_from_a_checkpoint_bit_for_bit() -> None:
 
 
 def test_it_is_far_less_noisy_than_cka_of_small_batches() -> None:
-    running, seen = RunningCka(), batches(96)
+    running, seen = RunningCka(32), batches(96)
     single = torch.stack([unbiased_cka(*each) for each in seen])
     summed = torch.stack([running(*each) for each in seen])[32:]
     assert single[~single.isnan()].std() > 3 * summed.std()
@@ -52,4 +52,4 @@ def test_it_is_far_less_noisy_than_cka_of_small_batches() -> None:
 
 def test_three_pictures_are_too_few() -> None:
     with pytest.raises(ValueError, match="at least 4 pictures"):
-        RunningCka()(*batches(1, 3)[0])
+        RunningCka(32)(*batches(1, 3)[0])
