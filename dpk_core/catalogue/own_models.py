@@ -62,12 +62,6 @@ def read_uploads_with(source: Source, names: Callable[[], list[str]]) -> None:
     _sources[:] = [(source, names)]
 
 
-def forget_uploads() -> None:
-    """Forgets every upload and where to look them up."""
-    _sources.clear()
-    _known.clear()
-
-
 def upload_names() -> list[str]:
     """The uploads that can be looked up, to offer one."""
     return [name for _, names in _sources for name in names()]

@@ -12,7 +12,7 @@ from dpk_core.data.box_augment import augment_boxes
 from dpk_core.data.boxes import BoxTargets, Targets
 from dpk_core.data.crops import draw_crops
 from dpk_core.data.erasing import erase
-from dpk_core.data.rows import BatchRows, own_rows, whole_batch
+from dpk_core.data.rows import BatchRows, own_rows
 from dpk_core.data.split import ImageData, PictureSplit, Reading
 from dpk_core.data.to_device import to_device
 from dpk_core.errors import InvalidRequest
@@ -42,15 +42,6 @@ def epoch_order(seed: int, epoch: int, pictures: int, batch_size: int) -> Tensor
     return order[: steps_per_epoch(pictures, batch_size) * batch_size].view(-1, batch_size)
 
 
-def training_batch(
-    data: ImageData, positions_B: Tensor, recipe: Recipe, seed: int, step: int
-) -> tuple[Tensor, Targets]:
-    """The pictures of a step, augmented and normalised (B x C x H x W, float32), and their labels (B) or boxes."""
-    rows = whole_batch(len(positions_B))
-    reading = _reading(data, positions_B, recipe, seed, step, rows)
-    return _finished(data, reading, positions_B, recipe, seed, step, rows)
-
-
 class TrainingBatches:
     """The batches of a training by step. Those to come are read ahead, which changes when, never what, is read.
 
@@ -65,7 +56,10 @@ class TrainingBatches:
         self._readings: dict[int, Reading] = {}
 
     def at(self, step: int) -> tuple[Tensor, Targets]:
-        """The batch of a step, as `training_batch`. Raises DataFault naming a picture that cannot be read."""
+        """The pictures of a step, augmented and normalised (B x C x H x W, float32), and their labels (B) or boxes.
+
+        Raises DataFault naming a picture that cannot be read.
+        """
         recipe, seed, rows = self._recipe, self._seed, self._rows
         for coming in range(step, min(step + 1 + AHEAD, self._stop_step)):
             if coming not in self._readings:

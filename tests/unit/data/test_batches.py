@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from dpk_core.catalogue.datasets import DIGITS
-from dpk_core.data.batches import epoch_order, steps_per_epoch, training_batch
+from dpk_core.data.batches import epoch_order, steps_per_epoch
 from dpk_core.data.source import load_dataset
 from dpk_core.errors import InvalidRequest
 from dpk_core.recipes import DIGITS as DIGITS_RECIPE
+from tests.unit.data.single_batch import training_batch
 
 
 def test_the_incomplete_last_batch_is_dropped() -> None:

@@ -13,7 +13,7 @@ from dpk_core.catalogue.datasets import DatasetCard, box_dataset_card, dataset_c
 from dpk_core.catalogue.detection import making, sizes
 from dpk_core.catalogue.detection.cards import box_dataset_names
 from dpk_core.data import box_files
-from dpk_core.data.batches import TrainingBatches, pictures_in_order, training_batch
+from dpk_core.data.batches import TrainingBatches, pictures_in_order
 from dpk_core.data.box_files import BoxSplit
 from dpk_core.data.boxes import BoxTargets
 from dpk_core.data.source import load_dataset
@@ -21,6 +21,7 @@ from dpk_core.detection_settings import BoxAugmentation, Canvas, DetectionSettin
 from dpk_core.errors import DataFault, InvalidRequest
 from dpk_core.recipes import recipe
 from tests.unit.catalogue.detection.detection_sets import sound_documents, write_coco, write_picture
+from tests.unit.data.single_batch import training_batch
 
 CPU = torch.device("cpu")
 CANVAS = Canvas(height=32, width=64)

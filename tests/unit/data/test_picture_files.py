@@ -13,7 +13,7 @@ from torch import Tensor
 
 from dpk_core.catalogue.datasets import dataset_card
 from dpk_core.data import picture_files
-from dpk_core.data.batches import AHEAD, TrainingBatches, epoch_order, in_order, training_batch
+from dpk_core.data.batches import AHEAD, TrainingBatches, epoch_order, in_order
 from dpk_core.data.boxes import Targets
 from dpk_core.data.crops import Draws
 from dpk_core.data.source import ImageData, Split, load_dataset
@@ -23,6 +23,7 @@ from dpk_core.errors import DataFault
 from dpk_core.recipes import recipe
 from dpk_core.spec import Augmentation
 from tests.unit.catalogue.picture_sets import encoded, pixels, write_folder, write_parquet
+from tests.unit.data.single_batch import training_batch
 
 CPU = torch.device("cpu")
 RECIPE = replace(recipe("small", epochs=3, batch_size=4), augmentation="resized_crop_flip")

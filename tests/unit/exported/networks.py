@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from dpk_core.catalogue import own_models
+
 BATCH = torch.export.Dim("batch")
 
 
@@ -104,3 +106,9 @@ def excited() -> tuple[ExcitedNet, bytes]:
         norm.running_var = torch.rand(norm.num_features) + 0.5
     with tempfile.TemporaryDirectory() as folder:
         return network, export(network, Path(folder) / "excited.pt2").read_bytes()
+
+
+def forget_uploads() -> None:
+    """Forgets every upload that this process knows, and where to look them up."""
+    own_models._sources.clear()
+    own_models._known.clear()

@@ -12,7 +12,6 @@ import pytest
 import torch
 
 from dpk_core import artifacts
-from dpk_core.catalogue import own_models
 from dpk_core.catalogue.own_models import OwnModel, make_known
 from dpk_core.catalogue.weights import find_weights
 from dpk_core.codec import to_json
@@ -28,7 +27,7 @@ from dpk_core.spec import MethodName, TrainingSpec
 from dpk_core.training import training as trainings
 from dpk_core.training.loop import train
 from dpk_core.training.training import Training
-from tests.unit.exported.networks import excited
+from tests.unit.exported.networks import excited, forget_uploads
 from tests.unit.runner.conversation import command
 from tests.unit.training.tiny import RECIPE, Watcher, deterministic, spec, start
 
@@ -45,7 +44,7 @@ def known(tmp_path: Path) -> Iterator[OwnModel]:
     document = replace(document, file=artifacts.write(tmp_path, "models/x.safetensors", kept))
     make_known(document, tmp_path)
     yield document
-    own_models.forget_uploads()
+    forget_uploads()
 
 
 def asked(method: MethodName) -> TrainingSpec:
@@ -87,7 +86,7 @@ def test_an_average_of_its_weights_and_copies_work() -> None:
 
 
 def test_a_runner_that_has_only_its_command_builds_it(known: OwnModel, tmp_path: Path) -> None:
-    own_models.forget_uploads()
+    forget_uploads()
     asked_for = command(tmp_path, model=NAME, recipe=replace(RECIPE, epochs=1))
     decoded = decode_command(encode(replace(asked_for, uploads=(to_json(known),))))
     assert isinstance(decoded, RunCommand)

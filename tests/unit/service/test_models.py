@@ -42,7 +42,7 @@ from service.settings import Settings
 from service.wire.jobs import SelectionJobRequest
 from tests.unit.catalogue.npz_files import write_npz
 from tests.unit.exported.archives import members, write
-from tests.unit.exported.networks import excited
+from tests.unit.exported.networks import excited, forget_uploads
 from tests.unit.exported.onnx_files import LIGHT
 from tests.unit.exported.test_hostile import Payload
 from tests.unit.training.tiny import digits, spec
@@ -54,7 +54,7 @@ def client(configure: Callable[..., Settings]) -> Iterator[TestClient]:
     upgrade()
     with TestClient(create_app(), raise_server_exceptions=False) as opened:
         yield opened
-    own_models.forget_uploads()
+    forget_uploads()
 
 
 @pytest.fixture
