@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from dpk_core.chance import chance_sentence, no_detector_sentence
 from dpk_core.protocol import Notice, RunResult
-from dpk_core.selection.chance import chance_sentence, no_detector_sentence
 from dpk_core.spec import RunSpec
 from dpk_core.training.training import Training
 

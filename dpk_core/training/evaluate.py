@@ -14,20 +14,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from dpk_core.chance import is_chance
 from dpk_core.data.batches import in_order
 from dpk_core.data.boxes import Targets
 from dpk_core.data.split import ImageData, PictureSplit
 from dpk_core.distill.method import StepOutcome
 from dpk_core.evidence import sampling_variance
+from dpk_core.models.evaluating import evaluating
 from dpk_core.models.preprocessing import side_seen
 from dpk_core.parallel.world import ALONE, World
-from dpk_core.selection.chance import is_chance
 from dpk_core.tasks import TaskName
 
 BATCH = 500
-"""Pictures at once; fewer where they are so large that a batch would hold more than `BATCH_PIXELS`."""
-
-BATCH_PIXELS = BATCH * 64**2
+FULL_SIDE = 64
+"""A batch of larger pictures has fewer of them."""
 
 ONE_SIDED = 1.645
 """Standard errors of a one-sided test at 95 %."""
@@ -127,26 +127,21 @@ class Detection:
 EVALUATORS: Mapping[TaskName, Evaluator] = {"classification": Classification(), "detection": Detection()}
 
 
-def pictures_at_once(pixels: int) -> int:
-    """Pictures of so many pixels that are judged in one batch."""
-    return min(BATCH, max(1, BATCH_PIXELS // pixels))
+def pictures_at_once(pixels: int, most: int = BATCH) -> int:
+    """Pictures of so many pixels that are judged in one batch: as many pixels together as `most` of `FULL_SIDE`."""
+    return min(most, max(1, most * FULL_SIDE**2 // pixels))
 
 
 def _accuracy(model: nn.Module, data: ImageData, split: PictureSplit, world: World) -> Evaluation:
-    mode = model.training
     batch_size = pictures_at_once(side_seen(model, data.card.side) ** 2)
-    model.eval()
     right_N = torch.zeros(len(split), dtype=torch.uint8, device=data.device)
     loss = torch.zeros((), dtype=torch.float64, device=data.device)
-    try:
-        with torch.no_grad():
-            for number, (pictures_BCHW, labels_B) in enumerate(in_order(split, batch_size, world)):
-                logits_BC = model(data.normalise(pictures_BCHW))
-                first = (number * world.size + world.rank) * batch_size
-                right_N[first : first + len(labels_B)] = logits_BC.argmax(1) == labels_B
-                loss += F.cross_entropy(logits_BC, labels_B, reduction="sum")
-    finally:
-        model.train(mode)
+    with evaluating(model), torch.no_grad():
+        for number, (pictures_BCHW, labels_B) in enumerate(in_order(split, batch_size, world)):
+            logits_BC = model(data.normalise(pictures_BCHW))
+            first = (number * world.size + world.rank) * batch_size
+            right_N[first : first + len(labels_B)] = logits_BC.argmax(1) == labels_B
+            loss += F.cross_entropy(logits_BC, labels_B, reduction="sum")
     right_N = world.total(right_N).bool().cpu()
     loss = world.total(loss)
     return Evaluation(score=int(right_N.sum()) / len(split), loss=loss.item() / len(split), evidence_N=right_N)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from statistics import fmean
 
-from dpk_core.selection.chance import chance_sentence, no_detector_sentence
+from dpk_core.chance import chance_sentence, no_detector_sentence
 from dpk_core.selection.decide.confirming import RIVAL_CHANCE
 from dpk_core.tasks import TaskName
 from service.presentation.decision_words import LIMIT_KINDS, decision_reason

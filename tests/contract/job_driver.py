@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from sqlalchemy import select
 
+from dpk_core.chance import is_chance
 from dpk_core.codec import from_json
 from dpk_core.evidence import pack
 from dpk_core.protocol import ArtifactReference, Checkpoint, Evidence, Measured, Preprocessing, RunResult
-from dpk_core.selection.chance import is_chance
 from dpk_core.selection.decide.verdict import Verdict as Facts
 from dpk_core.spec import RunSpec, TrainingSpec
 from service.database.session import reading, transaction

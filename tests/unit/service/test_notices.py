@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dpk_core.catalogue.finding import Finding
-from dpk_core.selection.chance import is_chance
+from dpk_core.chance import is_chance
 from dpk_core.selection.decide.policies.policy import Reason, ReasonKind
 from dpk_core.selection.decide.schedule import Decision
 from service.database.tables import Candidate, JobRun, Run, SelectionJob

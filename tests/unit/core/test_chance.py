@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dpk_core.selection.chance import chance_sentence, is_chance
+from dpk_core.chance import chance_sentence, is_chance
 
 
 @pytest.mark.parametrize(
