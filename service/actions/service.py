@@ -33,7 +33,7 @@ from service.scheduling.snapshot import Snapshot
 from service.schemas import FieldError
 from service.selection_jobs.changes import changes, data_now
 from service.selection_jobs.preflight import check
-from service.selection_jobs.service import found, get
+from service.selection_jobs.service import get, job_of
 from service.settings import settings
 from service.students.service import NO_TEACHER
 from service.wire.choices import TeacherChoice
@@ -109,7 +109,7 @@ def add_teacher(job_id: str, choice: TeacherChoice) -> Job:
     """The teacher joins the job's candidates, and the verdict is open again. Opens its own transactions, as pre-flight
     reads files. Raises NotFound; Rejected for a teacher that cannot work; Conflict."""
     with reading() as session:
-        job = found(session, job_id)
+        job = job_of(session, job_id)
         request = SelectionJobRequest.model_validate(job.request)
         snapshot = repository.snapshot(session, job)
         present = next((each for each in request.teachers if each.label == choice.label), None)

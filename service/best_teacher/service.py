@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
 
@@ -89,9 +89,7 @@ def _found(student: str, dataset: str, method: str, stamp: str | None) -> _Kept:
     # Before the answer is made, so that what happens meanwhile is noticed by the next request.
     marks = glance(lambda connection: repository.marks(connection, question))
     if kept is None or kept.marks != marks or kept.changed != _changed(kept.watched, data):
-        with reading() as session:
-            chosen = _choose(session, question, stamp, data)
-        kept = _keep(question, chosen, data, marks)
+        kept = _keep(question, _choose(question, stamp, data), data, marks)
     age = max(0.0, (utc_now() - kept.answer.finished_at).total_seconds()) // AGE_STEP * AGE_STEP
     if not kept.body or age != kept.answer.age_seconds:
         kept.answer = kept.answer.model_copy(update={"age_seconds": age})
@@ -122,24 +120,35 @@ def _changed(watched: Iterable[tuple[Plan, tuple[str, ...]]], data: DataNow) -> 
     return data, [changes(plan, data, teachers) for plan, teachers in watched]
 
 
-def _choose(session: Session, question: Question, stamp: str | None, data: DataNow) -> _Choice:
-    """Raises Unreadable where nothing but jobs that cannot be read would answer; else those are left out."""
-    groups = repository.groups(session, question)
-    best = {each.job_id: each for each in repository.finished(session, [group.best for group in groups])}
-    read = {job_id: plan for job_id in best if (plan := _plan(session, job_id)) is not None}
+def _choose(question: Question, stamp: str | None, data: DataNow) -> _Choice:
+    """Jobs that cannot be read are left out. Raises Unreadable where no other job answers.
+
+    Opens its own transactions: between them it looks at files, and perhaps at an upload, for which no connection waits.
+    """
+    with reading() as session:
+        groups = repository.groups(session, question)
+        best = {each.job_id: each for each in repository.finished(session, [group.best for group in groups])}
+        read = {job_id: plan for job_id in best if (plan := _plan(session, job_id)) is not None}
+        live = repository.live_jobs(session, question)
+        asked = {protocol: _plan(session, job_id) for job_id, _, protocol in reversed(live)}
     readable = [each for each in groups if each.best in read]
     plans = {each.protocol: read[each.best] for each in readable}
-    current = {protocol: not changes(plan, data, ()) for protocol, plan in plans.items()}
+    current = {
+        protocol: plan is not None and not changes(plan, data, ()) for protocol, plan in {**asked, **plans}.items()
+    }
     ordered = in_order(readable, lambda group: current[group.protocol])
     answering = [each for each in ordered if stamp in (None, each.protocol)]
-    running = _running(session, question, stamp, current, data)
+    running = _running(live, stamp, current)
     if not answering:
-        for group in groups:
-            if stamp in (None, group.protocol):
-                repository.check_readable(session, group.best)
+        with reading() as session:
+            for group in groups:
+                if stamp in (None, group.protocol):
+                    repository.check_readable(session, group.best)
         raise _nothing(question, stamp, list(dict.fromkeys(each.protocol for each in ordered)), running)
     job = best[answering[0].best]
-    others = _others(session, question, job, [best[each.best] for each in ordered], plans)
+    with reading() as session:
+        same = repository.best_founded(session, question, job.protocol, MOST_OTHERS + 1)
+    others = _others(job, same, [best[each.best] for each in ordered], plans)
     return _Choice(job=job, plan=read[job.job_id], running=running, others=others, plans=list(plans.values()))
 
 
@@ -157,13 +166,10 @@ def _plan(session: Session, job_id: str) -> Plan | None:
 
 
 def _running(
-    session: Session, question: Question, stamp: str | None, current: dict[str, bool], data: DataNow
+    live: Iterable[tuple[str, str, str]], stamp: str | None, current: Mapping[str, bool]
 ) -> RunningJob | None:
-    for job_id, state, protocol in repository.live_jobs(session, question):
-        if stamp is None and protocol not in current:
-            plan = _plan(session, job_id)
-            current = {**current, protocol: plan is not None and not changes(plan, data, ())}
-        if (current[protocol]) if stamp is None else protocol == stamp:
+    for job_id, state, protocol in live:
+        if current[protocol] if stamp is None else protocol == stamp:
             return RunningJob.model_validate({"job": job_id, "page": links(job_id).page, "state": state})
     return None
 
@@ -201,11 +207,10 @@ def _interval(document: object) -> Interval | None:
 
 
 def _others(
-    session: Session, question: Question, answer: Finished, ordered: Sequence[Finished], plans: dict[str, Plan]
+    answer: Finished, same: Sequence[Finished], ordered: Sequence[Finished], plans: Mapping[str, Plan]
 ) -> list[OtherAnswer]:
     """The other jobs of the answer's protocol, then the best-founded of each other protocol."""
     own = plans[answer.protocol]
-    same = repository.best_founded(session, question, answer.protocol, MOST_OTHERS + 1)
     first: dict[str, Finished] = {}
     for job in ordered:
         if job.protocol != answer.protocol:

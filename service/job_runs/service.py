@@ -18,13 +18,13 @@ from service.problems import NotFound
 from service.runs.repository import refusals
 from service.scheduling import repository as jobs
 from service.scheduling.snapshot import Snapshot
-from service.selection_jobs.service import found
+from service.selection_jobs.service import job_of
 from service.wire.boards import CurvePoint
 
 
 def runs(session: Session, job_id: str) -> schemas.JobRunList:
     """All runs of a job, cancelled ones too. Raises NotFound."""
-    snapshot = jobs.snapshot(session, found(session, job_id))
+    snapshot = jobs.snapshot(session, job_of(session, job_id))
     teachers = _teachers(snapshot)
     order = {arm.candidate.id: position for position, arm in enumerate(snapshot.arms)}
     links = sorted(
@@ -48,7 +48,7 @@ def read_runs(job_id: str) -> schemas.JobRunList:
 
 def run(session: Session, job_id: str, run_id: str) -> schemas.JobRunDetails:
     """One run of a job. Raises NotFound."""
-    snapshot = jobs.snapshot(session, found(session, job_id))
+    snapshot = jobs.snapshot(session, job_of(session, job_id))
     wanted = [(link, row) for link, row in snapshot.links if row.id == run_id]
     if not wanted:
         raise NotFound(f"Job {job_id} has no run {run_id!r}; GET /selection-jobs/{job_id}/runs lists its runs.")
@@ -68,7 +68,7 @@ def run(session: Session, job_id: str, run_id: str) -> schemas.JobRunDetails:
 
 def log(session: Session, job_id: str, *, after: int, limit: int) -> schemas.JobLog:
     """What happened to a job after the event `after`, in words. Raises NotFound."""
-    snapshot = jobs.snapshot(session, found(session, job_id))
+    snapshot = jobs.snapshot(session, job_of(session, job_id))
     labels = {arm.candidate.id: arm.label for arm in snapshot.arms}
     words = WORDS[snapshot.plan.task]
     rows = events.after(session, job_id, after, limit)

@@ -30,8 +30,8 @@ from service.leaderboards.samples import samples
 from service.presentation import VERSION
 from service.scheduling import repository as scheduling
 from service.scheduling.snapshot import OVER
-from service.selection_jobs.service import found, tag_of
-from service.selection_jobs.views import current_verdict, job_view
+from service.selection_jobs.service import job_of, tag_of
+from service.selection_jobs.views import current_verdict, job_view, read_uploads
 from service.wire.boards import Leaderboard
 
 TRUSTED_SECONDS = 1.0
@@ -105,12 +105,13 @@ def made(job_id: str) -> Made:
 def answer(job_id: str) -> Mapping[str, Any]:
     """What best teacher gives of a finished job's board: verdict, and `expected` and `gain` of the teacher to take."""
     with reading() as session:
-        found = repository.stored_answer(session, job_id, VERSION)
-    return _answer(made(job_id).leaderboard()) if found is None else found
+        stored = repository.stored_answer(session, job_id, VERSION)
+    return _answer(made(job_id).leaderboard()) if stored is None else stored
 
 
 def _make(session: Session, job_id: str, tag: str) -> tuple[Made, Earlier]:
-    snapshot = scheduling.snapshot(session, found(session, job_id))
+    snapshot = scheduling.snapshot(session, job_of(session, job_id))
+    read_uploads(session, [snapshot])
     verdict = scheduling.newest_verdicts(session, [job_id]).get(job_id)
     known = earlier(session, snapshot.job, snapshot.plan)
     said = current_verdict(snapshot, verdict)

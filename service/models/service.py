@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, get_args
 
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
 from dpk_core import artifacts
 from dpk_core.catalogue.detection import parameters as detectors
@@ -40,6 +41,13 @@ def look_up(name: str) -> OwnModel | None:
     with reading() as session:
         found = repository.find(session, name)
         return None if found is None else from_json(OwnModel, found.document)
+
+
+def read_uploads(session: Session, names: Iterable[str]) -> None:
+    """Makes the uploads among these models known to this process, in the caller's transaction."""
+    uploads = [name for name in names if name.startswith(f"{UPLOAD}/")]
+    for document in repository.documents(session, uploads) if uploads else ():
+        make_known(from_json(OwnModel, document))
 
 
 def upload_names() -> list[str]:
@@ -91,8 +99,7 @@ def list_models(
     ]
     rest = [name for name in found if name > after]
     with reading() as session:
-        for document in repository.documents(session, rest[:limit]):
-            make_known(from_json(OwnModel, document))
+        read_uploads(session, rest[:limit])
     views = [view(name) for name in rest[:limit]]
     more = rest[limit - 1] if len(rest) > limit else None
     return schemas.ModelList(models=views, count=len(found), next_after=more)

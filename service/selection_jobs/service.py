@@ -28,7 +28,7 @@ from service.schemas import FieldError
 from service.selection_jobs import replays
 from service.selection_jobs.preflight import check
 from service.selection_jobs.request_notices import request_notices
-from service.selection_jobs.views import job_view, unreadable_view
+from service.selection_jobs.views import job_view, read_uploads, unreadable_view
 from service.settings import settings
 from service.wire import jobs as schemas
 
@@ -91,12 +91,12 @@ def _create(session: Session, request: schemas.SelectionJobRequest, plan: Plan) 
 
 def get(session: Session, job_id: str) -> schemas.Job:
     """One job. Raises NotFound."""
-    return _views(session, [found(session, job_id)])[0]
+    return _views(session, [job_of(session, job_id)])[0]
 
 
 def request_of(session: Session, job_id: str) -> schemas.SelectionJobRequest:
     """What was asked for, with every default filled in. Raises NotFound."""
-    return schemas.SelectionJobRequest.model_validate(found(session, job_id).request)
+    return schemas.SelectionJobRequest.model_validate(job_of(session, job_id).request)
 
 
 def tag_of(session: Session, job_id: str) -> str:
@@ -149,6 +149,7 @@ def _views(session: Session, jobs: list[SelectionJob]) -> list[schemas.Job]:
     tags = repository.tags(session, [job.id for job in jobs])
     try:
         found = repository.snapshots(session, jobs)
+        read_uploads(session, found)
         return [job_view(each, verdicts.get(each.job.id), slots, missing, tags[each.job.id]) for each in found]
     except Unreadable as error:
         if len(jobs) == 1:
@@ -156,7 +157,8 @@ def _views(session: Session, jobs: list[SelectionJob]) -> list[schemas.Job]:
     return [view for job in jobs for view in _views(session, [job])]
 
 
-def found(session: Session, job_id: str) -> SelectionJob:
+def job_of(session: Session, job_id: str) -> SelectionJob:
+    """The row of a job. Raises NotFound."""
     job = repository.find(session, job_id)
     if job is None:
         raise _missing(job_id)

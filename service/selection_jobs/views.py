@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
+from sqlalchemy.orm import Session
+
+from dpk_core.catalogue.weight_names import split_weights
 from dpk_core.codec import to_json
 from dpk_core.selection.decide.verdict import Verdict as Facts
 from service.database.documents import read_stored
 from service.database.tables import SelectionJob, Verdict
 from service.health import service as health
-from service.models.service import parameter_count
+from service.models import service as models
 from service.presentation.decision_words import failure_sentence
 from service.presentation.metric_words import WORDS
 from service.presentation.verdict_words import cautioned, verdict_sentence
@@ -48,6 +52,15 @@ def current_verdict(snapshot: Snapshot, verdict: Verdict | None) -> boards.Verdi
         margin=facts.margin, chance=facts.chance, near=facts.near, regret=facts.regret, change=facts.change,
         cautions=cautions(snapshot),
     )  # fmt: skip
+
+
+def read_uploads(session: Session, snapshots: Iterable[Snapshot]) -> None:
+    """Makes the uploaded networks of these jobs known to this process, before `job_view` looks at their sizes: looked
+    up then, they would take a second connection of the pool while the caller holds the first."""
+    plans = [each.plan for each in snapshots]
+    models.read_uploads(
+        session, {split_weights(label)[0] for plan in plans for label in (plan.student, *filter(None, plan.arms))}
+    )
 
 
 def job_view(
@@ -129,7 +142,7 @@ def _standing(facts: Facts | None) -> dict[str, Any]:
 def _asked(snapshot: Snapshot) -> list[schemas.Notice]:
     """While there is time to ask otherwise."""
     is_new = snapshot.job.state in ("queued", "running")
-    return request_notices(snapshot.plan, parameter_count) if is_new else []
+    return request_notices(snapshot.plan, models.parameter_count) if is_new else []
 
 
 def _failure(snapshot: Snapshot) -> str | None:

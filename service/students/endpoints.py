@@ -7,7 +7,6 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 from pydantic import Field
 
-from service.database.dependencies import Reading
 from service.parameters import NO_PARAMETERS, Parameters
 from service.problems import responses
 from service.selection_jobs.endpoints import JobId
@@ -32,9 +31,9 @@ class StudentParameters(Parameters):
 @router.get(
     "/{job_id}/student", operation_id="get_student", summary="A job's trained student", responses=responses(404, 409),
 )  # fmt: skip
-def student(session: Reading, job_id: JobId, asked: Annotated[StudentParameters, Query()]) -> Student:
+def student(job_id: JobId, asked: Annotated[StudentParameters, Query()]) -> Student:
     """What it is, how well it does, and where its weights are."""
-    return service.student(session, job_id, asked.teacher, asked.seed)
+    return service.student(job_id, asked.teacher, asked.seed)
 
 
 _SAFETENSORS: dict[int | str, dict[str, Any]] = {
@@ -46,9 +45,9 @@ _SAFETENSORS: dict[int | str, dict[str, Any]] = {
     "/{job_id}/student/weights", operation_id="get_student_weights", summary="Its weights", response_class=Response,
     responses={**_SAFETENSORS, **responses(404, 409)},
 )  # fmt: skip
-def weights(session: Reading, job_id: JobId, asked: Annotated[StudentParameters, Query()]) -> Response:
+def weights(job_id: JobId, asked: Annotated[StudentParameters, Query()]) -> Response:
     """The safetensors file."""
-    content = service.weights(session, job_id, asked.teacher, asked.seed)
+    content = service.weights(job_id, asked.teacher, asked.seed)
     return Response(content, media_type="application/octet-stream")
 
 
@@ -56,6 +55,6 @@ def weights(session: Reading, job_id: JobId, asked: Annotated[StudentParameters,
     "/{job_id}/student/program", operation_id="get_student_program", summary="What an uploaded student is built from",
     response_class=Response, dependencies=NO_PARAMETERS, responses={**_SAFETENSORS, **responses(404)},
 )  # fmt: skip
-def program(session: Reading, job_id: JobId) -> Response:
+def program(job_id: JobId) -> Response:
     """The checked program of an uploaded network, a safetensors file whose metadata describe the network."""
-    return Response(service.program(session, job_id), media_type="application/octet-stream")
+    return Response(service.program(job_id), media_type="application/octet-stream")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
@@ -26,6 +27,7 @@ from dpk_core.protocol import ArtifactReference, Preprocessing, RunResult
 from dpk_core.selection.decide.verdict import Verdict
 from dpk_core.tasks import METRICS
 from service.database.documents import read_stored
+from service.database.session import reading
 from service.database.tables import Run
 from service.presentation.score_words import in_words
 from service.presentation.student_card import student_card
@@ -34,7 +36,7 @@ from service.scheduling import repository
 from service.scheduling.plan import Plan
 from service.scheduling.snapshot import ArmRuns, Snapshot
 from service.schemas import FieldError
-from service.selection_jobs.service import found
+from service.selection_jobs.service import job_of
 from service.settings import settings
 from service.students.schemas import Student, WeightsFile
 
@@ -42,67 +44,86 @@ NO_TEACHER = "none"
 """How the arm without a teacher is asked for."""
 
 
-def student(session: Session, job_id: str, teacher: str | None, seed: int | None) -> Student:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Chosen:
+    """A job's full trainings under one teacher by seed, and which of them is taken. `because`: why teacher and seed."""
+
+    snapshot: Snapshot
+    facts: Verdict | None
+    arm: ArmRuns
+    runs: Mapping[int, Run]
+    seed: int
+    because: str
+
+    @property
+    def result(self) -> RunResult:
+        """What the training came to."""
+        return from_json(RunResult, self.runs[self.seed].result)
+
+
+def student(job_id: str, teacher: str | None, seed: int | None) -> Student:
     """The student that the verdict names, or that of `teacher`; of its seeds `seed`, else the median by validation.
 
-    Raises NotFound without such a job; Conflict while the job has no answer; Rejected for a teacher or seed without a
-    full training.
+    Opens its own transaction, and looks at the data set's files after it. Raises NotFound without such a job; Conflict
+    while the job has no answer; Rejected for a teacher or seed without a full training.
     """
-    snapshot = repository.snapshot(session, found(session, job_id))
-    facts = _verdict(session, job_id)
-    arm, why = _arm(snapshot, facts, teacher)
-    runs = _full(arm, snapshot.plan)
-    if not runs:
-        raise _rejected("teacher", f"No training under {arm.label} came to its end with weights that were kept.")
-    chosen, because = _seed(runs, seed, in_words(METRICS[snapshot.plan.task]))
-    run = runs[chosen]
-    result = from_json(RunResult, run.result)
+    found = _chosen(job_id, teacher, seed)
+    plan, request, result = found.snapshot.plan, found.snapshot.job.request, found.result
     assert result.weights is not None
     assert result.preprocessing is not None
-    config = with_timm(_config(snapshot.plan, result.preprocessing))
-    stated = _licences(snapshot.plan, arm.candidate.teacher)
+    arm_teacher = found.arm.candidate.teacher
+    config = with_timm(_config(plan, result.preprocessing))
+    stated = _licences(plan, arm_teacher)
     return Student(
-        job=job_id, model=snapshot.plan.student, teacher=arm.candidate.teacher, seed=chosen, chosen=f"{why} {because}",
-        seeds=sorted(runs), validation_score=result.validation_score, test_score=result.test_score,
+        job=job_id, model=plan.student, teacher=arm_teacher, seed=found.seed, chosen=found.because,
+        seeds=sorted(found.runs), validation_score=result.validation_score, test_score=result.test_score,
         weights=WeightsFile(
-            path=weights_path(job_id, teacher, chosen),
+            path=weights_path(job_id, teacher, found.seed),
             sha256=result.weights.sha256, bytes=result.weights.bytes,
         ),
-        program=_program(job_id, snapshot.plan), config={**config, "licences": stated}, request=snapshot.job.request,
-        device=result.device_name, versions=result.versions or {}, task=snapshot.plan.task,
-        test_details=result.test_details,
+        program=_program(job_id, plan), config={**config, "licences": stated}, request=request,
+        device=result.device_name, versions=result.versions or {}, task=plan.task, test_details=result.test_details,
         card=student_card(
-            snapshot.plan, snapshot.job.request, facts, job=job_id, teacher=arm.candidate.teacher, seed=chosen,
-            chosen=f"{why} {because}", result=result, classes=config["classes"], licences=stated,
+            plan, request, found.facts, job=job_id, teacher=arm_teacher, seed=found.seed, chosen=found.because,
+            result=result, classes=config["classes"], licences=stated,
         ),
     )  # fmt: skip
 
 
 def trained_arms(session: Session, job_id: str) -> list[str | None]:
     """Teachers (None: without one) whose student can be taken, in the job's order. Raises NotFound."""
-    snapshot = repository.snapshot(session, found(session, job_id))
+    snapshot = repository.snapshot(session, job_of(session, job_id))
     return [arm.candidate.teacher for arm in snapshot.arms if _full(arm, snapshot.plan)]
 
 
-def weights(session: Session, job_id: str, teacher: str | None, seed: int | None) -> bytes:
-    """The safetensors file. Raises as `student`; NotFound where the file is lost."""
-    snapshot = repository.snapshot(session, found(session, job_id))
-    arm, _ = _arm(snapshot, _verdict(session, job_id), teacher)
-    runs = _full(arm, snapshot.plan)
-    if not runs:
-        raise _rejected("teacher", f"No training under {arm.label} came to its end with weights that were kept.")
-    reference: ArtifactReference | None = from_json(RunResult, runs[_seed(runs, seed, "")[0]].result).weights
+def weights(job_id: str, teacher: str | None, seed: int | None) -> bytes:
+    """The safetensors file. Opens its own transaction. Raises as `student`; NotFound where the file is lost."""
+    reference = _chosen(job_id, teacher, seed).result.weights
     assert reference is not None
     return _content(reference, "weights file")
 
 
-def program(session: Session, job_id: str) -> bytes:
-    """The checked program of an uploaded student. Raises NotFound where the student is no upload, or it is lost."""
-    plan = repository.snapshot(session, found(session, job_id)).plan
+def program(job_id: str) -> bytes:
+    """The checked program of an uploaded student. Opens its own transaction. Raises NotFound where the student is no
+    upload, or its program is lost."""
+    with reading() as session:
+        plan = repository.snapshot(session, job_of(session, job_id)).plan
     reference = _program_file(plan)
     if reference is None:
         raise NotFound(f"{plan.student} is no uploaded network: it is built by its name.")
     return _content(reference, "program")
+
+
+def _chosen(job_id: str, teacher: str | None, seed: int | None) -> _Chosen:
+    with reading() as session:
+        snapshot = repository.snapshot(session, job_of(session, job_id))
+        facts = _verdict(session, job_id)
+    arm, why = _arm(snapshot, facts, teacher)
+    runs = _full(arm, snapshot.plan)
+    if not runs:
+        raise _rejected("teacher", f"No training under {arm.label} came to its end with weights that were kept.")
+    chosen, because = _seed(runs, seed, in_words(METRICS[snapshot.plan.task]))
+    return _Chosen(snapshot=snapshot, facts=facts, arm=arm, runs=runs, seed=chosen, because=f"{why} {because}")
 
 
 def _program(job_id: str, plan: Plan) -> WeightsFile | None:

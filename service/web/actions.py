@@ -111,7 +111,7 @@ def take(root: Root, job_id: str, teacher: Annotated[str | None, Query(max_lengt
         with reading() as session:
             job = jobs.get(session, job_id)
             arms = trained_arms(session, job_id)
-            taken: Student = student(session, job_id, teacher, None)
+        taken: Student = student(job_id, teacher, None)
     except Conflict as error:
         if not arms:
             return _cannot(root, job_id, error)

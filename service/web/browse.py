@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from service.database.dependencies import Reading
+from service.database.session import reading
 from service.leaderboards import service as leaderboards
 from service.models import service as models
 from service.problems import NotFound
@@ -29,16 +30,18 @@ def table(session: Reading, request: Request, root: Root, asked: Annotated[JobsA
 
 
 @router.get("/compare")
-def compare(session: Reading, root: Root, job: Annotated[list[str] | None, Query(max_length=20)] = None) -> Response:
+def compare(root: Root, job: Annotated[list[str] | None, Query(max_length=20)] = None) -> Response:
     """Two jobs side by side, or the choice of a second one."""
+    ids = list(dict.fromkeys(job or []))
     try:
-        ids = [jobs.get(session, each).id for each in dict.fromkeys(job or [])]
+        if len(ids) == 2:
+            boards = [leaderboards.made(each).leaderboard() for each in ids]
+            return page(pages.render("compare.html", root=root, live=False, **comparison(*boards)))
+        with reading() as session:
+            ids = [jobs.job_of(session, each).id for each in ids]
+            listed = jobs.list_jobs(session, limit=50)
     except NotFound as error:
         return _nothing(root, "There is no such job", str(error), ("/", "All jobs"))
-    if len(ids) == 2:
-        boards = [leaderboards.made(each).leaderboard() for each in ids]
-        return page(pages.render("compare.html", root=root, live=False, **comparison(*boards)))
-    listed = jobs.list_jobs(session, limit=50)
     return page(pages.render("compare_choice.html", root=root, live=False, jobs=listed.jobs, chosen=ids))
 
 
@@ -50,10 +53,10 @@ def model_list(root: Root, search: str = "", after: str = "") -> Response:
 
 
 @router.get("/model/{name:path}")
-def model(session: Reading, root: Root, name: str) -> Response:
+def model(root: Root, name: str) -> Response:
     """The page of a model."""
     try:
-        found = model_page(session, name)
+        found = model_page(name)
     except NotFound as error:
         return _nothing(root, "There is no such model", str(error), ("/model", "All models"))
     return page(pages.render("model.html", root=root, live=False, **found))

@@ -24,8 +24,7 @@ pytestmark = pytest.mark.usefixtures("store")
 
 
 def student(job_id: str, teacher: str | None = None, seed: int | None = None) -> Student:
-    with reading() as session:
-        return service.student(session, job_id, teacher, seed)
+    return service.student(job_id, teacher, seed)
 
 
 class TestChoice:
@@ -71,8 +70,8 @@ def test_what_goes_with_it_says_how_to_use_it_and_where_it_comes_from() -> None:
         assert said in found.card
     assert found.request["student"] == "cifar/resnet8w4"
     assert found.program is None
-    with reading() as session, pytest.raises(NotFound, match="is no uploaded network"):
-        service.program(session, found.job)
+    with pytest.raises(NotFound, match="is no uploaded network"):
+        service.program(found.job)
 
 
 def test_the_request_that_goes_with_it_asks_for_the_same_trainings() -> None:
@@ -101,9 +100,8 @@ def test_the_weights_are_the_file_that_the_run_left(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(drive, "result", kept)
     job_id = drive.finished("cifar/resnet20", policy="exhaustive", promote=1).job.id
     found = student(job_id)
-    with reading() as session:
-        assert service.weights(session, job_id, None, None) == content
+    assert service.weights(job_id, None, None) == content
     assert found.weights.sha256 == hashlib.sha256(content).hexdigest()
     (settings().resolved_artifact_root / reference.path).unlink()
-    with reading() as session, pytest.raises(NotFound, match="weights file of this student is lost"):
-        service.weights(session, job_id, None, None)
+    with pytest.raises(NotFound, match="weights file of this student is lost"):
+        service.weights(job_id, None, None)
