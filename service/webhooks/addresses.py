@@ -56,7 +56,9 @@ def post(url: str, body: str, headers: dict[str, str], allowed: Sequence[Network
     with (
         httpcore.ConnectionPool(max_connections=1, network_backend=backend) as pool,
         # httpcore would write an IPv6 address without its brackets.
-        pool.stream("POST", url, content=body.encode(), headers={"host": urlsplit(url).netloc, **headers}) as answer,
+        pool.stream(
+            "POST", url, content=body.encode(), headers=[("host", urlsplit(url).netloc), *headers.items()]
+        ) as answer,
     ):
         return answer.status
 
