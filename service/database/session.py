@@ -17,6 +17,8 @@ from service.settings import settings
 
 Read = TypeVar("Read")
 
+GLANCE_CONNECTIONS = 2
+"""On Postgres, of each process, beside those of its settings."""
 READ_ONLY = "dpk_read_only"
 """Execution option of a SQLite connection whose transaction takes no write lock."""
 
@@ -81,11 +83,15 @@ def _glance(read: Callable[[Connection], Read]) -> Read:
 
 @functools.cache
 def glance_engine() -> Engine:
-    """The engine of `glance`: asks no connection whether it still lives, and begins no transaction on Postgres."""
+    """The engine of `glance`: asks no connection whether it still lives, and begins no transaction on Postgres.
+
+    Its connections are beside those of `engine`, whose pool asks each time, and few: a glance takes a moment.
+    """
     if engine().dialect.name == "sqlite":
         return _reader(engine())
     address, chosen = make_url(settings().database_address), Limits.of(settings())
-    more = {**chosen.pool(), "pool_pre_ping": False, "isolation_level": "AUTOCOMMIT"}
+    few = {"pool_size": GLANCE_CONNECTIONS, "max_overflow": 0, "pool_pre_ping": False}
+    more = {**chosen.pool(), **few, "isolation_level": "AUTOCOMMIT"}
     return create_engine(address, connect_args=chosen.postgres(address), **more)
 
 

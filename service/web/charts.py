@@ -6,19 +6,24 @@ Colours are CSS variables that `style.css` defines for light and dark; both draw
 
 from __future__ import annotations
 
-import functools
+import hashlib
 import json
 import re
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any, Literal
 
 import vl_convert
+from cachetools import LRUCache
 from markupsafe import Markup, escape
 
 Spec = dict[str, Any]
 
 WIDTH = 360
 """Outer width of a chart in CSS pixels; narrower columns scale it down, so its text stays legible on a phone."""
+
+BYTES_KEPT = 32 * 2**20
+"""Of drawn charts that a process keeps in memory."""
 
 _CONFIG: Spec = {
     "aria": False,
@@ -49,6 +54,9 @@ _NOISE = re.compile(
     r'|transform="translate\(0,0\)")'
 )
 _LONG_NUMBER = re.compile(r"(\d+\.\d)\d+")
+_drawn: LRUCache[str, str] = LRUCache(BYTES_KEPT, getsizeof=len)
+"""By the specification's SHA-256: that of a large job is as long as its chart."""
+_lock = Lock()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,10 +127,18 @@ def _spans_both_axes(layer: Spec) -> bool:
     return all("field" in layer["encoding"].get(axis, ()) for axis in ("x", "y"))
 
 
-@functools.lru_cache(maxsize=1024)
 def _draw(spec: str) -> str:
-    # Keyed by the specification itself, which holds the data: a job's revision that leaves a chart alone draws nothing.
-    return _compact(str(vl_convert.vegalite_to_svg(spec, allowed_base_urls=[])))
+    # Keyed by what the specification holds, its data too: a job's revision that leaves a chart alone draws nothing.
+    key = hashlib.sha256(spec.encode()).hexdigest()
+    with _lock:
+        kept = _drawn.get(key)
+    if kept is not None:
+        return kept
+    drawn = _compact(str(vl_convert.vegalite_to_svg(spec, allowed_base_urls=[])))
+    with _lock:
+        if len(drawn) <= BYTES_KEPT:
+            _drawn[key] = drawn
+    return drawn
 
 
 def _compact(svg: str) -> str:

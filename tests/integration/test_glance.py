@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, QueuePool, text
 from sqlalchemy.exc import ProgrammingError
 
-from service.database.session import engine, glance
+from service.database.session import GLANCE_CONNECTIONS, engine, glance, glance_engine
 from service.settings import Settings
 
 
@@ -30,6 +30,13 @@ def test_a_connection_is_kept_and_replaced_where_it_broke() -> None:
     with engine().connect() as other:
         other.execute(text("SELECT pg_terminate_backend(:process, 5000)"), {"process": first})
     assert glance(process_id) != first
+
+
+@pytest.mark.servers
+def test_its_connections_are_few_beside_those_of_the_settings() -> None:
+    pool = glance_engine().pool
+    assert isinstance(pool, QueuePool)
+    assert (pool.size(), pool._max_overflow) == (GLANCE_CONNECTIONS, 0)
 
 
 @pytest.mark.servers

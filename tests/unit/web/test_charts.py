@@ -8,8 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import vl_convert
+from cachetools import LRUCache
 
-from service.web import figures, labels, ledger, scatter
+from service.web import charts, figures, labels, ledger, scatter
 from service.web.charts import Figure, chart
 from service.web.job_page import job_figures
 from service.web.palette import HUES, paints
@@ -231,3 +232,20 @@ class TestDrawing:
         with ThreadPoolExecutor(4) as pool:
             drawn = list(pool.map(lambda board: [str(f.svg) for f in figures.share_curves(board)], boards))
         assert drawn == [[str(f.svg) for f in figures.share_curves(board)] for board in boards]
+
+
+def test_drawn_charts_are_kept_up_to_a_number_of_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[str] = []
+
+    def draw(spec: str, **_: object) -> str:
+        drawn.append(spec)
+        return "<svg>" + "." * 40 + "</svg>"
+
+    monkeypatch.setattr(vl_convert, "vegalite_to_svg", draw)
+    monkeypatch.setattr(charts, "_drawn", LRUCache(100, getsizeof=len))
+    long, other = "x" * 1000, "y" * 1000
+    for spec in (long, long, other, long):
+        charts._draw(spec)
+    assert drawn == [long, other, long]
+    monkeypatch.setattr(charts, "BYTES_KEPT", 10)
+    assert charts._draw("larger than all that is kept").startswith("<svg>")
