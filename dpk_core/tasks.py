@@ -16,11 +16,12 @@ TaskName = Literal["classification", "detection"]
 class Metric:
     """What a score says. Scores lie in 0 … 1; people see them times 100, in `unit`.
 
-    Decisions take the higher one: an evaluator of a metric that falls turns it.
+    `direction`: which scores are better. Decisions take the higher one: an evaluator of a metric that falls turns it.
     `margin`: the difference that does not matter, unless the person who asks says another one.
     """
 
     name: str
+    direction: Literal["maximise", "minimise"]
     unit: str
     margin: float
 
@@ -34,8 +35,8 @@ BOXES = "boxes"
 """Data sets of boxes are named `boxes/<name>`."""
 
 METRICS: dict[TaskName, Metric] = {
-    "classification": Metric(name="accuracy", unit="%", margin=0.003),
-    "detection": Metric(name="average precision", unit="points", margin=0.01),
+    "classification": Metric(name="accuracy", direction="maximise", unit="%", margin=0.003),
+    "detection": Metric(name="average precision", direction="maximise", unit="points", margin=0.01),
 }
 """The metric of each task."""
 
