@@ -15,7 +15,7 @@ from client.options import SERVER_DEFAULT, AsJson, Server, console, print_docume
 from client.sdk import Client
 from client.terminal import say
 from service.datasets.schemas import BoxDataset, Boxes, ClassPictures, Dataset
-from service.presentation.box_dataset_words import box_facts, box_headline, shown_boxes
+from service.presentation.box_dataset_words import box_facts, box_headline
 from service.presentation.dataset_words import LEVELS, facts, headline, shown_classes
 
 app = typer.Typer(name="dataset", no_args_is_help=True, help="The data sets of the server.", rich_markup_mode=None)
@@ -70,7 +70,11 @@ def _print(out: Console, found: Dataset | BoxDataset) -> None:
         out.print(sentence, soft_wrap=not out.is_terminal)
     out.print()
     is_boxes = isinstance(found, BoxDataset)
-    shown, hidden = shown_boxes(found) if isinstance(found, BoxDataset) else shown_classes(found)
+    shown: Sequence[ClassPictures | Boxes]
+    if isinstance(found, BoxDataset):
+        shown, hidden = shown_classes(found.classes)
+    else:
+        shown, hidden = shown_classes(found.classes)
     out.print(_counts("boxes of class" if is_boxes else "class", shown))
     if hidden:
         say(out, f"The largest and the smallest classes; {hidden} between them are in --json.")

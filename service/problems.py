@@ -101,6 +101,11 @@ class Rejected(ServiceError):
     status, kind = 422, "invalid-request"
 
     @classmethod
+    def at(cls, field: str, message: str) -> Rejected:
+        """One thing wrong, with this field."""
+        return cls.because([FieldError(field=field, message=message)])
+
+    @classmethod
     def because(cls, errors: Sequence[FieldError], count: int | None = None) -> Rejected:
         """With the first error as the detail, and how many more there are. `count`: of all, if these are the first."""
         others = (len(errors) if count is None else count) - 1

@@ -33,7 +33,7 @@ from service.scheduling.snapshot import Snapshot
 from service.schemas import FieldError
 from service.selection_jobs.changes import changes, data_now
 from service.selection_jobs.preflight import check
-from service.selection_jobs.service import get, job_of
+from service.selection_jobs.service import get, job_of, missing
 from service.settings import settings
 from service.students.service import NO_TEACHER
 from service.wire.choices import TeacherChoice
@@ -118,7 +118,7 @@ def add_teacher(job_id: str, choice: TeacherChoice) -> Job:
         _check_open(snapshot)
         _check_room(snapshot)
     if present is not None:
-        raise _rejected(f"{choice.label} is among the job's teachers already, prepared in another way.")
+        raise Rejected.at("teacher", f"{choice.label} is among the job's teachers already, prepared in another way.")
     wider = request.model_copy(update={"teachers": [*request.teachers, choice]})
     plan = _wider_plan(snapshot.plan, wider)
     with transaction() as session:
@@ -150,7 +150,7 @@ def describe(session: Session, job_id: str, wanted: JobDescription) -> Job:
 def _locked(session: Session, job_id: str) -> SelectionJob:
     job = repository.lock(session, job_id)
     if job is None:
-        raise NotFound(f"There is no selection job {job_id!r}.")
+        raise missing(job_id)
     return job
 
 
@@ -268,7 +268,3 @@ def _add_candidate(session: Session, job: SelectionJob, request: SelectionJobReq
     session.add(Candidate(job_id=job.id, position=place, teacher=plan.arms[-2], status="waiting"))
     job.request, job.plan = request.model_dump(mode="json"), to_json(plan)
     repository.describe(session, job, job.name, repository.tags(session, [job.id])[job.id])
-
-
-def _rejected(message: str) -> Rejected:
-    return Rejected.because([FieldError(field="teacher", message=message)])

@@ -38,7 +38,7 @@ def ask(asked: BestTeacherRequest) -> AskedBestTeacher:
     if why is None:
         return AskedBestTeacher(answer=answer, holds=True, because=HOLDS, job=None, stamp=stamp)
     key = KEY + content_key(request.model_dump(mode="json"))
-    job = submit(request, key, _outdated(asked.max_age_seconds))
+    job = submit(request, key, _outdated(asked.max_age_seconds), plan)
     return AskedBestTeacher(answer=answer, holds=False, because=why, job=job, stamp=stamp)
 
 

@@ -24,7 +24,6 @@ from dpk_core.errors import DataFault, InvalidRequest
 from dpk_core.tasks import task_of_data
 from service.datasets import schemas
 from service.problems import NotFound, Rejected, field_error
-from service.schemas import FieldError
 from service.settings import settings
 
 SAMPLES = 6
@@ -50,7 +49,7 @@ def dataset(name: str) -> schemas.Dataset | schemas.BoxDataset:
         wrong = field_error(error)
         raise NotFound(wrong.message, [wrong]) from error
     except DataFault as fault:
-        raise Rejected.because([FieldError(field="name", message=str(fault))]) from fault
+        raise Rejected.at("name", str(fault)) from fault
 
 
 def _of_boxes(name: str, root: Path | None) -> schemas.BoxDataset:

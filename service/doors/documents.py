@@ -6,7 +6,8 @@ import json
 import math
 from typing import Any, NoReturn
 
-from service.doors.texts import NOT_TEXT, SENTENCE, reject
+from service.doors.texts import NOT_TEXT, SENTENCE
+from service.problems import Rejected
 from service.validation import place
 
 DEEPEST = 16
@@ -29,9 +30,9 @@ def check_document(body: bytes) -> None:
     try:
         document = json.loads(body.decode("utf-8-sig"), parse_int=_whole_number, parse_constant=_no_number)
     except UnicodeDecodeError:
-        raise reject("body", "The body is not UTF-8 text.") from None
+        raise Rejected.at("body", "The body is not UTF-8 text.") from None
     except json.JSONDecodeError as error:
-        raise reject("body", f"The body is not JSON: {error.msg}.") from None
+        raise Rejected.at("body", f"The body is not JSON: {error.msg}.") from None
     except RecursionError:
         raise _too_deep() from None
     _check_values(document)
@@ -54,31 +55,31 @@ def _check_values(document: object) -> None:
             if isinstance(value, dict | list):
                 waiting.append(((*path, name), value))
             elif isinstance(value, str) and NOT_TEXT.search(value):
-                raise reject(place((*path, name)), SENTENCE)
+                raise Rejected.at(place((*path, name)), SENTENCE)
             elif isinstance(value, float) and not math.isfinite(value):
-                raise reject(place((*path, name)), "This must be a finite number.")
+                raise Rejected.at(place((*path, name)), "This must be a finite number.")
 
 
 def _check_name(name: str, path: tuple[int | str, ...]) -> None:
     if NOT_TEXT.search(name):
-        raise reject(place(path), f"A field's name: {SENTENCE}")
+        raise Rejected.at(place(path), f"A field's name: {SENTENCE}")
     if len(name) > LONGEST_NAME:
-        raise reject(place(path), f"A field's name has more than {LONGEST_NAME} characters.")
+        raise Rejected.at(place(path), f"A field's name has more than {LONGEST_NAME} characters.")
 
 
 def _too_many() -> Exception:
-    return reject("body", f"The body holds more than {MOST_VALUES:,} values.")
+    return Rejected.at("body", f"The body holds more than {MOST_VALUES:,} values.")
 
 
 def _too_deep() -> Exception:
-    return reject("body", f"The body is nested more than {DEEPEST} levels deep.")
+    return Rejected.at("body", f"The body is nested more than {DEEPEST} levels deep.")
 
 
 def _whole_number(digits: str) -> int:
     if len(digits) > LONGEST_NUMBER:
-        raise reject("body", f"The body holds a number of more than {LONGEST_NUMBER} digits.")
+        raise Rejected.at("body", f"The body holds a number of more than {LONGEST_NUMBER} digits.")
     return int(digits)
 
 
 def _no_number(word: str) -> NoReturn:
-    raise reject("body", f"The body is not JSON: {word} is no number there.")
+    raise Rejected.at("body", f"The body is not JSON: {word} is no number there.")

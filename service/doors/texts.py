@@ -8,8 +8,7 @@ from urllib.parse import parse_qsl
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
-from service.problems import Rejected, TooLong, shortened
-from service.schemas import FieldError
+from service.problems import Rejected, TooLong
 
 LONGEST_TARGET = 8_000
 """Bytes of path and query."""
@@ -26,13 +25,8 @@ def check_head(scope: Scope) -> None:
     try:
         parameters = parse_qsl(query.decode("latin-1"), keep_blank_values=True, max_num_fields=MOST_PARAMETERS)
     except ValueError:
-        raise reject("query", f"There are more than {MOST_PARAMETERS} parameters.") from None
+        raise Rejected.at("query", f"There are more than {MOST_PARAMETERS} parameters.") from None
     named = [("path", scope["path"]), *parameters, *Headers(scope=scope).items()]
     for name, value in named:
         if NOT_TEXT.search(name) or NOT_TEXT.search(value):
-            raise reject(NOT_TEXT.sub("\ufffd", name), SENTENCE)
-
-
-def reject(field: str, message: str) -> Rejected:
-    """One thing wrong."""
-    return Rejected.because([FieldError(field=shortened(field), message=message)])
+            raise Rejected.at(NOT_TEXT.sub("\ufffd", name), SENTENCE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import groupby
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -110,8 +110,8 @@ def _row(
     return schemas.ImportedRow(
         stamp=first.stamp, source=first.source, settings=first.settings, method=first.method, teacher=first.teacher,
         epochs=first.epochs, seeds=len({each.seed for each in results}),
-        validation=_summary([each.validation_score for each in results]),
-        test=_summary([each.test_score for each in results]), gain=gain,
+        validation=Summary.of([each.validation_score for each in results if each.validation_score is not None]),
+        test=Summary.of([each.test_score for each in results if each.test_score is not None]), gain=gain,
     )  # fmt: skip
 
 
@@ -121,13 +121,6 @@ def _score(results: Sequence[ImportedResult]) -> tuple[str, float]:
     if tests:
         return "test", fmean(tests)
     return "validation", fmean(each.validation_score for each in results if each.validation_score is not None)
-
-
-def _summary(scores: Sequence[float | None]) -> Summary | None:
-    known = [score for score in scores if score is not None]
-    if not known:
-        return None
-    return Summary(mean=fmean(known), sd=stdev(known) if len(known) > 1 else None, seeds=len(known))
 
 
 def _name(model: str) -> str:

@@ -12,6 +12,7 @@ from service.database.tables import JobRun, Run
 from service.events import repository as events
 from service.events.schemas import LAST_KINDS
 from service.job_runs import repository, schemas
+from service.leaderboards.curves import points
 from service.presentation.event_words import event_sentence
 from service.presentation.metric_words import WORDS
 from service.problems import NotFound
@@ -19,7 +20,6 @@ from service.runs.repository import refusals
 from service.scheduling import repository as jobs
 from service.scheduling.snapshot import Snapshot
 from service.selection_jobs.service import job_of
-from service.wire.boards import CurvePoint
 
 
 def runs(session: Session, job_id: str) -> schemas.JobRunList:
@@ -53,13 +53,10 @@ def run(session: Session, job_id: str, run_id: str) -> schemas.JobRunDetails:
     if not wanted:
         raise NotFound(f"Job {job_id} has no run {run_id!r}; GET /selection-jobs/{job_id}/runs lists its runs.")
     link, row = wanted[0]
-    points: dict[int, dict[str, float]] = {}
-    for measured in repository.measurements(session, run_id):
-        points.setdefault(measured.epoch, {})[measured.name] = measured.value
     return schemas.JobRunDetails(
         **_facts(link, row, _teachers(snapshot)[link.candidate_id]),
         spec=row.spec,
-        points=[CurvePoint(epoch=epoch, values=values) for epoch, values in points.items()],
+        points=points(repository.measurements(session, run_id)),
         notices=[each["message"] for each in row.final_notices],
         last_error=row.last_error,
         waits=[each.reason for each in refusals(session, run_id)],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from statistics import fmean, stdev
 from typing import Any
 
 from dpk_core.catalogue.weights import word_for
@@ -252,10 +251,7 @@ def _weights(model: str, start: Start | None) -> boards.StartingWeights:
 
 
 def _summary(values: Mapping[int, float]) -> boards.Summary | None:
-    if not values:
-        return None
-    found = [values[seed] for seed in sorted(values)]
-    return boards.Summary(mean=fmean(found), sd=stdev(found) if len(found) > 1 else None, seeds=len(found))
+    return boards.Summary.of([values[seed] for seed in sorted(values)])
 
 
 def _interval(estimate: Estimate | None) -> boards.Interval | None:

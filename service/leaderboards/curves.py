@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from service.database.tables import Measurement, Run
 from service.scheduling.snapshot import ArmRuns, Snapshot
@@ -36,8 +36,13 @@ def _curves_of(arm: ArmRuns, snapshot: Snapshot, measurements: Measurements) -> 
 def _points(runs: Sequence[Run], measurements: Measurements) -> list[boards.CurvePoint]:
     """As far as these runs of one training go; others may have carried it further."""
     last = max((run.spec["stop_epoch"] for run in runs), default=0)
+    measured = measurements.get(runs[0].training_key, ()) if runs else ()
+    return points(each for each in measured if each.epoch <= last)
+
+
+def points(measurements: Iterable[Measurement]) -> list[boards.CurvePoint]:
+    """What was measured at each epoch, in their order; of an epoch and name the last one counts."""
     values: dict[int, dict[str, float]] = defaultdict(dict)
-    for measurement in measurements.get(runs[0].training_key, ()) if runs else ():
-        if measurement.epoch <= last:
-            values[measurement.epoch][measurement.name] = measurement.value
+    for each in measurements:
+        values[each.epoch][each.name] = each.value
     return [boards.CurvePoint(epoch=epoch, values=at) for epoch, at in sorted(values.items())]

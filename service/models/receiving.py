@@ -68,11 +68,11 @@ async def _take(stream: AsyncIterator[bytes], folder: Path, most_bytes: int) -> 
             digest.update(block)
             await run_in_threadpool(file.write, bytes(block))
     except ClientDisconnect:
-        raise _rejected("The upload was cut off.") from None
+        raise Rejected.at("body", "The upload was cut off.") from None
     except OSError as error:
         raise _no_room(error, folder.parent) from error
     if size == 0:
-        raise _rejected("The body is empty; send a file that torch.export.save or torch.onnx.export wrote.")
+        raise Rejected.at("body", "The body is empty; send a file that torch.export.save or torch.onnx.export wrote.")
     return Received(folder, target, digest.hexdigest(), size)
 
 
@@ -92,10 +92,6 @@ def _remove_forgotten(incoming: Path) -> None:
         with suppress(OSError):  # another request removes the same
             if old.stat().st_mtime < newest:
                 shutil.rmtree(old) if old.is_dir() else old.unlink()
-
-
-def _rejected(message: str) -> Rejected:
-    return Rejected.because([FieldError(field="body", message=message)])
 
 
 def _no_room(error: OSError, place: Path) -> Unavailable:

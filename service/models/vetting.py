@@ -42,7 +42,7 @@ def vetted(name: str, upload: Received) -> OwnModel:
     finally:
         _room.release()
     if "refused" in answer:
-        raise Rejected.because([FieldError(field="body", message=f"The file is refused: {answer['refused']}.")])
+        raise Rejected.at("body", f"The file is refused: {answer['refused']}.")
     return from_json(OwnModel, answer)
 
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from service.datasets.schemas import BoxDataset, Boxes
+from service.datasets.schemas import BoxDataset
 from service.presentation.numbers import listed
-
-MOST_CLASSES = 40
-"""Classes that a table shows; of more, those with the most and the fewest boxes."""
 
 
 def box_headline(found: BoxDataset) -> str:
@@ -37,12 +34,3 @@ def box_facts(found: BoxDataset) -> list[tuple[str, str]]:
         ("Recipe if none is named", found.default_recipe),
         ("Fingerprint", found.fingerprint),
     ]
-
-
-def shown_boxes(found: BoxDataset) -> tuple[list[Boxes], int]:
-    """The classes that a table shows, and how many it leaves out."""
-    if len(found.classes) <= MOST_CLASSES:
-        return list(found.classes), 0
-    by_size = sorted(found.classes, key=lambda each: each.train)
-    half = MOST_CLASSES // 2
-    return [*by_size[-half:][::-1], *by_size[:half][::-1]], len(found.classes) - 2 * half

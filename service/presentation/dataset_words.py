@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
-from service.datasets.schemas import ClassPictures, Copies, Dataset, Survey
+from service.datasets.schemas import Boxes, ClassPictures, Copies, Dataset, Survey
 from service.presentation.numbers import listed, percent
 
+Counted = TypeVar("Counted", ClassPictures, Boxes)
 MOST_CLASSES = 40
-"""Classes that a table shows; of more, the smallest and the largest ones."""
+"""Classes that a table shows; of more, the smallest and the largest ones by training pictures or boxes."""
 
 LEVELS = {"refusal": "Refused", "warning": "Warning", "info": "Note"}
 
@@ -46,13 +48,13 @@ def facts(found: Dataset) -> list[tuple[str, str]]:
     return lines
 
 
-def shown_classes(found: Dataset) -> tuple[list[ClassPictures], int]:
+def shown_classes(classes: Sequence[Counted]) -> tuple[list[Counted], int]:
     """The classes that a table shows, and how many it leaves out."""
-    if len(found.classes) <= MOST_CLASSES:
-        return list(found.classes), 0
-    by_size = sorted(found.classes, key=lambda each: each.train)
+    if len(classes) <= MOST_CLASSES:
+        return list(classes), 0
+    by_size = sorted(classes, key=lambda each: each.train)
     half = MOST_CLASSES // 2
-    return [*by_size[-half:][::-1], *by_size[:half][::-1]], len(found.classes) - 2 * half
+    return [*by_size[-half:][::-1], *by_size[:half][::-1]], len(classes) - 2 * half
 
 
 def _survey(seen: Survey) -> Iterator[tuple[str, str]]:

@@ -27,10 +27,6 @@ class MetricWords:
         """A score in 0 … 1 as people read it, e.g. `94.4%` or `42.1 AP`; an en dash for None."""
         return NOTHING if value is None else f"{100 * value:.{digits}f}{self.unit}"
 
-    def difference(self, digits: str) -> str:
-        """`1.2 points`, `1.2 points of AP`."""
-        return f"{digits} {self.points}"
-
     def margin(self, margin: float) -> str:
         """A margin as it was asked for: `0.3 points`, `1 point of AP`."""
         value = margin_in_words(margin)

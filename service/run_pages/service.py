@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from dpk_core.tasks import METRICS
-from service.database.tables import JobRun, Measurement, Run, SelectionJob
+from service.database.tables import JobRun, Run, SelectionJob
+from service.leaderboards.curves import points
 from service.presentation.metric_words import WORDS
 from service.presentation.numbers import counted
 from service.problems import NotFound
@@ -18,7 +18,6 @@ from service.run_pages.schemas import JobOfRun, KeptCheckpoint, LogEntry, RunRec
 from service.runs.output import written
 from service.runs.repository import refusals
 from service.settings import settings
-from service.wire.boards import CurvePoint
 
 
 def run_record(session: Session, run_id: str) -> RunRecord:
@@ -45,7 +44,7 @@ def run_record(session: Session, run_id: str) -> RunRecord:
             "log": _log(session, run, links),
             "output": None if run.started_at is None else written(settings().home, run.id),
             "jobs": [_job(link, job) for link, job in links],
-            "points": _points(repository.measurements(session, run.training_key, run.spec["stop_epoch"])),
+            "points": points(repository.measurements(session, run.training_key, run.spec["stop_epoch"])),
         }
     )
 
@@ -74,15 +73,8 @@ def _checkpoint(run: Run) -> KeptCheckpoint | None:
     return KeptCheckpoint.model_validate({**kept, **kept["file"], "inherited": inherited})
 
 
-def _points(measurements: Sequence[Measurement]) -> list[CurvePoint]:
-    values: dict[int, dict[str, float]] = defaultdict(dict)
-    for each in measurements:
-        values[each.epoch][each.name] = each.value
-    return [CurvePoint(epoch=epoch, values=at) for epoch, at in sorted(values.items())]
-
-
 def _log(session: Session, run: Run, links: Sequence[tuple[JobRun, SelectionJob]]) -> list[LogEntry]:
-    found = [*_own_entries(run), *_told(session, run, links)]
+    found = [*_own_entries(run), *_events(session, run, links)]
     found += [LogEntry(at=each.created_at, level="warning", text=each.reason) for each in refusals(session, run.id)]
     return sorted(found, key=lambda entry: entry.at)
 
@@ -110,7 +102,7 @@ def _ending(run: Run) -> str:
     return f"Finished with a validation score of {score}."
 
 
-def _told(session: Session, run: Run, links: Sequence[tuple[JobRun, SelectionJob]]) -> Iterator[LogEntry]:
+def _events(session: Session, run: Run, links: Sequence[tuple[JobRun, SelectionJob]]) -> Iterator[LogEntry]:
     """The events that its jobs recorded about it, each once."""
     seen = set()
     for _, job in links:

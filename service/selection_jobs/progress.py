@@ -31,7 +31,7 @@ TITLES: dict[Stage, str] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
+class PlannedRun:
     """A run that the plan asks for, whether it exists yet or not. `first_step`: where it goes on from."""
 
     stage: Stage
@@ -56,11 +56,11 @@ class Task:
         return min(self.total, max(0, self.run.step - self.first_step))
 
 
-def tasks(snapshot: Snapshot) -> list[Task]:
+def planned_runs(snapshot: Snapshot) -> list[PlannedRun]:
     """Every run the job counts on now: those decided so far, and until a decision confirms, the full trainings of as
     many teachers as may be promoted. Failed arms drop out."""
     places = [place for place, arm in enumerate(snapshot.arms) if arm.first_failed is None]
-    found = [task for place in places for task in _preparation(snapshot, place)]
+    found = [each for place in places for each in _preparation(snapshot, place)]
     reached: dict[tuple[int, int], int] = {}
     for begun in snapshot.begun:
         step, epochs = begun.step, snapshot.plan.rungs[begun.step.rung]
@@ -84,11 +84,11 @@ def tasks(snapshot: Snapshot) -> list[Task]:
     return found
 
 
-def _preparation(snapshot: Snapshot, place: int) -> Iterator[Task]:
+def _preparation(snapshot: Snapshot, place: int) -> Iterator[PlannedRun]:
     arm, steps = snapshot.arms[place], snapshot.plan.steps_per_epoch
     if arm.candidate.teacher is not None:
         epochs = snapshot.plan.preparation(arm.candidate.teacher).recipe.epochs
-        yield Task(
+        yield PlannedRun(
             stage="preparing_teachers", arm=place, kind="teacher" if epochs else "judged", first_step=0,
             last_step=steps * epochs or 1, run=arm.teacher,
         )  # fmt: skip
@@ -97,11 +97,11 @@ def _preparation(snapshot: Snapshot, place: int) -> Iterator[Task]:
 def _student(
     snapshot: Snapshot, stage: Stage, training: tuple[int, int], reached: dict[tuple[int, int], int], epochs: int,
     run: Run | None,
-) -> Task:  # fmt: skip
-    """The part of a training that goes on from where the tasks before have brought it."""
+) -> PlannedRun:  # fmt: skip
+    """The part of a training that goes on from where the runs before have brought it."""
     place, steps = training[0], snapshot.plan.steps_per_epoch
     first, reached[training] = reached.get(training, 0), epochs
-    return Task(
+    return PlannedRun(
         stage=stage, arm=place, kind="alone" if snapshot.arms[place].candidate.teacher is None else "taught",
         first_step=steps * first, last_step=steps * epochs, run=run,
     )  # fmt: skip
@@ -110,9 +110,9 @@ def _student(
 def stages(snapshot: Snapshot) -> list[StageProgress]:
     """Every stage with the steps done and to do. The verdict counts as one step."""
     counted: dict[Stage, list[int]] = {stage: [0, 0] for stage in STAGES}
-    for task in tasks(snapshot):
-        counted[task.stage][0] += task.done
-        counted[task.stage][1] += task.total
+    for each in planned_runs(snapshot):
+        counted[each.stage][0] += each.done
+        counted[each.stage][1] += each.total
     if snapshot.confirming is None:
         counted["exploring"][1] = max(counted["exploring"][1], _most_exploring(snapshot))
     over = snapshot.job.state == "finished"
@@ -168,20 +168,18 @@ def remaining_seconds(snapshot: Snapshot, slots: int) -> float | None:
     """Seconds until the end if `slots` runs at a time go on as fast as those so far; None while nothing was timed."""
     if snapshot.job.state not in ("queued", "running"):
         return None
-    open_tasks = tasks(snapshot)
-    pace = _pace(open_tasks)
+    planned = planned_runs(snapshot)
+    pace = _pace(planned)
     if not pace:
         return None
-    waiting = [
-        (task.total - task.done) * _seconds_per_step(pace, task) for task in open_tasks if task.total > task.done
-    ]
+    waiting = [(each.total - each.done) * _seconds_per_step(pace, each) for each in planned if each.total > each.done]
     return max(sum(waiting) / max(1, slots), max(waiting, default=0.0))
 
 
-def _pace(known: Sequence[Task]) -> dict[tuple[Kind, int], float]:
+def _pace(known: Sequence[PlannedRun]) -> dict[tuple[Kind, int], float]:
     """Measured seconds per step by kind of training and arm; reused runs were timed too. A run may serve several
-    tasks, and is counted once, with the steps that it trained itself."""
-    runs = {task.run.id: ((task.kind, task.arm), task.run) for task in known if task.run is not None}
+    planned runs, and is counted once, with the steps that it trained itself."""
+    runs = {each.run.id: ((each.kind, each.arm), each.run) for each in known if each.run is not None}
     seconds: dict[tuple[Kind, int], float] = defaultdict(float)
     steps: dict[tuple[Kind, int], int] = defaultdict(int)
     for place, run in runs.values():
@@ -196,9 +194,9 @@ def _own_steps(run: Run) -> int:
     return max(1, run.step - (run.inherited["step"] if run.inherited else 0))
 
 
-def _seconds_per_step(pace: dict[tuple[Kind, int], float], task: Task) -> float:
+def _seconds_per_step(pace: dict[tuple[Kind, int], float], wanted: PlannedRun) -> float:
     """The arm's own pace, else that of its kind, else that of everything."""
-    if (own := pace.get((task.kind, task.arm))) is not None:
+    if (own := pace.get((wanted.kind, wanted.arm))) is not None:
         return own
-    alike = [value for (kind, _), value in pace.items() if kind == task.kind]
+    alike = [value for (kind, _), value in pace.items() if kind == wanted.kind]
     return fmean(alike or pace.values())

@@ -19,7 +19,6 @@ from service.events import repository as events
 from service.problems import Rejected
 from service.scheduling import repository
 from service.scheduling.plan import Plan
-from service.schemas import FieldError
 from service.selection_jobs.changes import changes, data_now
 
 Outdated = Callable[[SelectionJob], str | None]
@@ -87,5 +86,5 @@ def _same_request(session: Session, key: str, request_hash: str) -> IdempotencyK
     bound = repository.key_of(session, key)
     if bound is not None and bound.request_hash != request_hash:
         message = "This key was used for another request. Take a new key for a new request."
-        raise Rejected.because([FieldError(field="Idempotency-Key", message=message)])
+        raise Rejected.at("Idempotency-Key", message)
     return bound

@@ -24,7 +24,6 @@ from service.scheduling import repository
 from service.scheduling.advance import advance_job
 from service.scheduling.plan import Plan
 from service.scheduling.protocol_id import plan_stamp
-from service.schemas import FieldError
 from service.selection_jobs import replays
 from service.selection_jobs.preflight import check
 from service.selection_jobs.request_notices import request_notices
@@ -34,10 +33,13 @@ from service.wire import jobs as schemas
 
 
 def submit(
-    request: schemas.SelectionJobRequest, key: str | None, outdated: replays.Outdated = lambda _job: None
+    request: schemas.SelectionJobRequest,
+    key: str | None,
+    outdated: replays.Outdated = lambda _job: None,
+    plan: Plan | None = None,
 ) -> schemas.Job:
     """Makes a job, or returns the one that this idempotency key made of the same request on the same data and weights,
-    unless that one is `outdated`.
+    unless that one is `outdated`. `plan`: what pre-flight just made of the request, where it ran before.
 
     Opens its own transactions: pre-flight may read a data set, which must not happen while others wait to write.
     Raises Rejected when the request cannot work or the key belongs to another request.
@@ -46,7 +48,7 @@ def submit(
     bound = None if key is None else replays.find(key, request_hash, outdated)
     if bound is not None and not bound.changes:
         return _read(bound.job_id)
-    plan = check(request, settings().data_root, settings().weights_root)
+    plan = plan or check(request, settings().data_root, settings().weights_root)
     request_notices(plan, parameter_count)  # reads lists of parameters, for which a transaction must not wait
     try:
         with transaction() as session:
@@ -106,7 +108,7 @@ def tag_of(session: Session, job_id: str) -> str:
     """
     marks = repository.marks(session, job_id)
     if marks is None:
-        raise _missing(job_id)
+        raise missing(job_id)
     # Workers concern live jobs only.
     is_live = marks.state in repository.LIVE
     workers = [health.slots(session), health.waiting_for(session, marks.created_at)] if is_live else []
@@ -120,7 +122,7 @@ def list_jobs(
     last = None if before is None else repository.find(session, before)
     if before is not None and last is None:
         message = f"There is no selection job {before!r}. Take next_before of the page before."
-        raise Rejected.because([FieldError(field="before", message=message)])
+        raise Rejected.at("before", message)
     jobs = repository.page(session, limit + 1, last, repository.Filter(**chosen), sort)
     more = len(jobs) > limit
     return schemas.JobList(jobs=_views(session, jobs[:limit]), next_before=jobs[limit - 1].id if more else None)
@@ -130,7 +132,7 @@ def cancel(session: Session, job_id: str) -> schemas.Job:
     """Asks a job to end. Asking again changes nothing. Raises NotFound; Conflict when it has ended otherwise."""
     job = repository.lock(session, job_id)
     if job is None:
-        raise _missing(job_id)
+        raise missing(job_id)
     if job.state in ("finished", "failed"):
         raise Conflict(f"The job has {job.state}; it cannot be cancelled any more.")
     if job.state in (*repository.LIVE, "paused"):
@@ -161,9 +163,10 @@ def job_of(session: Session, job_id: str) -> SelectionJob:
     """The row of a job. Raises NotFound."""
     job = repository.find(session, job_id)
     if job is None:
-        raise _missing(job_id)
+        raise missing(job_id)
     return job
 
 
-def _missing(job_id: str) -> NotFound:
+def missing(job_id: str) -> NotFound:
+    """That there is no such job."""
     return NotFound(f"There is no selection job {job_id!r}.")

@@ -94,7 +94,7 @@ def job_view(
         notices=[*_asked(snapshot), *job_notices(snapshot)],
         name=job.name,
         tags=tags,
-        **_standing(None if said is None or verdict is None else read_stored(Facts, verdict.document)),
+        **_leader(None if said is None or verdict is None else read_stored(Facts, verdict.document)),
         cost=total_seconds(snapshot),
         taps={
             teacher: [schemas.TappedStage.model_validate(to_json(stage)) for stage in stages]
@@ -131,7 +131,7 @@ def detectors_view(plan: Plan) -> schemas.Detectors | None:
     )  # fmt: skip
 
 
-def _standing(facts: Facts | None) -> dict[str, Any]:
+def _leader(facts: Facts | None) -> dict[str, Any]:
     """Who leads, with which chance and gain; nobody where no teacher helps."""
     if facts is None:
         return {}

@@ -35,7 +35,6 @@ from service.problems import Conflict, NotFound, Rejected
 from service.scheduling import repository
 from service.scheduling.plan import Plan
 from service.scheduling.snapshot import ArmRuns, Snapshot
-from service.schemas import FieldError
 from service.selection_jobs.service import job_of
 from service.settings import settings
 from service.students.schemas import Student, WeightsFile
@@ -121,7 +120,7 @@ def _chosen(job_id: str, teacher: str | None, seed: int | None) -> _Chosen:
     arm, why = _arm(snapshot, facts, teacher)
     runs = _full(arm, snapshot.plan)
     if not runs:
-        raise _rejected("teacher", f"No training under {arm.label} came to its end with weights that were kept.")
+        raise Rejected.at("teacher", f"No training under {arm.label} came to its end with weights that were kept.")
     chosen, because = _seed(runs, seed, in_words(METRICS[snapshot.plan.task]))
     return _Chosen(snapshot=snapshot, facts=facts, arm=arm, runs=runs, seed=chosen, because=f"{why} {because}")
 
@@ -157,7 +156,7 @@ def _arm(snapshot: Snapshot, facts: Verdict | None, teacher: str | None) -> tupl
         name = None if teacher == NO_TEACHER else teacher
         labels = [arm.candidate.teacher or NO_TEACHER for arm in snapshot.arms]
         if teacher not in labels:
-            raise _rejected("teacher", f"The job has no teacher {teacher!r}; it has {', '.join(labels)}.")
+            raise Rejected.at("teacher", f"The job has no teacher {teacher!r}; it has {', '.join(labels)}.")
         return snapshot.arm(name), "The teacher was asked for."
     if facts is None or not facts.final:
         raise Conflict("The job has no answer yet; wait for it, or name a teacher whose training has ended.")
@@ -181,7 +180,7 @@ def _full(arm: ArmRuns, plan: Plan) -> dict[int, Run]:
 def _seed(runs: Mapping[int, Run], seed: int | None, metric: str) -> tuple[int, str]:
     if seed is not None:
         if seed not in runs:
-            raise _rejected("seed", f"There is no full training with seed {seed}; there are {sorted(runs)}.")
+            raise Rejected.at("seed", f"There is no full training with seed {seed}; there are {sorted(runs)}.")
         return seed, "The seed was asked for."
     order = sorted(runs, key=lambda each: ((runs[each].result or {})["validation_score"], each))
     median = order[(len(order) - 1) // 2]
@@ -265,7 +264,3 @@ def _class_names(plan: Plan) -> list[str] | None:
     except (InvalidRequest, DataFault, OSError):
         return None
     return [each.name for each in check.classes] if check.fingerprint == plan.data_fingerprint else None
-
-
-def _rejected(field: str, message: str) -> Rejected:
-    return Rejected.because([FieldError(field=field, message=message)])

@@ -1,0 +1,1 @@
+"""Pages for people: HTML made on the server from the wire objects that programs get too, charts included."""

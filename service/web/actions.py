@@ -223,7 +223,4 @@ def _cannot(root: str, job_id: str, error: ServiceError) -> Response:
     gone = isinstance(error, NotFound)
     title = "There is no such job" if gone else "This cannot be done now" if isinstance(error, Conflict) else "Not done"
     back = ("/", "All jobs") if gone or not job_id else (f"/jobs/{job_id}", "The job")
-    text = pages.render(
-        "missing.html", root=root, live=False, title=title, sentence=str(error), back=back[0], back_words=back[1]
-    )
-    return page(text, status=error.status)
+    return page(pages.missing_page(str(error), root, title, *back), status=error.status)

@@ -63,7 +63,4 @@ def model(root: Root, name: str) -> Response:
 
 
 def _nothing(root: str, title: str, sentence: str, back: tuple[str, str]) -> Response:
-    text = pages.render(
-        "missing.html", root=root, live=False, title=title, sentence=sentence, back=back[0], back_words=back[1]
-    )
-    return page(text, status=404)
+    return page(pages.missing_page(sentence, root, title, *back), status=404)

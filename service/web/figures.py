@@ -12,7 +12,7 @@ from service.presentation.metric_words import words_of
 from service.presentation.numbers import percent
 from service.web.charts import Figure, Spec, chart, only, tooltip
 from service.web.palette import Paint, paints
-from service.web.score_axis import PERCENT, score_axis, told_scores
+from service.web.score_axis import PERCENT, score_axis, score_tooltips
 from service.wire.boards import Curve, Leaderboard
 
 OWN_GRADIENTS = ("gradient.class", "gradient.detector")
@@ -60,7 +60,7 @@ def learning_curve(board: Leaderboard) -> Figure | None:
     thin: Spec = {"mark": {"type": "line", "strokeWidth": 1}, "encoding": {**encoding, "detail": {"field": "seed"}}}
     faint = {**thin, "transform": only(_IS_SEED), "mark": {**thin["mark"], "opacity": 0.22}}
     shown = {"condition": {"param": "pointed", "value": 0.9, "empty": False}, "value": 0}
-    score, transforms = told_scores(board.metric, {"value": "Mean"})
+    score, transforms = score_tooltips(board.metric, {"value": "Mean"})
     unit = words_of(board.metric).unit.strip()
     ends = max(row["epoch"] for row in means)
     said = "; ".join(
@@ -177,7 +177,7 @@ def line_figure(
     if metric is None:
         value, transforms = [tooltip("value", title, ".1%" if axis == PERCENT else axis["format"])], list[Spec]()
     else:
-        value, transforms = told_scores(metric, {"value": title})
+        value, transforms = score_tooltips(metric, {"value": title})
     return Figure(
         name=name.replace(".", "-"), title=title, description=description,
         spec=chart(values=means, layers=_mean_layers(encoding), height=230),

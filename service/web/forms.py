@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl
 from fastapi import Depends, Request
 from pydantic import ValidationError
 
-from service.doors.texts import NOT_TEXT, SENTENCE, reject
+from service.doors.texts import NOT_TEXT, SENTENCE
 from service.methods.service import list_methods, list_recipes
 from service.problems import Rejected
 from service.scheduling.states import PolicyName
@@ -51,11 +51,11 @@ def fields_of(body: bytes) -> Posted:
     try:
         pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MOST_FIELDS)
     except ValueError:
-        raise Rejected.because([FieldError(field="body", message="This is no form.")]) from None
+        raise Rejected.at("body", "This is no form.") from None
     found: dict[str, list[str]] = {}
     for name, value in pairs:
         if NOT_TEXT.search(name) or NOT_TEXT.search(value):
-            raise reject(NOT_TEXT.sub("\ufffd", name), SENTENCE)
+            raise Rejected.at(NOT_TEXT.sub("\ufffd", name), SENTENCE)
         found.setdefault(name, []).append(value)
     return found
 

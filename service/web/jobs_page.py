@@ -21,7 +21,7 @@ class JobsAsked(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     search: str = Field(default="", max_length=200)
-    state: JobState | str = ""
+    state: str = Field(default="", max_length=16)
     student: str = Field(default="", max_length=400)
     dataset: str = Field(default="", max_length=200)
     method: str = Field(default="", max_length=40)

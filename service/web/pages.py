@@ -23,7 +23,7 @@ from service.calibration.schemas import Calibration
 from service.datasets.schemas import BoxDataset, Dataset, DatasetList
 from service.imported_results.schemas import ImportedRows
 from service.presentation import decision_words, numbers, repeat_words, setting_words, words
-from service.presentation.box_dataset_words import box_facts, box_headline, shown_boxes
+from service.presentation.box_dataset_words import box_facts, box_headline
 from service.presentation.dataset_words import LEVELS, shown_classes
 from service.presentation.dataset_words import facts as dataset_facts
 from service.presentation.dataset_words import headline as dataset_headline
@@ -88,7 +88,7 @@ def job_page(board: Leaderboard, root: str = "", imported: ImportedRows | None =
 
 def live_fragment(board: Leaderboard, root: str = "") -> str:
     """The part of the leaderboard page that changes while the job runs."""
-    return _environment().get_template("live.html").render(job_page_context(board, root))
+    return render("live.html", **job_page_context(board, root))
 
 
 def chart_specifications(figures: Sequence[Figure]) -> str:
@@ -99,13 +99,13 @@ def chart_specifications(figures: Sequence[Figure]) -> str:
 def report_page(board: Leaderboard) -> str:
     """The leaderboard as one file: style and charts inside, no script, no address outside."""
     context = job_page_context(board, "") | {"standalone": True, "live": False, "style": Markup(_style())}  # noqa: S704 - our own file
-    return _environment().get_template("report.html").render(context)
+    return render("report.html", **context)
 
 
 def record_page(found: Calibration, root: str = "") -> str:
     """How often what was stated came true."""
     diagram = next(iter(record_figures(found)), None)
-    return _environment().get_template("record.html").render(found=found, diagram=diagram, live=False, root=root)
+    return render("record.html", found=found, diagram=diagram, live=False, root=root)
 
 
 def record_figures(found: Calibration) -> list[Figure]:
@@ -115,7 +115,7 @@ def record_figures(found: Calibration) -> list[Figure]:
 
 def run_page(run: RunRecord, root: str = "") -> str:
     """What is known of one run."""
-    return _environment().get_template("run.html").render(**run_page_context(run), live=False, root=root)
+    return render("run.html", **run_page_context(run), live=False, root=root)
 
 
 def teachers_page(found: TeacherRecords, imported: Sequence[ImportedRows] = (), root: str = "") -> str:
@@ -125,30 +125,30 @@ def teachers_page(found: TeacherRecords, imported: Sequence[ImportedRows] = (), 
 
 def docs_page(document: Mapping[str, Any], root: str = "") -> str:
     """The HTTP API, from its OpenAPI document."""
-    return _environment().get_template("docs.html").render(**docs_page_context(document), live=False, root=root)
+    return render("docs.html", **docs_page_context(document), live=False, root=root)
 
 
 def datasets_page(found: DatasetList, root: str = "") -> str:
     """The list of data sets."""
-    return _environment().get_template("datasets.html").render(found=found, live=False, root=root)
+    return render("datasets.html", found=found, live=False, root=root)
 
 
 def dataset_page(found: Dataset | BoxDataset, root: str = "") -> str:
     """What is known of a data set."""
     if isinstance(found, BoxDataset):
         return _box_dataset_page(found, root)
-    classes, hidden = shown_classes(found)
-    return _environment().get_template("dataset.html").render(
-        found=found, headline=dataset_headline(found), levels=LEVELS, classes=classes, hidden_classes=hidden,
-        facts=dataset_facts(found), live=False, root=root,
+    classes, hidden = shown_classes(found.classes)
+    return render(
+        "dataset.html", found=found, headline=dataset_headline(found), levels=LEVELS, classes=classes,
+        hidden_classes=hidden, facts=dataset_facts(found), live=False, root=root,
     )  # fmt: skip
 
 
 def _box_dataset_page(found: BoxDataset, root: str) -> str:
-    classes, hidden = shown_boxes(found)
-    return _environment().get_template("dataset_boxes.html").render(
-        found=found, headline=box_headline(found), levels=LEVELS, classes=classes, hidden_classes=hidden,
-        box_colours=box_colours(each.name for each in found.classes), most_classes=MOST_NAMED,
+    classes, hidden = shown_classes(found.classes)
+    return render(
+        "dataset_boxes.html", found=found, headline=box_headline(found), levels=LEVELS, classes=classes,
+        hidden_classes=hidden, box_colours=box_colours(each.name for each in found.classes), most_classes=MOST_NAMED,
         facts=box_facts(found), live=False, root=root,
     )  # fmt: skip
 
@@ -160,24 +160,25 @@ def render(template: str, **context: object) -> str:
 
 def not_found_page(sentence: str, root: str = "") -> str:
     """The page for an address that leads nowhere. `sentence`: what is not there."""
-    return _missing(sentence, root, "This page is not there", "/", "All jobs")
+    return missing_page(sentence, root, "This page is not there", "/", "All jobs")
 
 
 def unreadable_job_page(sentence: str, root: str = "") -> str:
     """The page of a job of which only the row can be read."""
-    return _missing(sentence, root, "This job cannot be read", "/", "All jobs")
+    return missing_page(sentence, root, "This job cannot be read", "/", "All jobs")
 
 
 def missing_dataset_page(sentence: str, root: str, *, broken: bool) -> str:
     """The page for an address that leads to no data set, or to one that cannot be read."""
     title = "This data set cannot be read" if broken else "There is no such data set"
-    return _missing(sentence, root, title, "/data", "All data sets")
+    return missing_page(sentence, root, title, "/data", "All data sets")
 
 
-def _missing(sentence: str, root: str, title: str, back: str, back_words: str) -> str:
-    return _environment().get_template("missing.html").render(
-        sentence=sentence, title=title, back=back, back_words=back_words, live=False, root=root,
-    )  # fmt: skip
+def missing_page(sentence: str, root: str, title: str, back: str, back_words: str) -> str:
+    """The page in place of one that cannot be shown: why, and a link to go on from."""
+    return render(
+        "missing.html", sentence=sentence, title=title, back=back, back_words=back_words, live=False, root=root
+    )
 
 
 def _metric(context: Context) -> MetricWords:

@@ -10,7 +10,7 @@ from service.presentation.metric_words import words_of
 from service.web.charts import WIDTH, Figure, Spec, chart, tooltip
 from service.web.labels import Box, Mark, along, place
 from service.web.palette import NO_TEACHER, Paint, paints
-from service.web.score_axis import score_axis, told_scores
+from service.web.score_axis import score_axis, score_tooltips
 from service.wire.boards import Leaderboard, Row, Summary
 
 Domain = tuple[float, float]
@@ -62,7 +62,7 @@ class _Plane:
         """The lines that pointing shows, and the transforms that they need."""
         name = self.metric.name
         titles = {"teacher": f"Teacher {name}", "student": f"Student {name}", "low": "From", "high": "To"}
-        lines, transforms = told_scores(self.metric, titles)
+        lines, transforms = score_tooltips(self.metric, titles)
         return [tooltip("arm", "Teacher"), *lines], transforms
 
 

@@ -17,7 +17,7 @@ def score_axis(metric: Metric) -> Spec:
     return PERCENT if metric.unit == "%" else PERCENT | {"labelExpr": "replace(datum.label, '%', '')"}
 
 
-def told_scores(metric: Metric, titles: Mapping[str, str]) -> tuple[list[Spec], list[Spec]]:
+def score_tooltips(metric: Metric, titles: Mapping[str, str]) -> tuple[list[Spec], list[Spec]]:
     """Lines of what pointing shows, for fields that hold scores, and the transforms of their layer that these need."""
     if metric.unit == "%":
         return [tooltip(field, title, ".2%") for field, title in titles.items()], []

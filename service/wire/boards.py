@@ -3,7 +3,9 @@ device seconds."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Sequence
+from statistics import fmean, stdev
+from typing import Any, Literal, Self
 
 from pydantic import Field
 
@@ -21,6 +23,13 @@ class Summary(Wire):
     mean: float
     sd: float | None
     seeds: int
+
+    @classmethod
+    def of(cls, scores: Sequence[float]) -> Self | None:
+        """Of one score a seed; None without any."""
+        if not scores:
+            return None
+        return cls(mean=fmean(scores), sd=stdev(scores) if len(scores) > 1 else None, seeds=len(scores))
 
 
 class Interval(Wire):

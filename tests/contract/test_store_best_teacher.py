@@ -12,6 +12,7 @@ from sqlalchemy import update
 
 from dpk_core.spec import RunSpec
 from service.actions import service as actions
+from service.best_teacher import asking
 from service.best_teacher.asking import ask as ask_best_teacher
 from service.best_teacher.schemas import AskedBestTeacher, BestTeacher, BestTeacherRequest
 from service.best_teacher.service import arms_of, best_teacher, document
@@ -19,6 +20,9 @@ from service.database.session import transaction
 from service.database.tables import SelectionJob
 from service.database.types import utc_now
 from service.problems import NotFound, StillRunning
+from service.scheduling.plan import Plan
+from service.selection_jobs import preflight
+from service.selection_jobs import service as selection_jobs
 from service.settings import Settings
 from service.wire.choices import TeacherChoice
 from service.wire.jobs import SelectionJobRequest
@@ -230,6 +234,19 @@ class TestAsk:
         assert "did not compare 1 teacher of the request: resnet14." in other.because
         assert other.job is not None
         assert other.job.id != first.job.id
+
+    @ON_SQLITE
+    def test_a_request_is_checked_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        checked: list[SelectionJobRequest] = []
+
+        def check(request: SelectionJobRequest, *roots: Path | None) -> Plan:
+            checked.append(request)
+            return preflight.check(request, *roots)
+
+        monkeypatch.setattr(asking, "check", check)
+        monkeypatch.setattr(selection_jobs, "check", check)
+        assert asked().job is not None
+        assert len(checked) == 1
 
     @ON_SQLITE
     def test_a_job_that_was_cancelled_is_asked_anew(self) -> None:

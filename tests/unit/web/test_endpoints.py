@@ -36,6 +36,10 @@ class TestJobs:
         assert "No selection job yet" in answer.text
         assert "http://testserver/selection-jobs" in answer.text
 
+    def test_an_address_of_any_length_is_no_filter(self, client: TestClient) -> None:
+        assert client.get("/", params={"state": "running"}).status_code == 200
+        assert client.get("/", params={"state": "r" * 17}).status_code == 422
+
     def test_a_job_is_listed(self, client: TestClient, job_id: str) -> None:
         assert f'href="/jobs/{job_id}"' in client.get("/").text
 
