@@ -21,9 +21,9 @@ from benchmarks.definitions import DEFINITIONS, METHODS, SEEDS, Definition
 from benchmarks.table import Table
 from benchmarks.trials import Trial
 from dpk_core.codec import to_json
-from dpk_core.distill.survey import cka_gap, survey
 from dpk_core.models.build import build_model
 from dpk_core.randomness import derive
+from dpk_core.runner.teacher_features import cka_gap, teacher_features
 from dpk_core.selection.evaluate.transfer_scores import h_score, leep, logme, ratio_1_2
 from dpk_core.spec import TRAINING_VERSION, TrainingSpec
 
@@ -109,7 +109,7 @@ def _arm(definition: Definition, teacher: str | None) -> dict[str, Any]:
 def _rivals(definition: Definition, teacher: str) -> dict[str, float]:
     """What rivals say of the teacher; a higher one predicts a better student (the gap and the ratio are negated)."""
     network, data = trials.teacher_network(definition.subset, definition.teacher(teacher))
-    seen = survey(network, teacher, data)
+    seen = teacher_features(network, teacher, data)
     features_ND, labels_N = seen.features_ND.double().numpy(), seen.labels_N.numpy()
     logits_NC = seen.logits_NC.double().numpy()
     card = data.card

@@ -64,3 +64,8 @@ class TrainingDiverged(DpkError):
 
 class ProtocolFault(DpkError):
     """A line between worker and runner could not be understood."""
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error's text; its class's name where there is none."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

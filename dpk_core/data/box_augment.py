@@ -1,6 +1,6 @@
 """Augmentation of pictures on their canvas with their boxes, drawn from a generator derived from seed and step.
 
-Shapes: B pictures, C channels, H x W the canvas. Pictures are 8-bit; borders are black.
+Shapes: B pictures, C channels, H x W the canvas. Pictures are 8-bit.
 """
 
 from __future__ import annotations
@@ -39,7 +39,10 @@ def augment_boxes(
 
 
 def _coloured(pictures_BCHW: Tensor, factors_3B: Tensor) -> Tensor:
-    """Brightness, then contrast around the picture's mean, then saturation around grey, as in torchvision."""
+    """Brightness, contrast, saturation in torchvision's order, clamped once. The canvas border changes with contrast.
+
+    Contrast is around the picture's mean, saturation around grey.
+    """
     brightness, contrast, saturation = to_device(factors_3B.float(), pictures_BCHW.device)[..., None, None, None]
     values_BCHW = pictures_BCHW.float() * brightness
     weights_3 = to_device(torch.tensor(GREY_3), values_BCHW.device)[:, None, None]

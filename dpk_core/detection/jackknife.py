@@ -42,23 +42,25 @@ def _influence(
     boxes = boxes_N.sum()
     rank_D = np.arange(1, len(right_D) + 1)
     precision_D = np.cumsum(right_D) / rank_D
-    highest_D = _from_there_on(precision_D)
+    highest_D = _suffix_max(precision_D)
     area = highest_D[right_D].sum() / boxes
     # Where the highest precision from a detection on is: the place whose right and counted detections it depends on.
     place_D = np.where(precision_D == highest_D, rank_D - 1, len(right_D))
     place_D = np.minimum.accumulate(place_D[::-1])[::-1]
     uses_D = np.bincount(place_D[right_D], minlength=len(right_D))
-    if_right_D, if_counted_D = _sum_from_there_on(uses_D / rank_D), _sum_from_there_on(uses_D * precision_D / rank_D)
+    if_right_D = _suffix_sum(uses_D / rank_D)
+    if_counted_D = _suffix_sum(uses_D * precision_D / rank_D)
     by_detection_D = right_D * (highest_D + if_right_D) - if_counted_D
     by_picture_N = np.bincount(pictures_D, by_detection_D, minlength=len(boxes_N))
     influence_N: NDArray[np.float64] = (by_picture_N - boxes_N * area) / boxes
     return influence_N
 
 
-def _from_there_on(values_D: NDArray[np.float64]) -> NDArray[np.float64]:
+def _suffix_max(values_D: NDArray[np.float64]) -> NDArray[np.float64]:
     """The highest value from each place on."""
     return np.maximum.accumulate(values_D[::-1])[::-1]
 
 
-def _sum_from_there_on(values_D: NDArray[np.float64]) -> NDArray[np.float64]:
+def _suffix_sum(values_D: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The sum of the values from each place on."""
     return np.cumsum(values_D[::-1])[::-1]

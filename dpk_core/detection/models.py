@@ -25,7 +25,7 @@ from torchvision.ops.feature_pyramid_network import LastLevelMaxPool, LastLevelP
 from dpk_core.catalogue.detection.detectors import kind_and_backbone
 from dpk_core.catalogue.detection.postprocessing import DETECTIONS, EVALUATED_PROPOSALS, anchor_sizes
 from dpk_core.detection_settings import DetectorSettings
-from dpk_core.models.build import own_randomness
+from dpk_core.models.initialisation import own_randomness
 
 BODY = "backbone.body."
 """Prefix of the parameters that a detector shares with the classifier of its backbone's name."""

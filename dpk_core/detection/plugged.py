@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from dpk_core.catalogue.plugins import entry_point
 from dpk_core.detection_settings import Canvas, LevelName
 from dpk_core.errors import InvalidRequest
-from dpk_core.models.build import own_randomness
+from dpk_core.models.initialisation import own_randomness
 
 LEVELS: tuple[LevelName, ...] = get_args(LevelName)
 

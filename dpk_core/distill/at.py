@@ -13,7 +13,7 @@ from dpk_core.distill.inputs import MethodInputs, Taps, deepest_taps
 from dpk_core.distill.method import Method, StepContext, StepOutcome, outcome
 from dpk_core.distill.pooling import average_pool
 from dpk_core.distill.precision import full_precision
-from dpk_core.distill.tapped import Seen, TappedMethod
+from dpk_core.distill.tapped import PairOutputs, TappedMethod
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +35,7 @@ class At(TappedMethod):
 
     def forward(self, pictures_BCHW: Tensor, labels_B: Tensor, step: StepContext) -> StepOutcome:  # noqa: ARG002 - no chance
         """Parts: `loss_class`, `loss_features`, before their weights."""
-        seen = self.look(pictures_BCHW)
+        seen = self.run_both(pictures_BCHW)
         loss_class = F.cross_entropy(seen.logits_BC, labels_B)
         loss_features = attention_losses(seen)
         terms = {
@@ -44,7 +44,7 @@ class At(TappedMethod):
         return outcome(terms, seen.logits_BC, {"loss_class": loss_class, "loss_features": loss_features})
 
 
-def attention_losses(seen: Seen) -> Tensor:
+def attention_losses(seen: PairOutputs) -> Tensor:
     """The sum over all tapped maps."""
     pairs = zip(seen.student_maps, seen.teacher_maps, strict=True)
     return torch.stack([attention_loss(student, teacher) for student, teacher in pairs]).sum()

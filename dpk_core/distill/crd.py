@@ -18,7 +18,7 @@ from dpk_core.distill.method import Method, StepContext, StepOutcome, outcome
 from dpk_core.distill.pooling import pooled_vector
 from dpk_core.distill.tapped import TappedMethod
 from dpk_core.errors import InvalidRequest
-from dpk_core.models.build import own_randomness
+from dpk_core.models.initialisation import own_randomness
 from dpk_core.randomness import derive
 
 
@@ -63,7 +63,7 @@ class Crd(TappedMethod):
         """
         if step.positions_B is None:
             raise ValueError("CRD needs the positions of a batch's pictures in the training split")
-        seen = self.look(pictures_BCHW)
+        seen = self.run_both(pictures_BCHW)
         positions_B = to_device(step.positions_B, pictures_BCHW.device)
         student_BE = embed(self.extras["student_embedding"](pooled_vector(seen.student_maps[0])))
         teacher_BE = embed(self.extras["teacher_embedding"](pooled_vector(seen.teacher_maps[0])))

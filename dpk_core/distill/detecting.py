@@ -19,7 +19,7 @@ from dpk_core.distill.profiles import StageShape, stage_sizes
 from dpk_core.distill.pyramid import DetectorAlone
 from dpk_core.distill.pyramid_dpk import PyramidDpk
 from dpk_core.distill.stage import PriorStage
-from dpk_core.models.build import own_randomness
+from dpk_core.models.initialisation import own_randomness
 from dpk_core.spec import MethodSpec
 
 

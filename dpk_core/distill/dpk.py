@@ -18,7 +18,7 @@ from dpk_core.distill.losses import logit_loss
 from dpk_core.distill.method import StepContext, StepOutcome, outcome
 from dpk_core.distill.rebuilding import rebuild, step_shares
 from dpk_core.distill.stage import PriorStage
-from dpk_core.distill.tapped import Seen, TappedMethod, resize_like
+from dpk_core.distill.tapped import PairOutputs, TappedMethod, resize_like
 from dpk_core.dpk_settings import DpkSettings
 
 
@@ -57,7 +57,7 @@ class Dpk(TappedMethod):
         needs the length of the training and the step does not know it.
         """
         settings = self.settings
-        seen = self.look(pictures_BCHW)
+        seen = self.run_both(pictures_BCHW)
         loss_class = F.cross_entropy(seen.logits_BC, labels_B)
         loss_logits = logit_loss(seen.logits_BC, seen.teacher_logits_BC, settings.temperature)
         loss_features, parts = self._features(self._pairs(seen), step)
@@ -72,7 +72,7 @@ class Dpk(TappedMethod):
             terms[f"extra.{extra.name}"] = extra.weight * loss
         return outcome(terms, seen.logits_BC, losses | parts)
 
-    def _pairs(self, seen: Seen) -> dict[str, tuple[Tensor, Tensor]]:
+    def _pairs(self, seen: PairOutputs) -> dict[str, tuple[Tensor, Tensor]]:
         """Each stage's two maps, the student's resized to the teacher's: both stitched and compared by CKA."""
         pairs: dict[str, tuple[Tensor, Tensor]] = {}
         for stage in self.settings.stages:

@@ -26,7 +26,7 @@ from dpk_core.distill.profiles import StageShape, stage_sizes
 from dpk_core.distill.stage import PriorStage
 from dpk_core.dpk_settings import CIFAR_DPK, DpkSettings, StageSettings
 from dpk_core.errors import InvalidRequest
-from dpk_core.models.build import own_randomness
+from dpk_core.models.initialisation import own_randomness
 from dpk_core.randomness import derive
 
 

@@ -13,26 +13,26 @@ from dpk_core.distill.dkd import DkdOptions, decoupled_losses
 from dpk_core.distill.method import StepContext, class_numbers
 from dpk_core.distill.rkd import RkdOptions, angle_loss, distance_loss
 from dpk_core.distill.sp import SpOptions, similarity_loss
-from dpk_core.distill.tapped import Seen
+from dpk_core.distill.tapped import PairOutputs
 from dpk_core.distill.warm_up import warm_up
 from dpk_core.dpk_settings import ExtraName
 
 
-def _at(seen: Seen, _: Tensor, __: StepContext) -> Tensor:
+def _at(seen: PairOutputs, _: Tensor, __: StepContext) -> Tensor:
     return AtOptions().feature_weight * attention_losses(seen)
 
 
-def _sp(seen: Seen, _: Tensor, __: StepContext) -> Tensor:
+def _sp(seen: PairOutputs, _: Tensor, __: StepContext) -> Tensor:
     return SpOptions().feature_weight * similarity_loss(seen.student_maps[0], seen.teacher_maps[0])
 
 
-def _rkd(seen: Seen, _: Tensor, __: StepContext) -> Tensor:
+def _rkd(seen: PairOutputs, _: Tensor, __: StepContext) -> Tensor:
     options, student_BCHW, teacher_BCHW = RkdOptions(), seen.student_maps[0], seen.teacher_maps[0]
     distance: Tensor = options.distance_weight * distance_loss(student_BCHW, teacher_BCHW)
     return distance + options.angle_weight * angle_loss(student_BCHW, teacher_BCHW)
 
 
-def _dkd(seen: Seen, labels_B: Tensor, step: StepContext) -> Tensor:
+def _dkd(seen: PairOutputs, labels_B: Tensor, step: StepContext) -> Tensor:
     options = DkdOptions()
     target, others = decoupled_losses(
         seen.logits_BC, seen.teacher_logits_BC, class_numbers(labels_B), options.temperature
@@ -40,13 +40,13 @@ def _dkd(seen: Seen, labels_B: Tensor, step: StepContext) -> Tensor:
     return warm_up(step) * (options.target_weight * target + options.other_weight * others)
 
 
-def _dist(seen: Seen, _: Tensor, __: StepContext) -> Tensor:
+def _dist(seen: PairOutputs, _: Tensor, __: StepContext) -> Tensor:
     options = DistOptions()
     inter, intra = relation_losses(seen.logits_BC, seen.teacher_logits_BC, options.temperature)
     return options.inter_weight * inter + options.intra_weight * intra
 
 
-EXTRA_LOSSES: dict[ExtraName, Callable[[Seen, Tensor, StepContext], Tensor]] = {
+EXTRA_LOSSES: dict[ExtraName, Callable[[PairOutputs, Tensor, StepContext], Tensor]] = {
     "at": _at,
     "sp": _sp,
     "rkd": _rkd,

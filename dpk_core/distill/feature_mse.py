@@ -30,7 +30,7 @@ class FeatureMse(PyramidMethod):
 
     def forward(self, pictures_BCHW: Tensor, labels_B: BoxTargets, step: StepContext) -> StepOutcome:  # noqa: ARG002 - no chance
         """Parts: the detector's losses, and `loss_features` before β."""
-        losses, maps = self.look(pictures_BCHW, labels_B)
+        losses, maps = self.run_both(pictures_BCHW, labels_B)
         drawn = [feature_mse(self.extras[name](student), teacher) for name, (student, teacher) in maps.items()]
         loss = torch.stack(drawn).sum()
         return detector_outcome(losses, {"features": self.weight * loss}, {"loss_features": loss})

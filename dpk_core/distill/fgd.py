@@ -64,7 +64,7 @@ class Fgd(PyramidMethod):
 
     def forward(self, pictures_BCHW: Tensor, labels_B: BoxTargets, step: StepContext) -> StepOutcome:  # noqa: ARG002 - no chance
         """Parts: the detector's losses, and `loss_features` before the weight."""
-        losses, maps = self.look(pictures_BCHW, labels_B)
+        losses, maps = self.run_both(pictures_BCHW, labels_B)
         found = []
         for name, (student_BCHW, teacher_BCHW) in maps.items():
             masks = focal_masks(labels_B, self.canvas, (teacher_BCHW.shape[-2], teacher_BCHW.shape[-1]))

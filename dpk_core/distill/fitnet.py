@@ -12,7 +12,7 @@ from dpk_core.distill.inputs import MethodInputs, Taps, deepest_taps
 from dpk_core.distill.losses import feature_mse
 from dpk_core.distill.method import Method, StepContext, StepOutcome, outcome
 from dpk_core.distill.tapped import TappedMethod, resize_like
-from dpk_core.models.build import own_randomness
+from dpk_core.models.initialisation import own_randomness
 from dpk_core.randomness import derive
 
 
@@ -43,7 +43,7 @@ class FitNet(TappedMethod):
 
     def forward(self, pictures_BCHW: Tensor, labels_B: Tensor, step: StepContext) -> StepOutcome:  # noqa: ARG002 - no chance
         """Parts: `loss_class`, `loss_features`, before their weights."""
-        seen = self.look(pictures_BCHW)
+        seen = self.run_both(pictures_BCHW)
         teacher_BCHW = seen.teacher_maps[-1]
         hinted_BCHW = self.extras["regressor"](resize_like(seen.student_maps[-1], teacher_BCHW))
         loss_class = F.cross_entropy(seen.logits_BC, labels_B)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from dpk_core.catalogue.models import Tap, model_card
 from dpk_core.catalogue.tapping import MapDemand, map_demand, too_few_maps, usable
+from dpk_core.models.evaluating import evaluating
 from dpk_core.models.taps import FeatureTaps
 from dpk_core.spec import MethodSpec
 
@@ -83,14 +84,7 @@ def _usable(
 
 
 def _shapes(model: nn.Module, taps: tuple[Tap, ...], picture_shape: tuple[int, int, int]) -> tuple[torch.Size, ...]:
-    """Runs in evaluation mode, so no statistic or random state moves; the model's modes are put back."""
     device = next(model.parameters()).device
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        with FeatureTaps(model, taps) as tapped, torch.no_grad():
-            model(torch.zeros(2, *picture_shape, device=device))
-        return tuple(found_BCHW.shape for found_BCHW in tapped.maps)
-    finally:
-        for module, training in modes:
-            module.training = training
+    with evaluating(model), FeatureTaps(model, taps) as tapped, torch.no_grad():
+        model(torch.zeros(2, *picture_shape, device=device))
+    return tuple(found_BCHW.shape for found_BCHW in tapped.maps)

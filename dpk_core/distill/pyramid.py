@@ -44,7 +44,7 @@ class PyramidMethod(Method):
         self.levels = dict(levels)
         self._modules_seen = [f"backbone.fpn.layer_blocks.{level.student_place}" for level in levels.values()]
 
-    def look(self, pictures_BCHW: Tensor, targets: BoxTargets) -> tuple[dict[str, Tensor], Maps]:
+    def run_both(self, pictures_BCHW: Tensor, targets: BoxTargets) -> tuple[dict[str, Tensor], Maps]:
         """The student's own losses, and the maps of both networks."""
         with torch.no_grad(), unchanged(pictures_BCHW):
             pyramid = cast(nn.Module, cast(nn.Module, self.teacher).backbone)(pictures_BCHW)

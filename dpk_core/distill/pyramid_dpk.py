@@ -51,7 +51,7 @@ class PyramidDpk(PyramidMethod):
     def forward(self, pictures_BCHW: Tensor, labels_B: BoxTargets, step: StepContext) -> StepOutcome:
         """Parts: the detector's losses; `loss_features` before β; and for each level of DPK `share.<level>`,
         `cka.<level>` and `share_fallback.<level>`. Raises ValueError below 4 pictures."""
-        losses, maps = self.look(pictures_BCHW, labels_B)
+        losses, maps = self.run_both(pictures_BCHW, labels_B)
         rebuilt, parts = self._rebuilt(maps, step)
         drawn = [feature_mse(each(maps[name][0]), maps[name][1]) for name, each in self.plain.items()]
         loss = torch.stack([*rebuilt, *drawn]).sum()

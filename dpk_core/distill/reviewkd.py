@@ -16,7 +16,7 @@ from dpk_core.distill.pooling import average_pool
 from dpk_core.distill.precision import full_precision
 from dpk_core.distill.tapped import TappedMethod
 from dpk_core.distill.warm_up import warm_up
-from dpk_core.models.build import own_randomness
+from dpk_core.models.initialisation import own_randomness
 from dpk_core.randomness import derive
 
 MOST_CHANNELS = 512
@@ -85,7 +85,7 @@ class ReviewKd(TappedMethod):
     def forward(self, pictures_BCHW: Tensor, labels_B: Tensor, step: StepContext) -> StepOutcome:
         """Parts: `loss_class`, `loss_features`, before their weights. Raises ValueError when the step does not know the
         length of the training."""
-        seen = self.look(pictures_BCHW)
+        seen = self.run_both(pictures_BCHW)
         loss_class = F.cross_entropy(seen.logits_BC, labels_B)
         losses, below_BMHW = [], None
         student_maps, teacher_maps = with_average(seen.student_maps), with_average(seen.teacher_maps)

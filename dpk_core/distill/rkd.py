@@ -39,7 +39,7 @@ class Rkd(TappedMethod):
 
     def forward(self, pictures_BCHW: Tensor, labels_B: Tensor, step: StepContext) -> StepOutcome:
         """Parts: `loss_class`, `loss_distance`, `loss_angle`, before their weights."""
-        seen = self.look(pictures_BCHW)
+        seen = self.run_both(pictures_BCHW)
         loss_class = F.cross_entropy(seen.logits_BC, labels_B)
         maps = step.world.gather_all(seen.student_maps[0], seen.teacher_maps[0])
         loss_distance, loss_angle = distance_loss(*maps), angle_loss(*maps)

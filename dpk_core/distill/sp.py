@@ -34,7 +34,7 @@ class Sp(TappedMethod):
 
     def forward(self, pictures_BCHW: Tensor, labels_B: Tensor, step: StepContext) -> StepOutcome:
         """Parts: `loss_class`, `loss_features`, before their weights."""
-        seen = self.look(pictures_BCHW)
+        seen = self.run_both(pictures_BCHW)
         loss_class = F.cross_entropy(seen.logits_BC, labels_B)
         loss_features = similarity_loss(*step.world.gather_all(seen.student_maps[0], seen.teacher_maps[0]))
         terms = {

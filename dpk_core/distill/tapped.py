@@ -15,12 +15,12 @@ from dpk_core.distill.inputs import Taps
 from dpk_core.distill.method import Compiler, Method, unchanged
 from dpk_core.models.taps import FeatureTaps
 
-Sight = Callable[[Tensor], tuple[Tensor, list[Tensor]]]
+ForwardWithTaps = Callable[[Tensor], tuple[Tensor, list[Tensor]]]
 """Runs a network on pictures: logits and the maps at its taps."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class PairOutputs:
     """What both networks gave for one batch; the maps from the deepest tap upwards."""
 
     logits_BC: Tensor
@@ -38,15 +38,15 @@ class TappedMethod(Method):
         super().__init__(student, teacher)
         self.taps = taps
         # None, not the eager one: a method of its own, kept in itself, would keep both networks on the device.
-        self._see_student: Sight | None = None
-        self._see_teacher: Sight | None = None
+        self._compiled_student: ForwardWithTaps | None = None
+        self._compiled_teacher: ForwardWithTaps | None = None
 
-    def look(self, pictures_BCHW: Tensor) -> Seen:
+    def run_both(self, pictures_BCHW: Tensor) -> PairOutputs:
         """Runs teacher and student; the hooks are gone afterwards, save those of compiled networks."""
         with torch.no_grad(), unchanged(pictures_BCHW):
-            teacher_logits_BC, teacher_maps = (self._see_teacher or self._see_teacher_eagerly)(pictures_BCHW)
-        logits_BC, student_maps = (self._see_student or self._see_student_eagerly)(pictures_BCHW)
-        return Seen(
+            teacher_logits_BC, teacher_maps = (self._compiled_teacher or self._tapped_teacher)(pictures_BCHW)
+        logits_BC, student_maps = (self._compiled_student or self._tapped_student)(pictures_BCHW)
+        return PairOutputs(
             logits_BC=logits_BC,
             teacher_logits_BC=teacher_logits_BC,
             student_maps=student_maps,
@@ -56,24 +56,24 @@ class TappedMethod(Method):
     def _compile(self, compiler: Compiler) -> None:
         """See `Method`. Hooks stay: ones that came anew in each step would be compiled anew. As the teacher is lent,
         its hooks are those of a copy."""
-        self._see_student = compiler(_seeing(self.student, self.taps.student))
-        self._see_teacher = compiler(_seeing(copy.deepcopy(self._the_teacher()), self.taps.teacher))
+        self._compiled_student = compiler(_seeing(self.student, self.taps.student))
+        self._compiled_teacher = compiler(_seeing(copy.deepcopy(self._the_teacher()), self.taps.teacher))
 
     def _the_teacher(self) -> nn.Module:
         assert self.teacher is not None
         return self.teacher
 
-    def _see_student_eagerly(self, pictures_BCHW: Tensor) -> tuple[Tensor, list[Tensor]]:
+    def _tapped_student(self, pictures_BCHW: Tensor) -> tuple[Tensor, list[Tensor]]:
         with FeatureTaps(self.student, self.taps.student) as taps:
             return self.student(pictures_BCHW), taps.maps
 
-    def _see_teacher_eagerly(self, pictures_BCHW: Tensor) -> tuple[Tensor, list[Tensor]]:
+    def _tapped_teacher(self, pictures_BCHW: Tensor) -> tuple[Tensor, list[Tensor]]:
         teacher = self._the_teacher()
         with FeatureTaps(teacher, self.taps.teacher) as taps:
             return teacher(pictures_BCHW), taps.maps
 
 
-def _seeing(model: nn.Module, wanted: tuple[Tap, ...]) -> Sight:
+def _seeing(model: nn.Module, wanted: tuple[Tap, ...]) -> ForwardWithTaps:
     """Taps the model for good."""
     taps = FeatureTaps(model, wanted)
     taps.open()

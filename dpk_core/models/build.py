@@ -5,11 +5,9 @@ A library of models is imported when one of its models is built: together they t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from dpk_core.catalogue.cifar_models import cifar_shape
@@ -22,6 +20,7 @@ from dpk_core.models.cifar_shufflenet_v1 import CifarShuffleNetV1
 from dpk_core.models.cifar_shufflenet_v2 import CifarShuffleNetV2
 from dpk_core.models.cifar_wrn import CifarWideResNet
 from dpk_core.models.exported import build_exported
+from dpk_core.models.initialisation import own_randomness
 from dpk_core.models.plugin import build_plugin
 
 TORCHVISION_OPTIONS: dict[str, dict[str, Any]] = {
@@ -63,15 +62,6 @@ def build_model(name: str, *, classes: int, channels: int, seed: int, side: int 
 def parameter_count(model: nn.Module) -> int:
     """Trainable and frozen parameters together, buffers excluded."""
     return sum(parameter.numel() for parameter in model.parameters())
-
-
-@contextmanager
-def own_randomness(seed: int) -> Iterator[None]:
-    """Seeds the CPU generator for the block and puts its state back afterwards; no other device is touched."""
-    with torch.random.fork_rng(devices=[]):
-        # torch.manual_seed would move every CUDA generator too.
-        torch.default_generator.manual_seed(seed)
-        yield
 
 
 def _build_cifar(member: str, classes: int, channels: int, _: int | None) -> nn.Module:

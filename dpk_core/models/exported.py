@@ -34,7 +34,7 @@ SMALL = 0.02
 """Standard deviation of embeddings, tables and tokens."""
 
 
-class Part(nn.Module):
+class ModulePlaceholder(nn.Module):
     """A module of the original network, called with what that gave. `stands_for`: the class it had there."""
 
     def __init__(self, stands_for: str = "") -> None:
@@ -53,7 +53,7 @@ class ExportedNorm(_BatchNorm):
         pass
 
 
-class ExportedModel(Part):
+class ExportedModel(ModulePlaceholder):
     """The network of a program, with a head for `classes`; its numbers are those of torch's defaults until drawn."""
 
     def __init__(self, program: Program, classes: int | None = None) -> None:
@@ -114,7 +114,7 @@ class ExportedModel(Part):
         for part in filter(None, name.split(".")):
             path = f"{path}.{part}" if path else part
             if part not in found._modules:
-                found.add_module(part, Part(self.program.modules.get(path, "")))
+                found.add_module(part, ModulePlaceholder(self.program.modules.get(path, "")))
             found = found.get_submodule(part)
         return found
 

@@ -26,7 +26,8 @@ SEQUENCES = (nn.Sequential, nn.ModuleList)
 
 NO_FEATURE_NAMES = frozenset(kind.__name__ for kind in NO_FEATURES)
 SEQUENCE_NAMES = frozenset({"Sequential", "ModuleList", ""})
-"""For modules that stand for another one (`exported.Part`); one without a class is a sequence that is never called."""
+"""Also of modules that stand for another one (`exported.ModulePlaceholder`). One without a class is a sequence that is
+never called."""
 
 
 class NoTaps(Exception):

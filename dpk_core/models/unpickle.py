@@ -23,6 +23,7 @@ from numpy._core.multiarray import scalar
 from torch import Tensor
 
 from dpk_core.catalogue.pytorch_files import WRAPPERS
+from dpk_core.errors import first_line
 from dpk_core.exported.confinement import confine
 
 MOST_DEPTH = 3
@@ -58,8 +59,7 @@ def read(path: Path) -> dict[str, Tensor]:
         message = f"it is a PyTorch file that holds {what}, which is not read, as it could run code; {SAVE_AGAIN}"
         raise ValueError(message) from None
     except (RuntimeError, EOFError, OSError, KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
-        reason = next(iter(str(error).splitlines()), type(error).__name__)[:200]
-        raise ValueError(f"it cannot be read as a PyTorch file ({reason}); {SAVE_AGAIN}") from None
+        raise ValueError(f"it cannot be read as a PyTorch file ({first_line(error)[:200]}); {SAVE_AGAIN}") from None
     found = tensors_of(loaded)
     if not found:
         keys = ", ".join(repr(str(key)[:40]) for key in list(loaded)[:5]) if isinstance(loaded, Mapping) else "none"

@@ -22,6 +22,7 @@ from torch.nn import functional as F
 from dpk_core.catalogue.own_models import OwnModel
 from dpk_core.catalogue.parameters import WeightsCard
 from dpk_core.codec import to_json
+from dpk_core.errors import first_line
 from dpk_core.exported.archive import Archive, Refused, open_archive
 from dpk_core.exported.confinement import confine
 from dpk_core.exported.graph import read_program
@@ -114,7 +115,7 @@ def _running(program: Program, state: Mapping[str, Tensor]) -> tuple[ExportedMod
     except MemoryError:
         raise
     except Exception as error:  # whatever torch raises about a graph that does not fit together
-        raise Refused(f"it does not run on {side}x{side} pictures: {_first_line(error)}") from None
+        raise Refused(f"it does not run on {side}x{side} pictures: {first_line(error)[:200]}") from None
     for batch, shape in zip(BATCHES, shapes, strict=True):
         if len(shape) != 2 or shape[0] != batch or shape[1] < 2:
             raise Refused(f"for {batch} pictures it gives {list(shape)}, and not a score for each of them and class")
@@ -141,16 +142,12 @@ def _check_gradients(model: ExportedModel, side: int) -> None:
     except MemoryError:
         raise
     except Exception as error:  # as above
-        raise Refused(f"it cannot be trained: {_first_line(error)}") from None
+        raise Refused(f"it cannot be trained: {first_line(error)[:200]}") from None
     for key, parameter in model.named_parameters():
         if parameter.grad is None:
             raise Refused(f"no gradient reaches its parameter {key!r}, so it would never be trained")
         parameter.grad = None
     model.load_state_dict(before)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0][:200] or type(error).__name__
 
 
 def main(name: str, identity: str, upload: Path, target: Path) -> None:

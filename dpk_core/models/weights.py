@@ -24,8 +24,9 @@ from dpk_core.catalogue.weight_names import OWN, PRETRAINED, RANDOM
 from dpk_core.catalogue.weights import readable_file
 from dpk_core.errors import InvalidRequest
 from dpk_core.exported.program import DRAWING_RULE, OWN_START
-from dpk_core.models.build import build_model, own_randomness
+from dpk_core.models.build import build_model
 from dpk_core.models.exported import own_weights
+from dpk_core.models.initialisation import own_randomness
 from dpk_core.models.published import published
 
 FIELD = "weights"

@@ -15,6 +15,7 @@ from dpk_core.data.batches import in_order
 from dpk_core.data.boxes import Targets
 from dpk_core.data.crops import Draws
 from dpk_core.data.split import ImageData, PictureSplit, Reading
+from dpk_core.models.evaluating import evaluating
 from dpk_core.models.preprocessing import feed_as_trained, side_seen
 from dpk_core.preprocessing import COMMON_SCALINGS, ModelPreprocessing, asked_for
 from dpk_core.protocol import Notice
@@ -74,7 +75,7 @@ def order_notice(training: Training) -> list[Notice]:
     spec, data = training.spec, training.data
     if not _brings_weights(spec) or spec.recipe.epochs > 0:
         return []
-    looked = Looked.at(data)
+    looked = ShuffledSample.at(data)
     found = class_order(_answers(training.model, data, looked), looked.labels.cpu().numpy(), data.card.classes)
     if found is None:
         return []
@@ -123,7 +124,7 @@ def is_clearly_better(one_N: NDArray[np.bool_], other_N: NDArray[np.bool_]) -> b
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class ShuffledSample:
     """Some pictures of a split, in an order of their own."""
 
     split: PictureSplit
@@ -131,7 +132,7 @@ class Looked:
     labels: Tensor
 
     @classmethod
-    def at(cls, data: ImageData) -> Looked:
+    def at(cls, data: ImageData) -> ShuffledSample:
         """Of the validation pictures, at most `PICTURES`, shuffled."""
         split = data.validation
         generator = torch.Generator().manual_seed(derive(0, "weights as they are"))
@@ -156,7 +157,7 @@ def _brings_weights(spec: TrainingSpec) -> bool:
 
 def _right_by_scaling(model: nn.Module, data: ImageData) -> Mapping[str, NDArray[np.bool_]]:
     """Which pictures are right under each scaling that the network can take, the data set's own first."""
-    looked = Looked.at(data)
+    looked = ShuffledSample.at(data)
     labels_N = looked.labels.cpu().numpy()
     right = {AS_DATA_SET: _answers(model, data, looked) == labels_N}
     for name, scaling in COMMON_SCALINGS.items():
@@ -180,16 +181,11 @@ def _in_its_order(scaling: ModelPreprocessing, own: ModelPreprocessing | None) -
     return replace(scaling, mean=scaling.mean[::-1], std=scaling.std[::-1])
 
 
-def _answers(model: nn.Module, data: ImageData, looked: Looked) -> NDArray[np.int64]:
+def _answers(model: nn.Module, data: ImageData, looked: ShuffledSample) -> NDArray[np.int64]:
     """The class that each picture is taken for."""
-    mode = model.training
     batch = pictures_at_once(side_seen(model, data.card.side) ** 2)
-    model.eval()
-    try:
-        with torch.no_grad():
-            answers = [model(data.normalise(pictures)).argmax(1) for pictures, _ in in_order(looked, batch)]
-    finally:
-        model.train(mode)
+    with evaluating(model), torch.no_grad():
+        answers = [model(data.normalise(pictures)).argmax(1) for pictures, _ in in_order(looked, batch)]
     return torch.cat(answers).cpu().numpy()
 
 

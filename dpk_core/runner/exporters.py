@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dpk_core.errors import DataFault
+from dpk_core.errors import DataFault, first_line
 from dpk_core.exported import detect
 from dpk_core.runner.student_folder import StudentFolder
 
@@ -33,7 +33,7 @@ Run = Callable[[Tensor], Sequence[Tensor]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class ExportedNetwork:
     """A network of a student that becomes a file `<name>.<format>`. `shape`: of its input but for the batch."""
 
     name: str
@@ -71,7 +71,7 @@ def export(student: StudentFolder, folder: Path, kind: str) -> list[str]:
     return list(made)
 
 
-def _pt2(part: Part) -> tuple[bytes, Run]:
+def _pt2(part: ExportedNetwork) -> tuple[bytes, Run]:
     """A program for `torch.export.load`."""
     content = io.BytesIO()
     torch.export.save(_program(part), content)
@@ -85,7 +85,7 @@ def _pt2(part: Part) -> tuple[bytes, Run]:
     return content.getvalue(), run
 
 
-def _onnx(part: Part) -> tuple[bytes, Run]:
+def _onnx(part: ExportedNetwork) -> tuple[bytes, Run]:
     """A model for ONNX runtimes, weights inside."""
     import onnx  # here, as whoever exports no ONNX need not have it
     from onnx.reference import ReferenceEvaluator
@@ -105,32 +105,36 @@ def _onnx(part: Part) -> tuple[bytes, Run]:
     return content, run
 
 
-FORMATS: dict[str, Callable[[Part], tuple[bytes, Run]]] = {"pt2": _pt2, "onnx": _onnx}
+FORMATS: dict[str, Callable[[ExportedNetwork], tuple[bytes, Run]]] = {"pt2": _pt2, "onnx": _onnx}
 """By ending of the file: its content, and how it is run again."""
 
 
-def _parts(student: StudentFolder) -> list[Part]:
+def _parts(student: StudentFolder) -> list[ExportedNetwork]:
     pictures = (student.channels, student.height, student.width)
     if student.detector is None:
-        return [Part(name=MODEL, network=student.model, input="pictures", outputs=("scores",), shape=pictures)]
+        return [
+            ExportedNetwork(name=MODEL, network=student.model, input="pictures", outputs=("scores",), shape=pictures)
+        ]
     from dpk_core.detection.networks import Regions, Trunk  # here, as torchvision takes longer to import than torch
 
     trunk, wanted = Trunk(student.model).eval(), student.detector
-    parts = [Part(name=MODEL, network=trunk, input="pictures", outputs=tuple(trunk.outputs), shape=pictures)]
+    parts = [ExportedNetwork(name=MODEL, network=trunk, input="pictures", outputs=tuple(trunk.outputs), shape=pictures)]
     if trunk.has_regions:
         network = Regions(student.model).eval()
         shape = (wanted.channels, wanted.region_side, wanted.region_side)
-        parts.append(Part(name=REGIONS, network=network, input="regions", outputs=Regions.outputs, shape=shape))
+        parts.append(
+            ExportedNetwork(name=REGIONS, network=network, input="regions", outputs=Regions.outputs, shape=shape)
+        )
     return parts
 
 
-def _program(part: Part) -> torch.export.ExportedProgram:
+def _program(part: ExportedNetwork) -> torch.export.ExportedProgram:
     """The network for any number of pictures, or regions."""
     shapes = ({0: torch.export.Dim("batch")},)
     return torch.export.export(part.network, (part.example(EXPORT_BATCH),), dynamic_shapes=shapes)
 
 
-def _check(student: StudentFolder, kind: str, part: Part, again: Run) -> None:
+def _check(student: StudentFolder, kind: str, part: ExportedNetwork, again: Run) -> None:
     given = part.example(CHECK_BATCH)
     own = part(given)
     try:
@@ -191,5 +195,4 @@ def _found_again(own: Mapping[str, Tensor], found: detect.Found, first_class: in
 
 
 def _cannot(student: StudentFolder, kind: str, error: Exception) -> DataFault:
-    first = next(iter(str(error).strip().splitlines()), type(error).__name__)
-    return DataFault(f"{student.architecture} cannot be exported as {kind} ({first[:200]}).")
+    return DataFault(f"{student.architecture} cannot be exported as {kind} ({first_line(error)[:200]}).")

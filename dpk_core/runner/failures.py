@@ -9,7 +9,15 @@ import torch
 from torch.linalg import LinAlgError  # type: ignore[attr-defined]  # documented, but not listed
 
 from dpk_core import disk
-from dpk_core.errors import ArtifactFault, DataFault, DiskFault, InvalidRequest, MissingHere, TrainingDiverged
+from dpk_core.errors import (
+    ArtifactFault,
+    DataFault,
+    DiskFault,
+    InvalidRequest,
+    MissingHere,
+    TrainingDiverged,
+    first_line,
+)
 from dpk_core.protocol import FailureKind
 
 _KINDS: tuple[tuple[type[Exception], FailureKind], ...] = (
@@ -51,8 +59,7 @@ def classify(error: Exception) -> tuple[FailureKind, str]:
             return name, str(error)
     if _ONE_PICTURE in str(error):
         return "invalid", "Batch normalisation has no statistics of one picture; take a larger budget.batch_size."
-    first_line = next(iter(str(error).splitlines()), "")
-    words = f"{type(error).__name__}: {first_line}"
+    words = f"{type(error).__name__}: {first_line(error)}"
     plain = type(error) is RuntimeError
     if isinstance(error, _REPEATING) or (plain and _SHAPES.search(str(error)) and "CUDA" not in str(error)):
         return "invalid", f"The run cannot be carried out, and another try would fail the same way: {words}"

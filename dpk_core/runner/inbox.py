@@ -38,7 +38,7 @@ class Inbox:
         threading.Thread(target=self._read, args=(stream,), name="inbox", daemon=True).start()
 
     def next(self) -> Assignment | None:
-        """Waits for the next run; None: leave."""
+        """Blocks for the next run; None after a shutdown command."""
         return self._queue.get()
 
     def done(self) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 from torch import nn
 
 from dpk_core.data.source import ImageData
-from dpk_core.distill.survey import cka_gap, survey
-from dpk_core.errors import DpkError
+from dpk_core.errors import DpkError, first_line
+from dpk_core.runner.teacher_features import cka_gap, teacher_features
 from dpk_core.spec import TrainingSpec
 from dpk_core.training.start import starting_model
 
@@ -29,17 +29,13 @@ class Scored:
 
 def teacher_scores(teacher: nn.Module, name: str, data: ImageData) -> Scored:
     """LogME, LEEP, H-score and Ratio 1-2 of a prepared teacher on the student's training pictures."""
-    mode = teacher.training
-    teacher.eval()
     try:
         # Here, as networks train without scipy.
         from dpk_core.selection.evaluate.transfer_scores import h_score, leep, logme, ratio_1_2
 
-        seen = survey(teacher, name, data)
+        seen = teacher_features(teacher, name, data)
     except (*FORGIVEN, ImportError) as error:
         return _nothing(f"LogME, LEEP, H-score and Ratio 1-2 of {name}", error)
-    finally:
-        teacher.train(mode)
     features_ND, logits_NC = seen.features_ND.double().numpy(), seen.logits_NC.double().numpy()
     labels_N = seen.labels_N.numpy()
     return _measured(
@@ -84,5 +80,4 @@ def _measured(name: str, ways: dict[str, Callable[[], float]]) -> Scored:
 
 
 def _nothing(what: str, error: Exception) -> Scored:
-    reason = next(iter(str(error).splitlines()), type(error).__name__)
-    return Scored(scores=None, notes=(f"{what} could not be measured: {reason}",))
+    return Scored(scores=None, notes=(f"{what} could not be measured: {first_line(error)}",))

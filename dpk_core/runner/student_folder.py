@@ -15,7 +15,7 @@ from torch import nn
 from dpk_core.catalogue.own_models import UPLOAD
 from dpk_core.codec import from_json
 from dpk_core.detection_settings import DetectorSettings
-from dpk_core.errors import DataFault
+from dpk_core.errors import DataFault, first_line
 from dpk_core.models.build import build_model, repeat_grey
 from dpk_core.models.exported import ExportedModel, unpacked
 
@@ -66,8 +66,8 @@ def read_student(folder: Path) -> StudentFolder:
     try:
         model.load_state_dict(safetensors.torch.load(_bytes(folder / WEIGHTS)))
     except (SafetensorError, RuntimeError) as error:
-        first = str(error).strip().splitlines()[0]
-        raise DataFault(f"{folder / WEIGHTS} does not hold the weights of {architecture}: {first}") from None
+        message = f"{folder / WEIGHTS} does not hold the weights of {architecture}: {first_line(error)}"
+        raise DataFault(message) from None
     return StudentFolder(
         model=model.eval(), architecture=architecture, classes=classes, channels=channels, height=height,
         width=width, mean=mean, deviation=deviation, fingerprint=config.get("data_fingerprint"), config=config,

@@ -22,6 +22,7 @@ from dpk_core.catalogue.detection.store import detection_index
 from dpk_core.data.box_files import BoxSplit
 from dpk_core.data.split import ImageData
 from dpk_core.detection.detector import detect
+from dpk_core.models.evaluating import evaluating
 
 
 def detection_samples(model: nn.Module, data: ImageData) -> DetectionSamples:
@@ -29,14 +30,10 @@ def detection_samples(model: nn.Module, data: ImageData) -> DetectionSamples:
     split = data.validation
     assert isinstance(split, BoxSplit)
     classes = detection_index(split.folder).index.classes
-    mode = model.training
-    model.eval()
-    try:
+    with evaluating(model):
         return DetectionSamples(
             pictures=tuple(_sample(model, data, split, classes, each) for each in sample_positions(split.truth))
         )
-    finally:
-        model.train(mode)
 
 
 def _sample(

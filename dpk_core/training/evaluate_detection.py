@@ -18,6 +18,7 @@ from dpk_core.detection.detector import detect
 from dpk_core.detection.jackknife import pseudo_values
 from dpk_core.detection.matches import match
 from dpk_core.evidence import sampling_variance
+from dpk_core.models.evaluating import evaluating
 from dpk_core.training.evaluate import Evaluation, pictures_at_once
 
 
@@ -53,17 +54,14 @@ def judge(found: Detections, truth: SplitIndex, classes: int, *, reported: bool)
 
 def found_on(model: nn.Module, data: ImageData, split: BoxSplit) -> Detections:
     """What a detector finds on a split, in evaluation mode; it is put back into the mode it was in."""
-    mode = model.training
-    model.eval()
-    try:
+    batches = pictures_in_order(split, pictures_at_once(math.prod(data.card.size)))
+    with evaluating(model):
         return joined(
             [
                 detect(
                     model, data.normalise(pictures_BCHW), int(positions_B[0]),
                     split.truth.sizes_N2[positions_B.numpy()].tolist(),
                 )
-                for positions_B, pictures_BCHW in pictures_in_order(split, pictures_at_once(math.prod(data.card.size)))
+                for positions_B, pictures_BCHW in batches
             ]
         )  # fmt: skip
-    finally:
-        model.train(mode)

@@ -1,7 +1,7 @@
-"""How strongly each term of a loss pulls at the student: the norm of its gradient, measured every so many steps.
+"""L2 norm of each weighted term's gradient over the student's parameters, every `EVERY` steps.
 
-A weight such as β says nothing about this: on raw feature maps DPK's feature term was about 1 % of the cross-entropy's
-(method sheet, section 11), and an ablation of a term that pulls at nothing shows nothing.
+A weight such as β says nothing about it: on raw feature maps DPK's feature term had about 1 % of the cross-entropy's
+(method sheet, section 11), and an ablation of a term with next to no gradient shows nothing.
 """
 
 from __future__ import annotations

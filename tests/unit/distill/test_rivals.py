@@ -103,7 +103,7 @@ def test_a_teacher_that_changes_its_pictures_is_refused(name: MethodName) -> Non
 def test_feature_rivals_compare_the_maps_they_say() -> None:
     method = make("sp")
     assert isinstance(method, TappedMethod)
-    seen = method.look(batch()[0])
+    seen = method.run_both(batch()[0])
     assert [m.shape[2] for m in seen.teacher_maps] == [2]
     last, pair = (seen.student_maps[0], seen.teacher_maps[0]), "loss_features"
     assert run(method).parts[pair].item() == pytest.approx(similarity_loss(*last).item(), rel=1e-4)
@@ -115,7 +115,7 @@ def test_feature_rivals_compare_the_maps_they_say() -> None:
 def test_attention_is_compared_at_all_common_stages() -> None:
     method = make("at")
     assert isinstance(method, At)
-    seen = method.look(batch()[0])
+    seen = method.run_both(batch()[0])
     assert [m.shape[2] for m in seen.student_maps] == [2, 4, 8]
     pairs = zip(seen.student_maps, seen.teacher_maps, strict=True)
     expected = sum(attention_loss(student, teacher).item() for student, teacher in pairs)
@@ -125,7 +125,7 @@ def test_attention_is_compared_at_all_common_stages() -> None:
 def test_the_hint_is_the_second_last_map_through_a_linear_regressor() -> None:
     method = make("fitnet")
     assert isinstance(method, FitNet)
-    seen = method.look(batch()[0])
+    seen = method.run_both(batch()[0])
     hinted = method.extras["regressor"](seen.student_maps[1])
     assert hinted.min() < 0, "no ReLU behind it"
     expected = F.mse_loss(hinted, seen.teacher_maps[1]).item()

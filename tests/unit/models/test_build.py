@@ -5,7 +5,8 @@ import torch
 
 from dpk_core.catalogue.cifar_models import CIFAR_MODELS
 from dpk_core.errors import InvalidRequest
-from dpk_core.models.build import build_model, own_randomness, parameter_count
+from dpk_core.models.build import build_model, parameter_count
+from dpk_core.models.initialisation import own_randomness
 
 SMALL = (
     *(f"cifar/{name}" for name in CIFAR_MODELS if name not in ("resnet110", "resnet32x4", "vgg13")),

@@ -33,14 +33,14 @@ from tests.unit.training.tiny import STUDENT, TEACHER, deterministic, digits, sp
 OWN = COMMON_SCALINGS["0 … 255"]
 """Of the teacher below. Digits are 0 … 16."""
 
+pytestmark = pytest.mark.usefixtures("cold")
+
 
 @pytest.fixture(autouse=True)
 def alone() -> Iterator[None]:
-    """As the runner computes, with nothing warm."""
-    warm.forget()
+    """As the runner computes."""
     with deterministic():
         yield
-    warm.forget()
 
 
 @functools.cache
@@ -176,7 +176,7 @@ def test_a_student_is_taught_by_what_the_teacher_sees(name: MethodName, tmp_path
     )  # fmt: skip
     for _ in range(2):
         if isinstance(method, TappedMethod):
-            seen = method.look(pictures)
+            seen = method.run_both(pictures)
             assert seen.teacher_maps[0].shape[-1] == 2 * seen.student_maps[0].shape[-1]
             found = seen.teacher_logits_BC
         else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,19 +16,7 @@ from dpk_core.training.checkpoint import save_weights
 from tests.unit.training.tiny import TEACHER, digits, spec
 
 CPU = torch.device("cpu")
-
-
-@pytest.fixture(autouse=True)
-def cold() -> Iterator[None]:
-    """Nothing is loaded before a test or left after it."""
-    _clear()
-    yield
-    _clear()
-
-
-def _clear() -> None:
-    warm._load_data.cache_clear()
-    warm._load_teacher.cache_clear()
+pytestmark = pytest.mark.usefixtures("cold")
 
 
 def test_a_data_set_is_loaded_once() -> None:

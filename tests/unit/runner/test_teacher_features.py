@@ -1,18 +1,18 @@
-"""A survey sees the same pictures through every teacher, and changes nothing in it."""
+"""Every teacher is shown the same pictures, and nothing in it changes."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
-from dpk_core.distill.survey import chosen, cka_gap, survey
 from dpk_core.models.build import build_model
+from dpk_core.runner.teacher_features import chosen, cka_gap, teacher_features
 from tests.unit.training.tiny import STUDENT, TEACHER, digits, teacher
 
 
 def test_features_are_the_last_map_averaged_over_its_places() -> None:
     data, network = digits(), teacher(TEACHER)
-    seen = survey(network, TEACHER, data)
+    seen = teacher_features(network, TEACHER, data)
     positions = chosen(data)
     assert seen.features_ND.shape == (len(positions), 32)
     assert torch.equal(seen.labels_N, data.train.labels[positions])

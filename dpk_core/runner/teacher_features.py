@@ -13,21 +13,22 @@ from torch import Tensor, nn
 
 from dpk_core.data.split import ImageData
 from dpk_core.distill.cka import unbiased_cka
+from dpk_core.models.evaluating import evaluating
 from dpk_core.models.preprocessing import side_seen
 from dpk_core.models.taps import FeatureTaps, last_tap
 from dpk_core.randomness import derive
+from dpk_core.training.evaluate import pictures_at_once
 
 PICTURES = 2000
 """Training pictures looked at, at most, and the same ones for every teacher."""
 BATCH = 250
-BATCH_PIXELS = BATCH * 64**2
-"""Fewer pictures at once where the teacher sees larger ones."""
+"""Pictures at once; fewer where the teacher sees large ones."""
 CKA_PICTURES = 250
 """CKA is taken over one batch, as large as memory lets every pair of networks have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Survey:
+class TeacherFeatures:
     """`features_ND`: the last feature map's means over its positions; all on the CPU, float32."""
 
     features_ND: Tensor
@@ -35,17 +36,18 @@ class Survey:
     labels_N: Tensor
 
 
-def survey(teacher: nn.Module, name: str, data: ImageData) -> Survey:
-    """Looks at the training pictures through the teacher, unaugmented. Raises InvalidRequest where it has no taps."""
+def teacher_features(teacher: nn.Module, name: str, data: ImageData) -> TeacherFeatures:
+    """Looks at the training pictures through the teacher, unaugmented, in evaluation mode. Raises InvalidRequest where
+    it has no taps."""
     features, logits, labels = [], [], []
-    with FeatureTaps(teacher, [last_tap(name)]) as taps, torch.no_grad():
-        batch = max(1, min(BATCH, BATCH_PIXELS // side_seen(teacher, data.card.side) ** 2))
+    with evaluating(teacher), FeatureTaps(teacher, [last_tap(name)]) as taps, torch.no_grad():
+        batch = pictures_at_once(side_seen(teacher, data.card.side) ** 2, most=BATCH)
         for positions_B in torch.split(chosen(data), batch):
             pictures_BCHW = data.train.start_reading(positions_B)()
             logits.append(teacher(data.normalise(pictures_BCHW)).float().cpu())
             features.append(taps.maps[0].float().mean((2, 3)).cpu())
             labels.append(data.train.labels[positions_B.to(data.device)].cpu())
-    return Survey(features_ND=torch.cat(features), logits_NC=torch.cat(logits), labels_N=torch.cat(labels))
+    return TeacherFeatures(features_ND=torch.cat(features), logits_NC=torch.cat(logits), labels_N=torch.cat(labels))
 
 
 def cka_gap(student: nn.Module, student_name: str, teacher: nn.Module, teacher_name: str, data: ImageData) -> float:
@@ -53,13 +55,8 @@ def cka_gap(student: nn.Module, student_name: str, teacher: nn.Module, teacher_n
     pictures_BCHW = data.normalise(data.train.start_reading(chosen(data)[:CKA_PICTURES])())
     maps = []
     for model, name in ((student, student_name), (teacher, teacher_name)):
-        mode = model.training
-        model.eval()
-        try:
-            with FeatureTaps(model, [last_tap(name)]) as taps, torch.no_grad():
-                model(pictures_BCHW)
-        finally:
-            model.train(mode)
+        with evaluating(model), FeatureTaps(model, [last_tap(name)]) as taps, torch.no_grad():
+            model(pictures_BCHW)
         maps.append(taps.maps[0])
     return 1 - float(unbiased_cka(*maps))
 
