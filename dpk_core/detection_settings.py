@@ -19,10 +19,9 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from dpk_core.dpk_settings import CIFAR_SHARE, ShareSettings
+from dpk_core.preprocessing import MOST_SIDE
 
 Kind = Literal["fasterrcnn", "retinanet"]
-MOST_SIDE = 4096
-"""Pixels of a canvas each way: no detector that we know of sees larger pictures, and a batch of them fits no memory."""
 LevelName = Literal["P2", "P3", "P4", "P5"]
 
 

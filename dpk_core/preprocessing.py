@@ -10,6 +10,7 @@ from typing import Literal
 Interpolation = Literal["nearest", "bilinear", "bicubic"]
 ChannelOrder = Literal["rgb", "bgr"]
 MOST_SIDE = 4096
+"""Pixels: no network that we know of sees larger pictures, and a batch of them fits no memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

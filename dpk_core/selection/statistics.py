@@ -6,9 +6,14 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import special
 
 from dpk_core.selection.estimate import CONFIDENCE, Estimate
+
+Matrix = NDArray[np.float64]
+SEED = 2206_06067
+"""Of a generator that every call makes anew: the same question always has the same answer."""
 
 
 def is_same_chance(chance: float, other: float, draws: int = 4096) -> bool:

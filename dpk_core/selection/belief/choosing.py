@@ -10,8 +10,10 @@ import numpy as np
 from scipy.linalg import solve_triangular
 
 from dpk_core.selection.belief import effects
-from dpk_core.selection.belief.condition import CONFIDENCE, Matrix, average, condition, errors
+from dpk_core.selection.belief.condition import average, condition, errors
 from dpk_core.selection.belief.effects import EFFECTS, TRUE_LEVEL, Places, Setting, columns
+from dpk_core.selection.estimate import CONFIDENCE
+from dpk_core.selection.statistics import Matrix
 
 WIDTHS = tuple(  # factors on the sd of `teacher` and on that of unfinished trainings, and their prior probability
     (teacher, training, chance * share)

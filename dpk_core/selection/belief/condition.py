@@ -12,10 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 
-Matrix = NDArray[np.float64]
+from dpk_core.selection.statistics import SEED, Matrix
+
 Indices = NDArray[np.int64]
-CONFIDENCE = 0.9
-SEED = 2206_06067  # of a generator that every call makes anew: the same question always has the same answer
 
 
 def condition(information_KK: Matrix, weighted_K: Matrix, sd_K: Matrix) -> tuple[Matrix, Matrix, float]:

@@ -17,8 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from dpk_core.selection.belief.condition import CONFIDENCE, Matrix, average, condition, errors, indicators
+from dpk_core.selection.belief.condition import average, condition, errors, indicators
 from dpk_core.selection.belief.effects import SLOPE, SLOPE_SD, TEACHER_SD, TRAINING_SHARE, bounded
+from dpk_core.selection.estimate import CONFIDENCE
+from dpk_core.selection.statistics import Matrix
 
 LINE_WIDTHS = ((0.25, 0.2), (0.5, 0.25), (1.0, 0.25), (2.0, 0.2), (4.0, 0.1))  # factors on `TEACHER_SD`, prior chance
 

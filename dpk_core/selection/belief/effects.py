@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dpk_core.selection.belief.condition import Indices, Matrix, indicators
+from dpk_core.selection.belief.condition import Indices, indicators
+from dpk_core.selection.statistics import Matrix
 
 TRUE_LEVEL = -1  # as a seed: the expected score over seeds and pictures instead of the score of one training
 

@@ -16,8 +16,8 @@ RIVAL_CHANCE = 0.05
 def pair_steps(
     results: JobResults, lead: str, full: FullTrainings | None, margin: float, *, ahead: int = 0
 ) -> tuple[Step, ...]:
-    """The full trainings of `lead` and of no teacher that are missing, seed by seed, up to the next seed that the word
-    of the verdict needs, and `ahead` seeds more. `full`: what full trainings show until now."""
+    """The full trainings of `lead` and of no teacher that are missing, seed by seed, up to the next seed without which
+    the verdict category could still change, and `ahead` seeds more. `full`: what full trainings show until now."""
     needed = _seeds_needed(results, lead, full, margin)
     count = needed + ahead if needed else 0
     return tuple(step for step in missing_steps(results, (lead, None)) if step.seed in results.seeds[:count])
@@ -50,7 +50,7 @@ def by_halves(results: JobResults, step: Step) -> Step:
 
 def _seeds_needed(results: JobResults, lead: str, full: FullTrainings | None, margin: float) -> int:
     """One seed more than both have, and at least `LEAST_SEEDS`; none where the rest is not expected to change the
-    word."""
+    verdict category."""
     alone, arm = results.alone, results.arm(lead)
     if alone is None:
         return len(results.seeds)

@@ -10,7 +10,7 @@ VerdictKind = Literal["best", "tie", "no_teacher", "undecided"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Looked:
+class FurthestRung:
     """The furthest rung (0-based; a part `fraction` of the training) that any training of an arm reached, on how many
     seeds, and the mean score there."""
 
@@ -32,7 +32,7 @@ class Promotion:
     teacher: str
     promoted: bool
     chance: float
-    looked: Looked | None
+    looked: FurthestRung | None
     expected: float
     last: str
     last_score: float | None

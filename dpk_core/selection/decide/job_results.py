@@ -36,8 +36,9 @@ class Arm:
 
     `near_chance`: the teacher's score is within noise of chance. `paces`: by seed, device seconds that a full training
     takes at the pace of that seed's first run. `evidence`: of full trainings, by seed. `failed`: nothing more will
-    come, and it is not ranked. `begun`: seeds whose training was paid for, whatever came of it; None: with a curve.
-    `stored`: by seed and rung, how much of the training up to there exists already, as a part of the full one.
+    come, and it is not ranked. `begun`: seeds whose training was started and charged, also if it failed; None: those
+    with a curve. `stored`: by seed and rung, how much of the training up to there exists already, as a part of the full
+    one.
     """
 
     teacher: str | None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from dpk_core.selection.decide.facts import Looked, Promotion
+from dpk_core.selection.decide.facts import FurthestRung, Promotion
 from dpk_core.selection.decide.job_results import Arm, JobResults
 from dpk_core.selection.decide.summary import Summary
 from dpk_core.selection.statistics import is_same_chance, mean
@@ -43,9 +43,11 @@ def _promotion(arm: Arm, promoted: bool, last: Arm, results: JobResults, view: S
     )  # fmt: skip
 
 
-def _looked(arm: Arm, results: JobResults) -> Looked | None:
+def _looked(arm: Arm, results: JobResults) -> FurthestRung | None:
     if not arm.is_tried:
         return None
     rung = max(len(curve) for curve in arm.curves.values()) - 1
     at = arm.at(rung)
-    return Looked(rung=rung, rungs=len(results.rungs), fraction=results.rungs[rung], seeds=len(at), score=mean(at))
+    return FurthestRung(
+        rung=rung, rungs=len(results.rungs), fraction=results.rungs[rung], seeds=len(at), score=mean(at)
+    )

@@ -4,9 +4,9 @@ Decisions follow an event clock: a step lasts as long as its part of the trainin
 is made at the moment when that clock has a free slot, from the results of the steps that it calls finished, and waits
 until they really are. So a job's decisions follow from its results and paces, never from which run ended first.
 
-A job explores as its policy says, then confirms: the lead and no teacher are trained fully on as many seeds as the word
-of the verdict needs, and further teachers while they may be the best. Slots that exploring leaves idle confirm already;
-those that confirming leaves idle begin the seed after the next.
+A job explores as its policy says, then confirms: the lead and no teacher are trained fully, up to the next seed without
+which the verdict category could still change, and further teachers while they may be the best. Slots that exploring
+leaves idle confirm already; those that confirming leaves idle begin the seed after the next.
 """
 
 from __future__ import annotations
@@ -157,7 +157,7 @@ class _At:
 
     @cached_property
     def belief(self) -> Model | None:
-        """What is believed; the dear part of a decision, and not asked for while every slot is busy."""
+        """Posterior over final scores. Expensive; computed only when a slot is free."""
         return model(self.known) if self.known.candidates else None
 
     @cached_property

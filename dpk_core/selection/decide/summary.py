@@ -1,7 +1,7 @@
 """The best-arm summary: which teacher may be best, what choosing now may cost, what more results may change.
 
-Teachers with full trainings on enough seeds are believed what the crossed analysis says of them (drawn towards their
-line), all others what the regression on unfinished trainings says given that. Legend: A teachers, D draws, P planned
+Fully trained teachers take their marginal from the crossed analysis (Jeffrey's rule), drawn towards their line; the
+others keep their regression on it, which comes from unfinished trainings. Legend: A teachers, D draws, P planned
 results.
 """
 
@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from scipy import special
 
 from dpk_core.selection.belief.choosing import Belief, BestArm, believe, best_arm
-from dpk_core.selection.belief.condition import SEED, Matrix
 from dpk_core.selection.belief.crossed import towards_line
 from dpk_core.selection.belief.effects import Places, Setting
 from dpk_core.selection.decide.full_trainings import FullTrainings, full_trainings
 from dpk_core.selection.decide.job_results import Arm, JobResults, Step
 from dpk_core.selection.estimate import CONFIDENCE, Estimate
+from dpk_core.selection.statistics import SEED, Matrix
 from dpk_core.tasks import METRICS
 
 PRACTICAL_MARGIN = METRICS["classification"].margin

@@ -1,4 +1,4 @@
-"""Do the chances hold? What jobs said before the first full training, against the teacher that then won.
+"""Calibration of stated chances of being best: those before the first full training, against the teacher that won.
 
 A claim can only be judged where it could have failed: it was made before any full result, the stated set leaves
 teachers out, and all of it and at least one of the others were trained fully. A job that trained its stated set alone

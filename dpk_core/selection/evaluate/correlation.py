@@ -1,4 +1,4 @@
-"""The promise, measured: does the student follow its teacher, and does the full training follow the probe?"""
+"""Correlations teacher–student (their scores) and probe–full (the score after the probe and after full training)."""
 
 from __future__ import annotations
 

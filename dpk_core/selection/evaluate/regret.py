@@ -12,15 +12,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dpk_core.selection.estimate import CONFIDENCE
 from dpk_core.selection.evaluate.records import FULL, ComparisonGroup, shared_seeds
+from dpk_core.selection.statistics import SEED, Matrix
 
 DRAWS = 4096
-DRAW_SEED = 2206_06067
-
-Matrix = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +75,7 @@ def level_draws(group: ComparisonGroup) -> Matrix | None:
         return None
     levels = group.levels(FULL)
     means_A = np.array([levels[each.teacher] for each in trained])
-    random = np.random.Generator(np.random.PCG64(DRAW_SEED))
+    random = np.random.Generator(np.random.PCG64(SEED))
     tail_D = np.sqrt(noise.freedom / random.chisquare(noise.freedom, DRAWS))
     seeds = len(shared_seeds(trained, FULL))
     spread_DA = random.standard_normal((DRAWS, len(trained))) * noise.sd / math.sqrt(seeds)

@@ -1,4 +1,4 @@
-"""Would a cheaper rule have done? Every rule's pick against the fully trained teachers, with what chance left open.
+"""Regret of selection rules: every rule's pick against the fully trained teachers, with confidence intervals.
 
 Regret is the accuracy lost by a rule's pick against the best; regret@2 by the better one of its two best. Where their
 intervals come from: `dpk_core.selection.evaluate.regret`.
@@ -14,9 +14,9 @@ import numpy as np
 
 from dpk_core.selection.estimate import Estimate, wilson
 from dpk_core.selection.evaluate.records import FULL, ComparisonGroup
-from dpk_core.selection.evaluate.regret import Loss, Matrix, Regret, level_draws, loss
+from dpk_core.selection.evaluate.regret import Loss, Regret, level_draws, loss
 from dpk_core.selection.evaluate.rules import Rule, RuleName, picks
-from dpk_core.selection.statistics import mean_interval
+from dpk_core.selection.statistics import Matrix, mean_interval
 
 PROBE: RuleName = "probe"
 TWO = 2

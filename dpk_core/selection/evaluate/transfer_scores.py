@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg, special
 
-Matrix = NDArray[np.float64]
+from dpk_core.selection.statistics import Matrix
+
 Labels = NDArray[np.int64]
 
 FIXED_POINT_STEPS = 100

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from dpk_core.selection.decide.job_results import Arm, JobResults, Step
 from dpk_core.selection.decide.policies import expected_regret
-from dpk_core.selection.decide.policies.policy import NOBODY, Limits, Proposal, Reason, Training, doublings, enough
+from dpk_core.selection.decide.policies.policy import NOBODY, Limits, Proposal, Reason, TrainingId, doublings, enough
 from dpk_core.selection.decide.summary import summarise
 
 
@@ -19,7 +19,7 @@ class Adaptive:
 
     name: ClassVar[str] = "adaptive"
 
-    def next(self, results: JobResults, limits: Limits, busy: frozenset[Training] = NOBODY) -> Proposal:
+    def next(self, results: JobResults, limits: Limits, busy: frozenset[TrainingId] = NOBODY) -> Proposal:
         """A first look at everybody; then the contenders' next steps, the least advanced first."""
         if not results.candidates:
             return enough(Reason(kind="all_failed"))

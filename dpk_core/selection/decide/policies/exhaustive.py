@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from dpk_core.selection.decide.job_results import JobResults, Step, free_steps
-from dpk_core.selection.decide.policies.policy import NOBODY, Limits, Proposal, Reason, Training, within
+from dpk_core.selection.decide.policies.policy import NOBODY, Limits, Proposal, Reason, TrainingId, within
 
 
 class Exhaustive:
@@ -13,7 +13,7 @@ class Exhaustive:
 
     name: ClassVar[str] = "exhaustive"
 
-    def next(self, results: JobResults, limits: Limits, busy: frozenset[Training] = NOBODY) -> Proposal:
+    def next(self, results: JobResults, limits: Limits, busy: frozenset[TrainingId] = NOBODY) -> Proposal:
         """What costs nothing, then the first seed that is not finished, for all candidates."""
         if busy:
             return Proposal(reason=Reason(kind="whole_seed"))

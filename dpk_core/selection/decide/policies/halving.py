@@ -11,7 +11,7 @@ from dpk_core.selection.decide.policies.policy import (
     Limits,
     Proposal,
     Reason,
-    Training,
+    TrainingId,
     by_name,
     doublings,
     within,
@@ -25,7 +25,7 @@ class Halving:
 
     name: ClassVar[str] = "halving"
 
-    def next(self, results: JobResults, limits: Limits, busy: frozenset[Training] = NOBODY) -> Proposal:
+    def next(self, results: JobResults, limits: Limits, busy: frozenset[TrainingId] = NOBODY) -> Proposal:
         """The survivors' steps to the first rung that some of them have not reached."""
         if busy:
             return Proposal(reason=Reason(kind="survivors"))

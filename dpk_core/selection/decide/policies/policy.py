@@ -20,8 +20,8 @@ ReasonKind = Literal[
     # Why exploring begins again: a person asked for it.
     "teacher_added", "retried",
 ]  # fmt: skip
-Training = tuple[str | None, int]
-NOBODY: frozenset[Training] = frozenset()
+TrainingId = tuple[str | None, int]
+NOBODY: frozenset[TrainingId] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +80,7 @@ class Policy(Protocol):
 
     name: ClassVar[str]
 
-    def next(self, results: JobResults, limits: Limits, busy: frozenset[Training] = NOBODY) -> Proposal:
+    def next(self, results: JobResults, limits: Limits, busy: frozenset[TrainingId] = NOBODY) -> Proposal:
         """The next steps of trainings that are not `busy`; each goes beyond what its training has reached. Together
         they keep within the limits. Without steps it waits for what is busy, or says that it has enough."""
 

@@ -10,7 +10,7 @@ from dpk_core.selection.decide.policies.policy import (
     Limits,
     Proposal,
     Reason,
-    Training,
+    TrainingId,
     by_name,
     enough,
     within,
@@ -22,7 +22,7 @@ class TeacherAccuracy:
 
     name: ClassVar[str] = "teacher_accuracy"
 
-    def next(self, results: JobResults, limits: Limits, busy: frozenset[Training] = NOBODY) -> Proposal:
+    def next(self, results: JobResults, limits: Limits, busy: frozenset[TrainingId] = NOBODY) -> Proposal:
         """The full trainings of the most accurate teacher; of equals, the first by name."""
         if busy:
             return Proposal(reason=Reason(kind="most_accurate"))
