@@ -15,7 +15,7 @@ import sys
 import types
 import typing
 from collections.abc import Iterable
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 T = TypeVar("T")
 
@@ -30,6 +30,12 @@ class WrongValue(ValueError):
         super().__init__(f"{place}: {message}")
         self.place = place
         self.message = message
+
+
+def strict_json(text: str) -> Json:
+    """What JSON text says. Raises ValueError also where a name is twice in an object, and for NaN and infinity, which
+    are no JSON."""
+    return json.loads(text, object_pairs_hook=_once, parse_constant=_no_number)
 
 
 def to_json(value: object) -> Json:
@@ -76,6 +82,17 @@ def content_key(value: object) -> str:
     """SHA-256 of the canonical JSON form, as 64 hex digits: equal content, equal key, on every machine."""
     text = json.dumps(to_json(value), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _once(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name is there twice")
+    return found
+
+
+def _no_number(word: str) -> NoReturn:
+    raise ValueError(f"{word} is no JSON")
 
 
 def _decode(kind: Any, value: Json, where: str) -> Any:

@@ -45,6 +45,18 @@ def data_file(entry: os.DirEntry[str], folder: str = "") -> DataFile:
     return DataFile(f"{folder}{entry.name}", status.st_size, status.st_mtime_ns)
 
 
+def file_state(folder: Path, name: str) -> DataFile:
+    """The file `name` of a folder as it is now. Raises OSError."""
+    status = os.stat(folder / name)
+    return DataFile(name, status.st_size, status.st_mtime_ns)
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file as 64 hex digits. Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def is_large(files: Sequence[DataFile]) -> bool:
     """Whether these files are identified by a sample of their content."""
     return sum(file.size for file in files) > WHOLE_BYTES
@@ -78,8 +90,8 @@ def content_hash(folder: Path, files: Sequence[DataFile], known: Mapping[str, by
     return f"{'sampled-' if large else ''}sha256:{whole.hexdigest()}"
 
 
-def stamp(folder: Path, files: Sequence[DataFile]) -> str:
-    """Names what a listing looks like now, times included: as long as it stays, so does what was found out."""
+def state_key(folder: Path, files: Sequence[DataFile]) -> str:
+    """Hash of a listing's names, sizes and times: as long as it stays, so does what was found out."""
     text = "\n".join(f"{file.name}\0{file.size}\0{file.changed_ns}" for file in sorted(files, key=lambda f: f.name))
     return hashlib.sha256(os.fsencode(f"{folder.absolute()}\n{text}")).hexdigest()
 
@@ -96,7 +108,7 @@ def cache_folder() -> Path:
 
 
 def remembered(question: str, key: str, answer: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """The answer (plain JSON) to a question about data with this stamp, worked out only the first time.
+    """The answer (plain JSON) to a question about data with this `state_key`, worked out only the first time.
 
     Where nothing can be written, it is worked out each time.
     """

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from dpk_core.catalogue.content import DataFile
 from dpk_core.catalogue.splits import SPLIT_SEED
-from dpk_core.catalogue.splitting import Part, Parts
+from dpk_core.catalogue.splitting import Parts, SplitPositions
 from dpk_core.display import shown
 
 SAMPLED = 500
@@ -128,7 +128,11 @@ def _under_two(ids: Mapping[str, Ids], labels: Mapping[str, NDArray[np.int64]]) 
 
 
 def _example(
-    part: Part, place: int, others: tuple[Part, ...], ids: Mapping[str, Ids], name: Callable[[str, int], str]
+    part: SplitPositions,
+    place: int,
+    others: tuple[SplitPositions, ...],
+    ids: Mapping[str, Ids],
+    name: Callable[[str, int], str],
 ) -> tuple[str, ...]:
     position = int(part.positions[place])
     wanted = ids[part.origin][position]

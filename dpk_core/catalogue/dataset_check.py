@@ -14,7 +14,7 @@ from dpk_core.catalogue.copies import Copies
 from dpk_core.catalogue.left_out import LeftOutKind
 from dpk_core.catalogue.reading import Background, Fit
 from dpk_core.catalogue.splitting import Parts
-from dpk_core.catalogue.survey import Survey
+from dpk_core.catalogue.survey import HeaderSummary
 from dpk_core.display import shown
 
 CHECK_VERSION = 1
@@ -52,7 +52,7 @@ class DatasetCheck:
     held_out: tuple[str, ...]
     left_out: tuple[LeftOutKind, ...] = ()
     notes: tuple[str, ...] = ()
-    survey: Survey | None
+    survey: HeaderSummary | None
     copies: Copies | None
 
     @property

@@ -9,7 +9,7 @@ from dpk_core.catalogue.dataset_check import DatasetCheck
 from dpk_core.catalogue.finding import Finding, Level
 from dpk_core.catalogue.left_out import NO_LABEL, LeftOutKind
 from dpk_core.catalogue.reading import DECLARATION
-from dpk_core.catalogue.survey import FAR_LARGER, Survey
+from dpk_core.catalogue.survey import FAR_LARGER, HeaderSummary
 from dpk_core.display import listed
 
 SOME_COPIES = 0.01
@@ -197,7 +197,7 @@ def _pictures(check: DatasetCheck) -> Iterator[Finding]:
         yield Finding(code="sampled", level="info", message=message)
 
 
-def _of(count: int, seen: Survey, one: str = "is", several: str = "are") -> str:
+def _of(count: int, seen: HeaderSummary, one: str = "is", several: str = "are") -> str:
     return f"{count} of {seen.pictures} pictures {one if count == 1 else several}"
 
 

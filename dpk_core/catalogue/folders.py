@@ -25,7 +25,7 @@ from dpk_core.catalogue.listing import FolderListing, dangling, picture_file
 from dpk_core.catalogue.reading import DECLARATION
 from dpk_core.catalogue.spelling import composed, spelling_notes
 from dpk_core.catalogue.split_names import split_words
-from dpk_core.catalogue.survey import Survey
+from dpk_core.catalogue.survey import HeaderSummary
 from dpk_core.catalogue.table_heads import has_table
 from dpk_core.display import shown
 from dpk_core.errors import DataFault
@@ -67,7 +67,7 @@ def list_folder(folder: Path, kind: str) -> FolderListing:
         raise DataFault(f"{folder.name}: {error.filename} cannot be listed: {error.strerror}.") from error
 
 
-def survey_folder(listing: FolderListing) -> Survey:
+def survey_folder(listing: FolderListing) -> HeaderSummary:
     """Headers of the sample of large data."""
     # Pillow is loaded only where pictures are looked at: the API starts sooner without.
     from dpk_core.catalogue.headers import survey

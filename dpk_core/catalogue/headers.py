@@ -32,7 +32,7 @@ from PIL import (
 
 from dpk_core.catalogue.formats import EXPECTED, FORMATS
 from dpk_core.catalogue.reading import Fit
-from dpk_core.catalogue.survey import FAR_LARGER, MOST, OBLONG, Survey
+from dpk_core.catalogue.survey import FAR_LARGER, MOST, OBLONG, HeaderSummary
 from dpk_core.display import listed, shown
 from dpk_core.errors import DataFault
 
@@ -149,7 +149,7 @@ def is_transparent(picture: Image.Image) -> bool:
     return picture.mode not in DEEP and (picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info)
 
 
-def survey(pictures: Iterable[tuple[str, Path | IO[bytes]]]) -> Survey:
+def survey(pictures: Iterable[tuple[str, Path | IO[bytes]]]) -> HeaderSummary:
     """Looks at the headers of named pictures. Raises DataFault naming all that are broken, the first with its fault."""
     headers: Counter[Header] = Counter()
     largest, largest_name = (0, 0), ""
@@ -168,14 +168,14 @@ def survey(pictures: Iterable[tuple[str, Path | IO[bytes]]]) -> Survey:
     return _summary(headers, largest, largest_name)
 
 
-def working_side(seen: Survey, fit: Fit) -> int:
+def working_side(seen: HeaderSummary, fit: Fit) -> int:
     """The side that suits pictures of these sizes: their own where nearly all are small, else `LARGE_SIDE`."""
     if seen.longer_edge > SMALL_EDGE:
         return LARGE_SIDE
     return seen.longer_edge if fit == "whole" else seen.shorter_edge
 
 
-def _summary(headers: Counter[Header], largest: tuple[int, int], largest_name: str) -> Survey:
+def _summary(headers: Counter[Header], largest: tuple[int, int], largest_name: str) -> HeaderSummary:
     sizes: Counter[tuple[int, int]] = Counter()
     for header, count in headers.items():
         sizes[header.width, header.height] += count
@@ -185,7 +185,7 @@ def _summary(headers: Counter[Header], largest: tuple[int, int], largest_name: s
     def having(holds: Callable[[Header], bool]) -> int:
         return sum(number for header, number in headers.items() if holds(header))
 
-    return Survey(
+    return HeaderSummary(
         pictures=headers.total(),
         grey=having(lambda header: header.mode in GREY | DEEP),
         deep=having(lambda header: header.mode in DEEP),

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from dpk_core.catalogue.content import DataFile
+from dpk_core.catalogue.content import DataFile, file_state
 from dpk_core.catalogue.formats import ENDINGS, ending
 from dpk_core.catalogue.label_columns import LABEL_COLUMNS
 from dpk_core.catalogue.left_out import NO_LABEL, LeftOut
@@ -62,7 +62,7 @@ def list_tables(folder: Path, base: str, files: tuple[str, ...]) -> FolderListin
         labels={split: np.array([label for label, _ in members], np.int64) for split, members in sorted_rows.items()},
         left_out=left_out.kinds(),
         folders=looked_into,
-        tables=tuple(_as_file(folder, f"{base}{table.name}") for table in tables),
+        tables=tuple(file_state(folder, f"{base}{table.name}") for table in tables),
         notes=tuple(notes),
     )
 
@@ -208,8 +208,3 @@ def _in_order(labels: set[str]) -> tuple[str, ...]:
         return tuple(sorted(labels, key=lambda label: (int(label), label)))
     except ValueError:
         return tuple(sorted(labels))
-
-
-def _as_file(folder: Path, name: str) -> DataFile:
-    status = (folder / name).stat()
-    return DataFile(name, status.st_size, status.st_mtime_ns)

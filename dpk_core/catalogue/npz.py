@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import tokenize
 import zipfile
@@ -75,12 +74,6 @@ def read_layout(path: Path) -> Layout:
 def _text(name: object) -> str:
     """A class's name, which numpy keeps as bytes where it was given bytes. Raises ValueError for other than UTF-8."""
     return name.decode() if isinstance(name, bytes) else str(name)
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of the file as 64 hex digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _header(archive: zipfile.ZipFile, path: Path, name: str) -> _Header:

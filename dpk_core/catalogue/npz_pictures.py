@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dpk_core.catalogue.content import DataFile, remembered, stamp
+from dpk_core.catalogue.content import file_digest, file_state, remembered, state_key
 from dpk_core.catalogue.copies import Copies, count_copies, picture_ids
-from dpk_core.catalogue.npz import UNREADABLE, Layout, file_digest, read_layout
+from dpk_core.catalogue.npz import UNREADABLE, Layout, read_layout
 from dpk_core.catalogue.samples import Sample, sample_arrays
 from dpk_core.catalogue.splits import stratified
-from dpk_core.catalogue.splitting import VALIDATION_SHARE, Part, Parts
+from dpk_core.catalogue.splitting import VALIDATION_SHARE, Parts, SplitPositions
 from dpk_core.codec import from_json, to_json
 from dpk_core.errors import DataFault
 
@@ -37,13 +37,16 @@ def npz_parts(name: str, layout: Layout) -> Parts:
     if not len(validation):
         raise DataFault(f"{name}: too few training pictures to hold {VALIDATION_SHARE:.0%} out for validation.")
     test = np.arange(len(layout.test_labels))
-    return Parts(train=Part("train", train), validation=Part("train", validation), test=Part("test", test))
+    return Parts(
+        train=SplitPositions("train", train),
+        validation=SplitPositions("train", validation),
+        test=SplitPositions("test", test),
+    )
 
 
 def npz_facts(path: Path, layout: Layout, parts: Parts) -> NpzFacts:
     """Facts of a file whose layout is sound. Raises DataFault when its pictures cannot be read."""
-    status = path.stat()
-    key = stamp(path.parent, [DataFile(path.name, status.st_size, status.st_mtime_ns)])
+    key = state_key(path.parent, [file_state(path.parent, path.name)])
     found = remembered("npz", key, lambda: dict(to_json(_find_out(path, layout, parts))))
     return from_json(NpzFacts, found)
 

@@ -20,7 +20,7 @@ from dpk_core.catalogue.class_names import match_by_name
 from dpk_core.catalogue.content import DataFile
 from dpk_core.catalogue.label_columns import Columns, FileLabels, choose_columns, class_names, read_labels
 from dpk_core.catalogue.shards import list_shards
-from dpk_core.catalogue.survey import Survey
+from dpk_core.catalogue.survey import HeaderSummary
 from dpk_core.display import is_text
 from dpk_core.errors import DataFault
 
@@ -80,7 +80,7 @@ def list_parquet(folder: Path) -> ParquetListing:
     )  # fmt: skip
 
 
-def survey_parquet(listing: ParquetListing) -> Survey:
+def survey_parquet(listing: ParquetListing) -> HeaderSummary:
     """Headers of the pictures at the beginning of each file, for large data."""
     # As with class folders: Pillow only where it is needed.
     from dpk_core.catalogue.headers import survey

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from dpk_core.catalogue.content import content_hash, is_large, remembered, stamp
+from dpk_core.catalogue.content import content_hash, is_large, remembered, state_key
 from dpk_core.catalogue.copies import Copies, count_copies, picture_ids, sampled_copies
 from dpk_core.catalogue.folders import list_folder, survey_folder
 from dpk_core.catalogue.listing import FolderListing
 from dpk_core.catalogue.parquet import ParquetListing, encoded_pictures, list_parquet, survey_parquet
 from dpk_core.catalogue.reading import Declaration, Fit, ReadingRule, read_declaration
 from dpk_core.catalogue.splitting import Parts, check_every_class, split_parts
-from dpk_core.catalogue.survey import Survey
+from dpk_core.catalogue.survey import HeaderSummary
 from dpk_core.codec import from_json, to_json
 from dpk_core.errors import DataFault
 
@@ -32,7 +32,7 @@ class PictureFacts:
     """
 
     content: str
-    survey: Survey
+    survey: HeaderSummary
     whole_side: int
     middle_side: int
     copies: Copies | None
@@ -64,11 +64,11 @@ def picture_facts(listing: Listing, parts: Parts) -> PictureFacts:
 
     try:
         found = remembered(
-            "pictures", stamp(listing.folder, listing.all_files), lambda: _as_json(_find_out(listing, parts))
+            "pictures", state_key(listing.folder, listing.all_files), lambda: _as_json(_find_out(listing, parts))
         )
     except OSError as error:
         raise DataFault(f"{error.filename} cannot be read: {error.strerror}.") from error
-    seen = from_json(Survey, found["survey"])
+    seen = from_json(HeaderSummary, found["survey"])
     return PictureFacts(
         content=found["content"],
         survey=seen,
@@ -98,7 +98,7 @@ def reading_of(name: str, folder: Path, facts: PictureFacts) -> ReadingRule:
 @dataclass(frozen=True, slots=True)
 class _Found:
     content: str
-    survey: Survey
+    survey: HeaderSummary
     copies: Copies | None
 
 

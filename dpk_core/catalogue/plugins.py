@@ -23,7 +23,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
-from dpk_core.catalogue.content import DataFile, content_hash, remembered, stamp
+from dpk_core.catalogue.content import DataFile, content_hash, file_state, remembered, state_key
 from dpk_core.errors import InvalidRequest
 
 GROUP, DETECTORS_GROUP = "dpk_select.models", "dpk_select.detectors"
@@ -79,7 +79,9 @@ def identity(found: EntryPoint) -> str:
 
 
 def _content(folder: Path, files: tuple[DataFile, ...]) -> str:
-    return str(remembered("plug-in-files", stamp(folder, files), lambda: {"hash": content_hash(folder, files)})["hash"])
+    return str(
+        remembered("plug-in-files", state_key(folder, files), lambda: {"hash": content_hash(folder, files)})["hash"]
+    )
 
 
 def _sources(found: EntryPoint) -> tuple[tuple[DataFile, ...], Path]:
@@ -92,10 +94,7 @@ def _sources(found: EntryPoint) -> tuple[tuple[DataFile, ...], Path]:
         paths = sorted(folder.rglob("*.py"))
     else:
         folder, paths = Path(str(spec.origin)).parent, [Path(str(spec.origin))]
-    states = [(path, path.stat()) for path in paths]
-    return tuple(
-        DataFile(path.relative_to(folder).as_posix(), state.st_size, state.st_mtime_ns) for path, state in states
-    ), folder
+    return tuple(file_state(folder, path.relative_to(folder).as_posix()) for path in paths), folder
 
 
 @functools.lru_cache(maxsize=4)

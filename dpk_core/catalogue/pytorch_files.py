@@ -7,7 +7,6 @@ plain values alone, after it has given away network, other processes, files, mem
 
 from __future__ import annotations
 
-import hashlib
 import json
 import subprocess
 import tempfile
@@ -15,7 +14,7 @@ import threading
 from pathlib import Path
 
 from dpk_core import confined
-from dpk_core.catalogue.content import DataFile, cache_folder, remembered, stamp, whole_file
+from dpk_core.catalogue.content import cache_folder, file_digest, file_state, remembered, state_key, whole_file
 
 ENDINGS = (".pth", ".pt", ".bin", ".ckpt")
 WRAPPERS = (
@@ -52,14 +51,8 @@ def as_safetensors(path: Path) -> Path:
 
 def digest(path: Path) -> str:
     """SHA-256 of a file, 64 hex digits; read again only when the file has changed. Raises OSError."""
-    status = path.stat()
-    key = stamp(path.parent, [DataFile(path.name, status.st_size, status.st_mtime_ns)])
-    return str(remembered("pytorch-file", key, lambda: {"sha256": _hashed(path)})["sha256"])
-
-
-def _hashed(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    key = state_key(path.parent, [file_state(path.parent, path.name)])
+    return str(remembered("pytorch-file", key, lambda: {"sha256": file_digest(path)})["sha256"])
 
 
 def _convert(path: Path, folder: Path) -> None:

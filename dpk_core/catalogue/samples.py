@@ -16,7 +16,7 @@ from dpk_core.catalogue.content import remembered
 from dpk_core.catalogue.listing import FolderListing
 from dpk_core.catalogue.pictures import Listing, encoded, picture_name
 from dpk_core.catalogue.reading import ReadingRule
-from dpk_core.catalogue.splitting import Part
+from dpk_core.catalogue.splitting import SplitPositions
 from dpk_core.codec import from_json, to_json
 from dpk_core.display import shown
 from dpk_core.errors import DataFault
@@ -51,7 +51,7 @@ def remembered_samples(fingerprint: str, decode: Callable[[], tuple[Sample, ...]
 
 
 def sample_arrays(
-    pictures: NDArray[np.uint8], labels: NDArray[np.int64], train: Part, classes: tuple[str, ...]
+    pictures: NDArray[np.uint8], labels: NDArray[np.int64], train: SplitPositions, classes: tuple[str, ...]
 ) -> tuple[Sample, ...]:
     """Of an array of pictures, grey or in colour."""
     from PIL import Image
@@ -65,14 +65,14 @@ def sample_arrays(
     )  # fmt: skip
 
 
-def _spread(train: Part, labels: NDArray[np.int64]) -> list[int]:
+def _spread(train: SplitPositions, labels: NDArray[np.int64]) -> list[int]:
     """Positions evenly spaced over the training pictures in the order of their classes."""
     ordered = train.positions[np.argsort(labels[train.positions], kind="stable")]
     most = min(SAMPLES, len(ordered))
     return [int(ordered[place]) for place in ((np.arange(most) + 0.5) * len(ordered) / most).astype(np.int64)]
 
 
-def sample_files(listing: Listing, train: Part, rule: ReadingRule) -> tuple[Sample, ...]:
+def sample_files(listing: Listing, train: SplitPositions, rule: ReadingRule) -> tuple[Sample, ...]:
     """Of a listing; its Parquet files are read up to the last sample. Raises DataFault and OSError."""
     labels = listing.labels[train.origin]
     wanted = _spread(train, labels)

@@ -10,7 +10,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from dpk_core.catalogue.content import DataFile
+from dpk_core.catalogue.content import DataFile, file_state
 from dpk_core.catalogue.split_names import EXPECTED, by_split, split_words
 from dpk_core.display import listed, shown
 from dpk_core.errors import DataFault
@@ -72,8 +72,7 @@ def _is_shard(name: str) -> bool:
 
 
 def _files(folder: Path, names: list[str]) -> tuple[DataFile, ...]:
-    statuses = ((name, (folder / name).stat()) for name in sorted(names))
-    return tuple(DataFile(name, status.st_size, status.st_mtime_ns) for name, status in statuses)
+    return tuple(file_state(folder, name) for name in sorted(names))
 
 
 def _names_of(files: tuple[DataFile, ...]) -> list[str]:

@@ -21,7 +21,7 @@ def fingerprint(content: str) -> str:
 
 
 def stratified(labels: NDArray[np.int64], shares: Sequence[float]) -> tuple[Indices, ...]:
-    """Deals the pictures of each class out by `shares`; what is left over is the last part.
+    """Splits each class's pictures by `shares`; the last part takes the remainder.
 
     Returns `len(shares) + 1` disjoint sorted arrays of positions that together cover all of `labels`. Each class gives
     `round(share · count)` pictures to each part. The legacy generator is used because its stream is frozen for good

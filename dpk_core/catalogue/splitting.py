@@ -19,7 +19,7 @@ MOST_HELD_OUT = 50_000
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class SplitPositions:
     """Pictures of one split: `positions` (sorted) in the split `origin` that is on disk."""
 
     origin: str
@@ -33,9 +33,9 @@ class Part:
 class Parts:
     """The three splits that every data set has in the end. No picture is in two of them."""
 
-    train: Part
-    validation: Part
-    test: Part
+    train: SplitPositions
+    validation: SplitPositions
+    test: SplitPositions
 
 
 def split_parts(name: str, labels: Mapping[str, NDArray[np.int64]]) -> Parts:
@@ -47,8 +47,10 @@ def split_parts(name: str, labels: Mapping[str, NDArray[np.int64]]) -> Parts:
     missing = [split for split in ("validation", "test") if split not in labels]
     share = min(VALIDATION_SHARE, MOST_HELD_OUT / len(labels["train"]))
     chosen = stratified(labels["train"], [share] * len(missing))
-    parts = {split: Part(split, np.arange(len(found))) for split, found in labels.items()}
-    parts |= {split: Part("train", positions) for split, positions in zip((*missing, "train"), chosen, strict=True)}
+    parts = {split: SplitPositions(split, np.arange(len(found))) for split, found in labels.items()}
+    parts |= {
+        split: SplitPositions("train", positions) for split, positions in zip((*missing, "train"), chosen, strict=True)
+    }
     for split in missing:
         if not len(parts[split]):
             raise DataFault(f"{name}: too few training pictures to hold {share:.0%} out for {split}.")

@@ -15,7 +15,7 @@ FAR_LARGER = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Survey:
+class HeaderSummary:
     """What the headers of `pictures` say together. Edges are in pixels, sizes width and height.
 
     `longer_edge`, `shorter_edge`: at least `MOST` of the pictures have none above. `usual_size`: the most frequent one,
@@ -40,10 +40,10 @@ class Survey:
     largest_name: str
 
 
-def uniform_survey(pictures: int, side: int, channels: int) -> Survey:
+def uniform_survey(pictures: int, side: int, channels: int) -> HeaderSummary:
     """Of pictures in an array, which all are `side` x `side`."""
     size = (side, side)
-    return Survey(
+    return HeaderSummary(
         pictures=pictures, grey=pictures if channels == 1 else 0, deep=0, turned=0, transparent=0, oblong=0,
         most_oblong=1.0, far_larger=0, longer_edge=side, shorter_edge=side, smallest=size, usual_size=size,
         usual=pictures, largest=size, largest_name="",

@@ -6,7 +6,6 @@ The format: eight bytes of length, a JSON header, then the tensors one behind th
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from dpk_core.codec import strict_json
 
 MOST_HEADER_BYTES = 16 * 2**20
 """Far above any known model's header (a thousand tensors take about 100 KiB) and far below the format's own limit of
@@ -110,7 +111,7 @@ def _header(path: Path) -> tuple[dict[str, Any], int]:
             raise ValueError(_other_kind(first + file.read(FIRST_BYTES)))
         header = file.read(length)
     try:
-        entries = json.loads(header.decode(), object_pairs_hook=_once, parse_constant=_no_number)
+        entries = strict_json(header.decode())
     except (ValueError, RecursionError, MemoryError):
         raise ValueError(UNREADABLE) from None
     if not isinstance(entries, dict):
@@ -156,17 +157,6 @@ def _is_finite(block: bytes, dtype: str) -> bool:
     kind, exponent = _EXPONENTS[dtype]
     mask = kind(exponent)
     return not ((np.frombuffer(block, kind) & mask) == mask).any()
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a name is there twice")
-    return found
-
-
-def _no_number(word: str) -> None:
-    raise ValueError(f"{word} is no JSON")
 
 
 def _encodable(name: str) -> str:

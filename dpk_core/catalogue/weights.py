@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from dpk_core.catalogue.content import DataFile, remembered, stamp
+from dpk_core.catalogue.content import DataFile, file_state, remembered, state_key
 from dpk_core.catalogue.detection.detectors import is_detector, kind_and_backbone
 from dpk_core.catalogue.detection.plugged import is_plugged
 from dpk_core.catalogue.detection.weights import fit, ways_to_build, without_background
@@ -60,8 +60,8 @@ def word_for(model: str, start: Start | None) -> str:
     tags: dict[str, Published] = {}
     with suppress(InvalidRequest):  # a model of an earlier version of the library
         tags = published_tags(model, "weights")
-    others = [tag for tag, each in tags.items() if each.name == start.name][:1]
-    return PRETRAINED if others == list(tags)[: len(others)] else others[0]
+    tag = next((tag for tag, each in tags.items() if each.name == start.name), None)
+    return PRETRAINED if tag is None or tag == next(iter(tags)) else tag
 
 
 def stated_license(model: str, start: Start, root: Path | None) -> str | None:
@@ -144,8 +144,7 @@ def file_identity(path: Path, name: str, field: str) -> str:
     """
     readable = readable_file(path, name, field)
     with _readable(name, field):
-        status = path.stat()
-        content = _content(path, readable, status.st_size, status.st_mtime_ns)
+        content = _content(path, readable, file_state(path.parent, path.name))
     if content["not_finite"] is not None:
         message = f"The weights {name} hold numbers that are not finite ({content['not_finite']})"
         raise InvalidRequest(field, f"{message}; take an earlier state of that training.")
@@ -228,10 +227,9 @@ def _readable(name: str, field: str) -> Iterator[None]:
 
 
 @functools.lru_cache(maxsize=64)
-def _content(path: Path, readable: Path, size: int, changed_ns: int) -> dict[str, Any]:
+def _content(path: Path, readable: Path, file: DataFile) -> dict[str, Any]:
     """What `read_content` says, kept between processes too: a large file takes seconds to read."""
-    file = DataFile(path.name, size, changed_ns)
-    return remembered("weights", stamp(path.parent, [file]), lambda: _read_content(path, readable))
+    return remembered("weights", state_key(path.parent, [file]), lambda: _read_content(path, readable))
 
 
 def _read_content(path: Path, readable: Path) -> dict[str, Any]:

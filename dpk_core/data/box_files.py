@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dpk_core.catalogue.content import remembered, stamp
+from dpk_core.catalogue.content import remembered, state_key
 from dpk_core.catalogue.datasets import IN_MEMORY_BYTES, DatasetCard
 from dpk_core.catalogue.detection.cards import box_dataset_folder
 from dpk_core.catalogue.detection.index import SplitIndex
@@ -90,7 +90,7 @@ def load_boxes(card: DatasetCard, data_root: Path, device: torch.device) -> Imag
     large = card.decoded_bytes > IN_MEMORY_BYTES
     if large:
         remembered(
-            "boxes_checked", stamp(folder, layout.files), lambda: _check_all(folder, found.index.splits.values())
+            "boxes_checked", state_key(folder, layout.files), lambda: _check_all(folder, found.index.splits.values())
         )
 
     def split(name: str) -> BoxSplit:
@@ -101,7 +101,7 @@ def load_boxes(card: DatasetCard, data_root: Path, device: torch.device) -> Imag
     train, validation = split("train"), split("validation")
     if not large:
         # A broken test picture must not wait for the end of a long training to be found.
-        remembered("decoded", stamp(folder, layout.files), lambda: {"test": len(split("test"))})
+        remembered("decoded", state_key(folder, layout.files), lambda: {"test": len(split("test"))})
     sampled = min(SAMPLED_PICTURES, max(1, SAMPLE_BYTES // (3 * canvas.height * canvas.width)))
     most = min(len(train), sampled) if large else len(train)
     positions = torch.from_numpy(np.linspace(0, len(train) - 1, most).astype(np.int64))

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from dpk_core.catalogue.content import remembered, stamp
+from dpk_core.catalogue.content import remembered, state_key
 from dpk_core.catalogue.datasets import IN_MEMORY_BYTES, DatasetCard, picture_fingerprint
 from dpk_core.catalogue.headers import check_header
 from dpk_core.catalogue.listing import FolderListing
 from dpk_core.catalogue.parquet import encoded_pictures
 from dpk_core.catalogue.pictures import Listing, list_pictures, picture_facts, picture_parts, reading_of
-from dpk_core.catalogue.splitting import Part
+from dpk_core.catalogue.splitting import SplitPositions
 from dpk_core.data.encoded import Encoded, Files, Rows, lay_out
 from dpk_core.data.split import ImageData, PictureSplit, check_fingerprint, image_data
 from dpk_core.data.streamed import StreamedSplit, each_on_threads
@@ -34,13 +34,13 @@ def load_pictures(card: DatasetCard, data_root: Path, device: torch.device) -> I
     check_fingerprint(card, picture_fingerprint(facts.content, reading_of(card.name, listing.folder, facts)))
     large = card.decoded_bytes > IN_MEMORY_BYTES
     if large and isinstance(listing, FolderListing):
-        remembered("checked", stamp(listing.folder, listing.all_files), lambda: _check_all(listing))
+        remembered("checked", state_key(listing.folder, listing.all_files), lambda: _check_all(listing))
 
     @functools.cache
     def encoded(origin: str) -> Encoded:
         return _encoded(listing, origin, large)
 
-    def split(part: Part) -> PictureSplit:
+    def split(part: SplitPositions) -> PictureSplit:
         labels = torch.from_numpy(listing.labels[part.origin][part.positions]).to(device)
         found = StreamedSplit(encoded(part.origin), part.positions, labels, card.rule)
         return found if large else found.decoded()
@@ -48,7 +48,7 @@ def load_pictures(card: DatasetCard, data_root: Path, device: torch.device) -> I
     train, validation = split(parts.train), split(parts.validation)
     if not large:
         # A broken test picture must not wait for the end of a long training to be found.
-        remembered("decoded", stamp(listing.folder, listing.all_files), lambda: {"test": len(split(parts.test))})
+        remembered("decoded", state_key(listing.folder, listing.all_files), lambda: {"test": len(split(parts.test))})
     most = min(len(train), SAMPLED_PICTURES) if large else len(train)
     positions = torch.from_numpy(np.linspace(0, len(train) - 1, most).astype(np.int64))
     sample_BCHW = train.start_reading(positions)()
@@ -64,7 +64,7 @@ def _encoded(listing: Listing, origin: str, large: bool) -> Encoded:
     # Photographs may take far more memory encoded, at their own size, than decoded at the working size.
     if not large and sum(file.size for file in listing.files[origin]) <= ENCODED_BYTES:
         return Rows(tuple(pictures))
-    key = stamp(listing.folder, listing.files[origin])
+    key = state_key(listing.folder, listing.files[origin])
     return lay_out(listing.folder, origin, key, pictures)
 
 

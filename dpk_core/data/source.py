@@ -11,9 +11,9 @@ import torch
 
 from dpk_core.catalogue.built_in import DIGITS_SHARES
 from dpk_core.catalogue.cifar import OFFICIAL
+from dpk_core.catalogue.content import file_digest
 from dpk_core.catalogue.datasets import DatasetCard, npz_path
 from dpk_core.catalogue.detection.cards import is_box_data
-from dpk_core.catalogue.npz import file_digest
 from dpk_core.catalogue.pictures import is_picture_data
 from dpk_core.catalogue.splits import fingerprint, stratified
 from dpk_core.catalogue.splitting import VALIDATION_SHARE

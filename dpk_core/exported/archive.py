@@ -12,7 +12,6 @@ nothing is unpickled, evaluated or written to disk; a member that such a file ne
 
 from __future__ import annotations
 
-import json
 import re
 import stat
 import zipfile
@@ -20,6 +19,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from dpk_core.codec import strict_json
 
 MOST_MEMBERS = 20_000
 MOST_JSON_BYTES = 64 * 2**20
@@ -63,7 +64,7 @@ class Archive:
         if path in self.members and self.members[path].file_size > MOST_JSON_BYTES:
             raise Refused(f"its {path} is larger than {MOST_JSON_BYTES // 2**20} MiB")
         try:
-            return json.loads(self.content(path).decode(), object_pairs_hook=_once, parse_constant=_no_number)
+            return strict_json(self.content(path).decode())
         except (ValueError, RecursionError):
             raise Refused(f"its {path} is no JSON that torch writes") from None
 
@@ -117,14 +118,3 @@ def _check_member(info: zipfile.ZipInfo) -> None:
 
 def _shown(name: str) -> str:
     return repr(name if len(name) <= 80 else f"{name[:80]}…")
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a name is there twice")
-    return found
-
-
-def _no_number(word: str) -> None:
-    raise ValueError(f"{word} is no JSON")

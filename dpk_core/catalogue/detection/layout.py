@@ -19,7 +19,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from dpk_core.catalogue.content import DataFile, data_file, remembered, stamp
+from dpk_core.catalogue.content import DataFile, data_file, file_state, remembered, state_key
 from dpk_core.catalogue.folders import folder_kind
 from dpk_core.catalogue.formats import ENDINGS, ending
 from dpk_core.catalogue.layouts import ARCHIVE_CLUTTER
@@ -78,14 +78,9 @@ def is_detection_data(folder: Path) -> bool:
     found = [path for path in paths if _coco_split(path)]
     if any("instances" in path or "coco" in path for path in found) or not found or folder_kind(folder) is None:
         return bool(found)
-    files = [_as_file(folder, path) for path in found]
-    answer = remembered("boxes_mentioned", stamp(folder, files), lambda: {"boxes": _mention_boxes(folder, files)})
+    files = [file_state(folder, path) for path in found]
+    answer = remembered("boxes_mentioned", state_key(folder, files), lambda: {"boxes": _mention_boxes(folder, files)})
     return bool(answer["boxes"])
-
-
-def _as_file(folder: Path, path: str) -> DataFile:
-    status = os.stat(folder / path)
-    return DataFile(path, status.st_size, status.st_mtime_ns)
 
 
 def _mention_boxes(folder: Path, files: Iterable[DataFile]) -> bool:

@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from dpk_core.catalogue.content import cache_folder, content_hash, remembered, stamp, whole_file
+from dpk_core.catalogue.content import cache_folder, content_hash, remembered, state_key, whole_file
 from dpk_core.catalogue.detection.index import INDEX_VERSION, DetectionIndex, from_bytes, to_bytes
 from dpk_core.catalogue.detection.layout import DetectionLayout, detection_layout
 from dpk_core.catalogue.recall import Recall, looks
@@ -55,7 +55,7 @@ _RECALL: Recall[Indexed] = Recall()
 def _listed(folder: Path) -> tuple[DetectionLayout, Indexed]:
     try:
         layout = detection_layout(folder)
-        key = stamp(folder, layout.files)
+        key = state_key(folder, layout.files)
         content = remembered("detection", key, lambda: {"content": content_hash(folder, layout.files)})["content"]
         return layout, Indexed(f"{content}/boxes-{INDEX_VERSION}", _stored(layout, content))
     except OSError as error:
