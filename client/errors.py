@@ -16,8 +16,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pydantic import ValidationError
+
 from client.exit_codes import ExitCode
 from service.schemas import FieldError, Problem
+from service.validation import field_errors
 
 
 class ClientError(Exception):
@@ -56,8 +59,9 @@ class InputFault(ClientError):
     """What was typed cannot work."""
 
     @classmethod
-    def because(cls, errors: Sequence[FieldError]) -> InputFault:
+    def of(cls, error: ValidationError) -> InputFault:
         """In the words in which a server would refuse it."""
+        errors = field_errors(dict(finding) for finding in error.errors())
         if len(errors) == 1:
             return cls(f"{errors[0].field}: {errors[0].message}" + _offer(errors[0].nearest))
         return cls(_several(errors))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,14 +10,13 @@ import typer
 from pydantic import ValidationError
 
 from client.errors import InputFault
-from client.options import SERVER_DEFAULT, AsJson, Server, console, print_document
+from client.options import SERVER_DEFAULT, AsJson, Server, console, print_document, read_setting
 from client.sdk import Client
 from client.tables import print_table
 from client.terminal import say
 from service.imported_results.schemas import ImportedScore, ImportRequest
 from service.presentation.numbers import NOTHING, points
 from service.presentation.words import spread
-from service.validation import field_errors
 
 app = typer.Typer(
     name="imported", no_args_is_help=True, rich_markup_mode=None, help="Results that were obtained elsewhere."
@@ -50,12 +48,12 @@ def add(
 
     For example: dpk imported add runs.csv --student cifar/resnet8w4 --dataset digits --method kd --source "our cluster"
     """
-    given = dict(map(_setting, settings or []))
+    given = dict(map(read_setting, settings or []))
     request = {"student": student, "dataset": dataset, "method": method, "source": source, "settings": given}
     try:
         asked = ImportRequest.model_validate({**request, "results": _read(file)})
     except ValidationError as error:
-        raise InputFault.because(field_errors(dict(finding) for finding in error.errors())) from None
+        raise InputFault.of(error) from None
     with Client(server) as client:
         done = client.import_results(asked)
     if as_json:
@@ -111,13 +109,3 @@ def _read(file: Path) -> list[dict[str, Any]]:
             return [{name: cell for name, cell in row.items() if name and cell} for row in found]
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputFault(f"{file} is no table in CSV ({error}).") from None
-
-
-def _setting(text: str) -> tuple[str, object]:
-    name, equals, value = text.partition("=")
-    if not equals or not name:
-        raise InputFault(f"--set takes NAME=VALUE, not {text!r}.")
-    try:
-        return name, json.loads(value)
-    except (ValueError, RecursionError):
-        return name, value  # a word

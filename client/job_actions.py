@@ -13,7 +13,6 @@ from client.request_help import TEACHER
 from client.sdk import Client
 from client.teacher_text import read_teacher
 from client.terminal import say
-from service.validation import field_errors
 from service.wire.jobs import Job, JobDescription, TeacherRequest
 
 
@@ -73,7 +72,7 @@ def add_teacher(
     try:
         wanted = TeacherRequest.model_validate({"teacher": read_teacher(teacher)})
     except ValidationError as error:
-        raise InputFault.because(field_errors(dict(finding) for finding in error.errors())) from None
+        raise InputFault.of(error) from None
     with Client(server) as client:
         _show(client.add_teacher(client.full_id(job_id), wanted.teacher), as_json=as_json)
 
@@ -97,7 +96,7 @@ def name(
     try:
         wanted = JobDescription.model_validate(given)
     except ValidationError as error:
-        raise InputFault.because(field_errors(dict(finding) for finding in error.errors())) from None
+        raise InputFault.of(error) from None
     with Client(server) as client:
         job = client.describe(client.full_id(job_id), wanted)
         if as_json:

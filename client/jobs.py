@@ -13,7 +13,7 @@ from client.progress import follow
 from client.sdk import Client
 from client.tables import print_table
 from client.terminal import print_leaderboard, say
-from service.presentation.numbers import chance, clock, duration, points, short
+from service.presentation.numbers import NOTHING, chance, clock, duration, points, short
 from service.scheduling.states import JobState
 from service.wire.jobs import Job, Sort
 
@@ -54,8 +54,8 @@ def jobs(
     rows = [
         [
             job.id[:SHORT], job.state, clock(job.created_at), short(job.request.student), job.request.dataset,
-            "–" if job.leader is None else f"{short(job.leader)} {chance(job.chance)}",
-            "–" if job.gain is None else points(job.gain, 1), duration(job.cost), _came_to(job),
+            NOTHING if job.leader is None else f"{short(job.leader)} {chance(job.chance)}",
+            NOTHING if job.gain is None else points(job.gain, 1), duration(job.cost), _came_to(job),
         ]
         for job in found.jobs
     ]  # fmt: skip

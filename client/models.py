@@ -12,6 +12,7 @@ from client.sdk import Client
 from client.tables import print_table
 from client.terminal import say
 from service.models.schemas import ModelView, Source
+from service.presentation.numbers import NOTHING
 
 model = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Networks of your own.")
 
@@ -66,7 +67,7 @@ def add(
 
 
 def _parameters(found: ModelView) -> str:
-    return "–" if found.parameters is None else f"{found.parameters:,}"
+    return NOTHING if found.parameters is None else f"{found.parameters:,}"
 
 
 def _maps(found: ModelView) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -12,7 +13,7 @@ from rich.console import Console
 
 from client.address import DEFAULT_SERVER
 from client.completing import job_ids
-from client.errors import PipeClosed
+from client.errors import InputFault, PipeClosed
 
 Server = Annotated[str, typer.Option("--server", envvar="DPK_SERVER", help="Address of the server, or host:port.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text for people.")]
@@ -53,6 +54,17 @@ def complaints() -> Console:
 def print_document(document: BaseModel, *, line: bool = False) -> None:
     """A wire document as JSON on standard output; `line`: on one line, for streams of documents."""
     write(document.model_dump_json(indent=None if line else 2) + "\n")
+
+
+def read_setting(text: str, form: str = "NAME=VALUE") -> tuple[str, object]:
+    """Name and value of `--set`: the value is JSON, or else a word. Raises InputFault, which names the `form`."""
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise InputFault(f"--set takes {form}, not {text!r}.")
+    try:
+        return name, json.loads(value)
+    except (ValueError, RecursionError):
+        return name, value
 
 
 def write(text: str) -> None:

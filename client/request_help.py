@@ -7,9 +7,9 @@ from typing import Literal, get_args, get_origin
 
 from pydantic import BaseModel
 
+from client.teacher_text import PREPARATIONS, PREPROCESSING
 from dpk_core.recipes import RECIPES_OF
 from dpk_core.spec import TAUGHT_METHODS, AskedMethodName
-from service.wire.choices import PreprocessingChoice, TeacherChoice
 from service.wire.jobs import Budget, SelectionJobRequest
 from service.wire.setting_choices import MethodChoice
 
@@ -39,13 +39,11 @@ def _choices(owner: type[BaseModel], name: str) -> Collection[str]:
 
 
 STUDENT = "The student, as family/name[@weights]."
-PREPARATIONS = ", ".join(_choices(TeacherChoice, "preparation"))
-PREPROCESSING = tuple(PreprocessingChoice.model_fields)
 TEACHER = (
     "A candidate teacher, as family/name[@weights], with [,preparation[=epochs]] and [,mean=0.5,size=224] behind it; "
     "give it once per teacher. Weights: random, pretrained or file:name.safetensors. Preparation: "
-    f"{PREPARATIONS}. How pictures were prepared for its weights: {', '.join(PREPROCESSING)}; channels and class_map "
-    "as 0.5/0.4/0.3."
+    f"{', '.join(PREPARATIONS)}. How pictures were prepared for its weights: {', '.join(PREPROCESSING)}; channels and "
+    "class_map as 0.5/0.4/0.3."
 )
 METHODS = get_args(AskedMethodName)
 POLICIES = _choices(Budget, "policy")

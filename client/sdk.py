@@ -27,7 +27,6 @@ from service.job_runs.schemas import JobLog, JobRunDetails, JobRunList
 from service.methods.schemas import MethodList, RecipeList
 from service.models.schemas import ModelList, ModelView
 from service.students.schemas import Student, WeightsFile
-from service.validation import field_errors
 from service.wire.boards import Leaderboard
 from service.wire.choices import TeacherChoice
 from service.wire.jobs import Job, JobDescription, JobList, SelectionJobRequest, Sort, TeacherRequest
@@ -177,7 +176,7 @@ class Client(WebhookCalls, ImportCalls):
         try:
             wanted = TeacherRequest.model_validate({"teacher": teacher})
         except ValidationError as error:
-            raise InputFault.because(field_errors(dict(finding) for finding in error.errors())) from None
+            raise InputFault.of(error) from None
         body = wanted.model_dump(mode="json")
         return self._ask(Job, "POST", _path(job_id, "/teachers"), json=body, seconds=CHECK_SECONDS)
 
@@ -329,7 +328,7 @@ def _request(request: SelectionJobRequest | Mapping[str, Any] | None, fields: Ma
     try:
         return SelectionJobRequest.model_validate(dict(fields if request is None else request))
     except ValidationError as error:
-        raise InputFault.because(field_errors(dict(finding) for finding in error.errors())) from None
+        raise InputFault.of(error) from None
 
 
 def _key(given: str | None) -> str:

@@ -14,12 +14,20 @@ from client import request_help as about
 from client.completing import one_of
 from client.errors import InputFault
 from client.jobs import follow_to_the_end
-from client.options import SERVER_DEFAULT, AsJson, Server, TimeOut, complaints, print_document, write
+from client.options import (
+    SERVER_DEFAULT,
+    AsJson,
+    Server,
+    TimeOut,
+    complaints,
+    print_document,
+    read_setting,
+    write,
+)
 from client.sdk import Client
 from client.teacher_text import read_teacher
 from client.terminal import say
 from dpk_core.recipes import DETECTION_RECIPES, RECIPES
-from service.validation import field_errors
 from service.wire.jobs import SelectionJobRequest
 
 RECIPE_NAMES = (*RECIPES, *DETECTION_RECIPES)
@@ -110,7 +118,7 @@ def read_request(file: Path | None, typed: dict[str, Any]) -> SelectionJobReques
     try:
         return SelectionJobRequest.model_validate(document)
     except ValidationError as error:
-        raise InputFault.because(field_errors(dict(finding) for finding in error.errors())) from None
+        raise InputFault.of(error) from None
 
 
 def _choice(text: str | None) -> object:
@@ -120,13 +128,11 @@ def _choice(text: str | None) -> object:
 
 def _setting(text: str) -> tuple[str, object]:
     """Dotted name and value of `--set`. Raises InputFault."""
-    name, equals, value = text.partition("=")
-    if not equals or not name.startswith(("method.", "recipe.")) or "" in name.split("."):
-        raise InputFault(f"--set takes method.NAME=VALUE or recipe.NAME=VALUE, not {text!r}.")
-    try:
-        return name, json.loads(value)
-    except (ValueError, RecursionError):
-        return name, value  # a word
+    form = "method.NAME=VALUE or recipe.NAME=VALUE"
+    name, value = read_setting(text, form)
+    if not name.startswith(("method.", "recipe.")) or "" in name.split("."):
+        raise InputFault(f"--set takes {form}, not {text!r}.")
+    return name, value
 
 
 def _set(typed: dict[str, Any], name: str, value: object) -> None:

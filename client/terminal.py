@@ -112,14 +112,15 @@ def leaderboard_cells(board: Leaderboard, *, wide: bool) -> tuple[list[str], lis
     """The columns' titles, and for each row its teacher and its cells."""
     filled = filled_columns(board.rows) | _ALWAYS
     shown = {name: cell for name, (needs, only_wide, cell) in _COLUMNS.items() if needs & filled and wide >= only_wide}
-    return list(shown), [(row.teacher, [cell(row, wide) for cell in shown.values()]) for row in board.rows]
+    titles = [f"teacher\n{words_of(board.metric).name}" if name == _TEACHER_SCORE else name for name in shown]
+    return titles, [(row.teacher, [cell(row, wide) for cell in shown.values()]) for row in board.rows]
 
 
 def _caption(board: Leaderboard, filled: frozenset[str]) -> str | None:
     if "chance" not in filled:
         return None
     guessed = any(row.full is None and row.expected is not None for row in board.rows)
-    caption = f"teacher's, student: {board.metric.name}; best: chance of being the best teacher"
+    caption = "best: chance of being the best teacher"
     return caption + ("; in brackets: expected, not trained fully." if guessed else ".")
 
 
@@ -136,15 +137,15 @@ def rivals_table(board: Leaderboard, *, wide: bool) -> Table:
     than the probe."""
     table = Table(
         title=Text(f"Would a cheaper rule have done? Regret in {words_of(board.metric).points}"), title_justify="left",
-        caption="to probe: lost beyond what the probe lost. right: how often its pick was the winner, all jobs.",
+        caption="hit rate: how often its pick was the winner, all jobs.",
         caption_justify="left", box=None, padding=(0, 2, 0, 0), header_style="bold",
     )  # fmt: skip
     lines = rival_lines(board.trust)
     filled = filled_cells(lines) | {"rule"}
     names = {
-        "rule": "rule", "picks": "picks", "winner": "winner", "regret": "regret", "paired": "to probe",
-        "record": "right",
-        **({"paired_all": "to probe, all jobs"} if wide else {}),
+        "rule": "rule", "picks": "picks", "winner": "winner", "regret": "regret", "paired": "regret −\nprobe's",
+        "record": "hit rate",
+        **({"paired_all": "regret − probe's,\nall jobs"} if wide else {}),
     }  # fmt: skip
     shown = {cell: name for cell, name in names.items() if cell in filled}
     _add_columns(table, list(shown.values()))
@@ -173,11 +174,13 @@ def _spread(summary: Summary | None) -> str:
 
 Cell = Callable[[Row, bool], str]
 _ALWAYS = frozenset({"always"})
+_TEACHER_SCORE = "teacher accuracy"
+"""Named by the metric where it is shown."""
 _COLUMNS: dict[str, tuple[frozenset[str], bool, Cell]] = {
     "#": (frozenset({"rank"}), False, lambda row, _: NOTHING if row.rank is None else str(row.rank)),
     "teacher": (_ALWAYS, False, lambda row, _: row.label),
     "params": (frozenset({"parameters"}), True, lambda row, _: count(row.teacher_parameters)),
-    "teacher's": (frozenset({"teacher_accuracy"}), False, lambda row, _: percent(row.teacher_accuracy).rstrip("%")),
+    _TEACHER_SCORE: (frozenset({"teacher_accuracy"}), False, lambda row, _: percent(row.teacher_accuracy).rstrip("%")),
     "best": (frozenset({"chance"}), False, lambda row, _: chance(row.chance)),
     "student": (frozenset({"full", "expected"}), False, lambda row, _: _full(row)),
     "expected": (
