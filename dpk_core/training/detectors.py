@@ -97,7 +97,9 @@ def _load_whole(
         order = tuple(range(card.classes)) if classes == card.classes else (NO_CLASS,) * card.classes
     pairs = tuple((place, theirs) for place, theirs in enumerate(order) if theirs != NO_CLASS)
     if len(order) != card.classes:
-        raise InvalidRequest("class_map", f"The class map names {len(order)} classes; {card.name} has {card.classes}.")
+        raise InvalidRequest(
+            "class_map", f"The class map has length {len(order)}; {card.name} has {card.classes} classes."
+        )
     if any(theirs >= classes for _, theirs in pairs):
         raise InvalidRequest("class_map", f"The weights {source} have classes 0 … {classes - 1}, not {max(order)}.")
     if spec.recipe.epochs == 0 and len(pairs) < card.classes:

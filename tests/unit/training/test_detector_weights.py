@@ -118,6 +118,8 @@ class TestFiles:
             begun(from_file(tmp_path / "a.safetensors", state, RETINA), tmp_path)
         with pytest.raises(InvalidRequest, match=r"have classes 0 … 1, not 5"):
             begun(from_file(tmp_path / "b.safetensors", state, class_map=(0, 5)), tmp_path)
+        with pytest.raises(InvalidRequest, match=r"The class map has length 1; boxes/bright has 2 classes\."):
+            begun(from_file(tmp_path / "b.safetensors", state, class_map=(1,)), tmp_path)
         broken = {**state, SCORES: state[SCORES] * math.nan}
         with pytest.raises(InvalidRequest, match="hold numbers that are not finite"):
             from_file(tmp_path / "c.safetensors", broken)
