@@ -165,9 +165,7 @@ def _plan(session: Session, job_id: str) -> Plan | None:
     return plan
 
 
-def _running(
-    live: Iterable[tuple[str, str, str]], stamp: str | None, current: Mapping[str, bool]
-) -> RunningJob | None:
+def _running(live: Iterable[tuple[str, str, str]], stamp: str | None, current: Mapping[str, bool]) -> RunningJob | None:
     for job_id, state, protocol in live:
         if current[protocol] if stamp is None else protocol == stamp:
             return RunningJob.model_validate({"job": job_id, "page": links(job_id).page, "state": state})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable
 from typing import Any, NoReturn
 
 from service.doors.texts import NOT_TEXT, SENTENCE
@@ -51,13 +52,14 @@ def _check_values(document: object) -> None:
         if isinstance(inside, dict):
             for name in inside:
                 _check_name(name, path)
-        for name, value in inside.items() if isinstance(inside, dict) else enumerate(inside):
+        entries: Iterable[tuple[int | str, Any]] = inside.items() if isinstance(inside, dict) else enumerate(inside)
+        for key, value in entries:
             if isinstance(value, dict | list):
-                waiting.append(((*path, name), value))
+                waiting.append(((*path, key), value))
             elif isinstance(value, str) and NOT_TEXT.search(value):
-                raise Rejected.at(place((*path, name)), SENTENCE)
+                raise Rejected.at(place((*path, key)), SENTENCE)
             elif isinstance(value, float) and not math.isfinite(value):
-                raise Rejected.at(place((*path, name)), "This must be a finite number.")
+                raise Rejected.at(place((*path, key)), "This must be a finite number.")
 
 
 def _check_name(name: str, path: tuple[int | str, ...]) -> None:

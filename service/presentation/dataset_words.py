@@ -8,7 +8,7 @@ from typing import TypeVar
 from service.datasets.schemas import Boxes, ClassPictures, Copies, Dataset, Survey
 from service.presentation.numbers import listed, percent
 
-Counted = TypeVar("Counted", ClassPictures, Boxes)
+Counted = TypeVar("Counted", bound=ClassPictures | Boxes)
 MOST_CLASSES = 40
 """Classes that a table shows; of more, the smallest and the largest ones by training pictures or boxes."""
 
