@@ -73,6 +73,10 @@ COMPARISONS: tuple[tuple[str, str, str], ...] = (
     ("features alone beat no teacher", "features alone, β = 3", NONE),
     *((f"the feature term helps at β = {beta}", f"DPK, β = {beta}, CKA", LOGITS) for beta in (".3", "3", "30")),
     *(
+        (f"features without a share help at β = {beta}", f"DPK, β = {beta}, no share", LOGITS)
+        for beta in (".3", "3", "30")
+    ),
+    *(
         (f"prior knowledge helps at β = {beta}", f"DPK, β = {beta}, CKA", f"DPK, β = {beta}, no share")
         for beta in (".3", "3", "30")
     ),
@@ -231,7 +235,7 @@ def report() -> None:
     result = {
         "command": "python -m benchmarks.ablation", "machine": record.machine(torch.device("cpu")),
         "versions": record.versions(), "seeds": {data: seeds for data, (seeds, _) in found.items()},
-        "epochs": STUDENT_RECIPE.epochs, "teacher_epochs": TEACHER_RECIPE.epochs,
+        "epochs": STUDENT_RECIPE.epochs, "teacher_epochs": TEACHER_RECIPE.epochs, "teachers": _teachers(),
         "targets": targets, "rows": rows,
     }  # fmt: skip
     path = record.write("ablation", result)
@@ -239,6 +243,17 @@ def report() -> None:
     for each in targets:
         print(f"{'met' if each['met'] else 'NOT MET':8} {each['name']}: {_interval(each['difference'])}")
     print(f"Written to benchmarks/results: {path.name}{', ' + chart.name if chart else ''}.")
+
+
+def _teachers() -> dict[str, float]:
+    """Test accuracy of each pair's teacher, of those that were trained on this machine or told of before."""
+    path = record.RESULTS / "ablation.json"
+    told: dict[str, float] = json.loads(path.read_text()).get("teachers", {}) if path.exists() else {}
+    trained = {pair: trials.load(pair.teacher_spec()) for pair in PAIRS}
+    return told | {
+        f"{pair.subset.name}, {pair.teacher}": round(trial.test_accuracy, 5)
+        for pair, trial in trained.items() if trial is not None
+    }  # fmt: skip
 
 
 def _line(row: dict[str, Any]) -> str:
