@@ -30,9 +30,7 @@ def of_keys(session: Session, keys: Iterable[str]) -> Sequence[ImportedResult]:
 def every(session: Session) -> Sequence[ImportedResult]:
     """Results of all questions, question by question."""
     result = ImportedResult
-    order = (
-        result.student, result.dataset, result.stamp, result.method, result.teacher, result.seed, result.epochs,
-    )  # fmt: skip
+    order = (result.student, result.dataset, result.stamp, result.method, result.teacher, result.seed)
     return session.scalars(select(result).order_by(*order).limit(MOST)).all()
 
 
@@ -40,7 +38,7 @@ def find(session: Session, student: str, dataset: str) -> Sequence[ImportedResul
     """All results of a question, protocol by protocol."""
     result = ImportedResult
     asked = select(result).where(result.student == student, result.dataset == dataset)
-    order = (result.stamp, result.method, result.teacher, result.seed, result.epochs)
+    order = (result.stamp, result.method, result.teacher, result.seed)
     return session.scalars(asked.order_by(*order).limit(MOST)).all()
 
 
