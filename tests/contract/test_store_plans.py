@@ -114,8 +114,9 @@ def add_other_rows(connection: Connection) -> None:
     ))  # fmt: skip
     connection.execute(
         text(
-            "INSERT INTO webhook_deliveries SELECT 'd' || n, 'w' || n % 10 + 1, 'finished', '{}', 'delivered', 1, n, "
-            "200, NULL, now() - n * interval '5 min', now() - n * interval '5 min' FROM generate_series(1, :rows) n"
+            "INSERT INTO webhook_deliveries SELECT 'd' || n, 'w' || n % 10 + 1, 'finished', NULL, '{}', 'delivered', "
+            "1, n, 200, NULL, now() - n * interval '5 min', now() - n * interval '5 min' "
+            "FROM generate_series(1, :rows) n"
         ),
         {"rows": 8 * COPIES},
     )
@@ -162,7 +163,7 @@ def read_everything(done: str, live: str, waiting: str) -> None:
         webhooks.deliveries(session, "w", 10)
         imported.find(session, STUDENT, "digits")
         imported.every(session)
-        outbox.unsent(session, 10)
+        outbox.unsent(session, ["advance_job"], 10)
     health.alarms()
     with transaction() as session:
         runs.next_claimable(session, "worker", 3)
