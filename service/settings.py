@@ -56,7 +56,7 @@ class Settings(BaseSettings):
     """Names, by commas, that the server is known as beside `localhost` and `host`; `*`: any. A page under one of them
     (`name` or `name:port`) may send writes."""
     database_pool_size: int = Field(default=10, ge=1)
-    """Connections that a process keeps open to the database."""
+    """Connections that a process keeps open to the database. On Postgres, two more look up answers that are known."""
     database_pool_overflow: int = Field(default=10, ge=0)
     """Connections that it may open beyond these for a while. The API serves as many requests at once as both allow."""
     database_pool_seconds: float = Field(default=10.0, gt=0)
