@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import select
 
 from client.runs import _cells
 from service.app import create_app
@@ -19,6 +20,7 @@ from service.job_runs.service import read_runs
 from service.presentation.metric_words import words_of
 from service.settings import Settings
 from service.webhooks import service as webhooks
+from service.webhooks.bodies import body_of
 from service.webhooks.schemas import WebhookRequest
 from tests.contract import job_driver as drive
 from tests.unit.catalogue.detection.detection_sets import sound_documents, write_coco
@@ -62,7 +64,8 @@ def test_log_and_webhook(client: TestClient) -> None:
     (verdict,) = [each for each in lines if each.startswith("Take ")][-1:]
     assert "points of AP" in verdict
     with reading() as session:
-        (body,) = [json.loads(each.body)["data"] for each in session.query(WebhookDelivery).all()]
+        (event_id,) = session.scalars(select(WebhookDelivery.event_id)).all()
+        body = json.loads(body_of(session, event_id))["data"]
     assert body["sentence"] == verdict
 
 
