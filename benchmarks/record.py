@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import functools
+import hashlib
 import importlib.metadata
 import json
 import os
@@ -41,6 +44,36 @@ def write(name: str, result: dict[str, Any]) -> Path:
     partial.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
     partial.replace(path)
     return path
+
+
+def made_by(*modules: str, data: Path | None = None) -> str:
+    """A hash of the package's selection code, of these modules of `benchmarks` and of a file of data: rows that were
+    kept under another one would be others today. Comments and docstrings change nothing."""
+    digest = hashlib.sha256(_code(modules).encode())
+    if data is not None:
+        digest.update(data.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+@functools.cache
+def _code(modules: tuple[str, ...]) -> str:
+    root = Path(__file__).parents[1]
+    sources = [*sorted(root.glob("dpk_core/selection/**/*.py")), root / "dpk_core" / "randomness.py"]
+    sources += [root / "benchmarks" / f"{module}.py" for module in modules]
+    return "\n".join(map(_without_words, sources))
+
+
+def _without_words(source: Path) -> str:
+    tree = ast.parse(source.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            node.body = [each for each in node.body if not _is_text(each)]
+    return ast.dump(tree)
+
+
+def _is_text(statement: ast.stmt) -> bool:
+    value = statement.value if isinstance(statement, ast.Expr) else None
+    return isinstance(value, ast.Constant) and isinstance(value.value, str)
 
 
 def by_key(path: Path) -> dict[str, dict[str, Any]]:

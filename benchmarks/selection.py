@@ -15,12 +15,10 @@ it was stopped.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -166,7 +164,8 @@ def _chance(own: Table, index: int, purpose: str) -> np.random.Generator:
 
 
 def _one(name: str, jobs: int) -> list[dict[str, Any]]:
-    path = subsets.WORK / "selection" / f"{name}-{jobs}-{_made_by(name)}.json"
+    made_by = record.made_by("selection", "replay", "table", data=table.TABLES / f"{name}.npz")
+    path = subsets.WORK / "selection" / f"{name}-{jobs}-{made_by}.json"
     if not path.exists():
         (own,) = (each for each in table.read_all() if each.name == name)
         found = list(replayed(own, jobs))
@@ -176,17 +175,6 @@ def _one(name: str, jobs: int) -> list[dict[str, Any]]:
         partial.replace(path)
     rows: list[dict[str, Any]] = json.loads(path.read_text())
     return rows
-
-
-def _made_by(name: str) -> str:
-    """A hash of the table, of everything that decides, and of the replay: with others, rows would be others."""
-    root = Path(__file__).parents[1]
-    sources = [*sorted(root.glob("dpk_core/selection/**/*.py")), root / "dpk_core" / "randomness.py"]
-    sources += [root / "benchmarks" / f"{each}.py" for each in ("selection", "replay", "table")]
-    digest = hashlib.sha256()
-    for each in (*sources, table.TABLES / f"{name}.npz"):
-        digest.update(each.read_bytes())
-    return digest.hexdigest()[:12]
 
 
 def averaged(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import selection, subsets
+from benchmarks import record, selection, subsets
 
 
 def test_a_table_is_replayed_once_for_the_same_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -23,6 +23,6 @@ def test_a_table_is_replayed_once_for_the_same_sources(tmp_path: Path, monkeypat
     assert selection._one(name, 3) == selection._one(name, 3) == [{"way": "random", "regret": 0.5}]
     assert replays == [3]
     selection._one(name, 4)
-    monkeypatch.setattr(selection, "_made_by", lambda _name: "changed")
+    monkeypatch.setattr(record, "made_by", lambda *_modules, **_data: "changed")
     selection._one(name, 4)
     assert replays == [3, 4, 4]
