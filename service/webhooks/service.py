@@ -12,7 +12,6 @@ from sqlalchemy.orm import Session
 from service.database.types import utc_now
 from service.database.webhook_tables import Webhook, WebhookDelivery
 from service.problems import Conflict, NotFound, Rejected
-from service.schemas import FieldError
 from service.settings import settings
 from service.webhooks import repository, schemas, secrets
 from service.webhooks.addresses import Refused, check_address, networks
@@ -140,4 +139,4 @@ def _check_url(url: str) -> None:
 
 
 def _rejected(message: str) -> Rejected:
-    return Rejected.because([FieldError(field="url", message=message)])
+    return Rejected.at("url", message)
