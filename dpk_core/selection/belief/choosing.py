@@ -1,6 +1,5 @@
-"""Posterior of every arm's final score from unfinished and finished trainings: ridge regression on `EFFECTS`,
-averaged over a grid of how far teachers lie apart and how noisy unfinished trainings are (`WIDTHS`), which differ
-between jobs, weighted by the likelihood of the results. Legend: as in `effects`."""
+"""Posterior of every arm's final score from all trainings: ridge regression on `EFFECTS`, averaged by likelihood over how
+far teachers lie apart and how noisy unfinished trainings are (`WIDTHS`). Legend: as in `effects`."""
 
 from __future__ import annotations
 
