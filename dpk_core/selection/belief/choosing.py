@@ -1,5 +1,5 @@
-"""Posterior of every arm's final score from all trainings: ridge regression on `EFFECTS`, averaged by likelihood over how
-far teachers lie apart and how noisy unfinished trainings are (`WIDTHS`). Legend: as in `effects`."""
+"""Posterior of every arm's final score from all trainings: ridge regression on `EFFECTS`, averaged by likelihood over
+how far teachers lie apart and how noisy unfinished trainings are (`WIDTHS`). Legend: as in `effects`."""
 
 from __future__ import annotations
 

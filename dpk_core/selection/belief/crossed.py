@@ -114,8 +114,8 @@ def difference(scores: Scores, arm: int, over: int = -1) -> Gain:
 
 
 def helping(scores: Scores, candidates: int, *, margin: float = 0.0, level: float = 0.05) -> HelpTest:
-    """Teachers whose gain is significant (Dunnett's one-sided test at `level` over `candidates` teachers, of which those
-    without a full training count as gains correlated 1/2) and estimated above `margin`, which is not tested."""
+    """Teachers whose gain is significant (Dunnett's one-sided test at `level` over `candidates` teachers, of which
+    those without a full training count as gains correlated 1/2) and estimated above `margin`, which is not tested."""
     teachers = len(scores.mean_A) - 1
     gains = [difference(scores, arm) for arm in range(teachers)]
     error_T = np.array([gain.standard_error for gain in gains])
