@@ -79,7 +79,7 @@ def test_a_row_is_of_the_seeds_on_which_every_arm_is_finished(small: Path) -> No
     assert row["gradient_norms"] == {"feature": pytest.approx(0.03)}
     assert row["shares"] == {"last": pytest.approx([0.6, 0.3])}
     assert row["cka"] == {"last": [0.5, 0.7]}
-    assert row["teacher_weights"] == ["0123456789ab"]
+    assert row["teacher_weights"] == ["0123456789ab"] * 2
     assert rows[0]["gradient_norms"] == rows[0]["shares"] == {}
 
 
@@ -93,10 +93,22 @@ def test_it_is_reported_and_drawn(small: Path) -> None:
     ablation.report()
     found = json.loads((small.parent / "ablation.json").read_text())
     (target,) = found["targets"]
-    assert target["difference"] == {"points": 2.0, "low": 2.0, "high": 2.0}
+    assert target["difference"] == {"points": 2.0, "low": 2.0, "high": 2.0, "seeds": 3}
     assert target["met"]
     drawn = (small.parent / "ablation-shares.svg").read_text()
     assert all(word in drawn for word in ("tiny", "last stage", "resnet8w8"))
+
+
+def test_seeds_under_another_training_of_the_teacher_are_not_compared(small: Path) -> None:
+    keep(small)
+    lines = [json.loads(line) for line in small.read_text().splitlines()]
+    for row in lines:
+        if (row["arm"], row["seed"]) == (ablation.LOGITS, 0):
+            row |= {"teacher_weights": "another", "test_accuracy": 0.9}
+    small.write_text("".join(json.dumps(row) + "\n" for row in lines))
+    _, rows = ablation.rows_of(PAIR)
+    (target,) = ablation.claims(rows)
+    assert target["difference"] == {"points": 2.0, "low": 2.0, "high": 2.0, "seeds": 2}
 
 
 def test_without_shares_nothing_is_drawn(tmp_path: Path) -> None:
@@ -129,7 +141,7 @@ def test_finished_trainings_are_kept_once(small: Path, monkeypatch: pytest.Monke
 class TestPaired:
     def test_a_common_part_of_the_seeds_cancels(self) -> None:
         found = ablation.paired([0.52, 0.72, 0.92], [0.50, 0.70, 0.90])
-        assert found == {"points": 2.0, "low": 2.0, "high": 2.0}
+        assert found == {"points": 2.0, "low": 2.0, "high": 2.0, "seeds": 3}
 
     def test_the_interval_is_students(self) -> None:
         found = ablation.paired([0.51, 0.53], [0.50, 0.50])
