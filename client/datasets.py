@@ -70,11 +70,8 @@ def _print(out: Console, found: Dataset | BoxDataset) -> None:
         out.print(sentence, soft_wrap=not out.is_terminal)
     out.print()
     is_boxes = isinstance(found, BoxDataset)
-    shown: Sequence[ClassPictures | Boxes]
-    if isinstance(found, BoxDataset):
-        shown, hidden = shown_classes(found.classes)
-    else:
-        shown, hidden = shown_classes(found.classes)
+    classes: Sequence[ClassPictures | Boxes] = found.classes
+    shown, hidden = shown_classes(classes)
     out.print(_counts("boxes of class" if is_boxes else "class", shown))
     if hidden:
         say(out, f"The largest and the smallest classes; {hidden} between them are in --json.")

@@ -33,9 +33,9 @@ class WrongValue(ValueError):
 
 
 def strict_json(text: str) -> Json:
-    """What JSON text says. Raises ValueError also where a name is twice in an object, and for NaN and infinity, which
-    are no JSON."""
-    return json.loads(text, object_pairs_hook=_once, parse_constant=_no_number)
+    """What JSON text says. Raises ValueError also where a name is twice in an object, for NaN and infinity, which are
+    no JSON, and for numbers that no float can hold."""
+    return json.loads(text, object_pairs_hook=_once, parse_constant=_no_number, parse_float=_finite)
 
 
 def to_json(value: object) -> Json:
@@ -93,6 +93,13 @@ def _once(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
 
 def _no_number(word: str) -> NoReturn:
     raise ValueError(f"{word} is no JSON")
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    if not math.isfinite(value):
+        raise ValueError(f"no float holds {number}")
+    return value
 
 
 def _decode(kind: Any, value: Json, where: str) -> Any:

@@ -105,6 +105,10 @@ def split_of_arrays(pictures: Pictures, labels: Labels, device: torch.device) ->
     return Split(pictures_BCHW.to(device), torch.from_numpy(labels).to(device))
 
 
+_LEAST_DEVIATION = 0.5
+"""Of a channel's levels; less is a few stray pixels or nothing."""
+
+
 def image_data(
     card: DatasetCard,
     *,
@@ -119,9 +123,10 @@ def image_data(
     counts = [torch.bincount(channel.flatten().cpu(), minlength=256) for channel in sample_BCHW.unbind(1)]
     weights = torch.stack(counts).double() / counts[0].sum()
     mean_C = weights @ levels
-    variance_C = (weights @ levels**2) - mean_C**2
-    # A channel that is constant carries nothing; divided by next to 0, what augmentation adds to it would explode.
-    std_C = torch.where(variance_C > 1e-6, variance_C.clamp_min(0).sqrt(), 1.0)
+    std_C = (weights @ levels**2 - mean_C**2).clamp_min(1e-12).sqrt()
+    # A channel that hardly varies carries nothing, but what augmentation adds to it, such as black borders, may lie the
+    # whole range of levels away, and divided by next to 0 would explode.
+    std_C = torch.where(std_C < _LEAST_DEVIATION, levels[-1], std_C)
     device = train.labels.device
     return ImageData(card, train, validation, read_test, mean_C.float().to(device), std_C.float().to(device))
 

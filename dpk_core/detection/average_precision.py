@@ -127,7 +127,7 @@ def _areas(truth: SplitIndex) -> NDArray[np.float64]:
     """Areas of the objects; of its box where none is stated that a range of COCO's holds: an object outside of all
     ranges, such as one of area -1, would be ignored."""
     sides_M2 = truth.boxes_M4[:, 2:].astype(np.float64) - truth.boxes_M4[:, :2]
-    stated_M = (truth.areas_M > 0) & (truth.areas_M <= LARGEST)
+    stated_M = (truth.areas_M >= 0) & (truth.areas_M <= LARGEST)
     return np.where(stated_M, truth.areas_M, sides_M2.prod(axis=1))
 
 

@@ -48,7 +48,7 @@ def linear(size: Any) -> Linear:
             raise Refused("one of its sizes is no whole number")
         return None, 0, size["as_int"]
     text = size["as_expr"]["expr_str"]
-    if not isinstance(text, str) or len(text) > _LONGEST:
+    if not isinstance(text, str) or len(text) > _LONGEST or not text.isascii():
         raise Refused("one of its sizes is no text of an expression")
     try:
         return _linear(ast.parse(text.strip(), mode="eval").body)
@@ -63,7 +63,11 @@ def _linear(node: ast.expr) -> Linear:
     match node:
         case ast.Constant(value=int(number)) if type(number) is int and number < _LARGEST:
             return None, 0, number
-        case ast.Call(func=ast.Name(id="Integer"), args=[ast.Constant() | ast.UnaryOp() as number], keywords=[]):
+        case ast.Call(
+            func=ast.Name(id="Integer"),
+            args=[ast.Constant() | ast.UnaryOp(operand=ast.Constant()) as number],
+            keywords=[],
+        ):
             return _linear(number)
         case ast.Call(
             func=ast.Name(id="Symbol"),

@@ -152,7 +152,9 @@ KINDS: dict[str, Kind] = {
     "crowd_all": _refused("`iscrowd` is 1 on every box", "Such boxes are never found or missed; write 0."),
     "area_missing": _reported("there is no `area`", "The box's is taken; pycocotools stops without it."),
     "area_wrong": _reported(
-        "`area` is no positive number, or larger than the box", "AP by size goes by it; write the object's.", warning=0
+        "`area` is no positive number, or larger than the box",
+        "AP by size goes by it, by the box where it is below 0; write the object's.",
+        warning=0,
     ),
     # Whole splits
     "no_boxes": _refused("there is no box that can be used", "Add some or remove the split.", "pictures"),

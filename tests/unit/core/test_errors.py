@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pickle
+
 import pytest
 
-from dpk_core.errors import first_line
+from dpk_core.errors import InvalidRequest, first_line
 
 
 @pytest.mark.parametrize(
@@ -12,3 +14,12 @@ from dpk_core.errors import first_line
 )
 def test_the_first_line_of_an_error_or_what_it_is(text: str, expected: str) -> None:
     assert first_line(RuntimeError(text)) == expected
+
+
+@pytest.mark.parametrize("nearest", [None, "digits"])
+def test_a_refusal_comes_back_from_another_process_as_it_was(nearest: str | None) -> None:
+    said = InvalidRequest("dataset", "There is no such data set.", nearest)
+    heard = pickle.loads(pickle.dumps(said))  # noqa: S301 - made a line above
+    assert (heard.field, heard.message, heard.nearest, str(heard)) == (
+        said.field, said.message, said.nearest, str(said),
+    )  # fmt: skip

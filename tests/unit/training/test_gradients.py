@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 from torch import nn
+from torch.amp import GradScaler
 
 from dpk_core.distill.method import StepContext
 from dpk_core.dpk_settings import DpkSettings
@@ -58,6 +59,12 @@ class TestFloat16:
         watcher = Watcher()
         train(training, 1, watcher)
         assert not [name for name in watcher.epochs[0] if name.startswith("gradient.")]
+
+    def test_the_other_terms_are_kept(self) -> None:
+        weight = nn.Parameter(torch.ones(2))
+        terms = {"class": (3 * weight).sum(), "logits": weight.sum() * 1e30 * 1e30}
+        norms = gradient_norms(terms, [weight], ALONE, GradScaler("cpu", init_scale=4.0))
+        assert {name: norm.item() for name, norm in norms.items()} == {"gradient.class": pytest.approx(18**0.5)}
 
 
 def test_a_single_term_is_not_measured() -> None:
