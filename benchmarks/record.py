@@ -58,7 +58,8 @@ def made_by(*modules: str, data: Path | None = None) -> str:
 @functools.cache
 def _code(modules: tuple[str, ...]) -> str:
     root = Path(__file__).parents[1]
-    sources = [*sorted(root.glob("dpk_core/selection/**/*.py")), root / "dpk_core" / "randomness.py"]
+    sources = sorted(root.glob("dpk_core/selection/**/*.py"))
+    sources += [root / "dpk_core" / f"{module}.py" for module in ("randomness", "tasks")]
     sources += [root / "benchmarks" / f"{module}.py" for module in modules]
     return "\n".join(map(_without_words, sources))
 

@@ -22,6 +22,17 @@ def test_code_counts_and_words_do_not(tmp_path: Path) -> None:
     assert said["plain"] == said["documented"] != said["other"]
 
 
+@pytest.mark.parametrize("changed", ["verdict.py", "tasks.py", "replay.py"])
+def test_what_decides_counts(changed: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, read = record.made_by("replay"), record._without_words
+    monkeypatch.setattr(
+        record, "_without_words", lambda source: read(source) + (source.name if source.name == changed else "")
+    )
+    record._code.cache_clear()
+    assert record.made_by("replay") != before
+    record._code.cache_clear()
+
+
 def test_data_count(tmp_path: Path) -> None:
     data = tmp_path / "table.npz"
     data.write_bytes(b"1")
