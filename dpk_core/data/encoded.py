@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
+import time
 import weakref
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -84,16 +85,19 @@ class LaidOut:
             raise DataFault(f"{self.name}, picture {position} cannot be read: {error.strerror}.") from error
 
 
+UNUSED_SECONDS = 30 * 86_400.0
+"""After which a copy may go. A file system does not say when a file was read, so whoever opens one sets its time."""
+
+
 def lay_out(folder: Path, origin: str, key: str, pictures: Iterable[tuple[str, bytes]]) -> LaidOut:
     """Writes the pictures of a split one after the other into the cache folder, or finds them there.
 
-    `key` names their content; the copies of other content that the same folder's split had before are removed. Large
-    Parquet files need this: a picture in them can only be had by reading the hundreds around it. Raises DataFault
+    `key` names their content. Copies that nobody has opened for `UNUSED_SECONDS` are removed when another is written.
+    Large Parquet files need this: a picture in them can only be had by reading the hundreds around it. Raises DataFault
     naming a picture without a sound header, and when the cache folder cannot take them.
     """
     name = f"{folder.name}/{origin}"
-    copies = f"encoded-{hashlib.sha256(os.fsencode(folder.absolute())).hexdigest()[:16]}-{origin}-"
-    path = cache_folder() / f"{copies}{key}"
+    path = cache_folder() / f"encoded-{key}-{origin}"
     index = path.with_suffix(".ends.npy")
     try:
         if not (index.exists() and path.exists()):
@@ -101,8 +105,9 @@ def lay_out(folder: Path, origin: str, key: str, pictures: Iterable[tuple[str, b
             # Last, because its being there says that the other is whole.
             with whole_file(index) as file:
                 np.save(file, ends)
-            for older in set(cache_folder().glob(f"{copies}*")) - {path, index}:
-                older.unlink(missing_ok=True)
+            _remove_unused(cache_folder())
+        for used in (path, index):
+            os.utime(used)
         return LaidOut(name, path, np.load(index, allow_pickle=False))
     except OSError as error:
         raise DataFault(
@@ -119,3 +124,10 @@ def _write(path: Path, pictures: Iterable[tuple[str, bytes]]) -> NDArray[np.int6
             file.write(content)
             lengths.append(len(content))
     return np.cumsum(lengths, dtype=np.int64)
+
+
+def _remove_unused(cache: Path) -> None:
+    for copy in cache.glob("encoded-*"):
+        with suppress(OSError):  # somebody else removed it, or it is somebody else's
+            if time.time() - copy.stat().st_mtime > UNUSED_SECONDS:
+                copy.unlink()

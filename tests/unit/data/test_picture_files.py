@@ -208,12 +208,17 @@ class TestLargeData:
         assert len(list(own_cache.glob("encoded-*"))) == 2
         assert all(torch.equal(one[0], other[0]) for one, other in zip(before, after, strict=True))
 
-    def test_a_copy_of_other_content_goes_and_who_reads_it_reads_on(self, tmp_path: Path, own_cache: Path) -> None:
+    def test_a_copy_that_nobody_uses_goes_and_who_reads_it_reads_on(self, tmp_path: Path, own_cache: Path) -> None:
         path = tmp_path / "made" / "train.parquet"
         write_parquet(path, LABELS)
         first = load(tmp_path, "parquet/made")
         one = first.train.start_reading(torch.tensor([0, 1]))()
         os.utime(path, ns=(1, 1))
+        load(tmp_path, "parquet/made")
+        assert len(list(own_cache.glob("encoded-*"))) == 4, "the copy of other content may be in use"
+        for copy in own_cache.glob("encoded-*"):
+            os.utime(copy, (1, 1))
+        os.utime(path, ns=(2, 2))
         second = load(tmp_path, "parquet/made")
         assert len(list(own_cache.glob("encoded-*"))) == 2
         for data in (first, second):
