@@ -59,9 +59,8 @@ def _healthy() -> int:
 
 def _log_to_stderr() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    # Messages are mere wake-ups; what they lead to is logged where it happens. httpx logs whole addresses at INFO, and
-    # those of webhooks often hold a token.
-    for noisy in ("celery.worker.strategy", "celery.app.trace", "httpx"):
+    # Messages are mere wake-ups; what they lead to is logged where it happens.
+    for noisy in ("celery.worker.strategy", "celery.app.trace"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 

@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 
-from service.database.faults import FAULTS, words
+from service.database.faults import FAULTS, is_away, words
 
 _log = logging.getLogger(__name__)
 
@@ -45,8 +45,9 @@ class Periodic:
             try:
                 if self._work():
                     continue
-            except FAULTS as error:
-                _log.warning("The database cannot be reached (%s): %s", self._name, words(error))
-            except Exception:
-                _log.exception("The %s met an error and goes on with the next.", self._name)
+            except Exception as error:
+                if isinstance(error, FAULTS) and is_away(error):
+                    _log.warning("The %s waits for the database: %s", self._name, words(error))
+                else:
+                    _log.exception("The %s met an error and goes on with the next.", self._name)
             self._stopping.wait(self._seconds)

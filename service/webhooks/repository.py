@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from sqlalchemy import delete, select, update
@@ -28,8 +28,10 @@ def find(session: Session, webhook_id: str) -> Webhook | None:
 
 
 def remove(session: Session, webhook_id: str) -> bool:
-    """Deletes a webhook with its messages; False where there is none."""
-    session.execute(delete(WebhookDelivery).where(WebhookDelivery.webhook_id == webhook_id))
+    """Deletes a webhook; False where there is none. Its messages go with it, by the foreign key.
+
+    Whoever locks a webhook and its messages locks the webhook first; see `retire`.
+    """
     return session.scalar(delete(Webhook).where(Webhook.id == webhook_id).returning(Webhook.id)) is not None
 
 
@@ -94,18 +96,29 @@ def claim(session: Session, delivery_id: str, seconds: float) -> tuple[WebhookDe
     return row, session.get_one(Webhook, row.webhook_id)
 
 
-def longest_due(session: Session) -> str | None:
-    """The message whose next try has been due for longest; None where none is due."""
+def longest_due(session: Session, *, busy: Collection[str] = ()) -> tuple[str, str] | None:
+    """The message whose next try has been due for longest, and its webhook; None where none is due.
+
+    Messages to the webhooks `busy` are left out.
+    """
     due = (WebhookDelivery.state == "waiting", WebhookDelivery.next_epoch <= epoch_now())
-    return session.scalar(select(WebhookDelivery.id).where(*due).order_by(WebhookDelivery.next_epoch).limit(1))
+    rows = select(WebhookDelivery.id, WebhookDelivery.webhook_id).where(*due, WebhookDelivery.webhook_id.not_in(busy))
+    found = session.execute(rows.order_by(WebhookDelivery.next_epoch).limit(1)).first()
+    return None if found is None else (found.id, found.webhook_id)
 
 
 def settle(
     session: Session, delivery_id: str, attempt: int, *, state: str, status: int | None, error: str | None,
     wait: float | None,
 ) -> None:  # fmt: skip
-    """Writes how a try went, unless another one was made since. `wait`: seconds until the next one."""
-    mine = (WebhookDelivery.id == delivery_id, WebhookDelivery.attempts == attempt, WebhookDelivery.state == "waiting")
+    """Writes how a try went, unless another one was made since.
+
+    `wait`: seconds until the next one; None: it was the last.
+    The outcome of a last try is written whatever the state: `retire` may have failed the message while it was sent.
+    """
+    mine = [WebhookDelivery.id == delivery_id, WebhookDelivery.attempts == attempt]
+    if wait is not None:
+        mine.append(WebhookDelivery.state == "waiting")
     values: dict[str, object] = {"state": state, "status": status, "error": error}
     values |= {"finished_at": utc_now()} if wait is None else {"next_epoch": epoch_now() + wait}
     session.execute(update(WebhookDelivery).where(*mine).values(values).execution_options(synchronize_session=False))
@@ -118,7 +131,11 @@ def again(session: Session, row: WebhookDelivery) -> None:
 
 
 def retire(session: Session, webhook_id: str, why: str) -> None:
-    """The receiver wants nothing more: what still waits to be sent to it has failed. `why`: one sentence."""
+    """The receiver wants nothing more: what still waits to be sent to it has failed. `why`: one sentence.
+
+    The webhook's row is locked before any message. Call it before the transaction locks a message of the webhook:
+    otherwise two that hold a message each, and want all, would be a deadlock on Postgres.
+    """
     session.execute(update(Webhook).where(Webhook.id == webhook_id).values(active=False))
     waiting = (WebhookDelivery.webhook_id == webhook_id, WebhookDelivery.state == "waiting")
     ended = update(WebhookDelivery).where(*waiting).values(state="failed", error=why, finished_at=utc_now())
@@ -128,5 +145,7 @@ def retire(session: Session, webhook_id: str, why: str) -> None:
 def purge(session: Session, *, before: datetime, limit: int) -> None:
     """Deletes at most `limit` messages that were settled before `before`."""
     old = select(WebhookDelivery.id).where(WebhookDelivery.finished_at < before)
-    rows = delete(WebhookDelivery).where(WebhookDelivery.id.in_(old.order_by(WebhookDelivery.finished_at).limit(limit)))
+    # What `remove` or another sweep deletes at this moment is left to it.
+    chosen = old.order_by(WebhookDelivery.finished_at).limit(limit).with_for_update(skip_locked=True)
+    rows = delete(WebhookDelivery).where(WebhookDelivery.id.in_(chosen))
     session.execute(rows.execution_options(synchronize_session=False))

@@ -41,19 +41,34 @@ def server_key(settings: Settings) -> bytes:
 
 
 def _make_key(path: Path) -> None:
-    """Writes a key aside and links it into place: whoever reads the file finds a whole key, and the first one stays."""
+    """Writes a key aside and links it into place: whoever reads the file finds a whole key, and the first one stays.
+
+    Where the file system knows no links (exFAT, many network shares), the key is written in place: the first one stays
+    there too, but who reads it at that moment may find a part, which `server_key` refuses.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
-    handle = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    key = secrets.token_hex(LEAST_KEY)
     try:
-        with os.fdopen(handle, "w") as file:
-            file.write(secrets.token_hex(LEAST_KEY))
-            file.flush()
-            os.fsync(file.fileno())
-        with suppress(FileExistsError):
+        _write(aside, key)
+        try:
             os.link(aside, path)
+        except FileExistsError:
+            pass
+        except OSError:
+            with suppress(FileExistsError):
+                _write(path, key)
     finally:
-        aside.unlink()
+        aside.unlink(missing_ok=True)
+
+
+def _write(path: Path, key: str) -> None:
+    """A file that only its owner reads. Raises FileExistsError."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w") as file:
+        file.write(key)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def key_id(key: bytes) -> str:

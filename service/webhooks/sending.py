@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from standardwebhooks import Webhook as Signer
 
-from service.database.faults import FAULTS
+from service.database.faults import is_away
 from service.database.session import reading, transaction
 from service.database.types import utc_now
 from service.settings import Settings, settings
@@ -23,6 +24,10 @@ CLAIM_SECONDS = 2 * SECONDS
 GONE = 410
 
 Post = Callable[[str, str, dict[str, str]], int]
+
+_busy: set[str] = set()
+"""Webhooks that a thread of this process sends to; guarded by `_choosing`."""
+_choosing = threading.Lock()
 
 _log = logging.getLogger(__name__)
 
@@ -41,12 +46,22 @@ class _Try:
 
 
 def send_next() -> bool:
-    """One try of the message that has been due for longest. False: none is due."""
-    with reading() as session:
-        delivery_id = repository.longest_due(session)
-    if delivery_id is None:
-        return False
-    send(delivery_id)
+    """One try of the message that has been due for longest. False: none is due.
+
+    A webhook that another thread of this process sends to is left out: a receiver that hangs holds up one thread.
+    """
+    with _choosing:
+        with reading() as session:
+            due = repository.longest_due(session, busy=_busy)
+        if due is None:
+            return False
+        delivery_id, webhook_id = due
+        _busy.add(webhook_id)
+    try:
+        send(delivery_id)
+    finally:
+        with _choosing:
+            _busy.remove(webhook_id)
     return True
 
 
@@ -64,9 +79,9 @@ def send(delivery_id: str, send_it: Post | None = None) -> None:
         )  # fmt: skip
     try:
         body = tried.body or _make_body(tried)
-    except FAULTS:
-        raise
     except Exception as error:
+        if is_away(error):
+            raise
         # Whatever it is, it is a fault of this message alone: its try has failed, and others are sent.
         _log.exception("Message %s could not be made.", tried.message)
         _settle(tried, None, f"The message could not be made ({type(error).__name__}): {error}")
@@ -88,11 +103,11 @@ def _settle(tried: _Try, status: int | None, error: str | None) -> None:
     wait = None if arrived or status == GONE or tried.attempt > len(WAITS) else WAITS[tried.attempt - 1]
     state = "delivered" if arrived else "failed" if wait is None else "waiting"
     with transaction() as session:
+        if status == GONE:
+            repository.retire(session, tried.webhook, f"The receiver answered {GONE} to another message.")
         repository.settle(
             session, tried.message, tried.attempt, state=state, status=status, error=error, wait=wait
         )  # fmt: skip
-        if status == GONE:
-            repository.retire(session, tried.webhook, f"The receiver answered {GONE} to another message.")
 
 
 def _secret(chosen: Settings, webhook_id: str, generation: int, key_id: str) -> str | None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import select, update
+from sqlalchemy.exc import DataError, DBAPIError, OperationalError
 from standardwebhooks import Webhook as Receiver
 
 from service.database.session import reading, transaction
@@ -25,6 +29,7 @@ from tests.contract.job_driver import ON_SQLITE
 
 KEY = "k" * 32
 URL = "https://ci.example.org/hook"
+THREADS = 4
 
 
 @pytest.fixture(autouse=True)
@@ -103,7 +108,7 @@ def test_a_message_is_made_with_its_event_or_not_at_all() -> None:
     assert log(added) == []
     message = send_test(added)
     with reading() as session:
-        assert f"msg_{repository.longest_due(session)}" == message.id
+        assert repository.longest_due(session) == (message.id.removeprefix("msg_"), added)
 
 
 def test_what_does_not_arrive_is_tried_again_later_and_later_and_then_failed() -> None:
@@ -128,14 +133,16 @@ def test_what_does_not_arrive_is_tried_again_later_and_later_and_then_failed() -
 
 
 def test_a_try_whose_time_has_not_come_or_that_another_worker_makes_is_left_alone() -> None:
-    message = send_test(add().webhook.id).id.removeprefix("msg_")
+    added = add().webhook.id
+    message = send_test(added).id.removeprefix("msg_")
     with transaction() as session:
         assert repository.claim(session, message, 60.0) is not None
     with transaction() as session:
         assert repository.claim(session, message, 60.0) is None
         assert repository.longest_due(session) is None
         session.execute(update(WebhookDelivery).values(next_epoch=epoch_now() - 1))
-        assert repository.longest_due(session) == message
+        assert repository.longest_due(session) == (message, added)
+        assert repository.longest_due(session, busy=[added]) is None
 
 
 def test_all_that_is_due_is_tried_the_longest_due_first(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,6 +212,64 @@ def test_gone_ends_the_webhook_until_it_has_a_new_secret() -> None:
     Receiver(renewed.secret).verify(body, headers)
 
 
+def test_several_messages_that_are_answered_gone_at_once_wait_for_no_other() -> None:
+    added, all_sent = add().webhook.id, threading.Barrier(THREADS)
+
+    def post(_url: str, _body: str, _headers: dict[str, str]) -> int:
+        all_sent.wait(60.0)
+        return 410
+
+    for _ in range(3):
+        messages = [send_test(added).id for _ in range(THREADS)]
+        with ThreadPoolExecutor(THREADS) as threads:
+            tries = [threads.submit(sending.send, each.removeprefix("msg_"), post) for each in messages]
+        for each in tries:
+            each.result()
+        done = {each.id: each for each in log(added)}
+        assert [(done[each].state, done[each].status) for each in messages] == [("failed", 410)] * THREADS
+
+
+@pytest.mark.parametrize(("status", "state", "error"), [
+    (200, "delivered", None),
+    (500, "failed", "The receiver answered 410 to another message."),
+])  # fmt: skip
+def test_a_message_that_arrives_while_another_is_answered_gone_is_delivered(
+    status: int, state: str, error: str | None
+) -> None:
+    added = add().webhook.id
+    first, gone = send_test(added).id, send_test(added).id
+
+    def post(_url: str, _body: str, _headers: dict[str, str]) -> int:
+        send(gone, 410)
+        return status
+
+    sending.send(first.removeprefix("msg_"), post)
+    (row,) = (each for each in log(added) if each.id == first)
+    assert (row.state, row.error) == (state, error)
+
+
+@ON_SQLITE
+def test_a_query_fault_of_one_message_counts_as_its_try(monkeypatch: pytest.MonkeyPatch) -> None:
+    added = add()
+    drive.cancel(drive.submit())
+    (message,) = log(added.webhook.id)
+    faults: dict[str, DBAPIError] = {"wrong": DataError("SELECT", {}, Exception("out of range"))}
+    faults["away"] = OperationalError("SELECT", {}, Exception("no route"))
+
+    def fail(*_arguments: object) -> str:
+        raise faults[kind]
+
+    monkeypatch.setattr(sending, "body_of", fail)
+    kind = "wrong"
+    assert send(message.id, 200) == []
+    (now,) = log(added.webhook.id)
+    assert (now.attempts, now.state) == (1, "waiting")
+    assert (now.error or "").startswith("The message could not be made (DataError)")
+    kind = "away"
+    with pytest.raises(OperationalError):
+        send(message.id, 200)
+
+
 @ON_SQLITE
 def test_a_redirect_and_an_address_that_is_refused_are_said() -> None:
     added = add()
@@ -255,6 +320,23 @@ def test_a_key_is_whole_before_anybody_can_read_it(
     assert [file.name for file in chosen.home.iterdir()] == [secrets.FILE]
     secrets._make_key(chosen.home / secrets.FILE)
     assert secrets.server_key(chosen) == key, "the first of several that are made at once stays"
+
+
+@ON_SQLITE
+def test_a_file_system_without_links_keeps_the_first_key_too(
+    configure: Callable[..., Settings], migrated_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def link(*_paths: object) -> None:
+        raise PermissionError(errno.EPERM, "no links here")
+
+    chosen = configure(database_url=migrated_url, webhook_key="")
+    monkeypatch.setattr(secrets.os, "link", link)
+    key = secrets.server_key(chosen)
+    secrets._make_key(chosen.home / secrets.FILE)
+    assert secrets.server_key(chosen) == key
+    file = chosen.home / secrets.FILE
+    assert file.stat().st_mode & 0o077 == 0
+    assert list(chosen.home.iterdir()) == [file]
 
 
 @ON_SQLITE

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import threading
 from collections.abc import Callable
 from contextlib import nullcontext
 
-import httpx
 import pytest
 from sqlalchemy import select, update
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError
@@ -18,15 +16,19 @@ from service.database.tables import OutboxMessage, Run, Worker
 from service.database.types import epoch_now
 from service.runs import repository, service
 from service.settings import Settings
+from service.webhooks import sending
+from service.webhooks import service as webhooks
+from service.webhooks.schemas import WebhookRequest
 from tests.contract.run_specs import add_job, run_spec
 from tests.unit.worker.test_supervisor import wait_for
 from worker import __main__ as command
 from worker import sweeper as module
-from worker import webhook_sender
 from worker.heartbeat import WorkerHeartbeat
 from worker.periodic import Periodic
 from worker.sweeper import Sweeper
-from worker.webhook_sender import WebhookSender
+from worker.webhook_sender import THREADS, WebhookSender
+
+HANGS, ANSWERS = "https://hangs.example.org/", "https://answers.example.org/"
 
 
 @pytest.fixture
@@ -121,24 +123,6 @@ def test_only_a_database_that_is_away_ends_a_sweep(
     assert (unsent == []) is goes_on
 
 
-def test_addresses_of_webhooks_are_not_logged(monkeypatch: pytest.MonkeyPatch) -> None:
-    root, httpx_log, said = logging.getLogger(), logging.getLogger("httpx"), io.StringIO()
-    levels = root.level, httpx_log.level
-    monkeypatch.setattr(root, "handlers", [])
-    monkeypatch.setattr("sys.stderr", said)
-    command._log_to_stderr()
-    transport = httpx.MockTransport(lambda _: httpx.Response(200))
-    try:
-        with httpx.Client(transport=transport) as client:
-            client.post("https://hooks.example/services/secret")
-        logging.getLogger("worker").info("heard")
-    finally:
-        root.setLevel(levels[0])
-        httpx_log.setLevel(levels[1])
-    assert "heard" in said.getvalue()
-    assert "secret" not in said.getvalue()
-
-
 def test_many_jobs_are_advanced_in_turns(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     advanced: list[str] = []
     monkeypatch.setattr(module, "advance_job", lambda _session, job_id: advanced.append(job_id))
@@ -186,26 +170,57 @@ def test_a_worker_says_that_it_lives_while_a_sweep_takes_long(
         heartbeat.stop()
 
 
-def test_a_receiver_that_hangs_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    waiting, sent, may_end = ["hangs", "a", "b", "c", "d", "e"], list[str](), threading.Event()
+def test_a_receiver_that_hangs_holds_up_no_other(
+    embedded: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embedded(webhook_key="k" * 32)
+    tried, may_end = list[str](), threading.Event()
 
-    def send_next() -> bool:
-        if not waiting:
-            return False
-        message = waiting.pop(0)
-        if message == "hangs":
+    def post(url: str, *_arguments: object) -> int:
+        tried.append(url)
+        if url == HANGS:
             may_end.wait()
-        sent.append(message)
-        return True
+        return 204
 
-    monkeypatch.setattr(webhook_sender, "send_next", send_next)
+    monkeypatch.setattr(sending, "post", post)
+    with transaction() as session:
+        for url, messages in ((HANGS, THREADS + 1), (ANSWERS, 2)):
+            added = webhooks.add(session, WebhookRequest.model_validate({"url": url}))
+            for _ in range(messages):
+                webhooks.test(session, added.webhook.id)
     sender = WebhookSender()
     sender.start()
-    wait_for(lambda: len(sent) == 5)
-    assert sorted(sent) == ["a", "b", "c", "d", "e"]
-    may_end.set()
-    sender.stop()
-    assert "hangs" in sent
+    try:
+        wait_for(lambda: tried.count(ANSWERS) == 2)
+        assert tried.count(HANGS) == 1, "the others wait for the first one"
+        may_end.set()
+        wait_for(lambda: tried.count(HANGS) == THREADS + 1)
+    finally:
+        may_end.set()
+        sender.stop()
+
+
+@pytest.mark.parametrize(
+    ("fault", "level"),
+    [
+        (OperationalError("SELECT 1", {}, OSError("no route")), logging.WARNING),
+        (DataError("SELECT 1", {}, ValueError("out of range")), logging.ERROR),
+        (ValueError("an error of ours"), logging.ERROR),
+    ],
+)
+def test_only_a_database_that_is_away_is_a_warning(
+    caplog: pytest.LogCaptureFixture, fault: Exception, level: int
+) -> None:
+    def work() -> None:
+        done.set()
+        raise fault
+
+    done = threading.Event()
+    periodic = Periodic("test", work, 600.0)
+    periodic.start()
+    done.wait()
+    periodic.stop()
+    assert [record.levelno for record in caplog.records] == [level]
 
 
 def test_work_that_fails_is_done_again() -> None:
