@@ -119,7 +119,8 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _reports_in_time(self) -> Self:
-        if self.heartbeat_seconds * REPORTS_PER_LEASE > self.lease_seconds:
+        # 0.1 × 3 is above 0.3 in binary fractions.
+        if self.heartbeat_seconds * REPORTS_PER_LEASE > self.lease_seconds * (1 + 1e-9):
             raise ValueError(
                 f"DPK_HEARTBEAT_SECONDS={self.heartbeat_seconds:g} must be at most a third of "
                 f"DPK_LEASE_SECONDS={self.lease_seconds:g}, or a run is given to another worker between two reports"
