@@ -30,8 +30,9 @@ class ImportedParameters(Parameters):
 )  # fmt: skip
 def add(session: Writing, asked: ImportRequest) -> Imported:
     """They get a protocol of their own, made of `source` and `settings`. Nothing is decided by them: no job, verdict,
-    belief or best teacher takes them in. The same results again change nothing; another score of the same training is
-    refused (409) until its protocol is removed."""
+    belief or best teacher takes them in. The same results again change nothing, and a score that a training lacked is
+    filled in. Another score of the same training is refused (409) until its protocol is removed; two scores of one
+    training in the request are an error in it (422)."""
     return service.add(session, asked)
 
 

@@ -23,8 +23,9 @@ def add(session: Session, rows: Sequence[dict[str, Any]]) -> int:
 
 
 def of_keys(session: Session, keys: Iterable[str]) -> Sequence[ImportedResult]:
-    """Those with these keys."""
-    return session.scalars(select(ImportedResult).where(ImportedResult.key.in_(keys))).all()
+    """Those with these keys; no other transaction changes them before this one ends."""
+    rows = select(ImportedResult).where(ImportedResult.key.in_(keys)).order_by(ImportedResult.key)
+    return session.scalars(rows.with_for_update()).all()
 
 
 def every(session: Session) -> Sequence[ImportedResult]:

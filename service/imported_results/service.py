@@ -16,7 +16,7 @@ from dpk_core.codec import content_key
 from service.database.imported_tables import ImportedResult
 from service.database.types import utc_now
 from service.imported_results import repository, schemas
-from service.problems import Conflict, NotFound
+from service.problems import Conflict, NotFound, Rejected
 from service.scheduling import repository as scheduling
 from service.wire.boards import Summary
 
@@ -29,10 +29,11 @@ _Place = tuple[str, str, int | None, str | None]
 
 
 def add(session: Session, asked: schemas.ImportRequest) -> schemas.Imported:
-    """Stores the results under the protocol that their source and settings are.
+    """Stores the results under the protocol that their source and settings are; a score that a training lacked is
+    filled in.
 
-    Raises Conflict where the same training has another score, in the store or in the request itself: the mean of the
-    two would be that of no training.
+    Raises Rejected where the request gives two scores of one training, and Conflict where the store has another score
+    than the request: the mean of the two would be that of no training.
     """
     stamp = content_key(["imported", asked.source, asked.settings])[:_DIGITS]
     now = utc_now()
@@ -41,23 +42,38 @@ def add(session: Session, asked: schemas.ImportRequest) -> schemas.Imported:
         "dataset": asked.dataset, "method": asked.method,
     }  # fmt: skip
     rows: dict[str, dict[str, Any]] = {}
-    for each in asked.results:
+    for place, each in enumerate(asked.results):
         facts = {**shared, **each.model_dump(), "teacher": None if each.teacher is None else _name(each.teacher)}
         key = content_key([facts[name] for name in _TRAINING])
-        _check_same(rows.setdefault(key, {**facts, "key": key, "created_at": now}), facts)
+        row = rows.setdefault(key, {**facts, "key": key, "created_at": now})
+        for name, score, other in _differing(facts, row):
+            if other is not None:
+                raise Rejected.at(
+                    f"results[{place}].{name}",
+                    f"{_training(facts)} is given twice, with {other} and with {score}. Leave one of them out.",
+                )
+            row[name] = score
     added = repository.add(session, list(rows.values()))
     for stored in repository.of_keys(session, rows):
-        _check_same({name: getattr(stored, name) for name in _SCORES}, rows[stored.key])
+        row = rows[stored.key]
+        for name, score, other in _differing(row, {name: getattr(stored, name) for name in _SCORES}):
+            if other is not None:
+                raise Conflict(
+                    f"{_training(row)} is there with {name} {other}, not {score}. To replace it, remove protocol "
+                    f"{stamp} first and import its results anew."
+                )
+            setattr(stored, name, score)
     return schemas.Imported(stamp=stamp, added=added, known=len(asked.results) - added)
 
 
-def _check_same(there: Mapping[str, Any], given: Mapping[str, Any]) -> None:
-    for name in _SCORES:
-        if there[name] != given[name]:
-            raise Conflict(
-                f"Seed {given['seed']} under {given['teacher'] or 'no teacher'} is there with {name} {there[name]}, "
-                f"not {given[name]}. To replace it, remove protocol {given['stamp']} first and import its results anew."
-            )
+def _differing(given: Mapping[str, Any], there: Mapping[str, Any]) -> list[tuple[str, float, float | None]]:
+    """The scores that are given and not there, or not the same: their name, what is given and what is there."""
+    names = [name for name in _SCORES if given[name] is not None and given[name] != there[name]]
+    return [(name, given[name], there[name]) for name in names]
+
+
+def _training(facts: Mapping[str, Any]) -> str:
+    return f"Seed {facts['seed']} under {facts['teacher'] or 'no teacher'}"
 
 
 def rows(session: Session, student: str, dataset: str) -> schemas.ImportedRows:

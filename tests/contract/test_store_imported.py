@@ -9,7 +9,7 @@ import pytest
 from service.database.session import reading, transaction
 from service.imported_results import service
 from service.imported_results.schemas import Imported, ImportedRows, ImportRequest
-from service.problems import Conflict, NotFound
+from service.problems import Conflict, NotFound, Rejected
 
 pytestmark = pytest.mark.usefixtures("store")
 SCORES: list[dict[str, Any]] = [
@@ -71,12 +71,36 @@ def test_another_score_of_a_training_is_refused_until_its_protocol_is_removed() 
     stamp = add(results=wrong).stamp
     with pytest.raises(Conflict, match=rf"Seed 0 under cifar/resnet20 .* test_score 0\.9, not 0\.1\. .* {stamp} first"):
         add(results=right)
-    with pytest.raises(Conflict, match="Seed 0"):
-        add("there", results=[*wrong, *right])
     assert [row.test.mean for row in rows().rows if row.test is not None] == [0.9]
     with transaction() as session:
         service.remove(session, stamp)
     assert add(results=right).added == 1
+
+
+def test_two_scores_of_a_training_in_one_request_are_an_error_of_the_request() -> None:
+    twice = [{"seed": 0, "test_score": 0.9}, {"seed": 1, "test_score": 0.8}, {"seed": 0, "test_score": 0.1}]
+    with pytest.raises(
+        Rejected, match=r"^results\[2\]\.test_score: Seed 0 under no teacher is given twice, with 0\.9 and"
+    ):
+        add(results=twice)
+    assert rows().rows == []
+
+
+def test_a_score_that_was_missing_is_filled_in() -> None:
+    teacher = {"teacher": "cifar/resnet20", "seed": 0}
+    validation, test = {**teacher, "validation_score": 0.9}, {**teacher, "test_score": 0.8}
+    add(results=[validation])
+    again = add(results=[test])
+    assert (again.added, again.known) == (0, 1)
+    stamps = {again.stamp, add("there", results=[validation, test]).stamp}
+    found = rows().rows
+    assert {row.stamp for row in found} == stamps
+    for row in found:
+        assert row.validation is not None
+        assert row.test is not None
+        assert (row.validation.mean, row.test.mean, row.seeds) == (0.9, 0.8, 1)
+    with pytest.raises(Conflict, match=r"test_score 0\.8, not 0\.7\."):
+        add(results=[{**validation, "test_score": 0.7}])
 
 
 def test_trainings_of_other_lengths_are_rows_of_their_own() -> None:
