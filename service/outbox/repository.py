@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, delete, select, update
+from sqlalchemy import ColumnElement, and_, delete, or_, select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from service.database.tables import OutboxMessage
@@ -36,6 +36,13 @@ def mark_sent(session: Session, ids: Sequence[int]) -> None:
 
 
 def purge(session: Session, *, before: datetime, limit: int) -> None:
-    """Deletes at most `limit` messages that were sent before `before`."""
-    old = select(OutboxMessage.id).where(OutboxMessage.sent_at < before).order_by(OutboxMessage.id).limit(limit)
+    """Deletes at most `limit` messages that were sent before `before`, or written before and never sent.
+
+    Messages are mere wake-ups: a sweep writes again what a run or a job still needs. A task that no process knows any
+    more would stay for ever.
+    """
+    unsent = and_(OutboxMessage.sent_at.is_(None), OutboxMessage.created_at < before)
+    rows = select(OutboxMessage.id).where(or_(OutboxMessage.sent_at < before, unsent))
+    # What a dispatch marks, or another sweep deletes, at this moment is left to it.
+    old = rows.order_by(OutboxMessage.id).limit(limit).with_for_update(skip_locked=True)
     session.execute(delete(OutboxMessage).where(OutboxMessage.id.in_(old)).execution_options(synchronize_session=False))

@@ -322,9 +322,11 @@ def worker_ids(session: Session) -> set[str]:
 
 def drop_workers(session: Session, *, unseen_seconds: float) -> None:
     """Deletes workers that were not heard of for so long, with their refusals."""
-    old = session.scalars(select(Worker.id).where(~heard_of(unseen_seconds))).all()
-    for worker_id in old:
-        drop_worker(session, worker_id)
+    silent = ~heard_of(unseen_seconds)
+    for worker_id in session.scalars(select(Worker.id).where(silent).order_by(Worker.id)).all():
+        drop = delete(Worker).where(Worker.id == worker_id, silent)  # it may have been heard of since
+        if session.scalar(drop.returning(Worker.id)) is not None:
+            forget_refusals(session, worker_id)
 
 
 def drop_worker(session: Session, worker_id: str) -> None:
@@ -339,8 +341,13 @@ def add_refusal(session: Session, run_id: str, worker_id: str, reason: str) -> N
 
 
 def forget_refusals(session: Session, worker_id: str) -> None:
-    """A worker that starts may have now what another process of its name had not."""
-    session.execute(delete(RunRefusal).where(RunRefusal.worker_id == worker_id))
+    """A worker that starts may have now what another process of its name had not.
+
+    Waits for nobody, as a sweep holds runs meanwhile: a refusal that is locked goes with its run, which ends.
+    """
+    rows = select(RunRefusal.run_id).where(RunRefusal.worker_id == worker_id).with_for_update(skip_locked=True)
+    mine = (RunRefusal.worker_id == worker_id, RunRefusal.run_id.in_(rows))
+    session.execute(delete(RunRefusal).where(*mine).execution_options(synchronize_session=False))
 
 
 def drop_refusals(session: Session, run_id: str) -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from dpk_core.spec import RunSpec
-from service.database.tables import Run
+from service.database.session import transaction
+from service.database.tables import Run, RunRefusal
 from service.runs import repository
 from tests.contract import job_driver as drive
+from tests.contract.run_driver import create
+from tests.contract.run_specs import run_spec
 
 pytestmark = pytest.mark.usefixtures("store")
 
@@ -25,6 +29,21 @@ def test_cancelling_locks_runs_in_the_order_in_which_advancing_does(monkeypatch:
     assert len(advanced) == 6
     drive.cancel(job_id)
     assert cancelled == advanced
+
+
+@pytest.mark.parametrize("migrated_url", [pytest.param("postgres", marks=pytest.mark.servers)], indirect=True)
+def test_forgetting_a_worker_waits_for_no_run_that_ends() -> None:
+    ends, waits = create(run_spec(1)), create(run_spec(2))
+    with transaction() as session:
+        for run_id in (ends, waits):
+            repository.add_refusal(session, run_id, "a", "It lacks something.")
+    with transaction() as ending:
+        repository.drop_refusals(ending, ends)
+        with transaction() as leaving:
+            leaving.execute(text("SET LOCAL lock_timeout = '5s'"))
+            repository.drop_worker(leaving, "a")
+    with transaction() as session:
+        assert session.scalars(select(RunRefusal)).all() == []
 
 
 def _record(monkeypatch: pytest.MonkeyPatch) -> tuple[list[str], list[str]]:

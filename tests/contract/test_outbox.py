@@ -104,9 +104,13 @@ class TestDispatch:
                 sweep(session, resend_seconds=-1.0, max_attempts=3)
         assert sent == [run.id]
 
-    def test_only_old_sent_messages_are_purged(self) -> None:
+    def test_only_old_messages_are_purged(self) -> None:
         enqueue("old", "young", "waiting")
         with transaction() as session:
+            repository.add(session, "task_of_yesterday", "unknown")
+            session.flush()
+            row = update(OutboxMessage).where(OutboxMessage.subject_id == "unknown")
+            session.execute(row.values(created_at=utc_now() - timedelta(hours=2)))
             for subject_id, age in (("old", timedelta(hours=2)), ("young", timedelta(0))):
                 row = update(OutboxMessage).where(OutboxMessage.subject_id == subject_id)
                 session.execute(row.values(sent_at=utc_now() - age))
