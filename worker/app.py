@@ -30,6 +30,34 @@ class Part(Protocol):
     def terminate(self) -> None: ...
 
 
+class Parts:
+    """All parts of a worker, as one: Celery starts and stops steps that need the same one in any order."""
+
+    def __init__(self, heartbeat: Part, helpers: Sequence[Part], slots: Part | None) -> None:
+        """`helpers`: what neither takes runs nor says that the worker lives."""
+        self._heartbeat, self._helpers, self._slots = heartbeat, tuple(helpers), slots
+
+    def start(self) -> None:
+        """A worker is known before it takes a run."""
+        for part in (self._heartbeat, *self._helpers, *self._runs()):
+            part.start()
+
+    def stop(self) -> None:
+        """Runs are given back while nothing new is begun; the worker counts as alive until the last part is over."""
+        for part in self._helpers:
+            part.terminate()
+        for part in (*self._runs(), *self._helpers, self._heartbeat):
+            part.stop()
+
+    def terminate(self) -> None:
+        """Ends all without waiting."""
+        for part in (*self._runs(), *self._helpers, self._heartbeat):
+            part.terminate()
+
+    def _runs(self) -> tuple[Part, ...]:
+        return () if self._slots is None else (self._slots,)
+
+
 def worker_id() -> str:
     """Unique among the living: the machine (or container) and the process."""
     return f"{socket.gethostname()}-{os.getpid()}"
@@ -50,20 +78,18 @@ def create(settings: Settings, queues: Sequence[str], command: Sequence[str]) ->
     trouble = slots.trouble.sentence if slots is not None else (lambda: None)
     tasks.register(app, slots)
     heartbeat = WorkerHeartbeat(settings, worker_id(), tuple(queues), device, trouble)
-    parts: list[Part] = [heartbeat, Sweeper(settings, tuple(queues))]
-    if slots is not None:
-        parts.append(slots)
+    helpers: list[Part] = [Sweeper(settings, tuple(queues))]
     if "control" in queues:
-        parts.append(WebhookSender())
-    app.steps["worker"].update(_step(type(part).__name__, part) for part in parts)
+        helpers.append(WebhookSender())
+    app.steps["worker"].add(_step(Parts(heartbeat, helpers, slots)))
     return app
 
 
-def _step(name: str, part: Part) -> type[Any]:
+def _step(parts: Part) -> type[Any]:
     """A bootstep: starts after the thread pool and before messages come, ends after the last message and before it."""
 
     def create(_self: object, _worker: object) -> Part:
-        return part
+        return parts
 
     requires = ("celery.worker.components:Pool",)
-    return type(name, (bootsteps.StartStopStep,), {"requires": requires, "create": create, "__doc__": part.__doc__})
+    return type("Parts", (bootsteps.StartStopStep,), {"requires": requires, "create": create, "__doc__": parts.__doc__})

@@ -100,6 +100,22 @@ class RunnerProcess:
             self.kill()
 
     def _read(self, lines: IO[bytes]) -> None:
+        how = "for a reason that its worker could not find out"
+        try:
+            strange = self._take_in(lines)
+            how = _describe(self._exit_code()) + strange + self._last_words()
+        except Exception:
+            _log.exception("The end of runner %d could not be watched.", self.pid)
+            self._kill_group()
+            self._reap()
+        finally:
+            # Whatever went wrong here: a slot that waits for the end must hear of it.
+            self._lines.put(None)
+            self._gone.set()
+            self._news.put(Gone(how))
+
+    def _take_in(self, lines: IO[bytes]) -> str:
+        """Reads events until there are no more; returns what to add to how the process ended."""
         strange = ""
         for line in lines:
             try:
@@ -114,10 +130,7 @@ class RunnerProcess:
                 self._ready.set()
             self._news.put(event)
         lines.close()
-        code = self._exit_code()
-        self._lines.put(None)
-        self._gone.set()
-        self._news.put(Gone(_describe(code) + strange + self._last_words()))
+        return strange
 
     def _write(self, stream: IO[bytes]) -> None:
         while (line := self._lines.get()) is not None:
@@ -131,11 +144,21 @@ class RunnerProcess:
         """How the process ended. What is left of its group is killed before it is reaped: until then the group's id is
         nobody else's."""
         # Nobody can hear it any more, so it has to go; a moment's patience keeps its own exit code.
-        deadline = time.monotonic() + _EXIT_SECONDS
-        while not self._has_ended(os.WNOHANG) and time.monotonic() < deadline:
-            time.sleep(_LOOK_SECONDS)
-        self._kill_group()
-        self._has_ended(0)
+        if hasattr(os, "waitid"):
+            deadline = time.monotonic() + _EXIT_SECONDS
+            while not self._has_ended(os.WNOHANG) and time.monotonic() < deadline:
+                time.sleep(_LOOK_SECONDS)
+            self._kill_group()
+            self._has_ended(0)
+        else:
+            # macOS before Python 3.13 cannot wait without reaping: the group is killed right after that.
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(_EXIT_SECONDS)
+            self._kill_group()
+        return self._reap()
+
+    def _reap(self) -> int:
+        """Waits for the process, whose group was killed; returns its exit code."""
         with self._signalling:
             self._reaped = True
             return self._process.wait()

@@ -36,14 +36,29 @@ def test_its_group_is_signalled_before_it_is_reaped_and_never_again(
     assert signalled == [psutil.STATUS_ZOMBIE]
 
 
-def test_what_it_left_behind_is_killed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("waitid", [True, False])
+def test_what_it_left_behind_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, waitid: bool) -> None:
+    if not waitid:
+        monkeypatch.delattr(os, "waitid")  # as on macOS before Python 3.13
     said = tmp_path / "child"
     script = (
         f"import subprocess; open({str(said)!r}, 'w').write(str(subprocess.Popen(['sleep', '600'], stdout=-3).pid))"
     )
     runner = RunnerProcess((sys.executable, "-c", script), tmp_path / "runner.log")
-    gone(runner)
+    assert gone(runner).how == "with exit code 0"
     wait_for(lambda: is_over(int(said.read_text())))
+
+
+def test_an_error_of_the_watching_thread_still_ends_the_runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_runner: RunnerProcess) -> int:
+        raise OSError("no such call")
+
+    monkeypatch.setattr(RunnerProcess, "_exit_code", fail)
+    script = "import os, time; os.close(1); time.sleep(600)"
+    runner = RunnerProcess((sys.executable, "-c", script), tmp_path / "runner.log")
+    assert "could not find out" in gone(runner).how
+    assert runner.gone
+    wait_for(lambda: is_over(runner.pid))
 
 
 def is_over(pid: int) -> bool:
