@@ -34,3 +34,9 @@ def full_runs(session: Session, which: ColumnElement[bool]) -> Sequence[Run]:
     """The newest finished trainings that came to their end, of or under one model."""
     rows = select(Run).where(which, Run.state == "finished", Run.purpose.in_(("full", "teacher")))
     return session.scalars(rows.order_by(Run.finished_at.desc(), Run.id.desc()).limit(NEWEST)).all()
+
+
+def teacher_epochs(session: Session, training_keys: Iterable[str]) -> dict[str, int]:
+    """How many epochs each of these trainings of a teacher has, as far as its run is still there."""
+    rows = select(Run.training_key, Run.spec).where(Run.training_key.in_(sorted(set(training_keys))))
+    return {key: int(spec["training"]["recipe"]["epochs"]) for key, spec in session.execute(rows)}

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from fastapi.testclient import TestClient
 
 from dpk_core.spec import RunSpec
+from service.app import create_app
 from service.database.session import reading
 from service.models.results import results_as_student, results_as_teacher
 from service.wire.jobs import SelectionJobRequest
@@ -42,4 +44,23 @@ def test_neither_do_other_preparations_of_the_teacher() -> None:
         students, teachers = results_as_teacher(session, TEACHER), results_as_student(session, TEACHER)
     assert [each.seeds for each in students] == [2, 2]
     assert len({each.protocol for each in students}) == 1
-    assert len(teachers) == 2
+    epochs = {each.teacher_epochs for each in students}
+    assert epochs == {each.epochs for each in teachers}
+    assert (len(epochs), 3 in epochs) == (2, True)
+    assert len({each.preparation for each in students}) == 2
+    assert len({each.preparation for each in teachers}) == 2
+    with TestClient(create_app()) as client:
+        page = client.get(f"/model/{TEACHER}", headers={"Accept": "text/html"}).text
+    for each in students:
+        assert f"protocol {each.protocol}, teacher trained {each.teacher_epochs} epochs ({each.preparation})" in page
+    for each in teachers:
+        assert f"{each.epochs} epochs, as a teacher ({each.preparation})" in page
+
+
+def test_a_training_without_a_teacher_has_no_protocol() -> None:
+    finish()
+    with reading() as session:
+        trained = [*results_as_student(session, TEACHER), *results_as_student(session, "cifar/resnet8w4")]
+    assert {(each.protocol is None, each.role) for each in trained if each.teacher is None} == {
+        (True, "teacher"), (True, "student"),
+    }  # fmt: skip
