@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, false, func, select, true, union_all
 from sqlalchemy.orm import Session
@@ -19,6 +18,9 @@ from service.scheduling.repository import LIVE
 job = SelectionJob
 FOUNDED = (job.decided.desc(), job.strength.desc(), job.finished_at.desc(), job.id.desc())
 """Within a protocol: the decided first, then the best-founded, then the newest."""
+_COLUMNS = (job.id, job.protocol, job.finished_at, job.outcome)
+_AT_ONCE = 20
+"""Rows that are fetched at a time of those that are walked through."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,17 +97,32 @@ def groups(session: Session, question: Question) -> list[Group]:
     ]
 
 
-def finished(session: Session, job_ids: Iterable[str]) -> list[Finished]:
-    """Those of these jobs whose outcome can be read, in this order."""
-    wanted = list(job_ids)
-    found = {each.job_id: each for each in _finished(session, select(*_COLUMNS).where(job.id.in_(wanted)))}
-    return [found[job_id] for job_id in wanted if job_id in found]
+def finished(session: Session, job_ids: Iterable[str]) -> dict[str, Finished]:
+    """Those of these jobs whose outcome can be read, by id."""
+    return {
+        job_id: Finished(job_id=job_id, protocol=protocol, finished_at=at, outcome=outcome)
+        for job_id, protocol, at, document in session.execute(select(*_COLUMNS).where(job.id.in_(job_ids)))
+        if at is not None and (outcome := if_readable(Outcome, document)) is not None
+    }
 
 
-def best_founded(session: Session, question: Question, protocol: str, limit: int) -> list[Finished]:
-    """The protocol's finished jobs whose outcome can be read, the best-founded first."""
-    mine = select(*_COLUMNS).where(*question.asked(), job.protocol == protocol, job.decided.is_not(None))
-    return _finished(session, mine.order_by(*FOUNDED).limit(limit))
+def best_founded(
+    session: Session, question: Question, protocol: str, *, is_decided: bool | None = None, limit: int | None = None
+) -> Iterator[tuple[Finished, Plan]]:
+    """Of the protocol's first `limit` finished jobs, or of all, those whose outcome and plan can be read, the
+    best-founded first.
+
+    `is_decided`: of the decided alone, or of the undecided; None: of both. Rows are fetched a few at a time, so that
+    who needs only the first job that can be read does not wait for all.
+    """
+    mine = select(*_COLUMNS, job.plan).where(*question.asked(), job.protocol == protocol, job.decided.is_not(None))
+    if is_decided is not None:
+        mine = mine.where(job.decided == is_decided)
+    with session.execute(mine.order_by(*FOUNDED).limit(limit), execution_options={"yield_per": _AT_ONCE}) as rows:
+        for job_id, own_protocol, at, document, stored_plan in rows:
+            outcome, plan = if_readable(Outcome, document), if_readable(Plan, stored_plan)
+            if at is not None and outcome is not None and plan is not None:
+                yield Finished(job_id=job_id, protocol=own_protocol, finished_at=at, outcome=outcome), plan
 
 
 def live_jobs(session: Session, question: Question) -> list[tuple[str, str, str]]:
@@ -130,14 +147,3 @@ def check_readable(session: Session, job_id: str) -> None:
     stored_plan, stored_outcome = session.execute(select(job.plan, job.outcome).where(job.id == job_id)).one()
     read_stored(Plan, stored_plan)
     read_stored(Outcome, stored_outcome)
-
-
-_COLUMNS = (job.id, job.protocol, job.finished_at, job.outcome)
-
-
-def _finished(session: Session, chosen: Any) -> list[Finished]:
-    return [
-        Finished(job_id=job_id, protocol=protocol, finished_at=at, outcome=outcome)
-        for job_id, protocol, at, document in session.execute(chosen)
-        if (outcome := if_readable(Outcome, document)) is not None
-    ]

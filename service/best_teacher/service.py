@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
 
@@ -17,7 +17,7 @@ from dpk_core.catalogue.weight_names import join_weights, split_weights
 from dpk_core.tasks import METRICS
 from service.best_teacher import repository
 from service.best_teacher.choice import in_order
-from service.best_teacher.repository import Finished, Question
+from service.best_teacher.repository import Finished, Group, Question
 from service.best_teacher.schemas import BestTeacher, DataThenAndNow, OtherAnswer, RunningJob
 from service.conditional import etag
 from service.database.session import glance, reading
@@ -127,16 +127,13 @@ def _choose(question: Question, stamp: str | None, data: DataNow) -> _Choice:
     """
     with reading() as session:
         groups = repository.groups(session, question)
-        best = {each.job_id: each for each in repository.finished(session, [group.best for group in groups])}
-        read = {job_id: plan for job_id in best if (plan := _plan(session, job_id)) is not None}
+        read = _best_readable(session, question, groups)
+        plans = {group.protocol: plan for group, _, plan in read}
         live = repository.live_jobs(session, question)
-        asked = {protocol: _plan(session, job_id) for job_id, _, protocol in reversed(live)}
-    readable = [each for each in groups if each.best in read]
-    plans = {each.protocol: read[each.best] for each in readable}
-    current = {
-        protocol: plan is not None and not changes(plan, data, ()) for protocol, plan in {**asked, **plans}.items()
-    }
-    ordered = in_order(readable, lambda group: current[group.protocol])
+        asked = plans | (_plans_of_live(session, live, plans) if stamp is None else {})
+    current = {protocol: not changes(plan, data, ()) for protocol, plan in asked.items()}
+    best = {group: (job, plan) for group, job, plan in read}
+    ordered = in_order(list(best), lambda group: current[group.protocol])
     answering = [each for each in ordered if stamp in (None, each.protocol)]
     running = _running(live, stamp, current)
     if not answering:
@@ -145,11 +142,36 @@ def _choose(question: Question, stamp: str | None, data: DataNow) -> _Choice:
                 if stamp in (None, group.protocol):
                     repository.check_readable(session, group.best)
         raise _nothing(question, stamp, list(dict.fromkeys(each.protocol for each in ordered)), running)
-    job = best[answering[0].best]
+    job, plan = best[answering[0]]
     with reading() as session:
-        same = repository.best_founded(session, question, job.protocol, MOST_OTHERS + 1)
-    others = _others(job, same, [best[each.best] for each in ordered], plans)
-    return _Choice(job=job, plan=read[job.job_id], running=running, others=others, plans=list(plans.values()))
+        founded = repository.best_founded(session, question, job.protocol, limit=MOST_OTHERS + 1)
+        same = [each for each, _ in founded]
+    others = _others(job, same, [best[each][0] for each in ordered], plans)
+    return _Choice(job=job, plan=plan, running=running, others=others, plans=list(plans.values()))
+
+
+def _best_readable(session: Session, question: Question, groups: Sequence[Group]) -> list[tuple[Group, Finished, Plan]]:
+    """Each group with the best-founded of its jobs whose outcome and plan can be read; without those that have none."""
+    found = repository.finished(session, [group.best for group in groups])
+    read = []
+    for group in groups:
+        job = found.get(group.best)
+        plan = None if job is None else _plan(session, job.job_id)
+        if job is None or plan is None:
+            founded = repository.best_founded(session, question, group.protocol, is_decided=group.is_decided)
+            job, plan = next(founded, (None, None))
+        if job is not None and plan is not None:
+            read.append((group, job, plan))
+    return read
+
+
+def _plans_of_live(session: Session, live: Iterable[tuple[str, str, str]], known: Container[str]) -> dict[str, Plan]:
+    """A plan for each protocol that jobs under way have and that is not `known`: of the newest that can be read."""
+    plans: dict[str, Plan] = {}
+    for job_id, _, protocol in live:
+        if protocol not in known and protocol not in plans and (plan := _plan(session, job_id)) is not None:
+            plans[protocol] = plan
+    return plans
 
 
 def _plan(session: Session, job_id: str) -> Plan | None:
@@ -167,7 +189,7 @@ def _plan(session: Session, job_id: str) -> Plan | None:
 
 def _running(live: Iterable[tuple[str, str, str]], stamp: str | None, current: Mapping[str, bool]) -> RunningJob | None:
     for job_id, state, protocol in live:
-        if current[protocol] if stamp is None else protocol == stamp:
+        if current.get(protocol) if stamp is None else protocol == stamp:
             return RunningJob.model_validate({"job": job_id, "page": links(job_id).page, "state": state})
     return None
 

@@ -9,14 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sqlalchemy import update
+from sqlalchemy.orm import Session
 
 from dpk_core.spec import RunSpec
 from service.actions import service as actions
-from service.best_teacher import asking
+from service.best_teacher import asking, repository
 from service.best_teacher.asking import ask as ask_best_teacher
 from service.best_teacher.schemas import AskedBestTeacher, BestTeacher, BestTeacherRequest
 from service.best_teacher.service import arms_of, best_teacher, document
-from service.database.session import transaction
+from service.database.session import reading, transaction
 from service.database.tables import SelectionJob
 from service.database.types import utc_now
 from service.problems import NotFound, StillRunning
@@ -116,6 +117,31 @@ class TestChoice:
         assert (answer.job, answer.verdict) == (undecided, "undecided")
         assert answer.running is not None
         assert answer.running.job == running
+
+    @ON_SQLITE
+    def test_of_many_jobs_under_way_one_plan_a_protocol_is_looked_at(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        looked: list[str] = []
+        revision = repository.revision
+
+        def look(session: Session, job_id: str) -> int:
+            looked.append(job_id)
+            return revision(session, job_id)
+
+        monkeypatch.setattr(repository, "revision", look)
+        for _ in range(3):
+            live = drive.submit()
+        with pytest.raises(StillRunning):
+            ask()
+        assert looked == [live]
+        with reading() as session:
+            stamp = session.get_one(SelectionJob, live).protocol
+        with pytest.raises(StillRunning):
+            ask(stamp)
+        assert looked == [live], "the stamp says which jobs are meant"
+        drive.run_to_end(live)
+        looked.clear()
+        assert ask().running is not None
+        assert looked == [live], "its protocol is that of the jobs under way"
 
 
 class TestJobsThatRanAgain:

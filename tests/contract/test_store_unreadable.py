@@ -7,11 +7,13 @@ from fastapi.testclient import TestClient
 from sqlalchemy import update
 
 from service.app import create_app
+from service.best_teacher.schemas import BestTeacher
 from service.best_teacher.service import best_teacher
 from service.calibration.service import calibration
 from service.database.documents import Unreadable
 from service.database.session import reading, transaction
 from service.database.tables import Decision, SelectionJob
+from service.problems import NotFound, StillRunning
 from service.selection_jobs import service
 from service.teacher_records.service import teacher_records
 from service.wire.jobs import Job
@@ -64,24 +66,44 @@ def test_over_http_it_is_a_problem_of_its_own_and_a_page(older: str) -> None:
         assert client.get("/", headers={"Accept": "text/html"}).status_code == 200
 
 
-@pytest.fixture
-def two() -> tuple[str, str]:
-    """Finished jobs of one question under two protocols, the newer one last."""
-    found = [
-        drive.submit(drive.request("cifar/resnet20", seeds=2, epochs=epochs, rungs=(1, epochs), promote=1))
-        for epochs in (2, 3)
-    ]
-    for job_id in found:
-        drive.run_to_end(job_id)
+@pytest.fixture(params=[(2, 2), (2, 3)], ids=["one_protocol", "two_protocols"])
+def two(request: pytest.FixtureRequest) -> tuple[str, str]:
+    """Finished jobs of one question, the one that answers last: under one protocol the better founded, else the
+    newer."""
+    first, second = request.param
+    found = [finished(2, first), finished(3, second)]
     return found[0], found[1]
+
+
+def finished(seeds: int, epochs: int) -> str:
+    job_id = drive.submit(drive.request("cifar/resnet20", seeds=seeds, epochs=epochs, rungs=(1, epochs), promote=1))
+    drive.run_to_end(job_id)
+    return job_id
 
 
 @pytest.mark.parametrize("column", ["outcome", "plan"])
 @pytest.mark.parametrize("place", [0, 1])
 def test_another_job_answers_which_teacher_is_best(two: tuple[str, str], column: str, place: int) -> None:
     spoil(two[place], column)
-    found = best_teacher("cifar/resnet8w4", "digits", "dpk")
+    found = ask()
     assert (found.job, found.others) == (two[1 - place], [])
+    assert ask(found.stamp).job == found.job
+
+
+def ask(stamp: str | None = None) -> BestTeacher:
+    return best_teacher("cifar/resnet8w4", "digits", "dpk", stamp)
+
+
+@ON_SQLITE
+def test_of_two_jobs_under_way_one_that_can_be_read_is_enough() -> None:
+    live = [drive.submit() for _ in range(2)]
+    spoil(live[1], "plan")
+    with pytest.raises(StillRunning):
+        ask()
+    spoil(live[0], "plan")
+    with pytest.raises(NotFound) as nothing:
+        ask()
+    assert not isinstance(nothing.value, StillRunning)
 
 
 @ON_SQLITE
