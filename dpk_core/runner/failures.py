@@ -59,8 +59,8 @@ def classify(error: Exception) -> tuple[FailureKind, str]:
             return name, str(error)
     if _ONE_PICTURE in str(error):
         return "invalid", "Batch normalisation has no statistics of one picture; take a larger budget.batch_size."
-    name = type(error).__name__
-    words = f"{name}: {first_line(error)}" if str(error).strip() else name
+    raised = type(error).__name__
+    words = f"{raised}: {first_line(error)}" if str(error).strip() else raised
     plain = type(error) is RuntimeError
     if isinstance(error, _REPEATING) or (plain and _SHAPES.search(str(error)) and "CUDA" not in str(error)):
         return "invalid", f"The run cannot be carried out, and another try would fail the same way: {words}"
