@@ -55,6 +55,10 @@ def test_our_own_errors_speak_for_themselves() -> None:
     assert classify(DataFault("The data is gone."))[1] == "The data is gone."
 
 
+def test_an_error_without_words_is_named_once() -> None:
+    assert classify(AssertionError())[1].endswith(" of its own: AssertionError")
+
+
 def test_a_long_message_of_somebody_else_is_cut_to_a_line() -> None:
     message = classify(RuntimeError("first line\nsecond line"))[1]
     assert message == "The runner met an error of its own: RuntimeError: first line"
