@@ -56,7 +56,7 @@ def test_our_own_errors_speak_for_themselves() -> None:
 
 
 def test_an_error_without_words_is_named_once() -> None:
-    assert classify(AssertionError())[1].endswith(" of its own: AssertionError")
+    assert classify(AssertionError())[1].endswith("the same way: AssertionError")
 
 
 def test_a_long_message_of_somebody_else_is_cut_to_a_line() -> None:
