@@ -257,11 +257,11 @@ def report() -> None:
 
 
 def _teachers() -> dict[str, float]:
-    """Test accuracy of each pair's teacher, of those that were trained on this machine or told of before."""
+    """Test accuracy of each pair's teacher, trained on this machine or taken from the result before."""
     path = record.RESULTS / "ablation.json"
-    told: dict[str, float] = json.loads(path.read_text()).get("teachers", {}) if path.exists() else {}
+    before: dict[str, float] = json.loads(path.read_text()).get("teachers", {}) if path.exists() else {}
     trained = {pair: trials.load(pair.teacher_spec()) for pair in PAIRS}
-    return told | {
+    return before | {
         f"{pair.subset.name}, {pair.teacher}": round(trial.test_accuracy, 5)
         for pair, trial in trained.items() if trial is not None
     }  # fmt: skip

@@ -104,7 +104,7 @@ class RunnerProcess:
         try:
             strange = self._take_in(lines)
             how = _describe(self._exit_code()) + strange + self._last_words()
-        except Exception:
+        except Exception:  # whatever the system refuses, a runner that nobody watches must not stay
             _log.exception("The end of runner %d could not be watched.", self.pid)
             self._kill_group()
             self._reap()
@@ -147,7 +147,7 @@ class RunnerProcess:
         if hasattr(os, "waitid"):
             deadline = time.monotonic() + _EXIT_SECONDS
             while not self._has_ended(os.WNOHANG) and time.monotonic() < deadline:
-                time.sleep(_LOOK_SECONDS)
+                time.sleep(_LOOK_SECONDS)  # looks again: waitid has no time-out
             self._kill_group()
             self._has_ended(0)
         else:

@@ -21,7 +21,8 @@ class LaggedCka(nn.Module):
         self.register_buffer("cka_S", torch.full((stages,), torch.nan, dtype=torch.float64))
         self._host_S: Tensor | None = None
         self._copied: torch.cuda.Event | None = None
-        self.register_load_state_dict_post_hook(lambda module, _: module._forget())  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        # The hook is given the module: a bound method would hold it, and with it a whole method, in a cycle.
+        self.register_load_state_dict_post_hook(_forget)  # type: ignore[no-untyped-call]  # torch leaves it untyped
 
     def keep(self, cka_S: Tensor) -> None:
         """Remembers this step's CKA for the next."""
@@ -43,5 +44,6 @@ class LaggedCka(nn.Module):
             self._copied.synchronize()
         return self._host_S.clone()
 
-    def _forget(self) -> None:
-        self._host_S = self._copied = None
+
+def _forget(lagged: LaggedCka, _: object) -> None:
+    lagged._host_S = lagged._copied = None

@@ -20,7 +20,7 @@ class ImportedResult(Base):
     )
 
     key: Mapped[str] = mapped_column(String(64), primary_key=True)
-    """Of what tells the training from others, without its scores: importing again changes nothing."""
+    """Hash of what identifies the training, without its scores: importing again changes nothing."""
     stamp: Mapped[str] = mapped_column(String(8))
     """Its own protocol: of its source and settings. Rows of different protocols are never ranked together."""
     source: Mapped[str] = mapped_column(Text)

@@ -45,7 +45,7 @@ class WebhookDelivery(Base):
     webhook_id: Mapped[str] = mapped_column(ForeignKey("webhooks.id", ondelete="CASCADE"))
     kind: Mapped[str] = mapped_column(String(40))
     event_id: Mapped[int | None] = mapped_column(ForeignKey("events.id"))
-    """What it tells of; None for one that tries the webhook out."""
+    """The event it announces; None for one that tries the webhook out."""
     body: Mapped[str | None] = mapped_column(Text)
     """The payload as it is signed and sent, the same at each try; None until the first one."""
     state: Mapped[str] = mapped_column(String(16))

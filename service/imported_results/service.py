@@ -22,7 +22,7 @@ from service.wire.boards import Summary
 
 _DIGITS = 8
 _TRAINING = ("stamp", "student", "dataset", "method", "teacher", "seed", "epochs")
-"""What tells one training from another; `stamp` has source and settings in it."""
+"""What identifies a training; `stamp` has source and settings in it."""
 _SCORES = ("validation_score", "test_score")
 _Place = tuple[str, str, int | None, str | None]
 """Of a row: protocol, method, epochs and teacher. Rows that differ in the teacher alone are compared."""

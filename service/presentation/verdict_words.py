@@ -74,7 +74,7 @@ def _no_help(verdict: Verdict, metric: MetricWords) -> str:
 
 
 def _which(verdict: Verdict) -> str:
-    """The teacher whose gain is told, among the candidates."""
+    """How the best fully trained teacher stands among the candidates."""
     all_trained = verdict.counts.trained == verdict.counts.candidates
     return "the best one" if all_trained else "the best of those trained fully"
 

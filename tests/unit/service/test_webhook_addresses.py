@@ -19,15 +19,24 @@ from service.webhooks.addresses import Refused, check_address, networks, post
 HERE = networks("127.0.0.1")
 
 
+class Server(ThreadingHTTPServer):
+    """Notes the paths and hosts that it was asked by."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Receiver)
+        self.asked: list[str] = []
+        self.hosts: list[str] = []
+
+
 class Receiver(BaseHTTPRequestHandler):
     """Answers by path."""
 
-    asked: list[str]
+    server: Server
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.asked.append(self.path)  # type: ignore[attr-defined]  # set below
-        self.server.hosts.append(self.headers["Host"])  # type: ignore[attr-defined]  # set below
+        self.server.asked.append(self.path)
+        self.server.hosts.append(self.headers["Host"])
         if self.path == "/slow":
             self.wfile.write(b"HTTP/1.1 200 OK\r\n")
             for _ in range(100):
@@ -43,9 +52,8 @@ class Receiver(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def receiver() -> Iterator[Any]:
-    server: Any = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
-    server.asked, server.hosts = [], []
+def receiver() -> Iterator[Server]:
+    server = Server()
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}).start()
     yield server
     server.shutdown()
@@ -81,7 +89,7 @@ def test_an_allowed_network() -> None:
 
 
 def test_a_name_is_checked_by_what_it_means_when_it_is_connected_to(
-    receiver: Any, monkeypatch: pytest.MonkeyPatch
+    receiver: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """DNS rebinding: however public the name was before."""
 
@@ -94,14 +102,14 @@ def test_a_name_is_checked_by_what_it_means_when_it_is_connected_to(
     assert receiver.asked == []
 
 
-def test_a_proxy_of_the_environment_is_not_used(receiver: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_of_the_environment_is_not_used(receiver: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{receiver.server_port}")
     with pytest.raises(Refused):
         post("http://127.0.0.1:9/", "{}", {}, ())
     assert receiver.asked == []
 
 
-def test_a_message_arrives_and_a_redirect_is_not_followed(receiver: Any) -> None:
+def test_a_message_arrives_and_a_redirect_is_not_followed(receiver: Server) -> None:
     base = f"http://127.0.0.1:{receiver.server_port}"
     assert post(f"{base}/hook", "{}", {}, HERE) == 204
     assert post(f"{base}/moved", "{}", {}, HERE) == 302
@@ -127,12 +135,12 @@ def test_the_host_of_an_ipv6_address_stands_in_brackets() -> None:
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/", "http://no.such.name.invalid/", "https://127.0.0.1:{port}/"])
-def test_a_receiver_that_cannot_be_reached(receiver: Any, url: str) -> None:
+def test_a_receiver_that_cannot_be_reached(receiver: Server, url: str) -> None:
     with pytest.raises(addresses.UNREACHABLE):
         post(url.format(port=receiver.server_port), "{}", {}, HERE)
 
 
-def test_a_receiver_that_trickles_cannot_hold_a_worker(receiver: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_receiver_that_trickles_cannot_hold_a_worker(receiver: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(addresses, "SECONDS", 0.2)
     with pytest.raises(httpcore.TimeoutException):
         post(f"http://127.0.0.1:{receiver.server_port}/slow", "{}", {}, HERE)

@@ -120,7 +120,7 @@ class TestTeachers:
         assert best.mean_gain == pytest.approx(0.015)
         html = client.get("/teachers").text
         assert html.count(f'href="/jobs/{best.jobs[0].id}"') == 2
-        assert "In how many of 2 finished jobs each teacher was compared" in html
+        assert "Of 2 finished jobs. A row counts the jobs that compared the teacher" in html
         assert "taken, student 88.0%, gain +2.0" in html
 
     @pytest.mark.usefixtures("client")

@@ -54,7 +54,7 @@ def test_an_error_of_the_watching_thread_still_ends_the_runner(tmp_path: Path, m
         raise OSError("no such call")
 
     monkeypatch.setattr(RunnerProcess, "_exit_code", fail)
-    script = "import os, time; os.close(1); time.sleep(600)"
+    script = "import os, signal; os.close(1); signal.pause()"  # lives until it is killed
     runner = RunnerProcess((sys.executable, "-c", script), tmp_path / "runner.log")
     assert "could not find out" in gone(runner).how
     assert runner.gone
