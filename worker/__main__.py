@@ -10,7 +10,7 @@ import warnings
 
 from celery.platforms import SecurityWarning
 
-from service.database.faults import FAULTS, words
+from service.database.faults import FAULTS, sentence
 from service.database.session import prompt_reading
 from service.outbox.broker import QUEUES
 from service.runs import repository
@@ -50,7 +50,7 @@ def _healthy() -> int:
         with prompt_reading() as session:
             alive = repository.worker_seen(session, socket.gethostname(), within_seconds=seconds)
     except FAULTS as error:
-        sys.stderr.write(f"The database cannot be reached: {words(error)}\n")
+        sys.stderr.write(f"{sentence(error)}\n")
         return 1
     if not alive:
         sys.stderr.write(f"No worker of this machine was heard of in the last {seconds:.0f} s.\n")

@@ -176,7 +176,8 @@ class RunnerProcess:
         try:
             with self._log_path.open("rb") as log:
                 end = log.seek(0, os.SEEK_END)
-                log.seek(max(self._log_start, end - LAST_WORDS_BYTES))
+                start = self._log_start if self._log_start <= end else 0  # it was begun anew, see `output.begin`
+                log.seek(max(start, end - LAST_WORDS_BYTES))
                 lines = log.read().decode(errors="replace").split("\n")
         except OSError:
             return ""  # somebody removed the log; the death is reported all the same

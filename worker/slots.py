@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from dpk_core.protocol import Ready
-from service.database.faults import FAULTS, words
+from service.database.faults import FAULTS, sentence
 from service.database.session import transaction
 from service.outbox.service import dispatch
 from service.runs import output
@@ -102,7 +102,7 @@ class Slots:
                 deliver_all(self._settings)  # before a run is taken that has ended already
                 self._work(supervisor, run_id)
             except FAULTS as error:
-                _log.warning("The database cannot be reached: %s", words(error))
+                _log.warning("%s", sentence(error))
             except Exception:
                 _log.exception("A slot met an error; its run goes back when the lease runs out.")
                 supervisor.kill()

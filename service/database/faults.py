@@ -31,6 +31,17 @@ def is_full(error: BaseException) -> bool:
     return codes[0] == sqlite3.SQLITE_FULL or codes[1] == _POSTGRES_DISK_FULL
 
 
+def sentence(error: DBAPIError | PoolExhausted) -> str:
+    """What happened to the database, for people: it is away, its disk is full, or it refused what it was asked."""
+    if is_full(error):
+        what = "has no room left"
+    elif is_away(error):
+        what = "cannot be reached"
+    else:
+        what = "refused what it was asked"
+    return f"The database {what}: {words(error)}"
+
+
 def words(error: DBAPIError | PoolExhausted) -> str:
     """What the database said, in one line, without the statement and its values."""
     return " ".join(str(error.orig if isinstance(error, DBAPIError) else error).split())

@@ -12,6 +12,8 @@ MOST_LINES = 60
 MOST_BYTES = 256 * 1024
 """Looked at of a file, from its end."""
 MOST_FILES = 50
+MOST_KEPT_BYTES = 16 * 1024 * 1024
+"""Of a file when a run begins; a worker's life has no end."""
 KEEP_SECONDS = 7 * 86_400.0
 """A file is kept after its worker has left."""
 _MARK = "=== run "
@@ -23,8 +25,11 @@ def folder(home: Path) -> Path:
 
 
 def begin(log: Path, run_id: str) -> None:
-    """Notes in a slot's file that what follows is this run's. A full disk is no reason not to train."""
+    """Notes in a slot's file that what follows is this run's. A file past `MOST_KEPT_BYTES` begins anew: its runner
+    appends, so what it writes next stands at the start. A full disk is no reason not to train."""
     with suppress(OSError), log.open("a", encoding="utf-8") as file:
+        if file.tell() > MOST_KEPT_BYTES:
+            file.truncate(0)
         file.write(f"{_MARK}{run_id}\n")
 
 

@@ -4,6 +4,7 @@ wait for each other until the pool gives up. So each is answered out of a pool o
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ LOCAL = {"Origin": "http://testserver"}
 @pytest.fixture
 def upload(embedded: Callable[..., Settings], tmp_path: Path) -> Iterator[str]:
     """The name of an uploaded network, which this process does not know."""
-    embedded(database_pool_size=1, database_pool_overflow=0, database_pool_seconds=0.5)
+    embedded(database_pool_size=1, database_pool_overflow=0, database_pool_seconds=0.5, webhook_networks="127.0.0.1/32")
     content, file = excited()[1], tmp_path / "upload.pt2"
     file.write_bytes(content)
     digest = hashlib.sha256(content).hexdigest()
@@ -44,17 +45,20 @@ def upload(embedded: Callable[..., Settings], tmp_path: Path) -> Iterator[str]:
 
 
 def test_every_request_does_with_one_connection(upload: str) -> None:
-    with TestClient(create_app(), raise_server_exceptions=False, follow_redirects=False, headers=LOCAL) as client:
+    app = create_app()
+    asked_for: set[tuple[str, str]] = set()
+    with TestClient(app, raise_server_exceptions=False, follow_redirects=False, headers=LOCAL) as client:
 
-        def ask(method: str, path: str, **more: Any) -> Any:
+        def ask(method: str, path: str, status: int = 200, **more: Any) -> Any:
             own_models._known.clear()  # as in a process that just started
             answer = client.request(method, path, **more)
-            assert answer.status_code < 500, (method, path, answer.text)
+            assert answer.status_code == status, (method, path, answer.text)
+            asked_for.add((method, path.partition("?")[0]))
             return answer
 
         asked = {"student": upload, "dataset": "digits", "teachers": ["cifar/resnet20"], "seeds": 2, "budget": EPOCHS}
         first, second = (
-            ask("POST", "/selection-jobs", json={**asked, "seeds": seeds}).json()["id"] for seeds in (2, 3)
+            ask("POST", "/selection-jobs", 202, json={**asked, "seeds": seeds}).json()["id"] for seeds in (2, 3)
         )
         ask("POST", "/preflight", json=asked)
         question = {"student": upload, "dataset": "digits"}
@@ -62,20 +66,50 @@ def test_every_request_does_with_one_connection(upload: str) -> None:
             if finished:
                 drive.run_to_end(first)
             run_id = next((run.id for run in drive.runs_of(first)), "none")
+            lost = f"/selection-jobs/{first}/student/weights"  # the driver of the job writes no files
+            early = {f"/selection-jobs/{first}/student": 409, lost: 409, f"/jobs/{first}/student": 409}
+            unknown = dict.fromkeys((f"/selection-jobs/{first}/runs/none", "/runs/none", "/runs/none/charts"), 404)
+            statuses = {lost: 404} if finished else early | unknown
             for path in _paths(first, run_id, upload):
-                ask("GET", path)
+                ask("GET", path, statuses.get(path, 200))
             ask("GET", f"/compare?job={first}&job={second}")
             ask("GET", "/imported-results", params=question)
-            ask("GET", "/best-teacher", params=question)
-            ask("POST", "/best-teacher", json=asked)
+            ask("GET", "/best-teacher", 200 if finished else 404, params=question)
+            ask("POST", "/best-teacher", 200 if finished else 202, json=asked)
         job = f"/selection-jobs/{second}"
         ask("PATCH", job, json={"name": "mine"})
         ask("POST", f"{job}/teachers", json={"teacher": "cifar/resnet8w8"})
-        for what in ("pause", "resume", "retry", "cancel"):
-            ask("POST", f"{job}/{what}")
+        for what, status in (("pause", 200), ("resume", 200), ("retry", 409), ("cancel", 202)):
+            ask("POST", f"{job}/{what}", status)
         ask("POST", "/new", data={"student": upload, "dataset": "digits", "teacher": "cifar/resnet8w8", "check": "1"})
-        ask("POST", "/new", data={"student": upload, "dataset": "digits", "teacher": "cifar/resnet8w8"})
-        ask("POST", f"/jobs/{second}/name", data={"name": "ours"})
+        ask("POST", "/new", 303, data={"student": upload, "dataset": "digits", "teacher": "cifar/resnet8w8"})
+        ask("POST", f"/jobs/{second}/name", 303, data={"name": "ours"})
+        ask("GET", f"/selection-jobs/{first}/events")
+        ask("POST", "/models?name=broken", 422, content=b"no network")
+        results = {**question, "method": "kd", "source": "here", "results": [{"test_score": 0.9}]}
+        stamp = ask("POST", "/imported-results", json=results).json()["stamp"]
+        ask("DELETE", f"/imported-results/{stamp}", 204)
+        webhook = ask("POST", "/webhooks", 201, json={"url": "http://127.0.0.1:9/"}).json()["webhook"]["id"]
+        hook = f"/webhooks/{webhook}"
+        ask("POST", f"{hook}/secret")
+        message = ask("POST", f"{hook}/test", 202).json()["id"]
+        ask("GET", f"{hook}/deliveries")
+        ask("POST", f"{hook}/deliveries/{message}/send", 409)  # it waits for its first try
+        ask("DELETE", hook, 204)
+        assert _unasked(app.openapi()["paths"], asked_for) == []
+
+
+def _unasked(documented: dict[str, Any], asked: set[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Methods and path templates of the documented routes that no request went to."""
+    return [
+        (method, template)
+        for template, methods in documented.items()
+        for method in methods
+        if not any(
+            method == own.lower() and re.fullmatch(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(template)), path)
+            for own, path in asked
+        )
+    ]
 
 
 def _paths(job_id: str, run_id: str, model: str) -> Iterator[str]:
@@ -105,5 +139,6 @@ def _paths(job_id: str, run_id: str, model: str) -> Iterator[str]:
         "/calibration",
         "/teachers",
         "/webhooks",
+        "/healthz",
         "/readyz",
     )

@@ -20,7 +20,7 @@ from migrations.commands import upgrade
 from service.__main__ import Server
 from service.app import create_app
 from service.database import session
-from service.database.faults import is_away, is_full
+from service.database.faults import is_away, is_full, sentence
 from service.events import service as events
 from service.health import service as health
 from service.health.probe import Probe
@@ -95,7 +95,11 @@ class TestDatabase:
 
     def test_a_query_that_is_wrong_is_a_defect(self) -> None:
         for error in (exc.IntegrityError, exc.DataError, exc.ProgrammingError):
-            assert not is_away(error("SELECT", {}, Exception()))
+            found = error("SELECT", {}, Exception("no such thing"))
+            assert not is_away(found)
+            assert sentence(found) == "The database refused what it was asked: no such thing"
+        assert sentence(LOST).startswith("The database cannot be reached: ")
+        assert sentence(exc.OperationalError("INSERT", {}, DiskFull())).startswith("The database has no room left")
 
     def test_a_database_lost_after_the_answer(self, configure: Configure, monkeypatch: pytest.MonkeyPatch) -> None:
         configure()

@@ -179,6 +179,18 @@ class TestDeath:
         other = create(seed=1)
         assert output.written(played.settings.home, other) is None
 
+    def test_its_last_words_are_read_from_a_file_that_was_begun_anew(
+        self, stage: Callable[..., Stage], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        played, run_id = stage("die", max_attempts=1), create()
+        monkeypatch.setattr(output, "MOST_KEPT_BYTES", 100)
+        log = output.folder(played.settings.home) / "test.log"
+        log.parent.mkdir(parents=True)
+        log.write_text("old\n" * 100)
+        assert played.carry_out(run_id).state == "failed"
+        assert "it last wrote: MemoryError: no more" in (row(run_id).failure or "")
+        assert "old" not in log.read_text()
+
     def test_where_a_run_begins_is_none_of_its_words(self, stage: Callable[..., Stage]) -> None:
         played, run_id = stage("garbage", max_attempts=1), create()
         assert played.carry_out(run_id).state == "failed"
