@@ -11,19 +11,21 @@ import base64
 import numpy as np
 from numpy.typing import NDArray
 
-from dpk_core.protocol import Evidence
+from dpk_core.protocol import PackedEvidence
 
 Values = NDArray[np.bool_] | NDArray[np.float32]
 
 
-def pack(values_N: Values) -> Evidence:
+def pack(values_N: Values) -> PackedEvidence:
     """Booleans as bits, everything else as 32-bit floats."""
     is_bits = values_N.dtype == np.bool_
     raw = np.packbits(values_N.astype(np.bool_)).tobytes() if is_bits else values_N.astype("<f4").tobytes()
-    return Evidence(kind="bits" if is_bits else "floats", pictures=len(values_N), data=base64.b64encode(raw).decode())
+    return PackedEvidence(
+        kind="bits" if is_bits else "floats", pictures=len(values_N), data=base64.b64encode(raw).decode()
+    )
 
 
-def unpack(evidence: Evidence) -> Values:
+def unpack(evidence: PackedEvidence) -> Values:
     """What `pack` was given (N)."""
     raw = base64.b64decode(evidence.data)
     if evidence.kind == "bits":

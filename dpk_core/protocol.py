@@ -27,7 +27,7 @@ because the disk is full, read-only or gone. Which kinds are tried again, and wh
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
+class PackedEvidence:
     """A result on each picture, in the split's order; `dpk_core.evidence` reads it. `data`: base64 of packed bits or
     of little-endian floats."""
 
@@ -219,7 +219,7 @@ class RunResult:
     scores: dict[str, float] | None = None
     """What cheap rules say, by name, where they could be measured: of a teacher `logme`, `leep`, `h_score` and
     `ratio_1_2`; of a student under a teacher `cka_gap`, before the student had learnt anything."""
-    validation_evidence: Evidence | None = None
+    validation_evidence: PackedEvidence | None = None
     """What the network made of each validation picture after the last epoch."""
     fallback_rates: dict[str, float] | None = None
     """Under DPK, by stage or level, the part of the steps in which its share could not follow CKA."""

@@ -129,7 +129,7 @@ def _list_classes(folder: Path, kind: str) -> FolderListing:
 def _list_split(
     folder: Path, inside: str, found: Entries, classes: tuple[str, ...], left_out: LeftOut
 ) -> tuple[tuple[DataFile, ...], NDArray[np.int64]]:
-    """`inside`: the split's folder as of `Layout`, in which `found` lies."""
+    """`inside`: the split's folder as of `FolderLayout`, in which `found` lies."""
     where = f"{folder.name}/{inside}".rstrip("/")
     spelled: dict[str, list[str]] = {name: [] for name in classes}
     for name in found.folders:

@@ -41,7 +41,7 @@ class Entries:
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class FolderLayout:
     """`splits`: the folder of each split, as `inner/train/`; the empty name is the data set's own folder.
 
     `looked_into`: the folders that had to be looked into. `is_flat`: class folders without a split folder.
@@ -89,7 +89,7 @@ def has_classes(folder: Path, base: str) -> bool:
     return all(_holds_a_picture(folder / base / name) for name in found)
 
 
-def find_layout(folder: Path) -> Layout:
+def find_layout(folder: Path) -> FolderLayout:
     """The folder of each split. Raises DataFault saying what is there and what is expected; OSError."""
     base = base_folder(folder)
     looked_into = tuple(dict.fromkeys(("", *(f"{base[: end + 1]}" for end in range(len(base)) if base[end] == "/"))))
@@ -97,7 +97,7 @@ def find_layout(folder: Path) -> Layout:
     where = f"{folder.name}/{base}".rstrip("/")
     found = by_split(where, inside)
     if not found and has_classes(folder, base):
-        return Layout({"train": base}, looked_into, is_flat=True)
+        return FolderLayout({"train": base}, looked_into, is_flat=True)
     if unknown := sorted(set(inside) - {name for names in found.values() for name in names}):
         raise DataFault(
             f"{where}/{unknown[0]} is the folder of no split ({EXPECTED}); rename or remove it. {where} holds the "
@@ -111,7 +111,7 @@ def find_layout(folder: Path) -> Layout:
         raise DataFault(f"{where} has no training folder ({EXPECTED}), {said}.")
     outer = {split: f"{base}{names[0]}/" for split, names in found.items()}
     splits = {split: _inner(folder, inside) for split, inside in outer.items()}
-    return Layout(splits, tuple(dict.fromkeys((*looked_into, *outer.values()))))
+    return FolderLayout(splits, tuple(dict.fromkeys((*looked_into, *outer.values()))))
 
 
 def _inner(folder: Path, inside: str) -> str:

@@ -26,7 +26,7 @@ UNREADABLE = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
+class NpzLayout:
     """The checked shape of a data set file. Labels are int64; pictures are `side` x `side` with `channels`."""
 
     side: int
@@ -47,7 +47,7 @@ class _Header:
     dtype: np.dtype[np.generic]
 
 
-def read_layout(path: Path) -> Layout:
+def read_layout(path: Path) -> NpzLayout:
     """Reads headers and labels of `path`. Raises DataFault with a sentence that says what is wrong with the file."""
     try:
         with zipfile.ZipFile(path) as archive:
@@ -68,7 +68,9 @@ def read_layout(path: Path) -> Layout:
         raise DataFault(
             f"{path.name}: class {missing[0]} of {classes} has no picture in x_train; every class needs some."
         )
-    return Layout(side=side, channels=channels, names=names, train_labels=labels["train"], test_labels=labels["test"])
+    return NpzLayout(
+        side=side, channels=channels, names=names, train_labels=labels["train"], test_labels=labels["test"]
+    )
 
 
 def _text(name: object) -> str:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from dpk_core.catalogue.content import file_digest, file_state, remembered, state_key
 from dpk_core.catalogue.copies import Copies, count_copies, picture_ids
-from dpk_core.catalogue.npz import UNREADABLE, Layout, read_layout
+from dpk_core.catalogue.npz import UNREADABLE, NpzLayout, read_layout
 from dpk_core.catalogue.samples import Sample, sample_arrays
 from dpk_core.catalogue.splits import stratified
 from dpk_core.catalogue.splitting import VALIDATION_SHARE, Parts, SplitPositions
@@ -31,7 +31,7 @@ class NpzFacts:
     copies: Copies | None
 
 
-def npz_parts(name: str, layout: Layout) -> Parts:
+def npz_parts(name: str, layout: NpzLayout) -> Parts:
     """The splits of a file. Raises DataFault, naming it, when there are too few pictures to hold any out."""
     validation, train = stratified(layout.train_labels, [VALIDATION_SHARE])
     if not len(validation):
@@ -44,7 +44,7 @@ def npz_parts(name: str, layout: Layout) -> Parts:
     )
 
 
-def npz_facts(path: Path, layout: Layout, parts: Parts) -> NpzFacts:
+def npz_facts(path: Path, layout: NpzLayout, parts: Parts) -> NpzFacts:
     """Facts of a file whose layout is sound. Raises DataFault when its pictures cannot be read."""
     key = state_key(path.parent, [file_state(path.parent, path.name)])
     found = remembered("npz", key, lambda: dict(to_json(_find_out(path, layout, parts))))
@@ -60,7 +60,7 @@ def npz_samples(path: Path) -> tuple[Sample, ...]:
     return sample_arrays(_pictures(path, "x_train"), layout.train_labels, train, layout.names)
 
 
-def _find_out(path: Path, layout: Layout, parts: Parts) -> NpzFacts:
+def _find_out(path: Path, layout: NpzLayout, parts: Parts) -> NpzFacts:
     content = f"sha256:{file_digest(path)}"
     if _bytes(layout) > MOST_BYTES:
         return NpzFacts(content=content, copies=None)
@@ -70,7 +70,7 @@ def _find_out(path: Path, layout: Layout, parts: Parts) -> NpzFacts:
     return NpzFacts(content=content, copies=copies)
 
 
-def _bytes(layout: Layout) -> int:
+def _bytes(layout: NpzLayout) -> int:
     return max(len(layout.train_labels), len(layout.test_labels)) * layout.channels * layout.side**2
 
 

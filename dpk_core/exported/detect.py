@@ -40,19 +40,19 @@ LARGEST_STEP = math.log(1000 / 16)
 
 
 @dataclass(frozen=True)
-class Found:
+class Detections:
     """Detections of one picture, the best first. `boxes_D4`: in pixels of the canvas. `classes_D`: 0 … C-1."""
 
     boxes_D4: Array
     classes_D: NDArray[np.int64]
     scores_D: Array
 
-    def on_picture(self, width: int, height: int, config: Mapping[str, Any]) -> Found:
+    def on_picture(self, width: int, height: int, config: Mapping[str, Any]) -> Detections:
         """The same in pixels of a picture of this size."""
         inner_height, inner_width = fitted_size(height, width, config["canvas"])
         scale_4 = np.array([inner_width / width, inner_height / height] * 2)
         boxes_D4 = np.clip(self.boxes_D4 / scale_4, 0, [width, height, width, height])
-        return Found(boxes_D4.astype(np.float32), self.classes_D, self.scores_D)
+        return Detections(boxes_D4.astype(np.float32), self.classes_D, self.scores_D)
 
 
 def fitted_size(height: int, width: int, canvas: Sequence[int]) -> tuple[int, int]:
@@ -84,7 +84,7 @@ def prepared(picture: Any, config: Mapping[str, Any]) -> Array:
     return np.ascontiguousarray(scaled_HWC.transpose(2, 0, 1)[None])
 
 
-def detect(outputs: Sequence[Array], config: Mapping[str, Any], regions: Network | None = None) -> Found:
+def detect(outputs: Sequence[Array], config: Mapping[str, Any], regions: Network | None = None) -> Detections:
     """Boxes of one picture from the outputs of `model.onnx`. `regions`: runs `regions.onnx` of a Faster R-CNN."""
     if config["detector"]["kind"] == "retinanet":
         return _of_anchors(outputs, config)
@@ -93,7 +93,7 @@ def detect(outputs: Sequence[Array], config: Mapping[str, Any], regions: Network
     return _of_regions(outputs, config, regions)
 
 
-def _of_anchors(outputs: Sequence[Array], config: Mapping[str, Any]) -> Found:
+def _of_anchors(outputs: Sequence[Array], config: Mapping[str, Any]) -> Detections:
     """RetinaNet: of each level class scores (1 x A x C), then of each level box steps (1 x A x 4)."""
     wanted, canvas = config["detector"], config["canvas"]
     levels = len(wanted["anchors"])
@@ -108,17 +108,17 @@ def _of_anchors(outputs: Sequence[Array], config: Mapping[str, Any]) -> Found:
         found.append((_clipped(boxes, canvas), classes, scores[best]))
     boxes, classes, scores = (np.concatenate(each) for each in zip(*found, strict=True))
     kept = _without_overlaps(boxes, scores, classes, wanted["overlap"])[: wanted["detections"]]
-    return Found(boxes[kept], classes[kept], scores[kept])
+    return Detections(boxes[kept], classes[kept], scores[kept])
 
 
-def _of_regions(outputs: Sequence[Array], config: Mapping[str, Any], network: Network) -> Found:
+def _of_regions(outputs: Sequence[Array], config: Mapping[str, Any], network: Network) -> Detections:
     """Faster R-CNN: maps of the pyramid's levels, then of each level (one more, pooled) how likely each anchor holds an
     object, then box steps."""
     wanted, canvas = config["detector"], config["canvas"]
     maps = outputs[: len(wanted["regions"]["levels"])]
     proposals_R4 = _proposals(outputs[len(maps) :], config)
     if not len(proposals_R4):
-        return Found(np.zeros((0, 4), np.float32), np.zeros(0, np.int64), np.zeros(0, np.float32))
+        return Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.int64), np.zeros(0, np.float32))
     logits_RC, steps_R = network(_region_maps(maps, proposals_R4, wanted["regions"]))
     steps_RC4 = steps_R.reshape(len(proposals_R4), -1, 4)
     classes = steps_RC4.shape[1] - 1
@@ -130,7 +130,7 @@ def _of_regions(outputs: Sequence[Array], config: Mapping[str, Any], network: Ne
     possible = np.flatnonzero((scores > wanted["least_score"]) & _is_large(boxes, wanted["least_side"]))
     boxes, scores, labels = boxes[possible], scores[possible], labels[possible]
     kept = _without_overlaps(boxes, scores, labels, wanted["overlap"])[: wanted["detections"]]
-    return Found(boxes[kept], labels[kept], scores[kept])
+    return Detections(boxes[kept], labels[kept], scores[kept])
 
 
 def _proposals(outputs: Sequence[Array], config: Mapping[str, Any]) -> Array:

@@ -35,7 +35,7 @@ class NoTaps(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class TracedMap:
     """A module and the map it gave."""
 
     module: str
@@ -55,7 +55,7 @@ def declared_taps(model: nn.Module, size: tuple[int, int], declared: Sequence[tu
         raise NoTaps("the modules that the library declares are no part of its forward pass")
     prefixes = _prefixes(model)
     shapes = {name: map_shape(outputs.get(name), _pictures(*size), channels, prefixes) for name, channels in declared}
-    return _chosen([Found(name, shape) for name, shape in shapes.items() if shape is not None], size)
+    return _chosen([TracedMap(name, shape) for name, shape in shapes.items() if shape is not None], size)
 
 
 def found_taps(model: nn.Module, size: tuple[int, int], classes: int) -> list[TapEntry]:
@@ -73,7 +73,7 @@ def found_taps(model: nn.Module, size: tuple[int, int], classes: int) -> list[Ta
             break
         shape = map_shape(output, _pictures(*size), None, prefixes)
         if shape is not None and shape.channels != classes:
-            maps.append(Found(name, shape))
+            maps.append(TracedMap(name, shape))
     return _chosen(maps, size)
 
 
@@ -127,7 +127,7 @@ def _prefixes(model: nn.Module) -> list[int]:
     return list(range(MOST_PREFIX_TOKENS + 1))
 
 
-def _chosen(maps: Sequence[Found], size: tuple[int, int]) -> list[TapEntry]:
+def _chosen(maps: Sequence[TracedMap], size: tuple[int, int]) -> list[TapEntry]:
     """One tap per stride, the last, from shallow to deep; of maps of one stride the last and the one two thirds down.
 
     Raises NoTaps where fewer than two are left.
@@ -152,7 +152,7 @@ def two_thirds_down(blocks: int) -> int:
     return min(math.ceil(blocks * 2 / 3), blocks - 1) - 1
 
 
-def _entry(found: Found, stride: int) -> TapEntry:
+def _entry(found: TracedMap, stride: int) -> TapEntry:
     shape = found.shape
     if shape.layout == "nchw":
         return (found.module, shape.channels, stride)

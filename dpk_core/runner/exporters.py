@@ -180,7 +180,7 @@ def _random_maps(_: nn.Module, __: object, maps: Mapping[str, Tensor]) -> Mappin
     return {name: torch.randn(each.shape, generator=generator) for name, each in maps.items()}
 
 
-def _found_again(own: Mapping[str, Tensor], found: detect.Found, first_class: int) -> float:
+def _found_again(own: Mapping[str, Tensor], found: detect.Detections, first_class: int) -> float:
     """Part of the detector's boxes that have their like among others; where their numbers differ, of the larger."""
     most = max(len(own["scores"]), len(found.scores_D))
     if not most:

@@ -10,7 +10,7 @@ from typing import Any
 
 from dpk_core.codec import from_json
 from dpk_core.evidence import Values, sampling_variance, unpack
-from dpk_core.protocol import Evidence
+from dpk_core.protocol import PackedEvidence
 from dpk_core.selection.decide.job_results import Arm, JobResults
 from dpk_core.selection.decide.schedule import Begun, StepState
 from service.database.tables import Run
@@ -150,4 +150,4 @@ def _evidence(arm: ArmRuns, plan: Plan) -> dict[int, Values]:
 
 def _values(result: Result | None) -> Values | None:
     stored = None if result is None else result["validation_evidence"]
-    return None if stored is None else unpack(from_json(Evidence, stored))
+    return None if stored is None else unpack(from_json(PackedEvidence, stored))

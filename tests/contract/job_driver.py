@@ -15,7 +15,7 @@ from sqlalchemy import select
 from dpk_core.chance import is_chance
 from dpk_core.codec import from_json
 from dpk_core.evidence import pack
-from dpk_core.protocol import ArtifactReference, Checkpoint, Evidence, Measured, Preprocessing, RunResult
+from dpk_core.protocol import ArtifactReference, Checkpoint, Measured, PackedEvidence, Preprocessing, RunResult
 from dpk_core.selection.decide.verdict import Verdict as Facts
 from dpk_core.spec import RunSpec, TrainingSpec
 from service.database.session import reading, transaction
@@ -201,7 +201,7 @@ def result(held: Claim, accuracy: float) -> RunResult:
     )  # fmt: skip
 
 
-def evidence(accuracy: float) -> Evidence:
+def evidence(accuracy: float) -> PackedEvidence:
     """Pictures are easy or hard for every network alike, so that accuracies differ by little luck."""
     right = np.random.default_rng(0).permutation(VALIDATION_PICTURES) < round(accuracy * VALIDATION_PICTURES)
     return pack(right)

@@ -16,7 +16,7 @@ from dpk_core.data.canvas_reading import read_on_canvas
 from dpk_core.detection.models import build_detector
 from dpk_core.detection.networks import Regions, Trunk
 from dpk_core.detection_settings import Canvas, DetectorSettings, Kind
-from dpk_core.exported.detect import Array, Found, detect, prepared
+from dpk_core.exported.detect import Array, Detections, detect, prepared
 from tests.unit.detection.test_boxes import png
 from tests.unit.training.tiny_detection import SLIM
 
@@ -38,7 +38,7 @@ def excited(kind: Kind, settings: DetectorSettings) -> nn.Module:
     return model.eval()
 
 
-def found_by(model: nn.Module, kind: Kind, settings: DetectorSettings, picture_1CHW: torch.Tensor) -> Found:
+def found_by(model: nn.Module, kind: Kind, settings: DetectorSettings, picture_1CHW: torch.Tensor) -> Detections:
     def regions(given: Array) -> list[Array]:
         with torch.no_grad():
             return [each.numpy() for each in Regions(model)(torch.from_numpy(given))]
@@ -112,7 +112,9 @@ def test_a_picture_is_prepared_as_for_training_and_boxes_come_back() -> None:
     expected = (trained / 255 - np.reshape(config["mean"], (3, 1, 1))) / np.reshape(config["std"], (3, 1, 1))
     np.testing.assert_allclose(found[0], expected, atol=1e-5)
     boxes = np.array([[2.0, 3, 20, 17], [-5, 0, 100, 100]])
-    made = Found(boxes.astype(np.float32), np.zeros(2, np.int64), np.ones(2, np.float32)).on_picture(90, 50, config)
+    made = Detections(boxes.astype(np.float32), np.zeros(2, np.int64), np.ones(2, np.float32)).on_picture(
+        90, 50, config
+    )
     np.testing.assert_allclose(made.boxes_D4, from_canvas(boxes, 50, 90, Canvas(height=48, width=40)), atol=1e-4)
 
 
