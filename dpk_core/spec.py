@@ -52,6 +52,7 @@ LEAST_NORMALISED = 2
 would normalise each picture by itself, and judge by averages over many."""
 ProfileName = Literal["probe", "paper"]
 Augmentation = Literal["none", "shift", "crop_flip", "resized_crop_flip"]
+Precision = Literal["float32", "tf32", "bfloat16", "float16"]
 Compiled = Literal["no", "default", "reduce-overhead"]
 """`torch.compile`'s modes."""
 
@@ -92,8 +93,9 @@ class Recipe:
     accumulation: int = 1
     """Parts in which the `batch_size` pictures of an update go through the networks, their gradients added up. What is
     computed over a batch (batch normalisation, CKA, relations between pictures) is computed over a part."""
-    precision: Literal["float32", "bfloat16", "float16"] = "float32"
-    """Of the arithmetic of networks and modules while training; weights, losses and evaluation stay in float32."""
+    precision: Precision = "float32"
+    """Of the arithmetic of networks and modules while training; weights, losses and evaluation stay in float32. `tf32`:
+    float32 whose products a GPU rounds to 10 bits; on a CPU it is float32."""
     channels_last: bool = False
     """Whether pictures and the network's weights lie in memory channel by channel last, which tensor cores like."""
     ema_decay: float | None = None

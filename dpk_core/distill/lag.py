@@ -34,7 +34,7 @@ class LaggedCka(nn.Module):
             self._host_S = torch.empty_like(cka_S, device="cpu").pin_memory()
             self._copied = torch.cuda.Event()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         self._host_S.copy_(cka_S, non_blocking=True)
-        self._copied.record()
+        self._copied.record(torch.cuda.current_stream(cka_S.device))
 
     def last(self) -> Tensor:
         """The CKA of the step before, on the host; NaN before the first step."""

@@ -55,6 +55,8 @@ def _serve_alone(arguments: argparse.Namespace, inbox: Inbox, channel: Channel) 
     """Trains in this process, which may be one of several ranks."""
     make_deterministic(arguments.threads)
     device = _device(arguments.device)
+    if device.index is not None and device.type == "cuda":
+        torch.cuda.set_device(device)  # what is given no device, as an event or a stream, is then on this one
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine() + " CPU"
     world = ALONE
     if arguments.ranks > 1:
@@ -83,6 +85,7 @@ def _serve(
     while (assignment := inbox.next()) is not None:
         last = _last_event(assignment, work)
         inbox.done()
+        torch.cuda.empty_cache()  # a runner that waits keeps no memory from others on its GPU
         channel.send(last)
 
 

@@ -76,7 +76,14 @@ def order_notice(training: Training) -> list[Notice]:
     if not _brings_weights(spec) or spec.recipe.epochs > 0:
         return []
     looked = ShuffledSample.at(data)
-    found = class_order(_answers(training.model, data, looked), looked.labels.cpu().numpy(), data.card.classes)
+    answers_N, labels_N = _answers(training.model, data, looked), looked.labels.cpu().numpy()
+    try:
+        found = class_order(answers_N, labels_N, data.card.classes)
+    except ImportError:
+        message = (
+            "Whether the classes of these weights stand in another order was not looked at: scipy is not installed."
+        )
+        return [Notice(level="info", message=message)]
     if found is None:
         return []
     order = found.order if spec.class_map is None else tuple(spec.class_map[place] for place in found.order)
@@ -102,6 +109,7 @@ def class_order(answers_N: NDArray[np.int64], labels_N: NDArray[np.int64], class
     """The permutation of classes under which most answers are right, where it is clearly better than none.
 
     It is found on one half of the pictures and tried on the other, as the best of so many would look better by chance.
+    Raises ImportError without scipy.
     """
     from scipy import optimize  # here, as networks train without it
 

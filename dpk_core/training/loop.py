@@ -24,12 +24,14 @@ from torch import Tensor
 from dpk_core.data.batches import TrainingBatches
 from dpk_core.data.boxes import Targets, split_targets
 from dpk_core.distill.method import StepContext
+from dpk_core.distill.precision import tf32
 from dpk_core.errors import TrainingDiverged
 from dpk_core.parallel.batch_norm import shared_batch_norm
 from dpk_core.randomness import derive
 from dpk_core.tasks import METRICS
 from dpk_core.training.evaluate import EVALUATORS, Evaluation
 from dpk_core.training.gradients import EVERY, gradient_norms
+from dpk_core.training.precision import autocast
 from dpk_core.training.targets import make_targets
 from dpk_core.training.training import Training
 
@@ -81,7 +83,8 @@ def train(training: Training, stop_epoch: int, observer: Observer) -> bool:
             if training.world.any_of(observer.wants_stop()):
                 return False
             began = device_seconds(training.data.device)
-            _step(training, *batches.at(training.step), batches.positions(training.step))
+            with tf32(training.spec.recipe.precision == "tf32"):
+                _step(training, *batches.at(training.step), batches.positions(training.step))
             validation = _measure(training)
             training.seconds += device_seconds(training.data.device) - began
             if validation is not None:
@@ -121,7 +124,7 @@ def _step(training: Training, pictures_BCHW: Tensor, labels_B: Targets, position
     training.world.average_gradients(training.optimisers.parameters)
     training.optimisers.update()
     if training.average is not None:
-        training.average.update_parameters(training.model)
+        training.average.update(training.model)
     training.averages.add(training.world.means(_together(parts)) | parts[0].gradient_norms)
     training.step += 1
     if training.step == 1 or training.step % CHECK_STEPS == 0:
@@ -150,10 +153,7 @@ def _part(
     torch.manual_seed(derive(seed, "dropout", step, *([world.rank] if world.rank else [])))
     total_steps = training.total_steps * recipe.accumulation
     context = StepContext(seed=seed, step=step, total_steps=total_steps, positions_B=positions_B, world=world)
-    low_precision = torch.autocast(
-        pictures_BCHW.device.type, getattr(torch, recipe.precision), enabled=recipe.precision != "float32"
-    )
-    with low_precision, shared_batch_norm(world):
+    with autocast(pictures_BCHW.device, recipe.precision), shared_batch_norm(world):
         outcome = training.method(pictures_BCHW, targets_B, context)
     norms = {}
     # What torch compiled goes backward once only, so there nothing is measured.

@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from dpk_core.data.batches import steps_per_epoch
 from dpk_core.data.rows import own_rows
@@ -23,7 +22,9 @@ from dpk_core.randomness import derive
 from dpk_core.spec import TrainingSpec
 from dpk_core.training.averages import Averages
 from dpk_core.training.optimisers import Optimisers, make_optimisers
+from dpk_core.training.precision import set_float32
 from dpk_core.training.start import starting_model
+from dpk_core.training.weight_average import WeightAverage
 
 
 @dataclass(slots=True, kw_only=True)
@@ -35,7 +36,7 @@ class Training:
     method: Method
     optimisers: Optimisers
     world: World = ALONE
-    average: AveragedModel | None = None
+    average: WeightAverage | None = None
     """The running average of the network's weights and buffers, where the recipe asks for one."""
     steps_per_epoch: int
     preprocessing: ModelPreprocessing | None = None
@@ -60,7 +61,7 @@ class Training:
     @property
     def judged(self) -> nn.Module:
         """The network that is evaluated and kept: the average of the weights where there is one."""
-        return self.model if self.average is None else self.average.module
+        return self.model if self.average is None else self.average.network
 
     @property
     def total_steps(self) -> int:
@@ -80,7 +81,7 @@ class Training:
             "seconds": self.seconds,
             "student": self.method.student.state_dict(),
             "extras": self.method.extras.state_dict(),
-            "average": None if self.average is None else self.average.state_dict(),
+            "average": None if self.average is None else self.average.state(),
             "optimisers": self.optimisers.state(),
             "epoch_steps": dict(self.averages.steps),
             "epoch_sums": self.averages.sums,
@@ -96,7 +97,7 @@ class Training:
         self.method.student.load_state_dict(state["student"])
         self.method.extras.load_state_dict(state["extras"])
         if self.average is not None:
-            self.average.load_state_dict(state["average"])
+            self.average.restore(state["average"])
         self.optimisers.restore(state["optimisers"])
         self.step, self.seconds = state["step"], state["seconds"]
         self.averages.steps = dict(state["epoch_steps"])
@@ -141,8 +142,7 @@ def begin(
         student.to(memory_format=torch.channels_last)
     average = None
     if spec.recipe.ema_decay is not None:
-        averaging = get_ema_multi_avg_fn(spec.recipe.ema_decay)  # type: ignore[no-untyped-call]  # torch's lack of them
-        average = AveragedModel(student, multi_avg_fn=averaging, use_buffers=True)
+        average = WeightAverage(student, spec.recipe.ema_decay)
     method = _method(spec, data, student, teacher)
     if spec.trains == "head":
         student.eval()  # the body is to stay what it is, its running statistics too
@@ -181,6 +181,7 @@ def make_deterministic(threads: int) -> None:
     """Makes this process compute the same numbers every time, given the same device and number of threads."""
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)
+    set_float32("float32")
     torch.backends.cudnn.benchmark = False
     # Every result is written in full before it is read, so filling fresh memory would only cost time.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # a property of the module

@@ -107,7 +107,7 @@ class TestSubmit:
             ([*ASKED, "--set", "method.feature_wieght=3"],
              "method.feature_wieght: There is no such field. Nearest valid choice: feature_weight.\n"),
             ([*ASKED, "--set", "recipe.precision=bf16"],
-             "recipe.precision: This must be one of 'float32', 'bfloat16' or 'float16'. Nearest valid choice: "
+             "recipe.precision: This must be one of 'float32', 'tf32', 'bfloat16' or 'float16'. Nearest valid choice: "
              "bfloat16.\n"),
             (["--file", "missing.json", "--student", "a/s"], "Give either --file or single options"),
             (["--student", "a/s", "--dataset", "d", "--teacher", "t,haed"],

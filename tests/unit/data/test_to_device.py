@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from dpk_core.catalogue.datasets import DIGITS
@@ -19,6 +19,7 @@ from dpk_core.data.to_device import to_device
 from dpk_core.distill.masking import draw_noise
 from dpk_core.recipes import IMAGENET
 from dpk_core.spec import Augmentation, Recipe
+from dpk_core.training.weight_average import WeightAverage
 
 META = torch.device("meta")
 
@@ -82,6 +83,15 @@ def test_nor_are_batches_in_order_and_noise() -> None:
         assert draw_noise(4, 9, seed=0, step=1, stage="last", device=META).device == META
     assert copies.waited == []
     assert copies.unwaited == 2 * 4 + 1
+
+
+def test_nor_is_a_running_average_of_weights() -> None:
+    network = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2)).to(META)
+    average = WeightAverage(network, 0.9)
+    with Copies() as copies:
+        average.update(network)
+        average.update(network)
+    assert copies.waited == []
 
 
 def test_a_wait_would_be_seen() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -124,6 +125,12 @@ def test_classes_in_another_order_are_named(tmp_path: Path) -> None:
     assert notice.level == "warning"
     assert "stand in another order (turned by one)" in notice.message
     assert "Give class_map=1/2/3/4/5/6/7/8/9/0 with the teacher" in notice.message
+
+
+def test_without_scipy_their_order_is_not_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "scipy", None)
+    (notice,) = order_notice(judged(tmp_path, OWN))
+    assert "was not looked at: scipy is not installed" in notice.message
 
 
 def test_an_order_is_no_chance_find() -> None:

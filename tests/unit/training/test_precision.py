@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import pytest
 import torch
 from torch import nn
 
+from dpk_core.distill import cka
 from dpk_core.spec import MethodName
+from dpk_core.training import evaluate
 from dpk_core.training.loop import train
-from dpk_core.training.training import Training
+from dpk_core.training.training import Training, make_deterministic
 from tests.unit.training.tiny import RECIPE, STEPS, Watcher, spec, start
 
 
@@ -41,6 +44,32 @@ def test_lower_precision_is_near_the_full_one() -> None:
     train(start(spec(recipe=replace(RECIPE, precision="bfloat16"))), 1, low)
     assert low.epochs[0]["train_loss"] == pytest.approx(full.epochs[0]["train_loss"], rel=0.02)
     assert low.epochs[0]["train_loss"] != full.epochs[0]["train_loss"]
+
+
+@pytest.mark.parametrize("precision", ["float32", "tf32"])
+def test_a_gpu_rounds_products_in_the_steps_of_tf32_alone(
+    precision: Literal["float32", "tf32"], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And neither in losses and CKA nor where the network is judged."""
+    seen: dict[str, set[tuple[bool, bool]]] = {}
+
+    def noting(place: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def noted(*arguments: Any, **options: Any) -> Any:
+            allowed = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+            seen.setdefault(place, set()).add(allowed)
+            return function(*arguments, **options)
+
+        return noted
+
+    make_deterministic(torch.get_num_threads())
+    monkeypatch.setattr(cka, "gram", noting("CKA", cka.gram))
+    monkeypatch.setattr(nn.functional, "kl_div", noting("loss", nn.functional.kl_div))
+    monkeypatch.setattr(evaluate, "_accuracy", noting("judged", evaluate._accuracy))
+    training = start(spec("dpk", recipe=replace(RECIPE, precision=precision)))
+    monkeypatch.setattr(training.method, "forward", noting("step", training.method.forward))
+    train(training, 1, Watcher())
+    steps = (precision == "tf32", precision == "tf32")
+    assert seen == {"step": {steps}, "loss": {(False, False)}, "CKA": {(False, False)}, "judged": {(False, False)}}
 
 
 class TestScaler:
