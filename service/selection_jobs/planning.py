@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Literal
@@ -152,14 +153,20 @@ def _recipe_notes(request: SelectionJobRequest, data: DatasetCard, chosen: Recip
             f"{pictures // chosen.batch_size} steps; in the {base.batch_size} of recipe {base.name} it would have "
             f"{pictures // base.batch_size}. Name a batch_size to have another.",
         )
-    if "learning_rate" in _settings(request):
-        return ()
+    settings, notes = _settings(request), []
     factor, ratio = batch_factor(base, chosen.batch_size), chosen.batch_size / base.batch_size
-    rule = "in proportion" if factor == ratio else "by the square root"
-    return (
-        f"The learning rate follows the batch size {rule}: {base.learning_rate:g} of recipe {base.name} for batches of "
-        f"{base.batch_size}, times {factor:.3g} for batches of {chosen.batch_size}.",
-    )
+    if "learning_rate" not in settings:
+        rule = "in proportion" if factor == ratio else "by the square root"
+        notes.append(
+            f"The learning rate follows the batch size {rule}: {base.learning_rate:g} of recipe {base.name} for "
+            f"batches of {base.batch_size}, times {factor:.3g} for batches of {chosen.batch_size}."
+        )
+    if "module_learning_rate" not in settings and request.method.name in DPK_METHODS:
+        notes.append(
+            f"The learning rate of DPK's modules follows the batch size by the square root: "
+            f"{base.module_learning_rate:g} of recipe {base.name}, times {math.sqrt(ratio):.3g}."
+        )
+    return tuple(notes)
 
 
 def preparation_kind(

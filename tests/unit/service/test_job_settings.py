@@ -204,11 +204,12 @@ class TestShown:
         assert setup["recipe_settings"]["augmentation"] == "shift"
         assert (setup["side"], setup["channels"]) == (8, 1)
         assert setup["learning_rate"] == pytest.approx(2 * RECIPES["digits"].learning_rate)
-        (note,) = setup["recipe_notes"]
-        assert note == (
+        assert setup["recipe_notes"] == [
             "The learning rate follows the batch size in proportion: 0.05 of recipe digits for batches of 64, times 2 "
-            "for batches of 128."
-        )
+            "for batches of 128.",
+            "The learning rate of DPK's modules follows the batch size by the square root: 0.001 of recipe digits, "
+            "times 1.41.",
+        ]
 
     @pytest.mark.parametrize("path", ["/jobs/{}", "/selection-jobs/{}/report"])
     def test_page_and_report_show_it(self, client: TestClient, path: str) -> None:
