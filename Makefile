@@ -75,8 +75,8 @@ bench-core: $(VENV)/.run ## what a training step costs under each method (millis
 bench-demo: $(VENV)/.run ## do the demo's candidates truly differ: all of them trained fully (a quarter of an hour)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.demo
 
-bench-gpu: $(VENV)/.run ## everything on one GPU in nine minutes (checks, step costs, throughput, arms; needs DPK_DATA_ROOT)
-	@$(BIN)/python -m benchmarks.gpu
+bench-gpu: $(VENV)/.run ## everything on one GPU in nine minutes (checks, step costs, throughput, arms; needs DPK_DATA_ROOT; SMALL=1: tiny, on a CPU)
+	@$(BIN)/python -m benchmarks.gpu $(if $(SMALL),--small)
 
 bench-sweep: $(VENV)/.run ## one DPK step with every kind of vision model (goes on where it stopped)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.sweep_models

@@ -1,7 +1,7 @@
 """The ablation's main arms on CIFAR-100 (15,000 pictures) for 60 epochs: teacher R56, student R8, runs side by side.
 
-A training that the time did not reach has a row that names the epoch in which it ended, and is not compared.
-Differences are paired by seed.
+A training that the time cuts off has a row with the validation accuracy of each epoch that it finished. Differences are
+paired by seed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,9 +22,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks import ablation
+from benchmarks.gpu_device import use
 from dpk_core.catalogue.datasets import dataset_card
 from dpk_core.data.source import ImageData, load_dataset
-from dpk_core.dpk_settings import DpkSettings
 from dpk_core.models.build import build_model
 from dpk_core.recipes import SMALL
 from dpk_core.spec import MethodSpec, Recipe, TeacherReference, TrainingSpec
@@ -33,12 +34,11 @@ from dpk_core.training.loop import train
 from dpk_core.training.training import Training, begin, make_deterministic
 
 DATA = "cifar100_20k"
-ARMS: dict[str, MethodSpec] = {
-    "no teacher": MethodSpec(name="none"),
-    "KD, T = 4, .1 and .9": MethodSpec(name="kd"),
-    "DPK's weights, no feature loss": MethodSpec(name="dpk", dpk=DpkSettings(feature_weight=0.0)),
-    "DPK": MethodSpec(name="dpk"),
-}
+FIRST = (ablation.LITERATURE, ablation.LOGITS, "DPK, β = .3, CKA")
+"""The arms with a teacher that begin first, seed by seed."""
+LAST = ("DPK, β = 3, CKA", "DPK, β = 3, no share", "features alone, β = 3")
+"""Those that begin where a process is free, one arm after the other: what time cuts off is theirs."""
+ARMS = {arm: ablation.ARMS[arm] for arm in (ablation.NONE, *FIRST, *LAST)}
 TEACHER_ARM = "teacher"
 COMPARED = tuple((arm, base) for index, arm in enumerate(ARMS) for base in list(ARMS)[:index])
 LAST_SECONDS = 10.0
@@ -88,34 +88,38 @@ def rows(device: torch.device, *, small: bool, until: float) -> Iterator[dict[st
         work = functools.partial(carry_out, planned, str(device), Path(folder), until - LAST_SECONDS)
         processes = 2 if small else min(12, os.cpu_count() or 1)
         context = multiprocessing.get_context("spawn")
-        done: dict[tuple[str, int], float] = {}
+        finished: list[dict[str, Any]] = []
         with ProcessPoolExecutor(processes, context, make_deterministic, (1,)) as pool:
             teacher = pool.submit(work, TEACHER_ARM, 0)
-            # The first arm needs no teacher and goes on beside it.
-            first = [pool.submit(work, next(iter(ARMS)), seed) for seed in planned.seeds]
-            trained = _row(teacher)
+            # Needs no teacher and goes on beside it.
+            running = {pool.submit(work, ablation.NONE, seed): (ablation.NONE, seed) for seed in planned.seeds}
+            trained = _row(teacher, TEACHER_ARM, 0)
             yield trained
-            others: list[Future[dict[str, Any]]] = []
             if "test_accuracy" in trained:
-                others = [pool.submit(work, arm, seed) for seed in planned.seeds for arm in list(ARMS)[1:]]
-            for future in as_completed([*first, *others]):
-                row = _row(future)
-                if "test_accuracy" in row:
-                    done[row["arm"], row["seed"]] = row["test_accuracy"]
-                yield row
-        yield compared(done)
+                taught = [(arm, seed) for seed in planned.seeds for arm in FIRST]
+                taught += [(arm, seed) for arm in LAST for seed in planned.seeds]
+                running |= {pool.submit(work, *one): one for one in taught}
+            for future in as_completed(running):
+                finished.append(_row(future, *running[future]))
+                yield finished[-1]
+        yield compared(finished)
 
 
-def _row(future: Future[dict[str, Any]]) -> dict[str, Any]:
+def _row(future: Future[dict[str, Any]], arm: str, seed: int) -> dict[str, Any]:
     try:
-        return future.result()
+        found = future.result()
     except Exception as error:  # one training that fails must not cost the others
-        return {"failed": f"{type(error).__name__}: {str(error)[:300]}"}
+        found = {"failed": f"{type(error).__name__}: {str(error)[:300]}"}
+    return {"arm": arm, "seed": seed, **found}
 
 
 def carry_out(planned: Plan, device_name: str, folder: Path, until: float, arm: str, seed: int) -> dict[str, Any]:
     """One training, in a process of the pool; its row."""
-    data = _data(planned.data, planned.root, torch.device(device_name))
+    if time.monotonic() > until:
+        return {"skipped": "no time was left"}
+    device = torch.device(device_name)
+    use(device)
+    data = _data(planned.data, planned.root, device)
     is_teacher = arm == TEACHER_ARM
     method = MethodSpec(name="none") if is_teacher else ARMS[arm]
     spec = TrainingSpec(
@@ -130,18 +134,18 @@ def carry_out(planned: Plan, device_name: str, folder: Path, until: float, arm: 
         teacher.load_state_dict(torch.load(weights, weights_only=True))
         teacher = teacher.eval().requires_grad_(False).to(data.device)
     training = begin(spec, data, teacher)
-    row: dict[str, Any] = {"arm": arm, "seed": seed, "model": spec.model, "epochs": planned.recipe.epochs}
     watcher = _Watcher(until)
-    if not train(training, planned.recipe.epochs, watcher):
-        return row | {"ended_in_epoch": training.epoch + 1, "seconds": round(training.seconds, 1)}
-    if is_teacher:
-        torch.save({name: value.cpu() for name, value in training.model.state_dict().items()}, weights)
-    accuracy = EVALUATORS[training.spec.task].evaluate(training.judged, data, data.read_test()).score
-    return row | {
-        "test_accuracy": accuracy, "seconds": round(training.seconds, 1),
+    whole = train(training, planned.recipe.epochs, watcher)
+    row: dict[str, Any] = {
+        "model": spec.model, "epochs": training.epoch, "of_epochs": planned.recipe.epochs,
+        "seconds": round(training.seconds, 1), "validation_accuracy": watcher.accuracies, "shares": watcher.shares,
         "last_epoch": {name: round(value, 5) for name, value in training.last_measured.items()},
-        "shares": watcher.shares,
     }  # fmt: skip
+    if whole:
+        row["test_accuracy"] = EVALUATORS[training.spec.task].evaluate(training.judged, data, data.read_test()).score
+        if is_teacher:
+            torch.save({name: value.cpu() for name, value in training.model.state_dict().items()}, weights)
+    return row
 
 
 @functools.cache
@@ -150,10 +154,11 @@ def _data(name: str, root: Path, device: torch.device) -> ImageData:
 
 
 class _Watcher:
-    """Ends a training when its time is over and keeps the shares of DPK's last stage, epoch by epoch."""
+    """Ends a training when its time is over. Keeps accuracy and the share of DPK's last stage, epoch by epoch."""
 
     def __init__(self, until: float) -> None:
         self._until = until
+        self.accuracies: list[float] = []
         self.shares: list[float] = []
 
     def wants_stop(self) -> bool:
@@ -163,29 +168,51 @@ class _Watcher:
         pass
 
     def measured(self, training: Training, values: dict[str, float], validation: Evaluation) -> None:  # noqa: ARG002  (an observer's signature)
+        self.accuracies.append(round(values["validation_accuracy"], 5))
         if "share.last" in values:
             self.shares.append(round(values["share.last"], 4))
 
 
-def compared(done: dict[tuple[str, int], float]) -> dict[str, Any]:
-    """Mean accuracy of each arm in %, and differences in points with their standard errors, over common seeds."""
-    seeds = {arm: sorted(seed for found, seed in done if found == arm) for arm in ARMS}
-    means = {
-        arm: round(100 * statistics.fmean(done[arm, seed] for seed in found), 3)
-        for arm, found in seeds.items()
-        if found
-    }
+Accuracies = dict[tuple[str, int], float]
+"""By arm and seed."""
+
+
+def compared(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Mean test accuracy of each arm in %, and differences between arms in points.
+
+    Each pair of arms is compared twice, as far as there are trainings: on the test split after the whole training, and
+    on the validation split after the last epoch that both reached on all their common seeds.
+    """
+    tested: Accuracies = {(row["arm"], row["seed"]): row["test_accuracy"] for row in rows if "test_accuracy" in row}
+    curves = {(row["arm"], row["seed"]): row["validation_accuracy"] for row in rows if row.get("validation_accuracy")}
+    means = {arm: [value for (found, _), value in tested.items() if found == arm] for arm in ARMS}
     differences = []
     for arm, base in COMPARED:
-        common = sorted(set(seeds[arm]) & set(seeds[base]))
-        points = [100 * (done[arm, seed] - done[base, seed]) for seed in common]
-        if len(points) > 1:
-            error = statistics.stdev(points) / math.sqrt(len(points))
-            differences.append({
-                "arm": arm, "over": base, "seeds": common,
-                "points": round(statistics.fmean(points), 3), "standard_error": round(error, 3),
-            })  # fmt: skip
-    return {"means": means, "differences": differences}
+        differences += _difference(tested, arm, base, measure="test_accuracy")
+        common = [curves[each, seed] for seed in _common(curves, arm, base) for each in (arm, base)]
+        epoch = min(map(len, common), default=0)
+        reached = {key: curve[epoch - 1] for key, curve in curves.items() if len(curve) >= epoch}
+        differences += _difference(reached, arm, base, measure="validation_accuracy", epoch=epoch)
+    return {
+        "means": {arm: round(100 * statistics.fmean(values), 3) for arm, values in means.items() if values},
+        "differences": differences,
+    }
+
+
+def _common(found: Mapping[tuple[str, int], object], arm: str, base: str) -> list[int]:
+    """The seeds that both arms have."""
+    return sorted({seed for one, seed in found if one == arm} & {seed for one, seed in found if one == base})
+
+
+def _difference(values: Accuracies, arm: str, base: str, **of: object) -> list[dict[str, Any]]:
+    """The mean difference over common seeds with its standard error; none with fewer than two seeds."""
+    seeds = _common(values, arm, base)
+    points = [100 * (values[arm, seed] - values[base, seed]) for seed in seeds]
+    if len(points) < 2:
+        return []
+    error = statistics.stdev(points) / math.sqrt(len(points))
+    found = {"points": round(statistics.fmean(points), 3), "standard_error": round(error, 3)}
+    return [{"arm": arm, "over": base, "seeds": seeds, **of, **found}]
 
 
 def _make_up(path: Path) -> None:

@@ -13,16 +13,13 @@ from typing import Any
 import torch
 
 PATH = Path(__file__).parents[1] / "tests" / "gpu" / "checks.py"
+SMALL = ("streamed pictures arrive whole", "same bits twice: kd", "same step as on the CPU: dpk", "CKA in bfloat16")
 
 
 def rows(device: torch.device, *, small: bool, until: float) -> Iterator[dict[str, Any]]:
     """A row for each check of `tests/gpu`. In small, one of each kind that can be had without a GPU."""
     checks = _load_checks()
-    chosen = {**checks.ON_A_GPU, **checks.ANYWHERE}
-    if small:
-        chosen = {
-            name: chosen[name] for name in ("same bits twice: kd", "same step as on the CPU: dpk", "CKA in bfloat16")
-        }
+    chosen = {name: checks.CHECKS[name] for name in SMALL} if small else checks.CHECKS
     for name, check in chosen.items():
         began = time.monotonic()
         if began > until:

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from benchmarks.gpu_device import wait
 from dpk_core.catalogue.datasets import DIGITS
 from dpk_core.catalogue.reading import ReadingRule
 from dpk_core.data.batches import TrainingBatches
@@ -72,8 +73,7 @@ def pictures_a_second(data: ImageData, recipe: Recipe, seconds: float) -> float:
     step, began = 1, time.perf_counter()
     while time.perf_counter() - began < seconds:
         batches.at(step)
-        if data.device.type == "cuda":
-            torch.cuda.synchronize(data.device)
+        wait(data.device)
         step += 1
     return (step - 1) * recipe.batch_size / (time.perf_counter() - began)
 

@@ -1,31 +1,24 @@
 """Throughput of 1, 2, 4 and 8 runs side by side on one GPU: each a process that takes KD steps of R56 → R20.
 
 Processes on one GPU take turns. Under NVIDIA's Multi-Process Service (MPS) their kernels run at the same time; it is
-tried too where `nvidia-cuda-mps-control` is installed, as a service of our own that ends with the measurement.
+tried too where it is installed.
 """
 
 from __future__ import annotations
 
 import multiprocessing
-import os
-import shutil
-import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from typing import Any
 
 import torch
 
+from benchmarks import gpu_mps
+from benchmarks.gpu_device import use, wait
 from benchmarks.gpu_steps import METHODS, TINY
 from benchmarks.steps import PAIRS, make_step
 from dpk_core.training.training import make_deterministic
-
-MPS = "nvidia-cuda-mps-control"
-START_SECONDS = 90.0
-"""In which every process must have taken its first steps."""
 
 
 def rows(device: torch.device, *, small: bool, until: float) -> Iterator[dict[str, Any]]:
@@ -33,11 +26,11 @@ def rows(device: torch.device, *, small: bool, until: float) -> Iterator[dict[st
     counts = (1, 2) if small else (1, 2, 4, 8)
     seconds = 0.5 if small else 2.5
     yield from _counted(device, counts, seconds, small, until, mps=False)
-    if device.type != "cuda" or shutil.which(MPS) is None:
-        yield {"mps": True, "skipped": f"{MPS} is not installed" if device.type == "cuda" else "needs a GPU"}
+    problem = gpu_mps.start() if device.type == "cuda" else "needs a GPU"
+    if problem is not None:
+        yield {"mps": True, "skipped": problem}
         return
-    with _service():
-        yield from _counted(device, counts, seconds, small, until, mps=True)
+    yield from _counted(device, counts, seconds, small, until, mps=True)
 
 
 def _counted(
@@ -54,7 +47,7 @@ def _counted(
     try:
         ours = [pipe for pipe, _ in pipes]
         for pipe in ours:
-            _answer(pipe, START_SECONDS)
+            _answer(pipe, until - time.monotonic())
         for count in counts:
             begin = time.monotonic() + 0.2
             for pipe in ours[:count]:
@@ -83,12 +76,13 @@ def _serve(pipe: Connection, device_name: str, small: bool) -> None:
     """Takes steps from a given time on for some seconds and answers how many a second, until the other end closes."""
     make_deterministic(1)
     device = torch.device(device_name)
+    use(device)
     step = make_step(TINY if small else PAIRS[0], METHODS["kd"], device, precision=torch.bfloat16, channels_last=True)
     number = 0
     for _ in range(5):
         step(number)
         number += 1
-    _wait(device)
+    wait(device)
     pipe.send(0.0)
     while (asked := _question(pipe)) is not None:
         begin, seconds = asked
@@ -98,8 +92,8 @@ def _serve(pipe: Connection, device_name: str, small: bool) -> None:
             step(number)
             number += 1
             if number % 10 == 0:
-                _wait(device)  # else the queue of the device would go on long after the time is over
-        _wait(device)
+                wait(device)  # else the queue of the device would go on long after the time is over
+        wait(device)
         pipe.send((number - first) / (time.monotonic() - began))
 
 
@@ -109,26 +103,3 @@ def _question(pipe: Connection) -> tuple[float, float] | None:
     except EOFError:
         return None
     return begin, seconds
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-
-
-@contextmanager
-def _service() -> Iterator[None]:
-    """MPS for processes that are started within the block."""
-    with tempfile.TemporaryDirectory(prefix="dpk-mps-") as folder:
-        ours = {"CUDA_MPS_PIPE_DIRECTORY": f"{folder}/pipe", "CUDA_MPS_LOG_DIRECTORY": f"{folder}/log"}
-        for place in ours.values():
-            os.mkdir(place)
-        os.environ.update(ours)
-        command = shutil.which(MPS) or MPS
-        subprocess.run([command, "-d"], check=True, timeout=20, stdin=subprocess.DEVNULL)  # noqa: S603 - NVIDIA's daemon
-        try:
-            yield
-        finally:
-            subprocess.run([command], input=b"quit\n", check=False, timeout=30)  # noqa: S603 - the same daemon
-            for name in ours:
-                del os.environ[name]

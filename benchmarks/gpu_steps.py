@@ -17,9 +17,11 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from benchmarks import record
+from benchmarks.gpu_device import wait
 from benchmarks.steps import PAIRS, Pair, make_step
 from dpk_core.dpk_settings import DpkSettings, ShareSettings
-from dpk_core.spec import Compiled, MethodSpec
+from dpk_core.spec import Compiled, MethodSpec, Precision
+from dpk_core.training.precision import set_float32
 from dpk_core.training.training import make_deterministic
 
 METHODS: dict[str, MethodSpec] = {
@@ -29,9 +31,10 @@ METHODS: dict[str, MethodSpec] = {
     "dpk probe with lag": MethodSpec(name="dpk", dpk=DpkSettings(share=ShareSettings(lag=True))),
     "dpk paper": MethodSpec(name="dpk", profile="paper"),
 }
-"""KD first: the others are multiples of it."""
+COMPARED = ("kd", "dpk probe", "dpk paper")
+"""The methods that targets are about. KD first: the others are multiples of it."""
 
-WARM_UP, BLOCKS, BLOCK, SMALL_BLOCK = 4, 3, 8, 1
+WARM_UP, BLOCKS, FEW_BLOCKS, BLOCK, SMALL_BLOCK = 4, 3, 2, 8, 1
 """Steps before the timing, blocks that are timed, steps of a block."""
 
 TINY = Pair("cifar/resnet8", "cifar/resnet8w4", 16, 10, {"cpu": 8, "cuda": 8})
@@ -39,11 +42,10 @@ TINY = Pair("cifar/resnet8", "cifar/resnet8w4", 16, 10, {"cpu": 8, "cuda": 8})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Way:
-    """How a step is computed. `tf32`: in matrix products and convolutions of float32; `deterministic`: as runs are."""
+    """How a step is computed. `deterministic`: as runs are."""
 
     name: str
-    precision: torch.dtype = torch.bfloat16
-    tf32: bool = False
+    precision: Precision = "bfloat16"
     channels_last: bool = False
     compiled: Compiled = "no"
     deterministic: bool = True
@@ -53,8 +55,8 @@ BF16 = Way(name="bf16")
 GRAPHED = Way(name="bf16, channels last, CUDA graphs", channels_last=True, compiled="reduce-overhead")
 WAYS = (
     Way(name="bf16, channels last", channels_last=True),
-    Way(name="tf32", precision=torch.float32, tf32=True),
-    Way(name="float32", precision=torch.float32),
+    Way(name="tf32", precision="tf32"),
+    Way(name="float32", precision="float32"),
     Way(name="bf16, channels last, not deterministic", channels_last=True, deterministic=False),
 )
 
@@ -67,19 +69,21 @@ class Cell:
     method: str
     way: Way
     needs: float
+    blocks: int = BLOCKS
 
 
 def cells(small: bool) -> list[Cell]:
     """What is to be measured, the most important first."""
     if small:
-        float32 = Way(name="float32", precision=torch.float32)
+        float32 = Way(name="float32", precision="float32")
         ways = (BF16, WAYS[0], GRAPHED)
         return [*(Cell(TINY, method, float32, 2) for method in METHODS), *(Cell(TINY, "kd", way, 2) for way in ways)]
     cifar = PAIRS[0]
     return [
-        *(Cell(pair, method, BF16, 8) for pair in PAIRS for method in METHODS),
+        *(Cell(pair, method, BF16, 4) for pair in PAIRS for method in COMPARED),
         Cell(cifar, "kd", GRAPHED, 60),
-        *(Cell(pair, method, way, 8) for way in WAYS for pair in PAIRS for method in METHODS),
+        *(Cell(pair, method, BF16, 4) for pair in PAIRS for method in METHODS if method not in COMPARED),
+        *(Cell(pair, method, way, 4, FEW_BLOCKS) for way in WAYS for pair in PAIRS for method in COMPARED),
         Cell(cifar, "student alone", GRAPHED, 40),
         Cell(cifar, "dpk probe with lag", GRAPHED, 60),
     ]
@@ -122,30 +126,30 @@ def measured(cell: Cell, device: torch.device, block: int) -> dict[str, Any]:
         before = torch.cuda.memory_allocated(device)
     way = cell.way
     began = time.monotonic()
+    precision = torch.bfloat16 if way.precision == "bfloat16" else torch.float32
     step = make_step(
         cell.pair, METHODS[cell.method], device,
-        precision=way.precision, channels_last=way.channels_last, compiled=way.compiled,
+        precision=precision, channels_last=way.channels_last, compiled=way.compiled,
     )  # fmt: skip
     for number in range(WARM_UP):
         step(number)
-    _wait(device)
+    wait(device)
     warm = time.monotonic() - began
-    blocks = [_block(step, WARM_UP + block * number, block, device) for number in range(BLOCKS)]
+    blocks = [_block(step, WARM_UP + block * number, block, device) for number in range(cell.blocks)]
     row: dict[str, Any] = {
         "milliseconds": round(statistics.median(blocks), 3), "blocks": [round(each, 3) for each in blocks],
         "ready_after_seconds": round(warm, 1),
     }  # fmt: skip
     if on_gpu:
         row["memory_mib"] = (torch.cuda.max_memory_allocated(device) - before) // 2**20
-    return row | _kernels(step, WARM_UP + block * BLOCKS, device)
+    return row | _kernels(step, WARM_UP + block * cell.blocks, device)
 
 
 def _compute(way: Way) -> None:
     make_deterministic(1)
     torch.use_deterministic_algorithms(way.deterministic)
     torch.backends.cudnn.benchmark = not way.deterministic
-    torch.backends.cuda.matmul.allow_tf32 = way.tf32
-    torch.backends.cudnn.allow_tf32 = way.tf32
+    set_float32(way.precision)
 
 
 def _block(step: Callable[[int], None], first: int, steps: int, device: torch.device) -> float:
@@ -153,25 +157,24 @@ def _block(step: Callable[[int], None], first: int, steps: int, device: torch.de
     began = time.perf_counter()
     for number in range(first, first + steps):
         step(number)
-    _wait(device)
+    wait(device)
     return 1000 * (time.perf_counter() - began) / steps
 
 
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-
-
 def _kernels(step: Callable[[int], None], number: int, device: torch.device) -> dict[str, Any]:
-    """How many kernels a step has and how long the GPU is busy with them."""
+    """How many kernels a step has, how many CUDA graphs it launches and how long the GPU is busy."""
     if device.type != "cuda":
         return {}
-    with profile(activities=[ProfilerActivity.CUDA]) as profiler:
-        step(number)
-        _wait(device)
-    found = profiler.key_averages()
+    try:
+        with profile(activities=[ProfilerActivity.CUDA]) as profiler:
+            step(number)
+            wait(device)
+        found = profiler.key_averages()
+    except Exception as error:  # what was timed before must not be lost with it
+        return {"not_profiled": f"{type(error).__name__}: {str(error)[:300]}"}
     return {
         "kernels": sum(each.count for each in found if each.self_device_time_total),
+        "graph_launches": sum(each.count for each in found if "GraphLaunch" in each.key),
         "busy_milliseconds": round(sum(each.self_device_time_total for each in found) / 1000, 3),
     }
 

@@ -4,6 +4,7 @@ no pytest; `test_gpu.py` hands them to pytest where there is."""
 from __future__ import annotations
 
 import copy
+import io
 import os
 import warnings
 from collections.abc import Callable
@@ -12,16 +13,23 @@ from dataclasses import dataclass, field, replace
 # cuBLAS reads this once, when the process first uses it, and is deterministic only with it; as in the runner.
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
+import numpy as np
 import torch
+from PIL import Image
+from torch.profiler import ProfilerActivity, profile
 
 from dpk_core.catalogue.datasets import DIGITS
+from dpk_core.catalogue.reading import ReadingRule
 from dpk_core.data.box_augment import augment_boxes
 from dpk_core.data.boxes import BoxTargets
-from dpk_core.data.split import ImageData, Split, image_data
+from dpk_core.data.encoded import Rows
+from dpk_core.data.split import ImageData, PictureSplit, Split, image_data
+from dpk_core.data.streamed import StreamedSplit
 from dpk_core.detection_settings import BoxAugmentation
 from dpk_core.distill.build import METHODS, build_method
 from dpk_core.distill.cka import unbiased_cka
 from dpk_core.distill.method import Method, StepContext
+from dpk_core.distill.precision import tf32
 from dpk_core.dpk_settings import DpkSettings, ShareSettings
 from dpk_core.models.build import build_model
 from dpk_core.recipes import recipe
@@ -33,31 +41,48 @@ from dpk_core.training.loop import train
 from dpk_core.training.training import Training, begin, make_deterministic
 
 STUDENT, TEACHER = "cifar/resnet8w4", "cifar/resnet8"
+SMALLER_MAPS = "cifar/vgg8"
+"""A student whose maps are half as large as the teacher's."""
 CPU = torch.device("cpu")
 RECIPE = replace(recipe("digits", epochs=2, batch_size=8), augmentation="crop_flip", clip_norm=1.0)
 IMAGENET_LIKE = replace(RECIPE, augmentation="resized_crop_flip", randaugment=9, erasing=0.5, mixup=0.2, cutmix=1.0)
 FIXED = DpkSettings(share=ShareSettings(schedule="fixed"))
 """A share that rounding cannot move."""
+LAGGING = MethodSpec(name="dpk", dpk=DpkSettings(share=ShareSettings(lag=True)))
 
 Check = Callable[[torch.device], None]
 
 
-def pictures(device: torch.device, side: int = 16) -> ImageData:
-    """Made-up coloured pictures: nine steps of an epoch."""
+def pictures(device: torch.device, side: int = 16, *, streamed: bool = False) -> ImageData:
+    """Made-up coloured pictures: nine steps of an epoch. `streamed`: in files, decoded when they are wanted."""
     generator = torch.Generator().manual_seed(9)
     made = torch.randint(0, 256, (80, 3, side, side), generator=generator, dtype=torch.uint8)
-    labels = torch.arange(80) % 10
-    train_split, validation = (
-        Split(made[part].to(device), labels[part].to(device)) for part in (slice(72), slice(72, 80))
-    )
+    labels = (torch.arange(80) % 10).to(device)
+    train_split: PictureSplit = Split(made[:72].to(device), labels[:72])
+    if streamed:
+        train_split = StreamedSplit(_files(made[:72]), np.arange(72), labels[:72], ReadingRule(channels=3, side=side))
+    validation = Split(made[72:].to(device), labels[72:])
     card = replace(DIGITS, channels=3, side=side, train_pictures=72, validation_pictures=8, test_pictures=8)
     return image_data(
-        card, train=train_split, validation=validation, read_test=lambda: validation, sample_BCHW=train_split.pictures
+        card, train=train_split, validation=validation, read_test=lambda: validation, sample_BCHW=made[:72]
     )
+
+
+def _files(pictures_BCHW: torch.Tensor) -> Rows:
+    files = []
+    for number, picture_HWC in enumerate(pictures_BCHW.permute(0, 2, 3, 1).numpy()):
+        content = io.BytesIO()
+        Image.fromarray(picture_HWC).save(content, "PNG")
+        files.append((f"{number}.png", content.getvalue()))
+    return Rows(tuple(files))
 
 
 def started(
-    method: MethodSpec, device: torch.device, recipe: Recipe = RECIPE, student: str = STUDENT, side: int = 16
+    method: MethodSpec,
+    device: torch.device,
+    recipe: Recipe = RECIPE,
+    student: str = STUDENT,
+    data: ImageData | None = None,
 ) -> Training:
     """A training of the real loop before its first step."""
     teacher = None
@@ -68,7 +93,7 @@ def started(
         teacher=None if teacher is None else TeacherReference(model=TEACHER, training_key="untrained"),
         recipe=recipe, seed=0,
     )  # fmt: skip
-    return begin(spec, pictures(device, side), teacher)
+    return begin(spec, data or pictures(device), teacher)
 
 
 @dataclass
@@ -106,9 +131,8 @@ class Waits(Steps):
         self.of_steps.append([message for message in found if "synchronizing CUDA operation" in message])
 
 
-def waits(method: MethodSpec, device: torch.device, recipe: Recipe = RECIPE) -> list[list[str]]:
+def waits(training: Training) -> list[list[str]]:
     """The waits in the third to the sixth whole step: data, networks, method, optimisers and what is measured."""
-    training = started(method, device, recipe)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         observer = Waits(6, caught=caught)
@@ -125,7 +149,7 @@ def waits_once_if_the_share_follows_cka(name: MethodName) -> Check:
 
     def check(device: torch.device) -> None:
         expected = 1 if name in ("dpk", "dpk_features_only") else 0
-        for found in waits(MethodSpec(name=name), device):
+        for found in waits(started(MethodSpec(name=name), device)):
             assert len(found) == expected, found
 
     return check
@@ -133,14 +157,17 @@ def waits_once_if_the_share_follows_cka(name: MethodName) -> Check:
 
 def never_waits_with_lag(device: torch.device) -> None:
     """A share that lags a step makes no step wait."""
-    lagging = MethodSpec(name="dpk", dpk=DpkSettings(share=ShareSettings(lag=True)))
     for each in (RECIPE, replace(RECIPE, precision="bfloat16", channels_last=True, ema_decay=0.9)):
-        assert not any(found := waits(lagging, device, each)), found
+        assert not any(found := waits(started(LAGGING, device, each))), found
+    assert not any(found := waits(started(LAGGING, device, student=SMALLER_MAPS))), found
 
 
-def never_waits_for_augmentation(device: torch.device) -> None:
-    """Random crops, RandAugment, erasing, mixup and CutMix are drawn on the host and not waited for."""
-    assert not any(found := waits(MethodSpec(name="kd"), device, IMAGENET_LIKE)), found
+def never_waits_for_pictures(device: torch.device) -> None:
+    """Pictures are copied without waiting, also those that threads decode. Random crops, RandAugment, erasing, mixup
+    and CutMix are drawn on the host and not waited for."""
+    for streamed in (False, True):
+        training = started(MethodSpec(name="kd"), device, IMAGENET_LIKE, data=pictures(device, streamed=streamed))
+        assert not any(found := waits(training)), found
 
 
 def never_waits_for_augmentation_of_boxes(device: torch.device) -> None:
@@ -159,13 +186,13 @@ def never_waits_for_augmentation_of_boxes(device: torch.device) -> None:
         torch.cuda.set_sync_debug_mode("default")
 
 
-def same_bits_twice(method: MethodSpec, recipe: Recipe = RECIPE) -> Check:
+def same_bits_twice(method: MethodSpec, recipe: Recipe = RECIPE, student: str = STUDENT) -> Check:
     """Two trainings of an epoch end with the same weights and measurements."""
 
     def check(device: torch.device) -> None:
         states = []
         for _ in range(2):
-            training = started(method, device, recipe)
+            training = started(method, device, recipe, student)
             train(training, 1, Steps(-1))
             states.append((training.model.state_dict(), training.last_measured))
         (one, measured), (other, measured_again) = states
@@ -173,6 +200,30 @@ def same_bits_twice(method: MethodSpec, recipe: Recipe = RECIPE) -> Check:
         assert all(torch.equal(value, other[name]) for name, value in one.items())
 
     return check
+
+
+def streamed_pictures_arrive_whole(device: torch.device) -> None:
+    """Pictures that threads decode are the same on the device, with several batches on their way at once."""
+    held, streamed = pictures(CPU), pictures(device, streamed=True)
+    batches = torch.arange(len(streamed.train)).split(8)
+    readings = [streamed.train.start_reading(batch) for batch in batches]
+    for batch, read in zip(batches, readings, strict=True):
+        found = read()
+        assert found.device == streamed.device
+        assert torch.equal(found.cpu(), held.train.start_reading(batch)())
+    train(started(MethodSpec(name="kd"), device, data=streamed), 1, Steps(2))
+
+
+def same_training_on_the_last_device(device: torch.device) -> None:
+    """What is measured, the lagging share too, is the same on the machine's last device as on its first one."""
+    measured = []
+    for place in (device, torch.device(device.type, torch.cuda.device_count() - 1)):
+        with torch.cuda.device(place):  # as every process has its device for its current one
+            training = started(LAGGING, place)
+            train(training, 1, Steps(-1))
+            measured.append(training.last_measured)
+    assert "share.last" in measured[0]
+    assert measured[0] == measured[1], measured
 
 
 def same_step_as_on_the_cpu(name: MethodName) -> Check:
@@ -247,39 +298,43 @@ def compiled_learns_the_same(mode: Compiled, *names: MethodName) -> Check:
             eager, other = means
             for measure, value in eager.items():
                 if measure in other and measure != "train_accuracy":  # compiled networks give no gradients of terms
-                    assert abs(other[measure] - value) <= 1e-3 * abs(value) + 1e-4, (
-                        name,
-                        measure,
-                        value,
-                        other[measure],
-                    )
+                    found = other[measure]
+                    assert abs(found - value) <= 1e-3 * abs(value) + 1e-4, (name, measure, value, found)
         torch.compiler.reset()
 
     return check
 
 
-def graphs_are_not_skipped(device: torch.device) -> None:
-    """Under `reduce-overhead` torch finds nothing that keeps it from replaying CUDA graphs."""
+def graphs_are_replayed(device: torch.device) -> None:
+    """Under `reduce-overhead` torch finds nothing that keeps it from CUDA graphs, and every step launches at least
+    three: the teacher's, the student's and that of the student's gradients."""
     from torch._dynamo.utils import counters
 
     counters.clear()
     training = started(MethodSpec(name="kd"), device, replace(RECIPE, compiled="reduce-overhead"))
-    train(training, 1, Steps(4))
+    train(training, 1, Steps(4))  # torch warms up in the first step and records in the second
+    skips = counters["inductor"]["cudagraph_skips"]
+    with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as profiler:
+        train(training, 1, Steps(6))
+        torch.cuda.synchronize(device)
     torch.compiler.reset()
-    assert counters["inductor"]["cudagraph_skips"] == 0, dict(counters["inductor"])
+    assert skips == 0, skips
+    launches = sum(each.count for each in profiler.key_averages() if "GraphLaunch" in each.key)
+    assert launches >= 2 * 3, [each.key for each in profiler.key_averages() if each.key.startswith("cu")]
 
 
 def adaptive_pooling_is_named(device: torch.device) -> None:
     """torchvision's AlexNet is refused by deterministic mode, by name, and trains where that is allowed."""
+    data = pictures(device, side=64)
     try:
-        train(started(MethodSpec(name="none"), device, student="torchvision/alexnet", side=64), 1, Steps(1))
+        train(started(MethodSpec(name="none"), device, student="torchvision/alexnet", data=data), 1, Steps(1))
     except RuntimeError as error:
         operation = refused_operation(error)
     else:
         raise AssertionError("AlexNet trained deterministically: determinism.py is needed no more")
     assert operation == "adaptive_avg_pool2d_backward_cuda", operation
     with deterministic_where_possible():
-        train(started(MethodSpec(name="none"), device, student="torchvision/alexnet", side=64), 1, Steps(1))
+        train(started(MethodSpec(name="none"), device, student="torchvision/alexnet", data=data), 1, Steps(1))
 
 
 def too_little_memory_is_named(device: torch.device) -> None:
@@ -293,7 +348,22 @@ def too_little_memory_is_named(device: torch.device) -> None:
     assert kind == "out_of_memory", kind
 
 
+ON_A_GPU: dict[str, Check] = {
+    **{f"waits in a step: {name}": waits_once_if_the_share_follows_cka(name) for name in METHODS},
+    "waits in a step: dpk with lag": never_waits_with_lag,
+    "waits in a step: pictures": never_waits_for_pictures,
+    "waits in a step: augmentation of boxes": never_waits_for_augmentation_of_boxes,
+    "graphs are replayed": graphs_are_replayed,
+    "adaptive pooling is named": adaptive_pooling_is_named,
+    "too little memory is named": too_little_memory_is_named,
+}
+if torch.cuda.device_count() > 1:
+    ON_A_GPU["same training on the last device"] = same_training_on_the_last_device
+
 ANYWHERE: dict[str, Check] = {
+    "compiled, reduce-overhead": compiled_learns_the_same("reduce-overhead", "kd", "dpk"),
+    "streamed pictures arrive whole": streamed_pictures_arrive_whole,
+    "same bits twice: dpk, resized maps": same_bits_twice(MethodSpec(name="dpk"), student=SMALLER_MAPS),
     **{f"same bits twice: {name}": same_bits_twice(MethodSpec(name=name)) for name in METHODS},
     **{
         f"same bits twice: dpk, {precision}": same_bits_twice(
@@ -307,28 +377,22 @@ ANYWHERE: dict[str, Check] = {
     "CKA in bfloat16": cka_is_full_precision(torch.bfloat16),
     "CKA in float16": cka_is_full_precision(torch.float16),
     "compiled, default": compiled_learns_the_same("default", "kd"),
-    "compiled, reduce-overhead": compiled_learns_the_same("reduce-overhead", "kd", "dpk"),
 }
 """Checks that hold on the CPU too."""
 
-ON_A_GPU: dict[str, Check] = {
-    **{f"waits in a step: {name}": waits_once_if_the_share_follows_cka(name) for name in METHODS},
-    "waits in a step: dpk with lag": never_waits_with_lag,
-    "waits in a step: augmentation": never_waits_for_augmentation,
-    "waits in a step: augmentation of boxes": never_waits_for_augmentation_of_boxes,
-    "graphs are not skipped": graphs_are_not_skipped,
-    "adaptive pooling is named": adaptive_pooling_is_named,
-    "too little memory is named": too_little_memory_is_named,
-}
+CHECKS = ON_A_GPU | ANYWHERE
+"""All of them, those that tell most first, as time may end before them."""
 
 
 def run(check: Check, device: torch.device) -> None:
-    """Carries out a check in deterministic mode, as in the runner, and puts the mode back. Raises what it raises."""
+    """Carries out a check in deterministic mode and full float32, as in the runner, and puts both back. Raises what it
+    raises."""
     threads = torch.get_num_threads()
-    make_deterministic(1)
-    try:
-        check(device)
-    finally:
-        torch.use_deterministic_algorithms(False)
-        torch.utils.deterministic.fill_uninitialized_memory = True
-        torch.set_num_threads(threads)
+    with tf32(False):
+        make_deterministic(1)
+        try:
+            check(device)
+        finally:
+            torch.use_deterministic_algorithms(False)
+            torch.utils.deterministic.fill_uninitialized_memory = True
+            torch.set_num_threads(threads)
