@@ -95,10 +95,12 @@ def rows(device: torch.device, *, small: bool, until: float) -> Iterator[dict[st
             running = {pool.submit(work, ablation.NONE, seed): (ablation.NONE, seed) for seed in planned.seeds}
             trained = _row(teacher, TEACHER_ARM, 0)
             yield trained
+            taught = [(arm, seed) for seed in planned.seeds for arm in FIRST]
+            taught += [(arm, seed) for arm in LAST for seed in planned.seeds]
             if "test_accuracy" in trained:
-                taught = [(arm, seed) for seed in planned.seeds for arm in FIRST]
-                taught += [(arm, seed) for arm in LAST for seed in planned.seeds]
                 running |= {pool.submit(work, *one): one for one in taught}
+            else:
+                yield from ({"arm": arm, "seed": seed, "skipped": "there was no teacher"} for arm, seed in taught)
             for future in as_completed(running):
                 finished.append(_row(future, *running[future]))
                 yield finished[-1]
@@ -181,7 +183,8 @@ def compared(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Mean test accuracy of each arm in %, and differences between arms in points.
 
     Each pair of arms is compared twice, as far as there are trainings: on the test split after the whole training, and
-    on the validation split after the last epoch that both reached on all their common seeds.
+    on the validation split after the last epoch that both reached on all their common seeds. A seed that got less than
+    half as far as another is left out of that.
     """
     tested: Accuracies = {(row["arm"], row["seed"]): row["test_accuracy"] for row in rows if "test_accuracy" in row}
     curves = {(row["arm"], row["seed"]): row["validation_accuracy"] for row in rows if row.get("validation_accuracy")}
@@ -189,9 +192,10 @@ def compared(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     differences = []
     for arm, base in COMPARED:
         differences += _difference(tested, arm, base, measure="test_accuracy")
-        common = [curves[each, seed] for seed in _common(curves, arm, base) for each in (arm, base)]
-        epoch = min(map(len, common), default=0)
-        reached = {key: curve[epoch - 1] for key, curve in curves.items() if len(curve) >= epoch}
+        both = {seed: min(len(curves[each, seed]) for each in (arm, base)) for seed in _common(curves, arm, base)}
+        far = [seed for seed, epochs in both.items() if 2 * epochs >= max(both.values())]
+        epoch = min((both[seed] for seed in far), default=0)
+        reached = {(each, seed): curves[each, seed][epoch - 1] for seed in far for each in (arm, base)}
         differences += _difference(reached, arm, base, measure="validation_accuracy", epoch=epoch)
     return {
         "means": {arm: round(100 * statistics.fmean(values), 3) for arm, values in means.items() if values},

@@ -18,7 +18,7 @@ COMMAND = "nvidia-cuda-mps-control"
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """Of a process that meets a service in `folder`, should there be one."""
+    """Environment variables that make a process use the service in `folder`, if one runs there."""
     place = str(folder / "mps")
     return {**os.environ, "CUDA_MPS_PIPE_DIRECTORY": place, "CUDA_MPS_LOG_DIRECTORY": place}
 
@@ -49,5 +49,5 @@ def stop(folder: Path) -> None:
         return
     with contextlib.suppress(OSError, subprocess.TimeoutExpired):
         subprocess.run(  # noqa: S603 - NVIDIA's daemon
-            [shutil.which(COMMAND) or COMMAND], input=b"quit\n", check=False, timeout=30, env=environment(folder)
+            [shutil.which(COMMAND) or COMMAND], input=b"quit\n", check=False, timeout=8, env=environment(folder)
         )

@@ -44,6 +44,8 @@ def _counted(
     processes = [context.Process(target=_serve, args=(theirs, str(device), small), daemon=True) for _, theirs in pipes]
     for process in processes:
         process.start()
+    for _, theirs in pipes:
+        theirs.close()  # so that the end of a process is the end of its pipe
     try:
         ours = [pipe for pipe, _ in pipes]
         for pipe in ours:

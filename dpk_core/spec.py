@@ -17,7 +17,7 @@ from dpk_core.preprocessing import ModelPreprocessing
 from dpk_core.tasks import TaskName
 
 TRAINING_VERSION = 3
-"""Part of every content key. Raise it when a change alters the numbers a training produces."""
+"""Part of every content key. Raise it when a change alters the numbers a training produces by more than rounding."""
 
 Role = Literal["teacher", "student"]
 DpkName = Literal["dpk", "dpk_no_teacher_tokens", "dpk_features_only"]
@@ -37,6 +37,8 @@ DPK_METHODS: frozenset[str] = frozenset(get_args(DpkName))
 """The methods that measure CKA."""
 LOGIT_METHODS: frozenset[str] = frozenset({"none", "kd", "dkd", "dist"})
 """The methods that look at logits alone; every other one taps feature maps of student and teacher."""
+MODULE_METHODS: frozenset[str] = DPK_METHODS | {"fitnet", "crd", "reviewkd", "feature_mse", "fgd"}
+"""The methods that train modules beside the student."""
 LEAST_BATCH: dict[str, tuple[int, str]] = {
     "fitnet": (2, "its regressor has batch normalisation"),
     "reviewkd": (2, "its fusions have batch normalisation"),
@@ -95,7 +97,7 @@ class Recipe:
     computed over a batch (batch normalisation, CKA, relations between pictures) is computed over a part."""
     precision: Precision = "float32"
     """Of the arithmetic of networks and modules while training; weights, losses and evaluation stay in float32. `tf32`:
-    float32 whose products a GPU rounds to 10 bits; on a CPU it is float32."""
+    float32, with the factors of convolutions and matrix products rounded to 10 bits on a GPU."""
     channels_last: bool = False
     """Whether pictures and the network's weights lie in memory channel by channel last, which tensor cores like."""
     ema_decay: float | None = None

@@ -15,7 +15,8 @@ Loss = TypeVar("Loss", bound=Callable[..., Any])
 
 def full_precision(loss: Loss) -> Loss:
     """A loss function whose tensors, all of its positional arguments that are one, reach it in at least float32 and
-    that runs outside of autocast and without TF32. The first argument must be a tensor."""
+    that runs outside of autocast and without TF32; its gradient is computed as the recipe says. The first argument must
+    be a tensor."""
 
     @functools.wraps(loss)
     def computed(first: Tensor, *rest: Any, **options: Any) -> Any:

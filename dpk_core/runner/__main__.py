@@ -25,7 +25,7 @@ import torch
 from dpk_core.errors import DpkError
 from dpk_core.parallel.meeting import meet
 from dpk_core.parallel.world import ALONE
-from dpk_core.protocol import Event, Failed, Ready
+from dpk_core.protocol import Event, Failed, Finished, Ready, Stopped
 from dpk_core.runner.carry_out import carry_out
 from dpk_core.runner.failures import classify
 from dpk_core.runner.inbox import Assignment, Inbox
@@ -85,8 +85,18 @@ def _serve(
     while (assignment := inbox.next()) is not None:
         last = _last_event(assignment, work)
         inbox.done()
-        torch.cuda.empty_cache()  # a runner that waits keeps no memory from others on its GPU
         channel.send(last)
+        if isinstance(last, Finished | Stopped):
+            _give_memory_back()
+
+
+def _give_memory_back() -> None:
+    """A runner that waits keeps from others on its GPU no more than the data sets and teachers that it may need again.
+    What torch compiled refers to itself, and graphs hold memory until it is forgotten."""
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        torch.compiler.reset()
+        gc.collect()
+        torch.cuda.empty_cache()
 
 
 def _last_event(assignment: Assignment, work: Callable[[Assignment], Event]) -> Event:

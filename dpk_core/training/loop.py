@@ -83,8 +83,9 @@ def train(training: Training, stop_epoch: int, observer: Observer) -> bool:
             if training.world.any_of(observer.wants_stop()):
                 return False
             began = device_seconds(training.data.device)
+            pictures_BCHW, labels_B = batches.at(training.step)
             with tf32(training.spec.recipe.precision == "tf32"):
-                _step(training, *batches.at(training.step), batches.positions(training.step))
+                _step(training, pictures_BCHW, labels_B, batches.positions(training.step))
             validation = _measure(training)
             training.seconds += device_seconds(training.data.device) - began
             if validation is not None:

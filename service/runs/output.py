@@ -13,7 +13,7 @@ MOST_BYTES = 256 * 1024
 """Looked at of a file, from its end."""
 MOST_FILES = 50
 MOST_KEPT_BYTES = 16 * 1024 * 1024
-"""Of a file when a run begins; a worker's life has no end."""
+"""A file larger than this is emptied when the next run begins."""
 KEEP_SECONDS = 7 * 86_400.0
 """A file is kept after its worker has left."""
 _MARK = "=== run "

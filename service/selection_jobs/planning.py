@@ -21,7 +21,7 @@ from dpk_core.recipes import (
     fine_tuning,
 )
 from dpk_core.selection.decide.job_results import EIGHTHS
-from dpk_core.spec import DPK_METHODS, TRAINING_VERSION, MethodSpec, Recipe
+from dpk_core.spec import DPK_METHODS, MODULE_METHODS, TRAINING_VERSION, MethodSpec, Recipe
 from dpk_core.tasks import METRICS
 from service.scheduling.plan import Plan, Preparation, Spending, rung_epoch
 from service.scheduling.states import PreparationKind
@@ -142,7 +142,7 @@ def _asked(request: SelectionJobRequest, name: Literal["epochs", "batch_size"]) 
 
 
 def _recipe_notes(request: SelectionJobRequest, data: DatasetCard, chosen: Recipe) -> tuple[str, ...]:
-    """That batches are smaller than the recipe's as the data is small, or that the learning rate was changed with the
+    """That batches are smaller than the recipe's as the data is small, or which learning rates were changed with the
     batch size that was asked for."""
     base, pictures = RECIPES_OF[request.task][chosen.name], data.train_pictures
     if chosen.batch_size == base.batch_size:
@@ -161,9 +161,9 @@ def _recipe_notes(request: SelectionJobRequest, data: DatasetCard, chosen: Recip
             f"The learning rate follows the batch size {rule}: {base.learning_rate:g} of recipe {base.name} for "
             f"batches of {base.batch_size}, times {factor:.3g} for batches of {chosen.batch_size}."
         )
-    if "module_learning_rate" not in settings and request.method.name in DPK_METHODS:
+    if "module_learning_rate" not in settings and request.method.name in MODULE_METHODS:
         notes.append(
-            f"The learning rate of DPK's modules follows the batch size by the square root: "
+            f"The learning rate of the method's modules follows the batch size by the square root: "
             f"{base.module_learning_rate:g} of recipe {base.name}, times {math.sqrt(ratio):.3g}."
         )
     return tuple(notes)

@@ -13,7 +13,7 @@ from dpk_core.distill.build import METHODS, build_method
 from dpk_core.distill.method import Method, StepContext, StepOutcome
 from dpk_core.distill.tapped import TappedMethod
 from dpk_core.models.build import build_model
-from dpk_core.spec import DPK_METHODS, LOGIT_METHODS, MethodName, MethodSpec, ProfileName
+from dpk_core.spec import DPK_METHODS, LOGIT_METHODS, MODULE_METHODS, MethodName, MethodSpec, ProfileName
 
 PART = re.compile(r"loss_[a-z]+|(share|cka|share_fallback)\.[a-z_]+")
 """What a part may be called."""
@@ -74,6 +74,7 @@ def test_pre_flight_knows_what_it_needs(name: MethodName) -> None:
     method = make(name)
     assert isinstance(method, TappedMethod) == (name not in LOGIT_METHODS)
     assert any(part.startswith("cka.") for part in run(method).parts) == (name in DPK_METHODS)
+    assert bool([*method.distillation_parameters()]) == (name in MODULE_METHODS)
 
 
 def test_logits_are_the_student_s_and_detached(name: MethodName) -> None:

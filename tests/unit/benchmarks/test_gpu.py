@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -278,6 +279,7 @@ def test_arms_that_were_cut_off_are_compared_at_the_last_epoch_of_both() -> None
     curves = {
         (NONE, 0): [0.1, 0.2, 0.3], (NONE, 1): [0.1, 0.2, 0.3, 0.4], (DPK, 0): [0.2, 0.25], (DPK, 1): [0.2, 0.27, 0.5],
         (DPK, 2): [0.9], (gpu_arms.FIRST[0], 0): [0.5], (gpu_arms.FIRST[0], 1): [],
+        (NONE, 4): [0.3], (DPK, 4): [0.1] * 3,  # less than half as far as seed 1
     }  # fmt: skip
     rows: list[dict[str, Any]] = [
         {"arm": arm, "seed": seed, "validation_accuracy": curve} for (arm, seed), curve in curves.items()
@@ -290,6 +292,17 @@ def test_arms_that_were_cut_off_are_compared_at_the_last_epoch_of_both() -> None
             "standard_error": 1.0,
         }],
     }  # fmt: skip
+
+
+def test_a_check_that_compiles_begins_only_with_time_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    held: list[str] = []
+    there: dict[str, Any] = {name: name for name in ("same bits twice: kd", *gpu_checks.NEEDS)}
+    assert there.keys() <= checks.CHECKS.keys()
+    stand_in = SimpleNamespace(CHECKS=there, run=lambda check, _: held.append(check))
+    monkeypatch.setattr(gpu_checks, "_load_checks", lambda: stand_in)
+    found = list(gpu_checks.rows(CPU, small=False, until=time.monotonic() + 10))
+    assert held == ["same bits twice: kd"]
+    assert [row["check"] for row in found if "skipped" in row] == [*gpu_checks.NEEDS]
 
 
 def test_a_process_among_others_counts_its_steps() -> None:

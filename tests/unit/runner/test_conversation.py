@@ -106,7 +106,7 @@ class TestFinished:
         checkpoint = of_kind(events, Checkpointed)[-1].checkpoint
         state = torch.load(artifacts / checkpoint.file.path, weights_only=True)
         weights = safetensors.torch.load_file(artifacts / "weights" / "averaged.safetensors")
-        assert all(torch.equal(value, state["average"][f"module.{name}"]) for name, value in weights.items())
+        assert all(torch.equal(value, state["average"]["network"][name]) for name, value in weights.items())
         assert not all(torch.equal(value, state["student"][name]) for name, value in weights.items())
 
     def test_weights_are_taken_as_they_are(self, runner: Runner, artifacts: Path, teacher: Finished) -> None:

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from dpk_core.errors import ArtifactFault, DataFault, DiskFault, InvalidRequest, MissingHere, TrainingDiverged
-from dpk_core.protocol import Event, Failed, FailureKind
-from dpk_core.runner.__main__ import _last_event
+from dpk_core.protocol import Event, Failed, FailureKind, Stopped
+from dpk_core.runner import __main__ as entry
 from dpk_core.runner.failures import classify
 from dpk_core.runner.inbox import Assignment
 
@@ -115,6 +115,26 @@ def test_only_what_nobody_foresaw_leaves_a_traceback(
         raise error
 
     assignment: Any = SimpleNamespace(command=SimpleNamespace(run_id="r"))
-    failed = _last_event(assignment, work)
+    failed = entry._last_event(assignment, work)
     assert isinstance(failed, Failed)
     assert capsys.readouterr().err[: len("Traceback")] == written
+
+
+def test_memory_is_given_back_once_the_worker_has_heard_and_not_after_a_failure(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What broke a GPU's context breaks the giving back as well, and would cost the failure its sentence."""
+    done: list[str] = []
+    waiting = [SimpleNamespace(command=SimpleNamespace(run_id=name)) for name in ("stopped", "failed")]
+
+    def work(assignment: Assignment) -> Event:
+        if assignment.command.run_id == "failed":
+            raise DataFault("The data.")
+        return Stopped(run_id=assignment.command.run_id, step=0)
+
+    inbox: Any = SimpleNamespace(next=lambda: waiting.pop(0) if waiting else None, done=lambda: None)
+    channel: Any = SimpleNamespace(send=lambda event: done.append(event.type))
+    arguments: Any = SimpleNamespace(threads=1)
+    monkeypatch.setattr(entry, "_give_memory_back", lambda: done.append("given back"))
+    entry._serve(arguments, inbox, channel, "cpu", "CPU", work)
+    assert done == ["ready", "stopped", "given back", "failed"]

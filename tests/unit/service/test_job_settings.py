@@ -207,8 +207,8 @@ class TestShown:
         assert setup["recipe_notes"] == [
             "The learning rate follows the batch size in proportion: 0.05 of recipe digits for batches of 64, times 2 "
             "for batches of 128.",
-            "The learning rate of DPK's modules follows the batch size by the square root: 0.001 of recipe digits, "
-            "times 1.41.",
+            "The learning rate of the method's modules follows the batch size by the square root: 0.001 of recipe "
+            "digits, times 1.41.",
         ]
 
     @pytest.mark.parametrize("path", ["/jobs/{}", "/selection-jobs/{}/report"])
