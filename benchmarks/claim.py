@@ -11,7 +11,10 @@ their tables' levels. The slope is also computed after each eighth of a training
 Two methods are compared on the tables that have both. The difference of their coefficients has the interval of Zou
 2007 without its term for what both share; that is wide, as the same teachers taught under both. The difference of their
 slopes is paired by seed. From DPK to KD the methods differ in one thing at a time (`benchmarks.definitions.METHODS`):
-the effects of the feature term, the loss weights and the temperature are separated. Trains nothing.
+the effects of the feature term, the loss weights and the temperature are separated.
+
+Does the best teacher change with few pictures? The teachers that a table of few has in common with tables of many, of
+the same classes, are compared by what their students reach on either. Trains nothing.
 """
 
 from __future__ import annotations
@@ -42,6 +45,8 @@ COMPARED: dict[tuple[str, str], str] = {
 }
 """By two methods, what the difference between them is that of."""
 PARTS = 8
+FEW, MANY = "few-resnet8w8", ("cifar-resnet8", "cifar-plain4")
+"""Tables of CIFAR-100's superclasses: 600 training pictures, and 7,500."""
 
 
 def points(found: Table) -> Points:
@@ -145,6 +150,20 @@ def comparison(method: str, other: str, tables: Sequence[Table]) -> dict[str, An
     }  # fmt: skip
 
 
+def order_kept(few: Table, many: Table) -> dict[str, Any]:
+    """How the students of the teachers of both tables go together, and what is lost on `few` by the best of `many`, in
+    points, beside what the worst loses."""
+    shared = [teacher for teacher in few.teachers if teacher is not None and teacher in many.teachers]
+    on_few, on_many = (100 * each.truth_A[[each.teachers.index(one) for one in shared]] for each in (few, many))
+    pairs = [(on_many.tolist(), on_few.tolist())]
+    return {
+        "few": few.name, "many": many.name, "teachers": len(shared), "best_of_few": shared[int(on_few.argmax())],
+        "best_of_many": shared[int(on_many.argmax())], "lost": round(float(on_few.max() - on_few[on_many.argmax()]), 3),
+        "most_lost": round(float(np.ptp(on_few)), 3),
+        **{name: _as_row(associate(pairs, name)) for name in ("pearson", "kendall")},
+    }  # fmt: skip
+
+
 def _base(found: Table) -> str:
     """Name of a table without its method."""
     return found.name.rpartition("-")[0]
@@ -193,16 +212,23 @@ def main() -> None:
     rows = [row(each.name, method, [each]) for method, found in by_method.items() for each in found]
     pooled = {method: row(POOLED, method, found) for method, found in by_method.items()}
     compared = [each for pair in COMPARED if (each := comparison(*pair, tables)) is not None]
+    by_name = {each.name: each for each in tables}
+    orders = [
+        order_kept(by_name[f"{FEW}-{method}"], by_name[f"{many}-{method}"])
+        for method in ("dpk", "kd") for many in MANY if f"{FEW}-{method}" in by_name
+    ]  # fmt: skip
     claims = targets(pooled, compared)
     for each in (*rows, *pooled.values()):
         print(_line(each))
     for each in compared:
         names = f"{METHOD_NAMES[each['method']]} less {METHOD_NAMES[each['other']]}, {each['tables']} tables"
         print(f"{each['what']}: {names}: Pearson {_shown(each['pearson'])}, slope {_shown(each['slope'])}")
+    for each in orders:
+        print(_order_line(each))
     path = record.write("claim", {
         "command": "python -m benchmarks.claim", "machine": "reads benchmarks/tables, trains nothing", "seeds": [0],
         "versions": record.versions(), "confidence": CONFIDENCE, "least_pairs": LEAST_PAIRS,
-        "differences": compared, "targets": claims, "rows": [*rows, *pooled.values()],
+        "differences": compared, "few_pictures": orders, "targets": claims, "rows": [*rows, *pooled.values()],
     })  # fmt: skip
     chart = teacher_and_student([_chart_rows(each) for each in tables], record.RESULTS)
     late = slope_curves(rows, record.RESULTS)
@@ -228,6 +254,13 @@ def _line(row: dict[str, Any]) -> str:
     helped = f"of {row['students']} {row['helped']} helped, {row['harmed']} harmed, gain {_shown(row['gain'])}"
     by_eighth = " ".join(f"{each:+.2f}" for each in row["slope_by_eighth"])
     return f"{row['table']:26} {row['method']:6} {coefficients} slope {row['slope']:+.2f} ({by_eighth})  {helped}"
+
+
+def _order_line(row: dict[str, Any]) -> str:
+    return (
+        f"{row['few']} beside {row['many']}, {row['teachers']} teachers: Kendall {_shown(row['kendall'])}; the best of "
+        f"many, {row['best_of_many']}, loses {row['lost']:.2f} of {row['most_lost']:.2f} points"
+    )
 
 
 def _shown(found: dict[str, float] | None) -> str:

@@ -62,6 +62,16 @@ def test_students_of_the_same_teachers_are_no_new_evidence(dpk: list[Table]) -> 
     assert claim.row("all", "dpk", dpk)["teachers"] == 10
 
 
+def test_whether_teachers_keep_their_order_with_few_pictures() -> None:
+    many = made_up("many-dpk", 1, FOLLOWS, TEACHERS)
+    same, turned = (made_up("few-dpk", 2, (0.4, *gains), TEACHERS) for gains in (FOLLOWS[1:], FOLLOWS[:0:-1]))
+    kept, lost = (claim.order_kept(each, many) for each in (same, turned))
+    assert (kept["teachers"], kept["best_of_few"], kept["lost"]) == (5, kept["best_of_many"], 0.0)
+    assert kept["pearson"]["value"] > 0.9
+    assert lost["pearson"]["value"] < -0.9
+    assert lost["lost"] == lost["most_lost"] == pytest.approx(19, abs=3)
+
+
 def test_a_difference_is_as_unsure_as_both() -> None:
     one, other = Estimate(value=0.8, low=0.5, high=0.9), Estimate(value=0.1, low=-0.4, high=0.5)
     apart = claim.difference(one, other)
