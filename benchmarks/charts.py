@@ -66,7 +66,7 @@ def teacher_and_student(tables: list[list[dict[str, Any]]], folder: Path) -> Pat
     chart = {
         "$schema": "https://vega.github.io/schema/vega-lite/v5.json", "background": "white",
         "data": {"values": [row for rows in tables for row in rows]},
-        "facet": {"field": "table", "title": None}, "columns": 2,
+        "facet": {"field": "table", "title": None}, "columns": 3,
         "resolve": {"scale": {"x": "independent", "y": "independent"}},
         "spec": {"width": WIDTH, "height": HEIGHT, "layer": [alone, errors, means]},
     }  # fmt: skip

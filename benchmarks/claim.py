@@ -10,8 +10,9 @@ their tables' levels. The slope is also computed after each eighth of a training
 
 Two methods are compared on the tables that have both. The difference of their coefficients has the interval of Zou
 2007 without its term for what both share; that is wide, as the same teachers taught under both. The difference of their
-slopes is paired by seed. From DPK to KD the methods differ in one thing at a time (`benchmarks.definitions.METHODS`):
-the effects of the feature term, the loss weights and the temperature are separated.
+slopes, and of gains, is paired by seed. From DPK to KD the methods differ in one thing at a time
+(`benchmarks.definitions.METHODS`): the effects of the feature term, the loss weights and the temperature are separated,
+over all tables that have these arms and in each of them.
 
 Does the best teacher change with few pictures? The teachers that a table of few has in common with tables of many, of
 the same classes, are compared by what their students reach on either. Trains nothing.
@@ -19,8 +20,9 @@ the same classes, are compared by what their students reach on either. Trains no
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -68,8 +70,8 @@ def row(name: str, method: str, tables: Sequence[Table]) -> dict[str, Any]:
         summary[statistic] = _as_row(associate(groups, statistic))
     summary["slope"] = round(slope(groups), 3)
     summary["slope_by_eighth"] = [round(float(np.mean(each)), 3) for each in zip(*map(slopes, tables), strict=True)]
-    by_seed = [_gain_by_seed(each) for each in tables]
-    gains = by_seed[0] if len(tables) == 1 else [float(np.mean(each)) for each in by_seed]
+    by_seed = [gains_by_seed(each) for each in tables]
+    gains = by_seed[0].tolist() if len(tables) == 1 else [float(each.mean()) for each in by_seed]
     summary["gain"] = _as_row(mean_interval(gains))
     own = [found for each in tables for found in _gains_by_teacher(each)]
     summary["students"] = len(own)
@@ -94,11 +96,10 @@ def _gains_by_teacher(found: Table) -> list[Estimate]:
     return [gain for gain in gains if gain is not None]
 
 
-def _gain_by_seed(found: Table) -> list[float]:
+def gains_by_seed(found: Table) -> Vector:
     """Mean over teachers of what they add to the student without a teacher, in points, by seed."""
     by_seed_AS = 100 * found.test_right_ASN.mean(2)
-    gains: list[float] = (by_seed_AS[1:].mean(0) - by_seed_AS[0]).tolist()
-    return gains
+    return np.asarray(by_seed_AS[1:].mean(0) - by_seed_AS[0])
 
 
 def slope(groups: Sequence[Points]) -> float:
@@ -125,10 +126,8 @@ def slopes_by_seed(found: Table) -> Vector:
 
 
 def comparison(method: str, other: str, tables: Sequence[Table]) -> dict[str, Any] | None:
-    """Difference of coefficients and of slopes, `method` less `other`, on the tables that have both; None without any.
-
-    The slopes' interval is Student's: over seeds for one data set, over data sets for several.
-    """
+    """Difference of coefficients, slopes and gains, `method` less `other`, on the tables that have both; None without
+    any."""
     found = {
         label: {_base(each): each for each in tables if each.metadata["method"] == label} for label in (method, other)
     }  # fmt: skip
@@ -137,17 +136,34 @@ def comparison(method: str, other: str, tables: Sequence[Table]) -> dict[str, An
         return None
     coefficients = [associate(by_data([found[label][name] for name in both]), "pearson") for label in (method, other)]
     one, two = coefficients
-    by_group: dict[str, list[Vector]] = {}
-    for name in both:
-        ours, theirs = found[method][name], found[other][name]
-        by_group.setdefault(ours.metadata["fingerprint"], []).append(slopes_by_seed(ours) - slopes_by_seed(theirs))
-    apart = [np.mean(of_tables, axis=0) for of_tables in by_group.values()]
-    values = apart[0].tolist() if len(apart) == 1 else [float(of_seeds.mean()) for of_seeds in apart]
+    pairs = [(found[method][name], found[other][name]) for name in both]
     return {
-        "what": COMPARED[method, other], "method": method, "other": other, "tables": len(both),
+        "what": COMPARED[method, other], "method": method, "other": other, "tables": both,
         "pearson": None if one is None or two is None else _as_row(difference(one, two)),
-        "slope": _as_row(mean_interval(values)),
+        "slope": _as_row(_apart(pairs, slopes_by_seed)), "gain": _as_row(_apart(pairs, gains_by_seed)),
     }  # fmt: skip
+
+
+def with_all_arms(tables: Sequence[Table]) -> list[str]:
+    """Names, without their methods, of the tables that have every arm."""
+    bases = [_base(each) for each in tables]
+    return sorted({base for base in bases if bases.count(base) == len(CLAIM_ARMS)})
+
+
+def comparisons_in(name: str, tables: Sequence[Table]) -> list[dict[str, Any]]:
+    """One thing at a time, in one table."""
+    own, steps = [each for each in tables if _base(each) == name], itertools.pairwise(CLAIM_ARMS)
+    return [each for pair in steps if (each := comparison(*pair, own)) is not None]
+
+
+def _apart(pairs: Sequence[tuple[Table, Table]], measure: Callable[[Table], Vector]) -> Estimate | None:
+    """Mean difference of what is measured by seed, with Student's interval: over seeds for one data set, over data sets
+    for several."""
+    by_data: dict[str, list[Vector]] = {}
+    for one, other in pairs:
+        by_data.setdefault(one.metadata["fingerprint"], []).append(measure(one) - measure(other))
+    apart = [np.mean(of_tables, axis=0) for of_tables in by_data.values()]
+    return mean_interval(apart[0].tolist() if len(apart) == 1 else [float(of_seeds.mean()) for of_seeds in apart])
 
 
 def order_kept(few: Table, many: Table) -> dict[str, Any]:
@@ -212,6 +228,7 @@ def main() -> None:
     rows = [row(each.name, method, [each]) for method, found in by_method.items() for each in found]
     pooled = {method: row(POOLED, method, found) for method, found in by_method.items()}
     compared = [each for pair in COMPARED if (each := comparison(*pair, tables)) is not None]
+    in_one = [each for name in with_all_arms(tables) for each in comparisons_in(name, tables)]
     by_name = {each.name: each for each in tables}
     orders = [
         order_kept(by_name[f"{FEW}-{method}"], by_name[f"{many}-{method}"])
@@ -220,15 +237,15 @@ def main() -> None:
     claims = targets(pooled, compared)
     for each in (*rows, *pooled.values()):
         print(_line(each))
-    for each in compared:
-        names = f"{METHOD_NAMES[each['method']]} less {METHOD_NAMES[each['other']]}, {each['tables']} tables"
-        print(f"{each['what']}: {names}: Pearson {_shown(each['pearson'])}, slope {_shown(each['slope'])}")
+    for each in (*compared, *in_one):
+        print(_difference_line(each))
     for each in orders:
         print(_order_line(each))
     path = record.write("claim", {
         "command": "python -m benchmarks.claim", "machine": "reads benchmarks/tables, trains nothing", "seeds": [0],
         "versions": record.versions(), "confidence": CONFIDENCE, "least_pairs": LEAST_PAIRS,
-        "differences": compared, "few_pictures": orders, "targets": claims, "rows": [*rows, *pooled.values()],
+        "differences": [*compared, *in_one], "few_pictures": orders, "targets": claims,
+        "rows": [*rows, *pooled.values()],
     })  # fmt: skip
     chart = teacher_and_student([_chart_rows(each) for each in tables], record.RESULTS)
     late = slope_curves(rows, record.RESULTS)
@@ -254,6 +271,12 @@ def _line(row: dict[str, Any]) -> str:
     helped = f"of {row['students']} {row['helped']} helped, {row['harmed']} harmed, gain {_shown(row['gain'])}"
     by_eighth = " ".join(f"{each:+.2f}" for each in row["slope_by_eighth"])
     return f"{row['table']:26} {row['method']:6} {coefficients} slope {row['slope']:+.2f} ({by_eighth})  {helped}"
+
+
+def _difference_line(row: dict[str, Any]) -> str:
+    where = f"{len(row['tables'])} tables" if len(row["tables"]) > 1 else row["tables"][0]
+    values = ", ".join(f"{name} {_shown(row[name])}" for name in ("pearson", "slope", "gain"))
+    return f"{row['what']}: {METHOD_NAMES[row['method']]} less {METHOD_NAMES[row['other']]}, {where}: {values}"
 
 
 def _order_line(row: dict[str, Any]) -> str:

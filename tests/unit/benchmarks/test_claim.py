@@ -92,7 +92,7 @@ def test_features_and_loss_weights_are_told_apart(dpk: list[Table], kd: list[Tab
     assert features is not None
     assert weights is not None
     assert temperature is not None
-    assert [each["tables"] for each in (features, weights, temperature)] == [2, 1, 1]
+    assert [each["tables"] for each in (features, weights, temperature)] == [["one", "two"], ["one"], ["one"]]
     assert [each["what"] for each in (features, weights)] == ["feature term", "loss weights"]
     # DPK's students follow as those without its feature term do; those of other loss weights do not.
     assert features["pearson"]["low"] < 0 < features["pearson"]["high"]
@@ -103,6 +103,12 @@ def test_features_and_loss_weights_are_told_apart(dpk: list[Table], kd: list[Tab
     assert weights["slope"]["value"] == pytest.approx(
         claim.slope([claim.points(logits[0])]) - claim.slope([claim.points(kd1[0])]), abs=1e-3
     )
+    gains = [claim.row("one", label, found[:1])["gain"]["value"] for label, found in (("logits", logits), ("kd1", kd1))]
+    assert weights["gain"]["value"] == pytest.approx(gains[0] - gains[1], abs=2e-3)
+    assert claim.with_all_arms(tables) == ["one"]
+    in_one = claim.comparisons_in("one", tables)
+    assert [each["what"] for each in in_one] == ["feature term", "loss weights", "temperature"]
+    assert {*map(str, (each["tables"] for each in in_one))} == {"['one']"}
 
 
 def test_old_tables_are_compared_as_far_as_they_go(dpk: list[Table], kd: list[Table]) -> None:
