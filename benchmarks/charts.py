@@ -8,6 +8,11 @@ from typing import Any
 import vl_convert
 
 WIDTH, HEIGHT = 300, 200
+COLOURS = (
+    "#4c78a8", "#f58518", "#e45756", "#72b7b2", "#54a24b", "#eeca3b", "#b279a2", "#ff9da6", "#9d755d", "#bab0ac",
+    "#222222",
+)  # fmt: skip
+"""Vega's ten and black, as there are eleven kinds of choosing."""
 METHOD_NAMES = {"dpk": "DPK", "logits": "DPK, β = 0", "kd1": "KD, T = 1", "kd": "KD, T = 4"}
 STAGE_NAMES = {"last": "last stage", "second_last": "second-last stage"}
 
@@ -104,7 +109,10 @@ def regret_over_cost(rows: list[dict[str, Any]], folder: Path) -> Path:
     line."""
     x = {"field": "share", "type": "quantitative", "axis": {"format": "%"}, "title": "cost, of everything"}
     y = {"field": "regret", "type": "quantitative", "title": "regret, points", "scale": {"zero": True}}
-    color = {"field": "kind", "type": "nominal", "title": None, "legend": {"orient": "right", "labelLimit": 300}}
+    color = {
+        "field": "kind", "type": "nominal", "title": None, "scale": {"range": COLOURS},
+        "legend": {"orient": "right", "labelLimit": 300},
+    }  # fmt: skip
     chart = {
         "$schema": "https://vega.github.io/schema/vega-lite/v5.json", "background": "white",
         # Other programs have wider letters than the one that drew it.
