@@ -54,8 +54,9 @@ class TestBatches:
         plan = make_plan(request, replace(DIGITS, train_pictures=200))
         assert plan.student_recipe.batch_size == 128
         assert recipe_changes(plan) == {}
-        (note,) = plan.recipe_notes
-        assert note.startswith("The learning rate follows")
+        assert [note.partition(" follows the batch size ")[0] for note in plan.recipe_notes] == [
+            "The learning rate", "The learning rate of the method's modules",
+        ]  # fmt: skip
 
     def test_the_note_says_why(self) -> None:
         plan = make_plan(REQUEST, replace(DIGITS, train_pictures=200))
