@@ -25,6 +25,7 @@ from typing import Any
 import torch
 
 from benchmarks import record
+from benchmarks.gpu_device import wait
 from benchmarks.steps import PAIRS, Pair, make_step
 from benchmarks.timing import ratios, taken_milliseconds
 from dpk_core.spec import MethodSpec
@@ -51,8 +52,7 @@ def waited_step(pair: Pair, method: str, device: torch.device) -> Callable[[int]
 
     def step(number: int) -> None:
         queue_step(number)
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
+        wait(device)
 
     return step
 

@@ -38,7 +38,7 @@ os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 import torch
 
 from benchmarks import gpu_mps, record
-from benchmarks.gpu_device import use
+from dpk_core.training.training import make_current
 
 ROOT = Path(__file__).parents[1]
 PARTS = {"checks": 110.0, "steps": 140.0, "data": 30.0, "side_by_side": 90.0, "arms": 160.0}
@@ -52,7 +52,7 @@ GRACE_SECONDS = 12.0
 def serve(options: argparse.Namespace) -> None:
     """Carries out a part in this process; a line of JSON for each row, as soon as it is there."""
     until, device = time.monotonic() + options.seconds, torch.device(options.device)
-    use(device)
+    make_current(device)
     rows = importlib.import_module(f"benchmarks.gpu_{options.part}").rows(device, small=options.small, until=until)
     if options.mps:
         rows = itertools.chain([{"mps": gpu_mps.start() or "runs"}], rows)
@@ -73,7 +73,7 @@ def part_rows(part: str, options: argparse.Namespace, seconds: float, mps: bool 
         command += ["--device", options.device, "--seconds", str(seconds), *(["--small"] if options.small else [])]
         command += ["--mps"] if mps else []
         environment = gpu_mps.environment(Path(folder))
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True)  # noqa: S603 - this very module
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True)  # noqa: S603 - this module
         problem = None
         try:
             code = process.wait(seconds + GRACE_SECONDS)

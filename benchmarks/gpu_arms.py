@@ -23,7 +23,6 @@ import numpy as np
 import torch
 
 from benchmarks import ablation
-from benchmarks.gpu_device import use
 from dpk_core.catalogue.datasets import dataset_card
 from dpk_core.data.source import ImageData, load_dataset
 from dpk_core.models.build import build_model
@@ -31,7 +30,7 @@ from dpk_core.recipes import SMALL
 from dpk_core.spec import MethodSpec, Recipe, TeacherReference, TrainingSpec
 from dpk_core.training.evaluate import EVALUATORS, Evaluation
 from dpk_core.training.loop import train
-from dpk_core.training.training import Training, begin, make_deterministic
+from dpk_core.training.training import Training, begin, make_current, make_deterministic
 
 DATA = "cifar100_20k"
 FIRST = (ablation.LITERATURE, ablation.LOGITS, "DPK, β = .3, CKA")
@@ -120,7 +119,7 @@ def carry_out(planned: Plan, device_name: str, folder: Path, until: float, arm: 
     if time.monotonic() > until:
         return {"skipped": "no time was left"}
     device = torch.device(device_name)
-    use(device)
+    make_current(device)
     data = _data(planned.data, planned.root, device)
     is_teacher = arm == TEACHER_ARM
     method = MethodSpec(name="none") if is_teacher else ARMS[arm]

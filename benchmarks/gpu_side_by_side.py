@@ -15,10 +15,10 @@ from typing import Any
 import torch
 
 from benchmarks import gpu_mps
-from benchmarks.gpu_device import use, wait
+from benchmarks.gpu_device import wait
 from benchmarks.gpu_steps import METHODS, TINY
 from benchmarks.steps import PAIRS, make_step
-from dpk_core.training.training import make_deterministic
+from dpk_core.training.training import make_current, make_deterministic
 
 
 def rows(device: torch.device, *, small: bool, until: float) -> Iterator[dict[str, Any]]:
@@ -78,7 +78,7 @@ def _serve(pipe: Connection, device_name: str, small: bool) -> None:
     """Takes steps from a given time on for some seconds and answers how many a second, until the other end closes."""
     make_deterministic(1)
     device = torch.device(device_name)
-    use(device)
+    make_current(device)
     step = make_step(TINY if small else PAIRS[0], METHODS["kd"], device, precision=torch.bfloat16, channels_last=True)
     number = 0
     for _ in range(5):

@@ -31,7 +31,7 @@ from dpk_core.runner.failures import classify
 from dpk_core.runner.inbox import Assignment, Inbox
 from dpk_core.runner.life import Channel, die_with_parent, take_standard_output
 from dpk_core.runner.ranks import Ranks
-from dpk_core.training.training import make_deterministic
+from dpk_core.training.training import make_current, make_deterministic
 
 
 def main() -> None:
@@ -55,8 +55,7 @@ def _serve_alone(arguments: argparse.Namespace, inbox: Inbox, channel: Channel) 
     """Trains in this process, which may be one of several ranks."""
     make_deterministic(arguments.threads)
     device = _device(arguments.device)
-    if device.index is not None and device.type == "cuda":
-        torch.cuda.set_device(device)  # what is given no device, as an event or a stream, is then on this one
+    make_current(device)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine() + " CPU"
     world = ALONE
     if arguments.ranks > 1:
@@ -86,17 +85,16 @@ def _serve(
         last = _last_event(assignment, work)
         inbox.done()
         channel.send(last)
-        if isinstance(last, Finished | Stopped):
+        if device.startswith("cuda") and isinstance(last, Finished | Stopped):
             _give_memory_back()
 
 
 def _give_memory_back() -> None:
     """A runner that waits keeps from others on its GPU no more than the data sets and teachers that it may need again.
     What torch compiled refers to itself, and graphs hold memory until it is forgotten."""
-    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]  # torch leaves it untyped
-        torch.compiler.reset()
-        gc.collect()
-        torch.cuda.empty_cache()
+    torch.compiler.reset()
+    gc.collect()
+    torch.cuda.empty_cache()
 
 
 def _last_event(assignment: Assignment, work: Callable[[Assignment], Event]) -> Event:

@@ -177,6 +177,12 @@ def _method(spec: TrainingSpec, data: ImageData, student: nn.Module, teacher: nn
     )  # fmt: skip
 
 
+def make_current(device: torch.device) -> None:
+    """Makes a GPU this process's current one: what is given no device, as an event or a stream, is then on it."""
+    if device.type == "cuda" and device.index is not None:
+        torch.cuda.set_device(device)
+
+
 def make_deterministic(threads: int) -> None:
     """Makes this process compute the same numbers every time, given the same device and number of threads."""
     torch.set_num_threads(threads)

@@ -136,5 +136,5 @@ def test_memory_is_given_back_once_the_worker_has_heard_and_not_after_a_failure(
     channel: Any = SimpleNamespace(send=lambda event: done.append(event.type))
     arguments: Any = SimpleNamespace(threads=1)
     monkeypatch.setattr(entry, "_give_memory_back", lambda: done.append("given back"))
-    entry._serve(arguments, inbox, channel, "cpu", "CPU", work)
+    entry._serve(arguments, inbox, channel, "cuda:0", "GPU", work)
     assert done == ["ready", "stopped", "given back", "failed"]

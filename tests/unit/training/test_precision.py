@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+from dpk_core.data.batches import TrainingBatches
 from dpk_core.distill import cka
 from dpk_core.spec import MethodName
 from dpk_core.training import evaluate
@@ -50,7 +51,7 @@ def test_lower_precision_is_near_the_full_one() -> None:
 def test_a_gpu_rounds_products_in_the_steps_of_tf32_alone(
     precision: Literal["float32", "tf32"], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And neither in losses and CKA nor where the network is judged."""
+    """And neither in pictures, losses and CKA nor where the network is judged."""
     seen: dict[str, set[tuple[bool, bool]]] = {}
 
     def noting(place: str, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -62,6 +63,7 @@ def test_a_gpu_rounds_products_in_the_steps_of_tf32_alone(
         return noted
 
     make_deterministic(torch.get_num_threads())
+    monkeypatch.setattr(TrainingBatches, "at", noting("pictures", TrainingBatches.at))
     monkeypatch.setattr(cka, "gram", noting("CKA", cka.gram))
     monkeypatch.setattr(nn.functional, "kl_div", noting("loss", nn.functional.kl_div))
     monkeypatch.setattr(evaluate, "_accuracy", noting("judged", evaluate._accuracy))
@@ -69,7 +71,8 @@ def test_a_gpu_rounds_products_in_the_steps_of_tf32_alone(
     monkeypatch.setattr(training.method, "forward", noting("step", training.method.forward))
     train(training, 1, Watcher())
     steps = (precision == "tf32", precision == "tf32")
-    assert seen == {"step": {steps}, "loss": {(False, False)}, "CKA": {(False, False)}, "judged": {(False, False)}}
+    exact = {place: {(False, False)} for place in ("pictures", "loss", "CKA", "judged")}
+    assert seen == {"step": {steps}, **exact}
 
 
 class TestScaler:
