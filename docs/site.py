@@ -7,6 +7,7 @@ python -m docs.site build       the site alone, into build/site
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -19,9 +20,10 @@ from docs import from_code
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 STAGE = ROOT / "build" / "docs"
-"""Where the site is built from: `docs`, with names in place of links to files that the site does not hold."""
+"""Where the site is built from: `docs`, with names in place of links to files that the site does not hold, and
+copies of pictures from elsewhere."""
 _LINK = re.compile(r"(?<!!)\[([^\]]*)\]\(([^)\s]+)\)")
-_IMAGE = re.compile(r"!\[[^\]]*\]\(([^)\s]+)\)")
+IMAGE = re.compile(r"(!\[[^\]]*\])\(([^)\s]+)\)")
 _CODE = re.compile(r"```.*?```", re.DOTALL)
 _INLINE = re.compile(r"`[^`\n]*`")
 _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
@@ -35,7 +37,7 @@ def documents() -> list[Path]:
 def broken_links(file: Path) -> Iterator[str]:
     """What is wrong with a document's links to files and headings of this repository, a sentence each."""
     text = _INLINE.sub("", _CODE.sub("", file.read_text(encoding="utf-8")))
-    for target in [match[2] for match in _LINK.finditer(text)] + [match[1] for match in _IMAGE.finditer(text)]:
+    for target in [match[2] for match in _LINK.finditer(text)] + [match[2] for match in IMAGE.finditer(text)]:
         if re.match(r"[a-z]+:", target):
             continue
         path, _, anchor = target.partition("#")
@@ -67,8 +69,15 @@ def stage() -> None:
             )
             return match[0] if not outside else f"{match[1]} (`{(original.parent / path).resolve().relative_to(ROOT)}`)"
 
+        def shown(match: re.Match[str], original: Path = original, file: Path = file) -> str:
+            picture = (original.parent / match[2]).resolve()
+            if picture.is_relative_to(DOCS):
+                return match[0]
+            copied = shutil.copy(picture, STAGE / "images" / picture.name)
+            return f"{match[1]}({os.path.relpath(copied, file.parent)})"
+
         text = file.read_text(encoding="utf-8")
-        file.write_text(_LINK.sub(inside, text), encoding="utf-8")
+        file.write_text(IMAGE.sub(shown, _LINK.sub(inside, text)), encoding="utf-8")
 
 
 def build() -> int:

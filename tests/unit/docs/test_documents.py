@@ -65,6 +65,19 @@ def test_the_reference_is_that_of_the_code_and_every_link_leads_somewhere() -> N
     assert site.faults() == []
 
 
+def test_the_site_holds_every_picture_that_its_pages_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    staged = tmp_path / "docs"
+    monkeypatch.setattr(site, "STAGE", staged)
+    site.stage()
+    shown = [
+        (file.parent / match[2]).resolve()
+        for file in staged.rglob("*.md")
+        for match in site.IMAGE.finditer(file.read_text(encoding="utf-8"))
+    ]
+    assert "claim.svg" in {picture.name for picture in shown}
+    assert [picture for picture in shown if not picture.exists() or not picture.is_relative_to(staged)] == []
+
+
 def test_a_link_that_leads_nowhere_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(site, "ROOT", tmp_path)
     (tmp_path / "a.md").write_text(
