@@ -317,6 +317,13 @@ def test_a_process_among_others_counts_its_steps() -> None:
     assert not serving.is_alive()
 
 
+def test_a_process_that_dies_before_its_first_step_is_noticed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpu_side_by_side, "_serve", print)  # ends at once and answers nothing
+    until = time.monotonic() + 120
+    [row] = gpu_side_by_side._counted(CPU, (1,), 0.1, True, until, mps=False)
+    assert row["failed"].startswith("EOFError")
+
+
 def test_checks_of_waits_and_graphs_come_first() -> None:
     names = list(checks.CHECKS)
     assert names.index("compiled, reduce-overhead") == len(checks.ON_A_GPU)
