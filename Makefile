@@ -11,7 +11,7 @@ JOBS ?= 400
 help: ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
-	@echo "  First time here: make demo. Settings are environment variables, listed in .env.example."
+	@echo "  First time here: make demo. Settings are environment variables (docs/reference/settings.md)."
 
 # Every process compiles the modules it imports anew (6 s for PyTorch's) unless bytecode lies beside them.
 unexport PYTHONDONTWRITEBYTECODE

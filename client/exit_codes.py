@@ -29,6 +29,7 @@ class ExitCode(IntEnum):
     CHANGED = 9, "Of `gate`: another teacher is the best one now."
     INTERRUPTED = 130, "Ctrl-C."
     PIPE_CLOSED = 141, "The program that reads the output stopped reading."
+    TERMINATED = 143, "Of `serve` and `demo`: asked to end (SIGTERM)."
 
 
 def for_help() -> str:

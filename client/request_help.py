@@ -41,9 +41,9 @@ def _choices(owner: type[BaseModel], name: str) -> Collection[str]:
 STUDENT = "The student, as family/name[@weights]."
 TEACHER = (
     "A candidate teacher, as family/name[@weights], with [,preparation[=epochs]] and [,mean=0.5,size=224] behind it; "
-    "give it once per teacher. Weights: random, pretrained or file:name.safetensors. Preparation: "
-    f"{', '.join(PREPARATIONS)}. How pictures were prepared for its weights: {', '.join(PREPROCESSING)}; channels and "
-    "class_map as 0.5/0.4/0.3."
+    "give it once per teacher. Weights: random, pretrained, a tag of the library, own, or file:NAME (safetensors or "
+    f"PyTorch). Preparation: {', '.join(PREPARATIONS)}. How pictures were prepared for its weights: "
+    f"{', '.join(PREPROCESSING)}; channels and class_map as 0.5/0.4/0.3."
 )
 METHODS = get_args(AskedMethodName)
 POLICIES = _choices(Budget, "policy")

@@ -15,6 +15,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from client.errors import ClientError
+from client.exit_codes import ExitCode
 from client.extras import need
 from client.options import HOME_DEFAULT, Home, complaints, console
 from client.processes import API, CONTROL, RUNS, Part, Supervisor, claim_port, migrate
@@ -117,7 +118,7 @@ def stopping_on_term() -> Iterator[None]:
     """Turns SIGTERM into an ordinary exit with 143, so that everything that was started is ended."""
 
     def leave(_number: int, _frame: object) -> NoReturn:
-        raise SystemExit(128 + signal.SIGTERM)
+        raise SystemExit(ExitCode.TERMINATED)
 
     before = signal.signal(signal.SIGTERM, leave)
     try:

@@ -43,7 +43,7 @@ class Settings(BaseSettings):
     data_root: Path | None = None
     """Folder of data sets (`.npz` files, picture folders, Parquet, CIFAR); None: only `digits`."""
     weights_root: Path | None = None
-    """Folder of safetensors files that teachers and students may start from; None: there are none."""
+    """Folder of safetensors and PyTorch files that teachers and students may start from; None: there are none."""
     model_megabytes: int = Field(default=256, ge=1, le=2047)
     """Largest file of an uploaded model, in MiB."""
     root_path: Annotated[str, AfterValidator(plain_path)] = ""

@@ -27,7 +27,7 @@ def every(session: Reading) -> WebhookList:
 @router.post("", operation_id="add_webhook", summary="Tell another server", status_code=201, responses=responses(409))
 def add(session: Writing, asked: WebhookRequest) -> WebhookSecret:
     """Messages are signed as standardwebhooks.com says and sent until the receiver answers 2xx, for three days. The
-    secret is shown this once. Private addresses are refused, also where a name or a redirect leads there.
+    secret is shown this once. Private addresses are refused, also where a name leads there; redirects are not followed.
     """
     return service.add(session, asked)
 
