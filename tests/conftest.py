@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,19 @@ from service.settings import Settings, settings
 from tests import servers
 
 os.environ["TORCHINDUCTOR_VEC_ISA_OK"] = "0"  # plain loops take torch's compiler half the time that vector ones take
+os.environ["TORCHINDUCTOR_COMPILE_THREADS"] = "1"  # more are processes of their own, and each imports torch
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What collecting makes stays until the end: the garbage collector need not look at it again and again."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.collect()
+        gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +13,6 @@ from dpk_core.dpk_settings import DpkSettings, ExtraLoss, ShareSettings
 from dpk_core.spec import MethodSpec, TrainingSpec
 from dpk_core.training.checkpoint import CheckpointWriter, resume
 from dpk_core.training.loop import train
-from dpk_core.training.training import Training
 from tests.unit.training.tiny import STEPS, Watcher, assert_equal_states, deterministic, spec, start
 
 CHOICES: dict[str, MethodSpec] = {
@@ -38,22 +36,19 @@ def training_spec(choice: str) -> TrainingSpec:
     return replace(spec("none" if method.name == "none" else "kd"), method=method)
 
 
-@functools.cache
-def whole(choice: str) -> tuple[Training, list[dict[str, float]]]:
-    training, watcher = start(training_spec(choice)), Watcher()
-    assert train(training, 2, watcher)
-    return training, watcher.epochs
-
-
 @pytest.mark.parametrize("choice", CHOICES)
-@pytest.mark.parametrize("stop_at", [1, STEPS + 3])
-def test_resumed_equals_uninterrupted(choice: str, stop_at: int, tmp_path: Path) -> None:
-    expected, epochs = whole(choice)
-    stopped, before, after = start(training_spec(choice)), Watcher(stop_at=stop_at), Watcher()
-    assert not train(stopped, 2, before)
-    checkpoint = CheckpointWriter(tmp_path, "runs/a").write(stopped)
-    resumed = start(training_spec(choice))
-    resume(resumed, tmp_path, checkpoint)
-    assert train(resumed, 2, after)
-    assert before.epochs + after.epochs == epochs
-    assert_equal_states(expected, resumed)
+def test_stopped_twice_equals_uninterrupted(choice: str, tmp_path: Path) -> None:
+    training, epochs = start(training_spec(choice)), []
+    for stop_at in (1, STEPS + 3):
+        watcher = Watcher(stop_at=stop_at)
+        assert not train(training, 2, watcher)
+        epochs += watcher.epochs
+        checkpoint = CheckpointWriter(tmp_path, "runs/a").write(training)
+        training = start(training_spec(choice))
+        resume(training, tmp_path, checkpoint)
+    last = Watcher()
+    assert train(training, 2, last)
+    uninterrupted, expected = start(training_spec(choice)), Watcher()
+    assert train(uninterrupted, 2, expected)
+    assert epochs + last.epochs == expected.epochs
+    assert_equal_states(uninterrupted, training)

@@ -22,10 +22,9 @@ REQUEST = {"student": "cifar/resnet8w4", "dataset": "digits", "teachers": ["cifa
 
 
 @contextmanager
-def server(database_url: str, home: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+def server(migrated_url: str, home: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     port = free_port()
-    environment = {**os.environ, "DPK_HOME": str(home), "DPK_DATABASE_URL": database_url, "DPK_PORT": str(port)}
-    subprocess.run([sys.executable, "-m", "migrations", "upgrade"], env=environment, check=True, capture_output=True)
+    environment = {**os.environ, "DPK_HOME": str(home), "DPK_DATABASE_URL": migrated_url, "DPK_PORT": str(port)}
     with subprocess.Popen([sys.executable, "-m", "service"], env=environment, stderr=subprocess.DEVNULL) as process:
         try:
             base = f"http://127.0.0.1:{port}"
@@ -48,12 +47,12 @@ def _answers(url: str) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("database_url", "number"),
+    ("migrated_url", "number"),
     [("sqlite", signal.SIGTERM), pytest.param("postgres", signal.SIGINT, marks=pytest.mark.servers)],
-    indirect=["database_url"],
+    indirect=["migrated_url"],
 )
-def test_an_open_stream_does_not_hold_up_the_end(database_url: str, tmp_path: Path, number: signal.Signals) -> None:
-    with server(database_url, tmp_path / "home") as (base, process):
+def test_an_open_stream_does_not_hold_up_the_end(migrated_url: str, tmp_path: Path, number: signal.Signals) -> None:
+    with server(migrated_url, tmp_path / "home") as (base, process):
         job = httpx.post(f"{base}/selection-jobs", json=REQUEST).json()
         received: list[str] = []
         begun = threading.Event()

@@ -1,4 +1,4 @@
-"""One pair of ranks serves all tests of this folder."""
+"""One pair of ranks serves all tests that take it."""
 
 from __future__ import annotations
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import torch
 
 from dpk_core.parallel.world import ALONE, World
-from tests.unit.parallel.ranks import Ranks
-from tests.unit.parallel.work import gathered
 
 ROWS_6 = torch.arange(6.0)
 
@@ -20,10 +18,3 @@ def test_alone_everything_stays_as_it_is() -> None:
     assert ALONE.own(ROWS_6) is ALONE.gathered(ROWS_6) is ALONE.mean(ROWS_6) is ALONE.total(ROWS_6) is ROWS_6
     assert ALONE.any_of(True)
     assert not ALONE.any_of(False)
-
-
-def test_a_gathered_row_gets_what_all_ranks_ask_of_it(ranks: Ranks) -> None:
-    weights_2B = torch.randn(2, 6, generator=torch.Generator().manual_seed(0))
-    answers = ranks.do(gathered, ROWS_6, weights_2B)
-    assert all(torch.equal(rows, ROWS_6) for rows, _ in answers)
-    torch.testing.assert_close(torch.cat([gradient for _, gradient in answers]), weights_2B.sum(0))

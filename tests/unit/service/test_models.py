@@ -29,7 +29,6 @@ from dpk_core.models.build import build_model
 from dpk_core.models.vet import vet
 from dpk_core.runner import warm
 from dpk_core.training.start import starting_model
-from migrations.commands import upgrade
 from service.app import create_app
 from service.database.session import transaction
 from service.models import vetting
@@ -49,9 +48,8 @@ from tests.unit.training.tiny import digits, spec
 
 
 @pytest.fixture
-def client(configure: Callable[..., Settings]) -> Iterator[TestClient]:
-    configure()
-    upgrade()
+def client(embedded: Callable[..., Settings]) -> Iterator[TestClient]:
+    embedded()
     with TestClient(create_app(), raise_server_exceptions=False) as opened:
         yield opened
     forget_uploads()
@@ -189,9 +187,8 @@ class TestUploads:
         assert answer.json()["errors"][0]["field"] == "name"
 
 
-def test_a_large_file_is_refused_while_it_arrives(configure: Callable[..., Settings]) -> None:
-    configure(model_megabytes=1)
-    upgrade()
+def test_a_large_file_is_refused_while_it_arrives(embedded: Callable[..., Settings]) -> None:
+    embedded(model_megabytes=1)
     sent = 0
 
     def endless() -> Iterator[bytes]:

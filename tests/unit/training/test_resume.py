@@ -33,25 +33,15 @@ def reborn(training: Training, root: Path) -> Training:
 
 @pytest.mark.parametrize("method", METHODS)
 class TestEveryMethod:
-    @pytest.mark.parametrize("stop_at", [0, STEPS - 1, STEPS, 2 * STEPS])  # more: test_methods_resume.py
-    def test_stopped_at_a_step(self, method: MethodName, stop_at: int, tmp_path: Path) -> None:
-        whole, expected = uninterrupted(spec(method))
-        training, before, after = start(spec(method)), Watcher(stop_at=stop_at), Watcher()
-        assert train(training, 2, before) == (stop_at == 2 * STEPS)
-        fresh = reborn(training, tmp_path)
-        assert fresh.step == stop_at
-        assert train(fresh, 2, after)
-        assert before.epochs + after.epochs == expected
-        assert_equal_states(whole, fresh)
-
-    def test_stopped_at_every_step_of_an_epoch(self, method: MethodName, tmp_path: Path) -> None:
+    def test_stopped_at_every_step(self, method: MethodName, tmp_path: Path) -> None:  # others: test_methods_resume.py
         whole, expected = uninterrupted(spec(method))
         training, epochs = start(spec(method)), []
-        for step in range(1, 2 * STEPS + 1):
+        for step in range(2 * STEPS + 1):
             watcher = Watcher(stop_at=step)
-            train(training, 2, watcher)
+            assert train(training, 2, watcher) == (step == 2 * STEPS)
             epochs += watcher.epochs
             training = reborn(training, tmp_path)
+            assert training.step == step
         assert epochs == expected
         assert_equal_states(whole, training)
 

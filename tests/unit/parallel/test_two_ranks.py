@@ -1,18 +1,22 @@
-"""Two ranks train as one process does on the same batches, under every method and every switch of a recipe.
+"""Two ranks train as one process does on the same batches, under every method and every switch of a recipe, and
+normalise batches as torch does over the whole batch.
 
-Sums are taken in another order, so numbers agree to rounding; a low learning rate keeps trainings from amplifying it.
+All tests with ranks are in this file, so that they are started once. Sums are taken in another order, so numbers agree
+to rounding; a low learning rate keeps trainings from amplifying it.
 """
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import timm
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from dpk_core.distill.build import METHODS
 from dpk_core.dpk_settings import DpkSettings, ShareSettings
@@ -20,7 +24,18 @@ from dpk_core.errors import InvalidRequest
 from dpk_core.parallel.world import ALONE, World
 from dpk_core.spec import MethodName, MethodSpec, TrainingSpec
 from tests.unit.parallel.ranks import Ranks
-from tests.unit.parallel.work import Curve, begun, curve, finished, first_gradient, gradients, judged, stopped
+from tests.unit.parallel.work import (
+    Curve,
+    begun,
+    curve,
+    finished,
+    first_gradient,
+    gathered,
+    gradients,
+    judged,
+    normalised,
+    stopped,
+)
 from tests.unit.training.tiny import RECIPE, STEPS, spec
 
 GENTLE = replace(RECIPE, learning_rate=0.001, module_learning_rate=1e-4)
@@ -156,3 +171,53 @@ def test_shares_that_are_uneven_are_refused(switches: dict[str, Any], nearest: s
         begun(World(rank=0, size=2), spec(recipe=replace(RECIPE, **switches)))
     assert caught.value.field == "budget.batch_size"
     assert caught.value.nearest == nearest
+
+
+def test_a_gathered_row_gets_what_all_ranks_ask_of_it(ranks: Ranks) -> None:
+    rows_6 = torch.arange(6.0)
+    weights_2B = torch.randn(2, 6, generator=torch.Generator().manual_seed(0))
+    answers = ranks.do(gathered, rows_6, weights_2B)
+    assert all(torch.equal(rows, rows_6) for rows, _ in answers)
+    torch.testing.assert_close(torch.cat([gradient for _, gradient in answers]), weights_2B.sum(0))
+
+
+NORM_SHAPE = (8, 3, 5, 4)
+
+NORMS: dict[str, Callable[[], nn.Module]] = {
+    "torch's": lambda: nn.BatchNorm2d(3),
+    "without weights": lambda: nn.Sequential(nn.BatchNorm2d(3, affine=False), nn.Conv2d(3, 3, 1)),
+    "without running statistics": lambda: nn.Sequential(
+        nn.BatchNorm2d(3, track_running_stats=False), nn.BatchNorm2d(3)
+    ),
+    "by count": lambda: nn.BatchNorm2d(3, momentum=None),
+    "with timm's activation": lambda: timm.layers.BatchNormAct2d(3),
+    "at rest": lambda: nn.BatchNorm2d(3).eval(),
+}
+
+
+@pytest.mark.parametrize("make", NORMS.values(), ids=NORMS)
+def test_two_ranks_normalise_as_one(ranks: Ranks, make: Callable[[], nn.Module]) -> None:
+    generator = torch.Generator().manual_seed(0)
+    # A mean far from 0 tells a careful sum of squares from a careless one.
+    pictures, asked = (torch.randn(NORM_SHAPE, generator=generator) + shift for shift in (100, 0))
+    norm = make()
+    with torch.no_grad():
+        for parameter in norm.parameters():
+            parameter.copy_(torch.randn(parameter.shape, generator=generator))
+    both = ranks.do(normalised, norm, pictures, asked)
+    one = normalised(ALONE, norm, pictures, asked)
+    for name in ("result", "gradient"):
+        torch.testing.assert_close(torch.cat([two[name] for two in both]), one[name], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(sum(two["weights"] for two in both), one["weights"], rtol=1e-4, atol=1e-4)
+    for two in both:
+        torch.testing.assert_close(two["running"], one["running"], rtol=1e-5, atol=1e-5)
+
+
+def test_vectors_and_low_precision(ranks: Ranks) -> None:
+    generator = torch.Generator().manual_seed(0)
+    vectors, asked = (torch.randn((8, 3), generator=generator).bfloat16() for _ in range(2))
+    one = normalised(ALONE, nn.BatchNorm1d(3), vectors, asked)
+    both = ranks.do(normalised, nn.BatchNorm1d(3), vectors, asked)
+    found = torch.cat([two["result"] for two in both])
+    assert found.dtype == torch.bfloat16
+    torch.testing.assert_close(found, one["result"], rtol=0.02, atol=0.02)
