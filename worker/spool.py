@@ -80,7 +80,7 @@ def _deliver(path: Path, settings: Settings) -> bool:
                 session, ended, max_attempts=settings.max_attempts, retry_seconds=settings.retry_seconds
             )  # fmt: skip
         _log.info("The spooled end of run %s was %s.", ended.run_id, "stored" if stored else "dropped")
-    path.unlink()
+    path.unlink(missing_ok=True)  # another worker, which found the run over, may have removed it since it was stored
     if stored:
         _follow_up(ended, settings)
     return stored

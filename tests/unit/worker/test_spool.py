@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from sqlalchemy import select, update
@@ -22,6 +23,8 @@ from dpk_core.protocol import Checkpoint
 from service.database.session import transaction
 from service.database.tables import Event, Measurement, Run
 from service.runs import service
+from service.runs.claims import Ended
+from service.runs.delivery import deliver
 from service.settings import Settings
 from tests.contract.run_driver import claimed, let_lease_expire, swept
 from tests.contract.run_specs import add_job
@@ -120,6 +123,22 @@ class TestDelivery:
             path.unlink()
         assert spool.deliver_all(played.settings) == 0
         assert (row(run_id).state, files(played.settings)) == ("running", [])
+
+    def test_another_worker_that_removes_the_file_first_costs_no_notice(
+        self, stage: Callable[..., Stage], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        played = stage("finish")
+        run_id = ended_in_the_spool(played, monkeypatch)
+
+        def overtaken(session: Session, ended: Ended, **options: Any) -> bool:
+            stored = deliver(session, ended, **options)
+            (played.settings.resolved_artifact_root / spool.FOLDER / f"{run_id}-f1.json").unlink()
+            return stored
+
+        monkeypatch.setattr(spool, "deliver", overtaken)
+        assert spool.deliver_all(played.settings) == 1
+        with transaction() as session:
+            assert [found.data["message"] for found in session.scalars(select(Event))] == ["The share fell back."]
 
     def test_where_the_spool_is_full_too_the_worker_holds_the_result(
         self, stage: Callable[..., Stage], monkeypatch: pytest.MonkeyPatch
