@@ -28,7 +28,8 @@ from service.runs import service as runs
 from service.scheduling import repository
 from service.scheduling.advance import advance_job
 from service.scheduling.costs import student_seconds
-from service.scheduling.plan import Plan
+from service.scheduling.evidence import begun_seeds
+from service.scheduling.plan import Plan, PlannedDetectors
 from service.scheduling.snapshot import Snapshot
 from service.schemas import FieldError
 from service.selection_jobs.changes import changes, data_now
@@ -175,8 +176,8 @@ def _check_room(snapshot: Snapshot) -> None:
     plan = snapshot.plan
     if len(plan.arms) > MOST_TEACHERS:
         raise Conflict(f"The job has {MOST_TEACHERS} teachers already, as many as a job may compare.")
-    begun = {(link.candidate_id, link.seed) for link, _ in snapshot.links if link.purpose != "teacher"}
-    used = plan.spending.runs is not None and len(begun) >= plan.spending.runs
+    begun = sum(len(begun_seeds(snapshot, arm)) for arm in snapshot.arms)
+    used = plan.spending.runs is not None and begun >= plan.spending.runs
     spent = plan.spending.seconds is not None and student_seconds(snapshot) >= plan.spending.seconds
     if used or spent:
         limit = "trainings (budget.runs)" if used else "training time (budget.seconds)"
@@ -250,12 +251,25 @@ def _wider_plan(plan: Plan, request: SelectionJobRequest) -> Plan:
     wider = replace(
         plan, arms=now.arms, promote=now.promote, preparations={**plan.preparations, **new},
         taps={**plan.taps, added: now.taps.get(added, ())},
+        detectors=_wider_detectors(plan.detectors, now.detectors, request.teachers[-1]),
     )  # fmt: skip
     if replace(now, data_findings=plan.data_findings, recipe_notes=plan.recipe_notes, taps=wider.taps) != wider:
         known = [arm for arm in plan.arms if arm is not None]
         why = " ".join(changes(plan, data_now(plan.dataset), known)) or "The defaults have changed since."
         raise Conflict(f"{why} A teacher that is added now could not be compared with the others; ask anew.")
     return wider
+
+
+def _wider_detectors(
+    before: PlannedDetectors | None, now: PlannedDetectors | None, added: TeacherChoice
+) -> PlannedDetectors | None:
+    """What was known of the job's detectors, with the levels and parameters of the added teacher."""
+    if before is None or now is None:
+        return before
+    levels, parameters = now.levels[added.label], now.parameters[added.model]
+    return PlannedDetectors(
+        levels={**before.levels, added.label: levels}, parameters={**before.parameters, added.model: parameters}
+    )
 
 
 def _add_candidate(session: Session, job: SelectionJob, request: SelectionJobRequest, plan: Plan) -> None:

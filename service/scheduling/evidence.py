@@ -59,7 +59,7 @@ def job_results(snapshot: Snapshot, measured: Measured, stored: StoredByTraining
         Arm(
             teacher=arm.candidate.teacher, teacher_score=_teacher_score(arm), near_chance=is_near_chance(arm),
             paces=paces(arm, plan, measured), curves=_curves(arm, plan.rungs, measured), evidence=_evidence(arm, plan),
-            failed=arm.first_failed is not None, begun=_begun(snapshot, arm),
+            failed=arm.first_failed is not None, begun=begun_seeds(snapshot, arm),
             stored=_fractions(plan, arm.candidate.teacher, stored),
         )
         for arm in snapshot.arms
@@ -96,7 +96,7 @@ def _sampling_variance(snapshot: Snapshot) -> float:
     return fmean(map(sampling_variance, known)) if known else 0.0
 
 
-def _begun(snapshot: Snapshot, arm: ArmRuns) -> frozenset[int]:
+def begun_seeds(snapshot: Snapshot, arm: ArmRuns) -> frozenset[int]:
     """The seeds of an arm's trainings that the job began, those that failed too; what was finished before is free."""
     return frozenset(
         link.seed

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +11,12 @@ import pytest
 
 from dpk_core.codec import from_json, to_json
 from dpk_core.detection_settings import Canvas
+from service.actions.service import _wider_plan
 from service.presentation.setting_words import method_label
-from service.problems import Rejected
+from service.problems import Conflict, Rejected
 from service.scheduling.plan import Plan
 from service.selection_jobs.preflight import check
+from service.settings import Settings
 from service.wire.jobs import SelectionJobRequest
 from service.wire.setting_choices import MethodChoice
 from tests.unit.catalogue.detection.detection_sets import sound_documents, write_coco
@@ -108,6 +112,24 @@ def test_what_does_not_fit(root: Path, change: dict[str, Any], field: str, words
     assert words in error.message
     assert error.nearest == nearest
     assert len({each.message for each in raised.value.errors}) == len(raised.value.errors), "each thing once"
+
+
+def test_a_teacher_can_be_added_and_the_others_must_be_as_they_were(
+    root: Path, configure: Callable[..., Settings]
+) -> None:
+    configure(data_root=root)
+    before, both, request = asked(root, teachers=[RESNET]), asked(root), SelectionJobRequest.model_validate(RIGHT)
+    wider = _wider_plan(before, request)
+    assert wider.arms == (RESNET, RETINA, None)
+    assert wider.detectors == both.detectors
+    assert before.detectors is not None
+    levels, parameters = before.detectors.levels, before.detectors.parameters
+    for changed in (
+        replace(before.detectors, levels={RESNET: levels[RESNET][1:]}),
+        replace(before.detectors, parameters={**parameters, STUDENT: 1}),
+    ):
+        with pytest.raises(Conflict, match="The defaults have changed since"):
+            _wider_plan(replace(before, detectors=changed), request)
 
 
 def test_detectors_and_their_methods_are_not_for_classes(root: Path) -> None:
