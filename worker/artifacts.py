@@ -104,8 +104,7 @@ def remove_leftovers(settings: Settings) -> None:
     root = settings.resolved_artifact_root
     try:
         found = _files_by_run(root)
-        with transaction() as session:
-            leftovers.let_go(session)
+        _let_go()
         with reading() as session:
             named = repository.named_files(session, list(found))
         unneeded = [
@@ -118,6 +117,15 @@ def remove_leftovers(settings: Settings) -> None:
             _log.info("Removed %d files of runs that are over.", len(unneeded))
     except (*FAULTS, OSError) as error:
         _log.warning("Files that nobody needs stay until the next look: %s", error)
+
+
+def _let_go() -> None:
+    """Reads apart from writing: all runs that are over take long to read, and a writer locks SQLite's whole database."""
+    with reading() as session:
+        unneeded = leftovers.unneeded(session)
+    if unneeded:
+        with transaction() as session:
+            repository.drop_checkpoints(session, unneeded)
 
 
 def remove_old_logs(settings: Settings) -> None:

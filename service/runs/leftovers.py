@@ -12,16 +12,18 @@ from sqlalchemy.orm import Session
 from service.runs import repository
 
 
-def let_go(session: Session) -> None:
-    """Takes checkpoints that nobody can go on from out of their rows, so that their files may be deleted afterwards."""
+def unneeded(session: Session) -> list[str]:
+    """The runs whose checkpoints nobody can go on from: their rows may let go of them, and then their files go.
+
+    It reads all runs that are over; the caller's transaction should hold no lock that others wait for.
+    """
     rows = repository.resting(session)
     furthest: dict[str, int] = {}
     for row in rows:
         if row.state == "finished" and row.usable and (row.reached is not None or row.stop == row.epochs):
             furthest[row.training_key] = max(row.stop, furthest.get(row.training_key, 0))
     kept = [(row, row.reached) for row in rows if row.reached is not None]
-    unneeded = [row.id for row, reached in kept if not _leads_on(row, reached, furthest.get(row.training_key, 0))]
-    repository.drop_checkpoints(session, unneeded)
+    return [row.id for row, reached in kept if not _leads_on(row, reached, furthest.get(row.training_key, 0))]
 
 
 def _leads_on(row: repository.Resting, reached: int, furthest: int) -> bool:

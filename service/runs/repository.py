@@ -211,7 +211,6 @@ def left_behind(session: Session, training_key: str) -> Sequence[Run]:
 
 def resting(session: Session) -> Sequence[Resting]:
     """Of trainings of which no run is on its way, the runs that finished or that hold a checkpoint."""
-    live = select(Run.training_key).where(Run.state.in_(LIVE))
     usable = and_(LEFT_BEHIND, Run.withdrawn.is_(False))
     rows = select(
         Run.id,
@@ -221,16 +220,22 @@ def resting(session: Session) -> Sequence[Resting]:
         Run.spec["training", "recipe", "epochs"].as_integer(),
         Run.checkpoint["epoch"].as_integer(),
         usable,
-    ).where(Run.state.not_in(LIVE), Run.training_key.not_in(live))
+    ).where(Run.state.not_in(LIVE), _rests())
     found = session.execute(rows.where(or_(Run.state == "finished", Run.checkpoint.is_not(None))))
     return [Resting(*row) for row in found]
 
 
 def drop_checkpoints(session: Session, run_ids: Sequence[str]) -> None:
-    """Takes the checkpoints of these runs out of their rows."""
+    """Takes the checkpoints of these runs out of their rows, of trainings of which no run is on its way now."""
     for some in _batches(run_ids):
-        dropped = update(Run).where(Run.id.in_(some)).values(checkpoint=None)
+        dropped = update(Run).where(Run.id.in_(some), _rests()).values(checkpoint=None)
         session.execute(dropped.execution_options(synchronize_session=False))
+
+
+def _rests() -> ColumnElement[bool]:
+    """Of trainings of which no run is on its way."""
+    live = select(Run.training_key).where(Run.state.in_(LIVE))
+    return Run.training_key.not_in(live)
 
 
 def named_files(session: Session, run_ids: Sequence[str]) -> dict[str, set[str]]:

@@ -8,7 +8,7 @@ from typing import Literal
 import pytest
 
 from dpk_core.protocol import FailureKind
-from service.database.session import transaction
+from service.database.session import reading, transaction
 from service.runs import leftovers, repository, service
 from service.runs.claims import Report
 from tests.contract.run_driver import claimed, create, finish, report, row
@@ -35,10 +35,20 @@ def ended(name: str, end: End, *, stop: int, reached: int, seed: int = 0) -> str
     return held.run_id
 
 
+def unneeded() -> list[str]:
+    with reading() as session:
+        return leftovers.unneeded(session)
+
+
+def drop(run_ids: list[str]) -> None:
+    with transaction() as session:
+        repository.drop_checkpoints(session, run_ids)
+
+
 def kept() -> set[str]:
     """The runs that still name a checkpoint, after those that nobody needs were let go of."""
-    with transaction() as session:
-        leftovers.let_go(session)
+    drop(unneeded())
+    with reading() as session:
         return {found.id for found in repository.resting(session) if found.reached is not None}
 
 
@@ -76,10 +86,11 @@ def test_a_failure_that_speaks_against_the_checkpoint_and_a_withdrawal_let_go_of
 
 def test_a_training_with_a_run_on_its_way_is_left_alone() -> None:
     first, second = (ended(f"{epoch}.pt", "finished", stop=epoch, reached=epoch) for epoch in (1, 2))
+    before = unneeded()
     create(run_spec(stop_epoch=3))
-    with transaction() as session:
-        leftovers.let_go(session)
-    assert all(row(run_id).checkpoint is not None for run_id in (first, second))
+    assert (before, unneeded()) == ([first], [])
+    drop(before)
+    assert all(row(run_id).checkpoint is not None for run_id in (first, second)), "it was made since they were found"
 
 
 def test_a_complete_training_leaves_its_weights_instead_of_a_checkpoint() -> None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
 
 from dpk_core.codec import from_json
 from dpk_core.protocol import Checkpoint
 from service.database.session import transaction
-from service.runs import service
+from service.runs import repository, service
 from service.settings import Settings
 from tests.contract.run_driver import let_lease_expire, swept
 from tests.contract.run_specs import checkpoint
@@ -134,6 +135,20 @@ class TestLeftovers:
         remove_leftovers(played.settings)
         left = {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()}
         assert left == {named, *others}
+
+    def test_others_write_while_all_runs_that_are_over_are_read(
+        self, stage: Callable[..., Stage], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        played, meanwhile, read = stage("finish", database_lock_seconds=0.1), list[str](), repository.resting
+
+        def slow(session: Session) -> Sequence[repository.Resting]:
+            found = read(session)
+            meanwhile.append(create(7))
+            return found
+
+        monkeypatch.setattr(repository, "resting", slow)
+        remove_leftovers(played.settings)
+        assert [row(run_id).state for run_id in meanwhile] == ["queued"]
 
     def test_a_complete_training_leaves_no_checkpoint(self, stage: Callable[..., Stage]) -> None:
         played, run_id = stage("finish:weights"), create()
