@@ -22,7 +22,8 @@ from dpk_core.catalogue.own_models import own_model
 from dpk_core.catalogue.weights import stated_license, word_for
 from dpk_core.codec import from_json, to_json
 from dpk_core.detection_settings import DetectionSettings
-from dpk_core.errors import ArtifactFault, DataFault, InvalidRequest
+from dpk_core.disk import machine
+from dpk_core.errors import ArtifactFault, DataFault, DiskFault, InvalidRequest
 from dpk_core.protocol import ArtifactReference, Preprocessing, RunResult
 from dpk_core.selection.decide.verdict import Verdict
 from dpk_core.tasks import METRICS
@@ -31,16 +32,19 @@ from service.database.session import reading
 from service.database.tables import Run
 from service.presentation.score_words import in_words
 from service.presentation.student_card import student_card
-from service.problems import Conflict, NotFound, Rejected
+from service.problems import Conflict, NotFound, Rejected, Unavailable
 from service.scheduling import repository
 from service.scheduling.plan import Plan
 from service.scheduling.snapshot import ArmRuns, Snapshot
+from service.schemas import FieldError
 from service.selection_jobs.service import job_of
 from service.settings import settings
 from service.students.schemas import Student, WeightsFile
 
 NO_TEACHER = "none"
 """How the arm without a teacher is asked for."""
+_ENDED = {"failed": "failed", "cancelling": "is being cancelled", "cancelled": "was cancelled"}
+"""What is said of a job in a state that gives no answer any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +100,8 @@ def trained_arms(session: Session, job_id: str) -> list[str | None]:
 
 
 def weights(job_id: str, teacher: str | None, seed: int | None) -> bytes:
-    """The safetensors file. Opens its own transaction. Raises as `student`; NotFound where the file is lost."""
+    """The safetensors file. Opens its own transaction. Raises as `student`; NotFound where the file is lost, Unavailable
+    where the whole artifact root is."""
     reference = _chosen(job_id, teacher, seed).result.weights
     assert reference is not None
     return _content(reference, "weights file")
@@ -104,7 +109,7 @@ def weights(job_id: str, teacher: str | None, seed: int | None) -> bytes:
 
 def program(job_id: str) -> bytes:
     """The checked program of an uploaded student. Opens its own transaction. Raises NotFound where the student is no
-    upload, or its program is lost."""
+    upload, or its program is lost; Unavailable where the whole artifact root is."""
     with reading() as session:
         plan = repository.snapshot(session, job_of(session, job_id)).plan
     reference = _program_file(plan)
@@ -143,6 +148,12 @@ def _content(reference: ArtifactReference, what: str) -> bytes:
         return artifacts.read(settings().resolved_artifact_root, reference)
     except ArtifactFault as error:
         raise NotFound(f"The {what} of this student is lost: {error}") from error
+    except DiskFault as error:
+        message = (
+            f"The {what} of this student cannot be read now: the artifact root {settings().resolved_artifact_root} on "
+            f"{machine()} is not there, or its disk fails. Put it back, then ask again."
+        )
+        raise Unavailable(message, [FieldError(field="artifacts", message=message)]) from error
 
 
 def _verdict(session: Session, job_id: str) -> Verdict | None:
@@ -159,12 +170,23 @@ def _arm(snapshot: Snapshot, facts: Verdict | None, teacher: str | None) -> tupl
             raise Rejected.at("teacher", f"The job has no teacher {teacher!r}; it has {', '.join(labels)}.")
         return snapshot.arm(name), "The teacher was asked for."
     if facts is None or not facts.final:
-        raise Conflict("The job has no answer yet; wait for it, or name a teacher whose training has ended.")
+        raise Conflict(_unanswered(snapshot))
     if facts.kind == "undecided":
         raise Conflict(f"The job is undecided; name the teacher whose student you want, or {NO_TEACHER}.")
     if facts.best is None:
         return snapshot.arm(None), "The verdict is that no teacher helps."
     return snapshot.arm(facts.best), "The verdict names this teacher."
+
+
+def _unanswered(snapshot: Snapshot) -> str:
+    """Why the job names no teacher, and how a student can be had all the same."""
+    state = snapshot.job.state
+    if state in _ENDED:
+        if any(_full(arm, snapshot.plan) for arm in snapshot.arms):
+            return f"The job {_ENDED[state]}, so it names no teacher; name one whose training has ended."
+        return f"The job {_ENDED[state]} before any student came to the end of its training: there is none to take."
+    then = "resume it, as it is paused" if state == "paused" else "wait for it"
+    return f"The job has no answer yet; {then}, or name a teacher whose training has ended."
 
 
 def _full(arm: ArmRuns, plan: Plan) -> dict[int, Run]:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from dataclasses import replace
 
 import pytest
 
 from dpk_core import artifacts
 from dpk_core.protocol import RunResult
-from service.database.session import reading
+from service.actions import service as actions
+from service.database.session import reading, transaction
 from service.database.tables import SelectionJob
-from service.problems import Conflict, NotFound, Rejected
+from service.problems import Conflict, NotFound, Rejected, Unavailable
 from service.runs.claims import Claim
 from service.selection_jobs import service as jobs
 from service.settings import settings
@@ -55,6 +57,28 @@ class TestChoice:
             student(job_id)
         with pytest.raises(Rejected, match="No training under resnet20"):
             student(job_id, "cifar/resnet20")
+
+    @ON_SQLITE
+    def test_a_job_that_is_over_is_not_to_be_waited_for(self) -> None:
+        cancelled = drive.submit()
+        drive.cancel(cancelled)
+        with pytest.raises(Conflict, match="was cancelled before any student came to the end of its training"):
+            student(cancelled)
+        half = drive.submit(drive.request(policy="exhaustive"))
+        drive.advance(half)
+        while not drive.runs_of(half, "finished", purpose="full"):
+            drive.step(half)
+        with transaction() as session:
+            actions.pause(session, half)
+        with pytest.raises(Conflict, match="no answer yet; resume it, as it is paused"):
+            student(half)
+        drive.cancel(half)
+        with pytest.raises(Conflict, match="was cancelled, so it names no teacher; name one whose training has ended"):
+            student(half)
+        failed = drive.submit(drive.request(epochs=4, rungs=(2, 4)))
+        drive.run_to_end(failed, lambda _: drive.Failure("No room."))
+        with pytest.raises(Conflict, match="The job failed before any student"):
+            student(failed)
 
     def test_a_job_that_is_not_there(self) -> None:
         with pytest.raises(NotFound):
@@ -105,3 +129,7 @@ def test_the_weights_are_the_file_that_the_run_left(monkeypatch: pytest.MonkeyPa
     (settings().resolved_artifact_root / reference.path).unlink()
     with pytest.raises(NotFound, match="weights file of this student is lost"):
         service.weights(job_id, None, None)
+    shutil.rmtree(settings().resolved_artifact_root)
+    with pytest.raises(Unavailable, match="weights file of this student cannot be read now: the artifact root") as lost:
+        service.weights(job_id, None, None)
+    assert [each.field for each in lost.value.errors] == ["artifacts"]
