@@ -173,6 +173,8 @@ def chosen_recipe(
     elif not settings.get("milestones", base.milestones):
         raise WrongValue("recipe.milestones", "schedule 'steps' needs the epochs at which it lowers the rate")
     chosen = from_json(Recipe, merged(to_json(base), dict(settings)), "recipe")
+    if "milestones" in settings:
+        _check_milestones(chosen.milestones, milestones_of or chosen.epochs)
     if "milestones" in settings and milestones_of is not None:
         chosen = replace(chosen, milestones=_scaled(chosen.milestones, chosen.epochs, milestones_of))
     return replace(chosen, warmup_epochs=min(chosen.warmup_epochs, max(0, chosen.epochs - 1)))
@@ -198,6 +200,13 @@ def chosen_pyramid(settings: Mapping[str, Json]) -> PyramidSettings:
     Raises WrongValue at `method.<setting>`.
     """
     return from_json(PyramidSettings, merged(to_json(PyramidSettings()), settings), "method")
+
+
+def _check_milestones(milestones: tuple[int, ...], epochs: int) -> None:
+    outside = [milestone for milestone in milestones if not 1 <= milestone < epochs]
+    if outside:
+        message = f"the rate is lowered after epochs 1 … {epochs - 1} of {epochs}; {outside[0]} would change nothing"
+        raise WrongValue("recipe.milestones", message)
 
 
 def _scaled(milestones: tuple[int, ...], epochs: int, of: int) -> tuple[int, ...]:

@@ -24,8 +24,9 @@ os.environ["TORCHINDUCTOR_COMPILE_THREADS"] = "1"  # more are processes of their
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_collection() -> Generator[None, object, object]:
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
     """What collecting makes stays until the end: the garbage collector need not look at it again and again."""
+    session.config.add_cleanup(gc.unfreeze)
     gc.disable()
     try:
         return (yield)

@@ -12,6 +12,7 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
 import torchvision
 from torch import Tensor, nn
 from torchvision.models.detection import FasterRCNN, RetinaNet
@@ -46,6 +47,21 @@ class OnCanvas(nn.Module):
     def postprocess(self, found: list[dict[str, Tensor]], *_: object) -> list[dict[str, Tensor]]:
         """Detections stay in pixels of the canvas."""
         return found
+
+
+def _as_float32(_: nn.Module, given: tuple[ImageList, list[Tensor]]) -> tuple[ImageList, list[Tensor]]:
+    """For anchors, which take the type of the maps: bfloat16 would round them to 4 px on a canvas of 1,024.
+
+    Of the maps only shapes and device are looked at.
+    """
+    pictures, maps = given
+    return pictures, [each.new_empty((), dtype=torch.float32).expand(each.shape) for each in maps]
+
+
+def _in_float32(_: nn.Module, __: object, made: tuple[list[Tensor], list[Tensor]]) -> tuple[list[Tensor], list[Tensor]]:
+    """For proposals, which take the type of the steps that lead to them from the anchors."""
+    scores, steps = made
+    return [each.float() for each in scores], [each.float() for each in steps]
 
 
 def build_detector(name: str, *, classes: int, seed: int, settings: DetectorSettings) -> nn.Module:
@@ -114,14 +130,16 @@ def _mobilenet_stages(features: nn.Sequential) -> dict[int, tuple[str, int]]:
 
 def _anchors(settings: DetectorSettings) -> AnchorGenerator:
     sizes = anchor_sizes(settings)
-    return AnchorGenerator(sizes, (settings.ratios,) * len(sizes))
+    anchors: AnchorGenerator = AnchorGenerator(sizes, (settings.ratios,) * len(sizes))
+    anchors.register_forward_pre_hook(_as_float32)
+    return anchors
 
 
 def _faster_rcnn(backbone: BackboneWithFPN, classes: int, settings: DetectorSettings) -> nn.Module:
     """Class 0 is the background."""
     names = [str(place) for place in range(len(settings.levels))]
     most = min(settings.proposals, EVALUATED_PROPOSALS)
-    model: nn.Module = FasterRCNN(
+    model = FasterRCNN(
         backbone,
         rpn_anchor_generator=_anchors(settings),
         rpn_pre_nms_top_n_train=settings.proposals, rpn_pre_nms_top_n_test=most,
@@ -131,7 +149,9 @@ def _faster_rcnn(backbone: BackboneWithFPN, classes: int, settings: DetectorSett
         box_predictor=FastRCNNPredictor(settings.region_width, classes + 1),
         box_batch_size_per_image=settings.regions, box_detections_per_img=DETECTIONS,
     )  # fmt: skip
-    return model
+    model.rpn.head.register_forward_hook(_in_float32)
+    detector: nn.Module = model
+    return detector
 
 
 def _retinanet(backbone: BackboneWithFPN, classes: int, settings: DetectorSettings) -> nn.Module:

@@ -1,5 +1,5 @@
 """The rivals' losses as terms beside DPK's own: each is what its rival adds to the cross-entropy, at the rival's
-default weights, on the logits or on the maps that DPK taps."""
+default weights, on the logits or on the maps that DPK taps. Pictures are compared with those of all ranks."""
 
 from __future__ import annotations
 
@@ -22,14 +22,15 @@ def _at(seen: PairOutputs, _: Tensor, __: StepContext) -> Tensor:
     return AtOptions().feature_weight * attention_losses(seen)
 
 
-def _sp(seen: PairOutputs, _: Tensor, __: StepContext) -> Tensor:
-    return SpOptions().feature_weight * similarity_loss(seen.student_maps[0], seen.teacher_maps[0])
+def _sp(seen: PairOutputs, _: Tensor, step: StepContext) -> Tensor:
+    maps = step.world.gather_all(seen.student_maps[0], seen.teacher_maps[0])
+    return SpOptions().feature_weight * similarity_loss(*maps)
 
 
-def _rkd(seen: PairOutputs, _: Tensor, __: StepContext) -> Tensor:
-    options, student_BCHW, teacher_BCHW = RkdOptions(), seen.student_maps[0], seen.teacher_maps[0]
-    distance: Tensor = options.distance_weight * distance_loss(student_BCHW, teacher_BCHW)
-    return distance + options.angle_weight * angle_loss(student_BCHW, teacher_BCHW)
+def _rkd(seen: PairOutputs, _: Tensor, step: StepContext) -> Tensor:
+    options, maps = RkdOptions(), step.world.gather_all(seen.student_maps[0], seen.teacher_maps[0])
+    distance: Tensor = options.distance_weight * distance_loss(*maps)
+    return distance + options.angle_weight * angle_loss(*maps)
 
 
 def _dkd(seen: PairOutputs, labels_B: Tensor, step: StepContext) -> Tensor:
@@ -40,9 +41,10 @@ def _dkd(seen: PairOutputs, labels_B: Tensor, step: StepContext) -> Tensor:
     return warm_up(step) * (options.target_weight * target + options.other_weight * others)
 
 
-def _dist(seen: PairOutputs, _: Tensor, __: StepContext) -> Tensor:
+def _dist(seen: PairOutputs, _: Tensor, step: StepContext) -> Tensor:
     options = DistOptions()
-    inter, intra = relation_losses(seen.logits_BC, seen.teacher_logits_BC, options.temperature)
+    logits_BC, teacher_logits_BC = step.world.gather_all(seen.logits_BC, seen.teacher_logits_BC)
+    inter, intra = relation_losses(logits_BC, teacher_logits_BC, options.temperature)
     return options.inter_weight * inter + options.intra_weight * intra
 
 

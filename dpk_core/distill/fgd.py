@@ -120,9 +120,10 @@ def focal_masks(targets: BoxTargets, canvas: Canvas, size: tuple[int, int]) -> t
     over the number of cells in the background. Crowds are background. No host synchronisation."""
     height, width = size
     boxes_BM4 = targets.boxes_BM4
-    scale_4 = boxes_BM4.new_tensor([width / canvas.width, height / canvas.height] * 2)
-    left_BM, top_BM, right_BM, bottom_BM = (boxes_BM4 * scale_4).unbind(-1)
-    left_BM, top_BM, right_BM, bottom_BM = left_BM.floor(), top_BM.floor(), right_BM.ceil(), bottom_BM.ceil()
+    left_BM, top_BM, right_BM, bottom_BM = boxes_BM4.unbind(-1)
+    across, down = width / canvas.width, height / canvas.height
+    left_BM, right_BM = (left_BM * across).floor(), (right_BM * across).ceil()
+    top_BM, bottom_BM = (top_BM * down).floor(), (bottom_BM * down).ceil()
     columns_W = torch.arange(width, device=boxes_BM4.device)
     rows_H = torch.arange(height, device=boxes_BM4.device)
     across_BMW = (columns_W >= left_BM[..., None]) & (columns_W < right_BM[..., None])

@@ -43,6 +43,14 @@ class Refused(Exception):
     """Why a file is not taken, as the end of a sentence about it."""
 
 
+def never_learned(module: str) -> Refused:
+    """Of a batch normalisation whose running statistics stay as they are."""
+    return Refused(
+        f"its batch normalisation {module!r} has no momentum, so its statistics would never be learned; give it one, "
+        "like 0.1, and export again"
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Archive:
     """An open archive whose directory was checked. Paths are without the root folder."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from dpk_core.exported import operators
-from dpk_core.exported.archive import CONSTANTS, EXPORT_AGAIN, GRAPH, WEIGHTS, Archive, Refused
+from dpk_core.exported.archive import CONSTANTS, EXPORT_AGAIN, GRAPH, WEIGHTS, Archive, Refused, never_learned
 from dpk_core.exported.arguments import argument, output_names
 from dpk_core.exported.drawing import drawn
 from dpk_core.exported.hierarchy import Place, places, silent_norms, values_in, with_taps
@@ -227,10 +227,7 @@ def _norm(reading: _Reading, by_name: Mapping[str, Any], outputs: list[Any]) -> 
         raise Refused(f"its batch normalisation {module!r} keeps no running statistics")
     settings = {key: argument(by_name[key], reading.values)[1] for key in ("momentum", "eps")}
     if not settings["momentum"]:
-        raise Refused(
-            f"its batch normalisation {module!r} has no momentum, so its statistics would never be learned; give it "
-            "one, like 0.1, and export again"
-        )
+        raise never_learned(module)
     known = reading.norms.setdefault(module, {"leaves": sorted(names), **settings})
     if known != {"leaves": sorted(names), **settings} or not all(type(each) is float for each in settings.values()):
         raise Refused(f"its batch normalisation {module!r} is used in two ways")

@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from dpk_core.exported.archive import Refused
+from dpk_core.exported.archive import Refused, never_learned
 from dpk_core.exported.onnx_file import EXPORT_ONNX, Array, Node
 from dpk_core.exported.onnx_values import Computed, Stored, Translation, Value
 
@@ -49,6 +49,8 @@ def batch_normalisation(graph: Translation, node: Node) -> Value:
         graph.leaf(stored, module, part, stored.numbers, statistic=part.startswith("running"))
     # ONNX's momentum is what the running statistics keep of themselves, torch's is what they take.
     momentum = round(1 - float(node.attributes.get("momentum", 0.9)), 7)
+    if not momentum:
+        raise never_learned(module)
     settings = {"momentum": momentum, "eps": float(node.attributes.get("epsilon", 1e-5))}
     return graph.step(module, given, kind="norm", rank=given.rank, **settings)
 
@@ -106,6 +108,8 @@ def max_pool(graph: Translation, node: Node) -> Value:
 def average_pool(graph: Translation, node: Node) -> Value:
     """`AveragePool`; where the border is uneven and does not count, a sum of pixels over a count of pixels."""
     given, kernel = graph.tensor(node.input(0), node.kind), _kernel(node)
+    if _pair(node, "dilations") != [1, 1]:
+        raise Refused("an average pool in it leaves out pixels between those that it takes the mean of (dilations)")
     counts, ceil = bool(node.attributes.get("count_include_pad", 0)), bool(node.attributes.get("ceil_mode", 0))
     padded, padding = _padded(graph, node, given, 0.0)
     settings = (list(kernel), _pair(node, "strides"), padding, ceil)

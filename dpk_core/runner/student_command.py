@@ -26,6 +26,7 @@ from dpk_core.data.box_files import BoxSplit
 from dpk_core.data.source import ImageData, load_dataset
 from dpk_core.detection_settings import Canvas, DetectionSettings
 from dpk_core.display import listed
+from dpk_core.distill.precision import tf32
 from dpk_core.errors import DataFault, DpkError, InvalidRequest
 from dpk_core.nearest import nearest
 from dpk_core.runner.exporters import FORMATS, export
@@ -126,7 +127,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             answer = converted(asked.folder, asked.formats)
         else:
             device = _device(asked.device)
-            answer = evaluated(asked.folder, asked.dataset, asked.data_root, device, asked.detections)
+            with tf32(False):  # as a run is evaluated under every precision
+                answer = evaluated(asked.folder, asked.dataset, asked.data_root, device, asked.detections)
     except DpkError as error:
         answer = {"refused": str(error)}
     sys.stdout.write(f"\n{json.dumps(answer)}\n")

@@ -83,7 +83,8 @@ NOTHING_SAVED = Saved()
 
 def save_weights(model: nn.Module, root: Path, path: str, beside: Saved = NOTHING_SAVED) -> ArtifactReference:
     """Writes the model's parameters and buffers as safetensors, with what belongs to them."""
-    state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    # Copies, as a module with two names has its numbers under both, and safetensors takes none that share memory.
+    state = {name: value.detach().to("cpu", copy=True).contiguous() for name, value in model.state_dict().items()}
     entries = {PREPROCESSING: beside.preprocessing, DETECTOR: beside.detector}
     metadata = {name: json.dumps(to_json(each)) for name, each in entries.items() if each is not None}
     return artifacts.write(root, path, safetensors.torch.save(state, metadata or None))

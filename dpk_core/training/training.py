@@ -125,7 +125,8 @@ def begin(
     if spec.task == "detection" and world.size > 1:
         raise InvalidRequest("task", "Detectors are trained on one device; give the worker one device a slot.")
     steps = steps_per_epoch(len(data.train), spec.recipe.batch_size)
-    own_rows(spec.recipe, world)  # raises before anything is built
+    if spec.recipe.epochs:
+        own_rows(spec.recipe, world)  # raises before anything is built; what is not trained has no batches
     started = starting_model(spec, card, weights_root)
     notes = started.notes
     if spec.method.inherits:

@@ -25,9 +25,10 @@ from dpk_core.data.boxes import BoxTargets
 from dpk_core.data.encoded import Rows
 from dpk_core.data.split import ImageData, PictureSplit, Split, image_data
 from dpk_core.data.streamed import StreamedSplit
-from dpk_core.detection_settings import BoxAugmentation
+from dpk_core.detection_settings import BoxAugmentation, Canvas
 from dpk_core.distill.build import METHODS, build_method
 from dpk_core.distill.cka import unbiased_cka
+from dpk_core.distill.fgd import focal_masks
 from dpk_core.distill.method import Method, StepContext
 from dpk_core.distill.precision import tf32
 from dpk_core.dpk_settings import DpkSettings, ShareSettings
@@ -170,9 +171,9 @@ def never_waits_for_pictures(device: torch.device) -> None:
         assert not any(found := waits(training)), found
 
 
-def never_waits_for_augmentation_of_boxes(device: torch.device) -> None:
-    """Nor are windows, flips and colours of pictures with boxes. Detectors themselves wait: how many boxes are left is
-    a size."""
+def never_waits_for_boxes(device: torch.device) -> None:
+    """Nor are windows, flips and colours of pictures with boxes, nor FGD's masks. Detectors themselves wait: how many
+    boxes are left is a size."""
     pictures_BCHW = torch.randint(0, 256, (8, 3, 32, 48), dtype=torch.uint8).to(device)
     boxes_BM4 = torch.tensor([[4.0, 5.0, 20.0, 15.0]]).repeat(8, 1, 1)
     labels_BM = torch.zeros(8, 1, dtype=torch.int64)
@@ -182,6 +183,7 @@ def never_waits_for_augmentation_of_boxes(device: torch.device) -> None:
     try:
         for seed in range(3):
             augment_boxes(settings, pictures_BCHW, targets, torch.Generator().manual_seed(seed))
+        focal_masks(targets, Canvas(height=32, width=48), (4, 6))
     finally:
         torch.cuda.set_sync_debug_mode("default")
 
@@ -352,7 +354,7 @@ ON_A_GPU: dict[str, Check] = {
     **{f"waits in a step: {name}": waits_once_if_the_share_follows_cka(name) for name in METHODS},
     "waits in a step: dpk with lag": never_waits_with_lag,
     "waits in a step: pictures": never_waits_for_pictures,
-    "waits in a step: augmentation of boxes": never_waits_for_augmentation_of_boxes,
+    "waits in a step: boxes": never_waits_for_boxes,
     "graphs are replayed": graphs_are_replayed,
     "adaptive pooling is named": adaptive_pooling_is_named,
     "too little memory is named": too_little_memory_is_named,

@@ -7,6 +7,7 @@ segmentation (more numbers) are not read.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -19,7 +20,7 @@ from dpk_core.catalogue.detection.layout import DetectionLayout
 from dpk_core.catalogue.detection.raw import Annotations, Category, RawSplit
 from dpk_core.catalogue.detection.sizes import upright_and_stored
 from dpk_core.catalogue.formats import ENDINGS, ending
-from dpk_core.display import shown
+from dpk_core.display import listed, shown
 from dpk_core.errors import DataFault
 
 SPLITS = {"train": "train", "val": "validation", "valid": "validation", "test": "test"}
@@ -65,12 +66,19 @@ def _document(layout: DetectionLayout) -> Mapping[str, Any]:
 
 
 def _categories(layout: DetectionLayout, document: Mapping[str, Any]) -> tuple[Category, ...]:
-    names = document.get("names")
+    where, names = f"{layout.folder.name}/{layout.yaml}", document.get("names")
     if isinstance(names, list):
         names = dict(enumerate(names))
     if not isinstance(names, dict) or not names or any(type(number) is not int or number < 0 for number in names):
-        raise DataFault(f"{layout.folder.name}/{layout.yaml} has no `names` of classes, as a list or by number.")
-    return tuple(Category(id=number, name=str(names[number])) for number in sorted(names))
+        raise DataFault(f"{where} has no `names` of classes, as a list or by number.")
+    # Aliases of aliases are few bytes of YAML and endless as text.
+    if any(isinstance(name, list | dict | tuple | set) for name in names.values()):
+        raise DataFault(f"{where}: one of `names` is no name.")
+    found = tuple(Category(id=number, name=str(names[number])) for number in sorted(names))
+    twice = [name for name, count in Counter(each.name for each in found).items() if count > 1]
+    if twice:
+        raise DataFault(f"{where}: `names` has {listed(twice)} more than once.")
+    return found
 
 
 def _pictures(layout: DetectionLayout, document: Mapping[str, Any], word: str) -> list[str]:
@@ -86,14 +94,14 @@ def _pictures(layout: DetectionLayout, document: Mapping[str, Any], word: str) -
         if ending(entry) == ".txt" and any(file.name == inside for file in layout.files):
             known = set(every)
             lines = (layout.folder / inside).read_text(encoding="utf-8", errors="surrogateescape").split("\n")
-            listed = [_relative(line.strip()) for line in lines if line.strip()]
-            if missing := [path for path in listed if path not in known]:
+            named = [_relative(line.strip()) for line in lines if line.strip()]
+            if missing := [path for path in named if path not in known]:
                 raise DataFault(f"{where}: {inside} lists {missing[0]}, which is not there.")
-            found += listed
+            found += named
         else:
             found += [path for path in every if path.startswith(f"{inside}/") or not inside]
     if not found:
-        raise DataFault(f"{where} is {document[word]!r}, where no pictures lie.")
+        raise DataFault(f"{where} is {listed(given) or 'empty'}, where no pictures lie.")
     return sorted(set(found))
 
 

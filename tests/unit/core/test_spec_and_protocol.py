@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -157,6 +158,14 @@ class TestRecipes:
         assert chosen_recipe("digits", settings).milestones == (10, 20)
         teacher = chosen_recipe("digits", settings, epochs=6, milestones_of=24)
         assert (teacher.milestones, teacher.warmup_epochs) == ((2, 5), 5)
+
+    @pytest.mark.parametrize(("milestones", "wrong"), [([150, 180], 150), ([0, 10], 0), ([10, 24], 24)])
+    def test_named_milestones_that_change_nothing_are_refused(self, milestones: list[Any], wrong: int) -> None:
+        settings = {"schedule": "steps", "milestones": milestones}
+        with pytest.raises(WrongValue, match=f"after epochs 1 … 23 of 24; {wrong} would change nothing"):
+            chosen_recipe("digits", settings)
+        with pytest.raises(WrongValue, match=f"after epochs 1 … 23 of 24; {wrong} would change nothing"):
+            chosen_recipe("digits", settings, epochs=6, milestones_of=24)
 
     def test_milestones_go_with_their_schedule(self) -> None:
         assert chosen_recipe("imagenet", {"schedule": "cosine"}).milestones == ()

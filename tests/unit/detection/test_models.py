@@ -97,6 +97,26 @@ def test_a_detector_finds_something_on_the_canvas(name: str) -> None:
     assert (found.boxes_D4.max(axis=0) <= [96, 64, 96, 64]).all()
 
 
+@pytest.mark.parametrize("name", CHEAP)
+def test_boxes_are_exact_where_networks_are_not(name: str) -> None:
+    """bfloat16 has 8 significant bits, and a canvas more pixels."""
+    model = build_detector(name, classes=3, seed=1, settings=SMALL)
+    anchors = model.rpn.anchor_generator if "fasterrcnn" in name else model.anchor_generator
+    seen: list[Tensor] = []
+    anchors.register_forward_hook(lambda *given: seen.extend(given[2]))
+    if "fasterrcnn" in name:
+        model.roi_heads.box_roi_pool.register_forward_hook(lambda *given: seen.extend(given[1][1]))
+    pictures = torch.randn(2, 3, 64, 1024, generator=torch.Generator().manual_seed(0))
+    with torch.autocast("cpu", torch.bfloat16):
+        losses = detector_losses(model, pictures, targets())
+    torch.stack(list(losses.values())).sum().backward()
+    assert {each.dtype for each in seen} == {torch.float32}
+    assert any((each % 4 != 0).any() for each in seen)
+    cells = [each.clone() for each in anchors.cell_anchors]
+    model.eval()(pictures)
+    assert all(map(torch.equal, cells, anchors.cell_anchors))
+
+
 def test_levels_are_tapped_as_they_are() -> None:
     model = build_detector(CHEAP[0], classes=3, seed=1, settings=SMALL).eval()
     with FeatureTaps(model, level_modules(SMALL)) as taps, torch.no_grad():

@@ -248,6 +248,15 @@ class TestWhatToExport:
         ]
         assert "belong to several layers" in refusal(save(model(nodes, {"w": draw(3, 3, 1, 1)}), tmp_path / "x.onnx"))
 
+    def test_statistics_that_would_never_be_learned_are_refused(self, tmp_path: Path) -> None:
+        norm, numbers = SINGLE["BatchNormalization"]
+        still = node("BatchNormalization", *norm.input[1:], momentum=1.0)
+        assert "would never be learned" in refusal(save(model([still], numbers), tmp_path / "x.onnx"))
+
+    def test_a_pool_with_gaps_is_refused(self, tmp_path: Path) -> None:
+        gaps = node("AveragePool", kernel_shape=[2, 2], strides=[2, 2], dilations=[2, 2])
+        assert "leaves out pixels" in refusal(save(model([gaps], {}, opset=19), tmp_path / "x.onnx"))
+
     def test_a_batch_that_mixes_its_pictures_is_refused(self, tmp_path: Path) -> None:
         nodes = [
             helper.make_node("ReduceMean", ["x"], ["m"], axes=[0], keepdims=1),

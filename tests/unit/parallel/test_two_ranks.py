@@ -19,9 +19,11 @@ import torch
 from torch import Tensor, nn
 
 from dpk_core.distill.build import METHODS
-from dpk_core.dpk_settings import DpkSettings, ShareSettings
+from dpk_core.distill.extra_losses import EXTRA_LOSSES
+from dpk_core.dpk_settings import DpkSettings, ExtraLoss, ExtraName, ShareSettings
 from dpk_core.errors import InvalidRequest
 from dpk_core.parallel.world import ALONE, World
+from dpk_core.recipes import AS_IS
 from dpk_core.spec import MethodName, MethodSpec, TrainingSpec
 from tests.unit.parallel.ranks import Ranks
 from tests.unit.parallel.work import (
@@ -35,7 +37,9 @@ from tests.unit.parallel.work import (
     judged,
     normalised,
     stopped,
+    untrained,
 )
+from tests.unit.training.test_start import file_start, teacher_spec
 from tests.unit.training.tiny import RECIPE, STEPS, spec
 
 GENTLE = replace(RECIPE, learning_rate=0.001, module_learning_rate=1e-4)
@@ -86,6 +90,18 @@ class TestEveryMethod:
         two, other = ranks.do(curve, gentle(method))
         assert two == other
         assert_near(two, curve(ALONE, gentle(method)))
+
+
+@pytest.mark.parametrize("name", EXTRA_LOSSES)
+def test_every_extra_loss_gives_the_same_gradient(ranks: Ranks, name: ExtraName) -> None:
+    """In the third step, as one warms up; at weights that stand still, so that rounding is not amplified."""
+    settings = replace(FIXED.dpk, extra_losses=(ExtraLoss(name=name, weight=1.0),))
+    still = gentle("dpk", learning_rate=1e-9, module_learning_rate=1e-9)
+    chosen = replace(still, method=MethodSpec(name="dpk", dpk=settings))
+    (*_, one), _ = gradients(ALONE, chosen, 3)
+    ((*_, two), _), ((*_, other), _) = ranks.do(gradients, chosen, 3)
+    assert torch.equal(two, other)
+    assert torch.linalg.vector_norm(two - one) < 1e-4 * torch.linalg.vector_norm(one)
 
 
 @pytest.mark.parametrize("choice", [FIXED, LAGGING, RANDOM], ids=["fixed", "lagging", "random"])
@@ -147,6 +163,13 @@ def assert_same(state: dict[str, Any], other: dict[str, Any]) -> None:
     assert state.keys() == other.keys()
     for name, value in state.items():
         assert torch.equal(value, other[name]) if isinstance(value, Tensor) else value == other[name], name
+
+
+def test_what_is_judged_as_it_is_asks_for_no_even_batches(ranks: Ranks, tmp_path: Path) -> None:
+    chosen = teacher_spec(file_start(tmp_path), recipe=AS_IS)
+    (alone,) = untrained(ALONE, chosen, tmp_path)
+    for (both,) in ranks.do(untrained, chosen, tmp_path):
+        assert both == pytest.approx(alone)
 
 
 @pytest.mark.parametrize("pictures", [3, 500, 898])

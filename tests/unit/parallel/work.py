@@ -71,6 +71,13 @@ def finished(world: World, spec: TrainingSpec, checkpoint: Checkpoint | None, ro
     return flat(training.state())
 
 
+def untrained(world: World, spec: TrainingSpec, weights_root: Path) -> Curve:
+    """What is measured where nothing is trained."""
+    watcher = Watcher()
+    assert train(begin(spec, few_digits(), None, weights_root=weights_root, world=world), 0, watcher)
+    return watcher.epochs
+
+
 def judged(world: World, spec: TrainingSpec, pictures: int) -> Evaluation:
     """An untrained student's evaluation on that many pictures: batches of 500, shared by the ranks."""
     split = split_of_arrays(

@@ -18,6 +18,7 @@ from dpk_core.errors import DataFault, InvalidRequest
 from dpk_core.models.build import build_model
 from dpk_core.models.exported import ExportedModel, unpacked
 from dpk_core.models.vet import vet
+from dpk_core.runner import student_command
 from dpk_core.runner.exporters import CHECK_BATCH, export
 from dpk_core.runner.student_command import converted, evaluated, main
 from dpk_core.runner.student_folder import StudentFolder, read_student
@@ -99,6 +100,18 @@ def test_a_folder_of_something_else(content: str | None, folder: Path) -> None:
 def test_an_unknown_architecture_offers_the_nearest(network: nn.Module, tmp_path: Path) -> None:
     with pytest.raises(InvalidRequest, match="Nearest valid choice: cifar/resnet8w"):
         read_student(write_folder(tmp_path / "s", network, "cifar/resnet8w5"))
+
+
+def test_a_gpu_rounds_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def noted(*_: object) -> dict[str, bool]:
+        return {"products": torch.backends.cuda.matmul.allow_tf32, "convolutions": torch.backends.cudnn.allow_tf32}
+
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)  # torch's own default
+    monkeypatch.setattr(student_command, "evaluated", noted)
+    main(["evaluate", str(folder), "digits"])
+    assert json.loads(capsys.readouterr().out) == {"products": False, "convolutions": False}
 
 
 def test_a_refusal_is_the_answer(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

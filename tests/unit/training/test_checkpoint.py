@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from dpk_core import artifacts
 from dpk_core.errors import ArtifactFault, TrainingDiverged
@@ -166,6 +167,15 @@ class TestWeights:
         load_weights(other, tmp_path, reference)
         for (name, value), loaded in zip(training.model.state_dict().items(), other.state_dict().values(), strict=True):
             assert torch.equal(value, loaded), name
+
+    def test_a_module_with_two_names_is_kept_under_both(self, tmp_path: Path) -> None:
+        def twins() -> nn.ModuleDict:
+            shared = nn.Linear(2, 3)
+            return nn.ModuleDict({"one": shared, "other": shared})
+
+        network, read = twins(), twins()
+        load_weights(read, tmp_path, save_weights(network, tmp_path, "t.safetensors"))
+        assert torch.equal(read["other"].weight, network["one"].weight)
 
     def test_weights_of_another_model_are_refused(self, tmp_path: Path) -> None:
         reference = save_weights(start(spec()).model, tmp_path, "t.safetensors")

@@ -253,6 +253,9 @@ def test_files_that_cannot_be_understood(tmp_path: Path, name: str, text: str, s
         ("train: images/train\n", "no `names` of classes"),
         ("names: [a]\nval: images/val\n", "names no `train` folder"),
         ("names: [a]\ntrain: /elsewhere/pictures\n", "names /elsewhere/pictures, which is not in set"),
+        ("names: [a]\ntrain: []\n", "train is empty, where no pictures lie"),
+        ("names: [a, b, a]\ntrain: images/train\n", "`names` has a more than once"),
+        ("names: [&a [x, x], &b [*a, *a], [*b, *b]]\ntrain: images/train\n", "one of `names` is no name"),
         ("names: !!python/object/apply:os.getcwd []\ntrain: images/train\n", "cannot be read as YAML"),
     ],
 )
