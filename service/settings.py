@@ -91,7 +91,7 @@ class Settings(BaseSettings):
     threads: int = Field(default=1, ge=1)
     """CPU threads per runner. Results are bit-identical only between runs with the same number."""
     max_attempts: int = Field(default=5, ge=1)
-    """Times a run may be started before it counts as failed."""
+    """Times a run may be started without a checkpoint that is further than those before; then it has failed."""
     retry_seconds: float = Field(default=5.0, ge=0)
     """Wait before a failed run is tried again. It doubles with each further try, up to five minutes."""
 

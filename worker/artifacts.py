@@ -120,7 +120,7 @@ def remove_leftovers(settings: Settings) -> None:
 
 
 def _let_go() -> None:
-    """Reads apart from writing: all runs that are over take long to read, and a writer locks SQLite's whole database."""
+    """Reads apart from writing: to read all runs that are over takes long, and a writer locks all of SQLite."""
     with reading() as session:
         unneeded = leftovers.unneeded(session)
     if unneeded:

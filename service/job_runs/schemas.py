@@ -32,7 +32,7 @@ class JobRun(Wire):
     test_score: float | None
     seconds: float = Field(description="Device seconds of this run alone.")
     wasted_seconds: float = Field(description="Device seconds beyond a checkpoint that was gone back to.")
-    attempts: int
+    attempts: int = Field(description="Counted anew after each checkpoint that is further than those before.")
     device: str | None
     failure: str | None
     created_at: datetime

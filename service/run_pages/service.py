@@ -11,7 +11,6 @@ from dpk_core.tasks import METRICS
 from service.database.tables import JobRun, Run, SelectionJob
 from service.leaderboards.curves import points
 from service.presentation.metric_words import WORDS
-from service.presentation.numbers import counted
 from service.problems import NotFound
 from service.run_pages import repository
 from service.run_pages.schemas import JobOfRun, KeptCheckpoint, LogEntry, RunRecord
@@ -82,7 +81,7 @@ def _log(session: Session, run: Run, links: Sequence[tuple[JobRun, SelectionJob]
 def _own_entries(run: Run) -> Iterator[LogEntry]:
     yield LogEntry(at=run.created_at, level="info", text="Asked for.")
     if run.started_at is not None:
-        again = "" if run.attempts < 2 else f" The newest of {counted(run.attempts, 'attempt')} is this one."
+        again = "" if run.attempts < 2 else f" Attempts since it last got further: {run.attempts}."
         went_on = (
             "" if run.inherited is None else f" It goes on after epoch {run.inherited['epoch']} of an earlier run."
         )

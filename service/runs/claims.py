@@ -17,6 +17,8 @@ class Claim:
     `resume`: where to go on; the run's own last checkpoint, else that of an earlier run of the same training.
     `earlier_seconds`: training time up to `resume` that belongs to earlier runs of the same training; the same at every
     claim once the run has a checkpoint of its own.
+    `furthest`: the step of the furthest checkpoint there was when it was claimed, 0 without one; a broken one that the
+    run does not go on from counts too. With a checkpoint beyond it, attempts are counted anew.
     `known_scores`: what a finished run of the same training measured of what rivals say.
     """
 
@@ -25,6 +27,7 @@ class Claim:
     spec: RunSpec
     resume: Checkpoint | None
     earlier_seconds: float
+    furthest: int
     known_scores: dict[str, float] | None
     teacher_weights: ArtifactReference | None
     uploads: tuple[dict[str, Any], ...] = ()

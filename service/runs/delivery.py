@@ -57,5 +57,6 @@ def _is_still_of_use(run: Run, ended: Ended) -> bool:
 def _claim(run: Run, ended: Ended) -> Claim:
     return Claim(
         run_id=run.id, fence=ended.fence, spec=from_json(RunSpec, run.spec), resume=None,
-        earlier_seconds=ended.earlier_seconds, known_scores=None, teacher_weights=None,
+        earlier_seconds=ended.earlier_seconds, furthest=service.furthest_step(run),
+        known_scores=None, teacher_weights=None,
     )  # fmt: skip

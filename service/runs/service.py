@@ -52,6 +52,7 @@ def _read_claim(session: Session, run: Run) -> Claim | None:
     if spec.training.teacher is not None and weights is None:
         _end(session, run, "failed", kind="artifact", message=f"The weights of {run.teacher} are not in the store.")
         return None
+    broken = furthest_step(run)
     inherited = _inherited(session, run, spec)
     own = from_json(Checkpoint, run.checkpoint) if run.checkpoint else None
     earlier_seconds = inherited.seconds if inherited else 0.0
@@ -59,7 +60,8 @@ def _read_claim(session: Session, run: Run) -> Claim | None:
     _restart_counters(run, resume, own.seconds - earlier_seconds if own else 0.0)
     return Claim(
         run_id=run.id, fence=run.fence, spec=spec, resume=resume,
-        earlier_seconds=earlier_seconds, known_scores=known_scores, teacher_weights=weights,
+        earlier_seconds=earlier_seconds, furthest=max(broken, furthest_step(run)),
+        known_scores=known_scores, teacher_weights=weights,
         uploads=tuple(models.documents(session, _models(spec))),
     )  # fmt: skip
 
@@ -80,6 +82,12 @@ def _inherited(session: Session, run: Run, spec: RunSpec) -> Checkpoint | None:
         found = _furthest_checkpoint(session, spec)
         run.inherited = None if found is None else to_json(found)
     return from_json(Checkpoint, run.inherited) if run.inherited else None
+
+
+def furthest_step(run: Run) -> int:
+    """The step of the checkpoint that the run would go on from; 0 without one."""
+    kept = run.checkpoint or run.inherited
+    return int(kept["step"]) if kept else 0
 
 
 def _furthest_checkpoint(session: Session, spec: RunSpec) -> Checkpoint | None:
@@ -139,6 +147,8 @@ def report(session: Session, claim: Claim, reported: Report, *, lease_seconds: f
     if reported.checkpoint is not None:
         run.checkpoint = to_json(reported.checkpoint)
         run.disk_full_epoch = None
+        if reported.checkpoint.step > claim.furthest:
+            run.attempts = 1  # of those that came no further
     if reported.notices:
         run.notices = _each_once(run.notices or [], reported.notices)
     repository.put_measurements(session, run.id, reported.measured)
@@ -212,7 +222,7 @@ def lost(session: Session, claim: Claim, how: str, *, max_attempts: int, retry_s
     run = repository.held(session, claim.run_id, claim.fence)
     if run is None:
         return False
-    message = f"The training process died {run.attempts} times, last {how}."
+    message = f"The training process died {times(run)}, last {how}."
     give_back_or_end(session, run, message, max_attempts, after=retry_seconds)
     return True
 
@@ -231,6 +241,11 @@ def release(session: Session, claim: Claim) -> bool:
         run.fence += 1
         _give_back_uncounted(session, run)
     return True
+
+
+def times(run: Run) -> str:
+    """How often a run was tried in vain, as its failure says it."""
+    return f"{run.attempts} times{' since its last checkpoint' if run.checkpoint is not None else ''}"
 
 
 def give_back_or_end(session: Session, run: Run, message: str, max_attempts: int, *, after: float = 0.0) -> None:

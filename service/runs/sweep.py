@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from service.database.types import utc_now
 from service.outbox import repository as outbox
 from service.runs import repository
-from service.runs.service import end_used_up, give_back_or_end, settle_stranded
+from service.runs.service import end_used_up, give_back_or_end, settle_stranded, times
 from service.webhooks import repository as webhooks
 
 LIMIT = 100
@@ -33,7 +33,7 @@ def sweep(
     A run that every worker heard of in the last `silence_seconds` has refused for as long has failed.
     """
     for run in repository.expired(session, LIMIT):
-        message = f"The worker that carried out the training was lost {run.attempts} times."
+        message = f"The worker that carried out the training was lost {times(run)}."
         give_back_or_end(session, run, message, max_attempts)
     for run in repository.used_up(session, max_attempts, LIMIT):
         end_used_up(session, run, max_attempts)

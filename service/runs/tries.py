@@ -9,6 +9,9 @@
 | the worker was lost | until the attempts are used up | yes | none: its lease had to run out |
 | `missing_here` | by another worker, until none is left | no | none |
 | `disk_full` | for a day, counted anew after each checkpoint | no | as long as it has lasted so far |
+
+Attempts are counted anew after each checkpoint that is further than any before: a training whose machine is taken away
+again and again ends, as long as each attempt gets further.
 """
 
 from __future__ import annotations

@@ -110,7 +110,7 @@ def test_what_was_cancelled_or_finished_or_is_not_known_drops_it() -> None:
     assert [row(run_id).state for run_id in (asked, over, done)] == ["running", "cancelled", "finished"]
     assert [row(run_id).fence for run_id in (asked, over, done)] == before
     unknown = ended(Claim(
-        run_id="0" * 32, fence=1, spec=run_spec(), resume=None, earlier_seconds=0.0, known_scores=None,
+        run_id="0" * 32, fence=1, spec=run_spec(), resume=None, earlier_seconds=0.0, furthest=0, known_scores=None,
         teacher_weights=None,
     ))  # fmt: skip
     assert not delivered(unknown)

@@ -171,7 +171,8 @@ class TestDeath:
         states = [played.carry_out(run_id).state for _ in range(3)]
         assert states == ["queued", "queued", "failed"]
         assert row(run_id).failure == (
-            "The training process died 3 times, last by signal 9 (it last wrote: MemoryError: no more)."
+            "The training process died 3 times since its last checkpoint, "
+            "last by signal 9 (it last wrote: MemoryError: no more)."
         )
         written = output.written(played.settings.home, run_id)
         assert written is not None
