@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from statistics import fmean
 
+from dpk_core.selection.decide.schedule import REOPENING
 from service.database.tables import JobRun, Run
-from service.scheduling.costs import row_seconds, run_seconds
+from service.scheduling.costs import clock_seconds, row_seconds, run_seconds
 from service.scheduling.evidence import Measured, paces
 from service.scheduling.snapshot import ArmRuns, Snapshot
 from service.wire import boards
@@ -39,10 +40,8 @@ def ledger(snapshot: Snapshot, measured: Measured) -> boards.Ledger:
 
 
 def _wall(snapshot: Snapshot) -> float | None:
-    job = snapshot.job
-    if job.started_at is None or job.finished_at is None:
-        return None
-    return (job.finished_at - job.started_at).total_seconds()
+    """None of a job that explored anew, as it may have been over in between."""
+    return None if any(each.reason.kind in REOPENING for each in snapshot.decisions) else clock_seconds(snapshot.job)
 
 
 def _purposes(links: Iterable[tuple[JobRun, Run]], continued: frozenset[str]) -> boards.Purposes:

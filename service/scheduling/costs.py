@@ -1,10 +1,11 @@
-"""Device seconds that a job spent; pure. A run that was finished before the job asked for it is free."""
+"""Device seconds that a job spent, and its time by the clock; pure. A run that was finished before the job asked for it
+is free."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from service.database.tables import JobRun, Run
+from service.database.tables import JobRun, Run, SelectionJob
 from service.scheduling.snapshot import Snapshot
 
 
@@ -26,3 +27,12 @@ def total_seconds(snapshot: Snapshot) -> float:
 def run_seconds(run: Run) -> float:
     """Spent on a run, what restarts did again included."""
     return run.seconds + run.wasted_seconds
+
+
+def clock_seconds(job: SelectionJob) -> float | None:
+    """By the clock from the start of a job, or from when it began to run again, to its end; pauses are left out. None
+    of a job that is not over or was never started."""
+    if job.started_epoch is None or job.finished_at is None:
+        return None
+    end = job.finished_at.timestamp() if job.paused_epoch is None else job.paused_epoch
+    return max(0.0, end - job.started_epoch)

@@ -16,6 +16,7 @@ from service.presentation.decision_words import LIMIT_KINDS, decision_reason
 from service.presentation.metric_words import WORDS
 from service.presentation.numbers import counted, duration, listed, percent
 from service.presentation.teacher_words import input_notices
+from service.scheduling.costs import clock_seconds
 from service.scheduling.evidence import Result, preparation_result
 from service.scheduling.plan import Spending
 from service.scheduling.snapshot import ArmRuns, Snapshot
@@ -205,11 +206,7 @@ def _under(arms: Sequence[ArmRuns]) -> str:
 
 def _reached(snapshot: Snapshot, spending: Spending) -> str:
     """The limit that ended the job; where it was one of several and not the clock's, all that may have."""
-    job = snapshot.job
-    wall = spending.wall_seconds
-    took = (
-        0.0 if job.started_at is None or job.finished_at is None else (job.finished_at - job.started_at).total_seconds()
-    )
+    wall, took = spending.wall_seconds, clock_seconds(snapshot.job) or 0.0
     clock = [] if wall is None else [f"{duration(wall)} of wall-clock time (budget.wall_seconds)"]
     others = []
     if spending.seconds is not None:

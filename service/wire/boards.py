@@ -178,7 +178,11 @@ class Ledger(Purposes):
     """Device seconds of this job's trainings: on a CPU those that the training itself computed. A run that moved to
     another device counts for its last one."""
 
-    wall: float | None = Field(default=None, description="Seconds by the clock from the job's start to its end.")
+    wall: float | None = Field(
+        default=None,
+        description="Seconds by the clock from the job's start to its end, pauses left out; null of a job that explored "
+        "anew after a retry or for another teacher.",
+    )
     reused: float
     spent: float
     exhaustive: float | None = Field(

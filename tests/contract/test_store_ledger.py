@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from sqlalchemy import select
 
 from dpk_core.spec import RunSpec
+from service.actions import service as actions
 from service.database.session import transaction
-from service.database.tables import Run
+from service.database.tables import Run, SelectionJob
+from service.web.pages import job_page
 from service.wire.boards import Ledger, Purposes
+from service.wire.choices import TeacherChoice
 from tests.contract import job_driver as drive
 from tests.contract.job_driver import ON_SQLITE, Failure, Outcome, by_skill
 
@@ -51,6 +56,53 @@ class TestSaved:
         job_id = drive.submit(drive.request(policy="exhaustive"))
         drive.run_to_end(job_id, students_fail)
         assert drive.board(job_id).ledger.saved == 0
+
+
+@ON_SQLITE
+class TestByTheClock:
+    def test_a_pause_is_left_out(self) -> None:
+        job_id = drive.submit()
+        drive.advance(job_id)
+        with transaction() as session:
+            actions.pause(session, job_id)
+        with transaction() as session:
+            job = session.get_one(SelectionJob, job_id)
+            assert job.started_at is not None
+            assert job.started_epoch is not None
+            assert job.paused_epoch is not None
+            job.started_at -= timedelta(days=2)
+            job.started_epoch, job.paused_epoch = job.started_epoch - 172_800, job.paused_epoch - 172_000
+        with transaction() as session:
+            actions.resume(session, job_id)
+        drive.run_to_end(job_id)
+        wall = drive.board(job_id).ledger.wall
+        assert wall is not None
+        assert 800 < wall < 172_000
+
+    def test_of_a_job_that_was_cancelled_while_paused_the_pause_is_left_out_too(self) -> None:
+        job_id = drive.submit()
+        drive.advance(job_id)
+        with transaction() as session:
+            actions.pause(session, job_id)
+        with transaction() as session:
+            job = session.get_one(SelectionJob, job_id)
+            assert job.started_epoch is not None
+            job.started_epoch, job.paused_epoch = job.started_epoch - 500, job.started_epoch - 400
+        drive.cancel(job_id)
+        assert drive.board(job_id).ledger.wall == pytest.approx(100)
+
+    def test_of_a_job_that_ran_again_it_is_not_known(self) -> None:
+        job_id = drive.submit(drive.request("cifar/resnet8w8", promote=1, epochs=2, rungs=(1, 2)))
+        drive.run_to_end(job_id)
+        assert drive.board(job_id).ledger.wall is not None
+        actions.add_teacher(job_id, TeacherChoice(model=BEST))
+        drive.run_to_end(job_id)
+        board = drive.board(job_id)
+        assert board.job.state == "finished"
+        assert board.ledger.wall is None
+        page = job_page(board)
+        assert " · ended <time" in page
+        assert " · took " not in page
 
 
 class TestByDevice:

@@ -36,7 +36,7 @@ class Made:
         now = utc_now()
         self.job = SelectionJob(
             id="j", state=state, stage="deciding", request={}, plan={}, created_at=now, started_at=now,
-            finished_at=now + timedelta(seconds=60),
+            started_epoch=now.timestamp(), finished_at=now + timedelta(seconds=60),
         )  # fmt: skip
         self.arms = [
             Candidate(id=i, job_id="j", position=i, teacher=arm, status=(statuses or {}).get(i, "finished"))
@@ -174,6 +174,14 @@ class TestLimits:
             "every seed.",
             "Under resnet8w8 the student was not trained at all.",
         ]
+
+    def test_pauses_and_the_time_before_a_job_ran_again_do_not_reach_a_limit_of_the_clock(self) -> None:
+        made = Made(statuses=self.CUT)
+        assert made.job.finished_at is not None
+        made.job.started_at = made.job.finished_at - timedelta(hours=3)
+        made.job.started_epoch = made.job.finished_at.timestamp() - 20 * 60
+        found = of_job(made.snapshot(Spending(runs=5, wall_seconds=3600.0)))
+        assert found[0].startswith("The limit of 5 trainings (budget.runs)")
 
     def test_a_limit_that_ended_exploring_alone_is_said(self) -> None:
         found = Made().snapshot(Spending(runs=5), reason="no_runs_left")
