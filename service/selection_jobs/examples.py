@@ -90,6 +90,7 @@ JOB: dict[str, Any] = {
     "notices": [],
     "name": "nightly",
     "tags": ["team:vision"],
+    "verdict_kind": "undecided",
     "leader": "cifar/resnet20",
     "chance": 0.71,
     "gain": None,

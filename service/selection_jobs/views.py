@@ -132,11 +132,12 @@ def detectors_view(plan: Plan) -> schemas.Detectors | None:
 
 
 def _leader(facts: Facts | None) -> dict[str, Any]:
-    """Who leads, with which chance and gain; nobody where no teacher helps."""
+    """The kind of verdict, and who leads with which chance and gain; nobody where no teacher helps."""
     if facts is None:
         return {}
     gain = None if facts.gain is None else facts.gain.value
-    return {"leader": None if facts.kind == "no_teacher" else facts.lead, "chance": facts.chance, "gain": gain}
+    leader = None if facts.kind == "no_teacher" else facts.lead
+    return {"verdict_kind": facts.kind, "leader": leader, "chance": facts.chance, "gain": gain}
 
 
 def _asked(snapshot: Snapshot) -> list[schemas.Notice]:

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, 
 from dpk_core.detection_settings import LevelName
 from dpk_core.dpk_settings import StageName
 from dpk_core.protocol import NoticeLevel
+from dpk_core.selection.decide.facts import VerdictKind
 from dpk_core.tasks import TaskName, task_of_data
 from service.scheduling.states import JobState, PolicyName, Stage
 from service.schemas import Wire, WireRequest
@@ -232,6 +233,7 @@ class Job(Wire):
     leader: str | None = Field(
         default=None, description="The teacher that the verdict is about; null while none leads, or where none helps."
     )
+    verdict_kind: VerdictKind | None = Field(default=None, description="Of the newest verdict; null without one.")
     chance: float | None = Field(default=None, description="That no teacher is better than the leader.")
     gain: float | None = Field(default=None, description="The leader's score over no teacher's, a fraction.")
     cost: float = Field(default=0.0, description="Device seconds spent.")

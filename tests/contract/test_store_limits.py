@@ -175,7 +175,7 @@ class TestLimits:
         assert board.job.state == "finished"
         assert {row.status for row in board.rows} <= {"stopped", "not_promoted"}
         assert board.verdict is not None
-        assert board.verdict.kind == "undecided"
+        assert (board.verdict.kind, board.job.verdict_kind, board.job.leader) == ("undecided", "undecided", None)
         (only,) = board.decisions
         assert (only.stage, only.steps) == ("confirming", [])
         assert "wall-clock" in only.reason

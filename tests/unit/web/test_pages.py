@@ -325,6 +325,15 @@ class TestJobList:
         assert page.count("a", href="/?tag=a%26b&before=abc") == 1
         assert page.count("a", href="/?tag=a%26b&sort=gain") == 1
 
+    @pytest.mark.parametrize(
+        ("kind", "leader"), [("no_teacher", "no teacher"), ("undecided", "undecided"), (None, "–")]
+    )
+    def test_without_a_leader_says_no_teacher_only_as_an_answer(self, kind: str | None, leader: str) -> None:
+        finished = sample.job(verdict_kind=kind)
+        assert finished.leader is None
+        html = jobs_page(JobList(jobs=[finished], next_before=None), "http://host/", JobsAsked())
+        assert [each for each in ("no teacher", "undecided", "–") if f"><span>{each}</span></td>" in html] == [leader]
+
     def test_when_empty_says_what_to_type(self) -> None:
         text = _Tags(jobs_page(JobList(jobs=[], next_before=None), "http://host:81/", JobsAsked())).text
         assert "dpk submit --student" in text
