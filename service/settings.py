@@ -30,7 +30,9 @@ def plain_path(path: str) -> str:
 class Settings(BaseSettings):
     """Defaults are the embedded ones: everything under one home folder, no server needed."""
 
-    model_config = SettingsConfigDict(env_prefix="DPK_", frozen=True, extra="ignore", use_attribute_docstrings=True)
+    model_config = SettingsConfigDict(
+        env_prefix="DPK_", frozen=True, extra="ignore", use_attribute_docstrings=True, hide_input_in_errors=True,
+    )  # fmt: skip
 
     home: Path = Path(".dpk")
     """Where the embedded database, queue, artifacts and reports live."""

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from kombu.connection import Connection
 from kombu.transport import TRANSPORT_ALIASES
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 from sqlalchemy import URL
 from sqlalchemy.exc import ArgumentError
 from threadpoolctl import threadpool_limits
@@ -72,9 +72,15 @@ def _setting_sentences(error: ValidationError) -> str:
     lines = []
     for wrong, finding in zip(found, findings, strict=True):
         # What is wrong of several settings together names them itself; its input is all settings, keys among them.
-        name = f"DPK_{wrong.field.upper()}={str(finding['input'])[:80]!r}: " if finding["loc"] else ""
+        name = f"DPK_{wrong.field.upper()}{_given(wrong.field, finding['input'])}: " if finding["loc"] else ""
         lines.append(name + wrong.message.removeprefix("Value error, "))
     return "\n".join(lines)
+
+
+def _given(field: str, value: object) -> str:
+    """What a setting was given; nothing of a secret. Addresses, which may hold passwords, are checked below."""
+    is_secret = Settings.model_fields[field].annotation is SecretStr
+    return "" if is_secret else f"={str(value)[:80]!r}"
 
 
 def _check_database(chosen: Settings) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from migrations import __main__ as migrations
@@ -114,6 +115,18 @@ def test_every_setting_that_is_wrong_is_named(configure: Configure, monkeypatch:
         "DPK_PORT='abc': This must be a whole number.",
         "DPK_SLOTS='0': This must be at least 1.",
     ]
+
+
+def test_a_key_that_is_refused_is_not_printed(configure: Configure, monkeypatch: pytest.MonkeyPatch) -> None:
+    configure()
+    monkeypatch.setenv("DPK_WEBHOOK_KEY", "secret")
+    settings.cache_clear()
+    with pytest.raises(CannotStart, match=r"^DPK_WEBHOOK_KEY: take 32 characters or more") as raised:
+        checked_settings()
+    assert "secret" not in str(raised.value)
+    with pytest.raises(ValidationError) as unhandled:
+        settings()
+    assert "secret" not in str(unhandled.value)
 
 
 def test_a_heartbeat_that_a_lease_cannot_wait_for(configure: Configure, monkeypatch: pytest.MonkeyPatch) -> None:
