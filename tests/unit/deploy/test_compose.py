@@ -63,6 +63,13 @@ def test_every_python_command_is_a_module_of_ours(services: dict[str, Any]) -> N
         assert importlib.util.find_spec(f"{module}.__main__") is not None
 
 
+def test_no_password_stands_in_an_address() -> None:
+    text = COMPOSE.read_text()
+    assert re.findall(r"\S*://\S*\$\{\w*PASSWORD.*", text) == []
+    environment = yaml.safe_load(text)["services"]["api"]["environment"]
+    assert environment["PGPASSWORD"].startswith("${POSTGRES_PASSWORD:?")
+
+
 def test_every_variable_is_explained_in_the_example(services: dict[str, Any]) -> None:
     used = set(re.findall(r"\$\{(\w+)", COMPOSE.read_text()))
     example = (ROOT / ".env.example").read_text()
