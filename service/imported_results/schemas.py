@@ -12,12 +12,14 @@ from service.wire.boards import Summary
 
 GREATEST = 2**31 - 1
 """What an integer column of Postgres holds."""
+LONGEST_MODEL = 400
+"""Characters of a model with its weights."""
 
 
 class ImportedScore(WireRequest):
     """One training."""
 
-    teacher: str | None = Field(default=None, max_length=400, description="None: without a teacher.")
+    teacher: str | None = Field(default=None, max_length=LONGEST_MODEL, description="None: without a teacher.")
     seed: int = Field(default=0, ge=0, le=GREATEST)
     epochs: int | None = Field(default=None, ge=1, le=GREATEST)
     validation_score: float | None = Field(default=None, ge=0, le=1)
@@ -33,7 +35,7 @@ class ImportedScore(WireRequest):
 class ImportRequest(WireRequest):
     """Trainings of one student on one data set under one protocol."""
 
-    student: str = Field(max_length=400, examples=["cifar/resnet8w4"])
+    student: str = Field(max_length=LONGEST_MODEL, examples=["cifar/resnet8w4"])
     dataset: str = Field(max_length=200, examples=["digits"])
     method: str = Field(min_length=1, max_length=40, examples=["kd"], description="Also one that is not among ours.")
     source: str = Field(

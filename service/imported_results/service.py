@@ -32,18 +32,19 @@ def add(session: Session, asked: schemas.ImportRequest) -> schemas.Imported:
     """Stores the results under the protocol that their source and settings are; a score that a training lacked is
     filled in.
 
-    Raises Rejected where the request gives two scores of one training, and Conflict where the store has another score
+    Raises Rejected where the request gives two scores of one training or too long a model, and Conflict where the store has another score
     than the request: the mean of the two would be that of no training.
     """
     stamp = content_key(["imported", asked.source, asked.settings])[:_DIGITS]
     now = utc_now()
     shared = {
-        "stamp": stamp, "source": asked.source, "settings": asked.settings, "student": _name(asked.student),
-        "dataset": asked.dataset, "method": asked.method,
+        "stamp": stamp, "source": asked.source, "settings": asked.settings,
+        "student": _stored_name(asked.student, "student"), "dataset": asked.dataset, "method": asked.method,
     }  # fmt: skip
     rows: dict[str, dict[str, Any]] = {}
     for place, each in enumerate(asked.results):
-        facts = {**shared, **each.model_dump(), "teacher": None if each.teacher is None else _name(each.teacher)}
+        teacher = None if each.teacher is None else _stored_name(each.teacher, f"results[{place}].teacher")
+        facts = {**shared, **each.model_dump(), "teacher": teacher}
         key = content_key([facts[name] for name in _TRAINING])
         row = rows.setdefault(key, {**facts, "key": key, "created_at": now})
         for name, score, other in _differing(facts, row):
@@ -137,6 +138,14 @@ def _score(results: Sequence[ImportedResult]) -> tuple[str, float]:
     if tests:
         return "test", fmean(tests)
     return "validation", fmean(each.validation_score for each in results if each.validation_score is not None)
+
+
+def _stored_name(model: str, field: str) -> str:
+    """`_name`, which may be longer than what was given. Raises Rejected on `field` where it is too long to be stored."""
+    name = _name(model)
+    if len(name) > schemas.LONGEST_MODEL:
+        raise Rejected.at(field, f"In the catalogue's words this has more than {schemas.LONGEST_MODEL} characters.")
+    return name
 
 
 def _name(model: str) -> str:

@@ -14,6 +14,7 @@ from service.parameters import NO_PARAMETERS, Parameters
 from service.problems import responses
 from service.scheduling.states import JobState
 from service.selection_jobs import examples, service
+from service.selection_jobs.replays import LONGEST_KEY
 from service.sub_path import Root
 from service.wire.jobs import Job, JobList, SelectionJobRequest, Sort
 
@@ -23,7 +24,7 @@ JobId = Annotated[str, Path(max_length=32, description="A job's id.", examples=[
 IdempotencyKey = Annotated[
     str | None,
     Header(
-        alias="Idempotency-Key", min_length=1, max_length=255, examples=["ci-build-4711"],
+        alias="Idempotency-Key", min_length=1, max_length=LONGEST_KEY, examples=["ci-build-4711"],
         description="The same key with the same request gives the same job, however often it is sent, while data and "
         "weights are the same. Where they changed since, it gives a new job, and `notice` says so.",
     ),

@@ -21,6 +21,8 @@ from service.scheduling import repository
 from service.scheduling.plan import Plan
 from service.selection_jobs.changes import changes, data_now
 
+LONGEST_KEY = 255
+"""Characters of a key."""
 Outdated = Callable[[SelectionJob], str | None]
 """Why a job is no answer any more, in a sentence; None where it is one."""
 

@@ -20,6 +20,7 @@ from service.methods.service import list_methods, list_recipes
 from service.problems import Rejected
 from service.scheduling.states import PolicyName
 from service.schemas import FieldError
+from service.selection_jobs.replays import LONGEST_KEY
 from service.validation import field_errors
 from service.wire.jobs import SelectionJobRequest
 
@@ -115,11 +116,13 @@ def filled_from(request: SelectionJobRequest | None, asked: Mapping[str, str], t
 
 
 def filled_by(posted: Posted, base: SelectionJobRequest | None) -> Filled:
-    """The form as it was posted."""
+    """The form as it was posted. Raises Rejected for a key that is longer than any that a form is sent with."""
     found = filled_from(base, {}, [])
     found.values |= {name: first(posted, name) for name in found.values if name in posted}
     found.teachers = [each.strip() for each in posted.get("teacher", []) if each.strip()]
     found.like, found.key = first(posted, "like"), first(posted, "key")
+    if len(found.key) > LONGEST_KEY:
+        raise Rejected.at("key", f"This must have at most {LONGEST_KEY} characters.")
     return found
 
 

@@ -21,7 +21,12 @@ StageState = Literal["waiting", "running", "paused", "done", "failed", "stopped"
 Sort = Literal["newest", "oldest", "gain", "cost", "student"]
 """Orders of a list of jobs: by age, the largest gain or cost first, by the student's name."""
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
-Tag = Annotated[str, StringConstraints(strip_whitespace=True, to_lower=True, pattern=r"^\w[\w.:/-]*$", max_length=40)]
+Tag = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, pattern=r"^\w[\w.:/-]*$", max_length=40),
+    # Before the length is checked: some letters are two characters in lower case.
+    BeforeValidator(lambda tag: tag.lower() if isinstance(tag, str) else tag),
+]
 Tags = Annotated[
     list[Tag], Field(max_length=20, examples=[["nightly", "team:vision"]]),
     AfterValidator(lambda tags: sorted(set(tags))),
