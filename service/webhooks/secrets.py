@@ -32,12 +32,24 @@ def server_key(settings: Settings) -> bytes:
     if settings.database_address.get_backend_name() != "sqlite":
         raise NoKey(f"Set DPK_WEBHOOK_KEY to the same {LEAST_KEY} characters or more for the API and all workers.")
     path = settings.home / FILE
-    if not path.exists():
-        _make_key(path)
-    key = path.read_bytes()
+    key = _kept_key(path)
     if len(key) < LEAST_KEY:
         raise NoKey(f"{path} does not hold a whole key; delete it, and make new secrets for all webhooks.")
     return key
+
+
+def _kept_key(path: Path) -> bytes:
+    """The key in the file, which is made where it is missing. Raises NoKey."""
+    try:
+        if not path.exists():
+            _make_key(path)
+    except OSError as error:
+        raise NoKey(f"The key {path} cannot be written: {error.strerror or error}.") from error
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        why = error.strerror or error
+        raise NoKey(f"The key {path} cannot be read: {why}. API and workers must run as its owner.") from error
 
 
 def _make_key(path: Path) -> None:

@@ -42,7 +42,7 @@ class _Try:
     event: int | None
     body: str | None
     webhook: str
-    secret: str | None
+    secret: str | secrets.NoKey
 
 
 def send_next() -> bool:
@@ -110,19 +110,21 @@ def _settle(tried: _Try, status: int | None, error: str | None) -> None:
         )  # fmt: skip
 
 
-def _secret(chosen: Settings, webhook_id: str, generation: int, key_id: str) -> str | None:
-    """None where this worker's key is not the one that the receiver's secret is from."""
+def _secret(chosen: Settings, webhook_id: str, generation: int, key_id: str) -> str | secrets.NoKey:
+    """The webhook's secret, or why this worker lacks it: it has no key, or not the one that the secret is from."""
     try:
         key = secrets.server_key(chosen)
-    except secrets.NoKey:
-        return None
-    return secrets.secret_of(key, webhook_id, generation) if secrets.key_id(key) == key_id else None
+    except secrets.NoKey as error:
+        return error
+    if secrets.key_id(key) != key_id:
+        return secrets.NoKey("It has another DPK_WEBHOOK_KEY than the API; set the same one, or make a new secret.")
+    return secrets.secret_of(key, webhook_id, generation)
 
 
 def _post(tried: _Try, body: str, chosen: Settings, send_it: Post | None) -> tuple[int | None, str | None]:
     """Status of the answer, and why the message did not arrive."""
-    if tried.secret is None:
-        return None, "This worker has another DPK_WEBHOOK_KEY than the API; set the same one, or make a new secret."
+    if isinstance(tried.secret, secrets.NoKey):
+        return None, f"This worker cannot sign messages. {tried.secret}"
     now, message = utc_now(), f"msg_{tried.message}"
     headers = {
         "content-type": "application/json", "user-agent": "dpk-select", "webhook-id": message,

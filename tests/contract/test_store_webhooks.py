@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -285,7 +286,7 @@ def test_another_key_signs_nothing(configure: Callable[..., Settings], migrated_
     message = send_test(added.webhook.id).id
     configure(database_url=migrated_url, webhook_key="other" * 8)
     assert send(message, 200) == []
-    assert "This worker has another DPK_WEBHOOK_KEY" in (log(added.webhook.id)[0].error or "")
+    assert "It has another DPK_WEBHOOK_KEY" in (log(added.webhook.id)[0].error or "")
 
 
 @ON_SQLITE
@@ -300,6 +301,32 @@ def test_without_a_key_the_embedded_store_makes_one_that_only_its_owner_reads(
     with transaction() as session:
         stored = json.dumps([dict(row) for row in session.execute(select(WebhookDelivery.__table__)).mappings()])
     assert first.secret not in stored
+
+
+@ON_SQLITE
+def test_a_key_that_cannot_be_read_or_written_is_said(
+    configure: Callable[..., Settings], migrated_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def deny(*_arguments: object) -> bytes:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    def fill(*_arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    file = configure(database_url=migrated_url, webhook_key="").home / secrets.FILE
+    with monkeypatch.context() as patch:
+        patch.setattr(secrets, "_write", fill)
+        with pytest.raises(Conflict, match=f"The key {file} cannot be written: No space left on device"):
+            add()
+    added = add().webhook.id
+    message = send_test(added).id
+    monkeypatch.setattr(Path, "read_bytes", deny)
+    with pytest.raises(Conflict, match=f"The key {file} cannot be read: Permission denied"):
+        add()
+    assert send(message, 200) == []
+    (tried,) = log(added)
+    assert (tried.state, tried.attempts) == ("waiting", 1)
+    assert (tried.error or "").startswith(f"This worker cannot sign messages. The key {file} cannot be read")
 
 
 @ON_SQLITE
