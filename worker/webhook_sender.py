@@ -19,7 +19,7 @@ LEAVE_SECONDS = 5.0
 
 
 class WebhookSender:
-    """Threads that each try the message that has been due for longest, until none is."""
+    """Threads that each try one message after another, until none is due."""
 
     def __init__(self) -> None:
         self._threads = [Periodic(f"webhook sender {i}", send_next, POLL_SECONDS) for i in range(THREADS)]

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import case, delete, select, update
 from sqlalchemy.orm import Session
 
 from service.database.tables import Event, SelectionJob
@@ -96,13 +96,17 @@ def claim(session: Session, delivery_id: str, seconds: float) -> tuple[WebhookDe
     return row, session.get_one(Webhook, row.webhook_id)
 
 
-def longest_due(session: Session, *, busy: Collection[str] = ()) -> tuple[str, str] | None:
-    """The message whose next try has been due for longest, and its webhook; None where none is due.
+def next_due(session: Session, *, busy: Collection[str] = (), queue: Sequence[str] = ()) -> tuple[str, str] | None:
+    """The message that is to be tried now, and its webhook; None where none is due.
 
-    Messages to the webhooks `busy` are left out.
+    Messages to the webhooks `busy` are left out. Those in `queue` come after all others, in this order; of one webhook,
+    and of those that are not in the queue, the message that has been due for longest comes first.
     """
     due = (WebhookDelivery.state == "waiting", WebhookDelivery.next_epoch <= epoch_now())
     rows = select(WebhookDelivery.id, WebhookDelivery.webhook_id).where(*due, WebhookDelivery.webhook_id.not_in(busy))
+    if queue:
+        place = {webhook_id: number for number, webhook_id in enumerate(queue, 1)}
+        rows = rows.order_by(case(place, value=WebhookDelivery.webhook_id, else_=0))
     found = session.execute(rows.order_by(WebhookDelivery.next_epoch).limit(1)).first()
     return None if found is None else (found.id, found.webhook_id)
 

@@ -27,6 +27,8 @@ Post = Callable[[str, str, dict[str, str]], int]
 
 _busy: set[str] = set()
 """Webhooks that a thread of this process sends to; guarded by `_choosing`."""
+_last: dict[str, bool] = {}
+"""Webhooks by their last try in this process, the oldest first, and whether it failed; guarded by `_choosing`."""
 _choosing = threading.Lock()
 
 _log = logging.getLogger(__name__)
@@ -46,32 +48,43 @@ class _Try:
 
 
 def send_next() -> bool:
-    """One try of the message that has been due for longest. False: none is due.
+    """One try of a message. False: none is due.
 
-    A webhook that another thread of this process sends to is left out: a receiver that hangs holds up one thread.
+    Webhooks take turns, and those whose last try failed come after the others: receivers that hang hold up none that
+    answer, however many messages wait for them. A webhook that another thread of this process sends to is left out.
     """
     with _choosing:
+        queue = sorted(_last, key=_last.__getitem__)
         with reading() as session:
-            due = repository.longest_due(session, busy=_busy)
+            due = repository.next_due(session, busy=_busy, queue=queue)
         if due is None:
             return False
         delivery_id, webhook_id = due
         _busy.add(webhook_id)
+    failed = True
     try:
-        send(delivery_id)
+        failed = not send(delivery_id)
     finally:
         with _choosing:
             _busy.remove(webhook_id)
+            _remember(webhook_id, failed)
     return True
 
 
-def send(delivery_id: str, send_it: Post | None = None) -> None:
-    """One try of one message, if its time has come. Never raises for the receiver's fault."""
+def _remember(webhook_id: str, failed: bool) -> None:
+    _last.pop(webhook_id, None)
+    _last[webhook_id] = failed
+    if len(_last) > repository.MOST:  # some are removed by now
+        del _last[next(iter(_last))]
+
+
+def send(delivery_id: str, send_it: Post | None = None) -> bool:
+    """One try of one message, if its time has come. False: it failed. Never raises for the receiver's fault."""
     chosen = settings()
     with transaction() as session:
         claimed = repository.claim(session, delivery_id, CLAIM_SECONDS)
         if claimed is None:
-            return
+            return True
         row, hook = claimed
         tried = _Try(
             message=row.id, attempt=row.attempts, url=hook.url, event=row.event_id, body=row.body,
@@ -85,9 +98,10 @@ def send(delivery_id: str, send_it: Post | None = None) -> None:
         # Whatever it is, it is a fault of this message alone: its try has failed, and others are sent.
         _log.exception("Message %s could not be made.", tried.message)
         _settle(tried, None, f"The message could not be made ({type(error).__name__}): {error}")
-        return
+        return False
     status, wrong = _post(tried, body, chosen, send_it)
     _settle(tried, status, wrong)
+    return wrong is None
 
 
 def _make_body(tried: _Try) -> str:

@@ -35,6 +35,7 @@ THREADS = 4
 
 @pytest.fixture(autouse=True)
 def store(configure: Callable[..., Settings], migrated_url: str) -> Settings:
+    sending._last.clear()
     return configure(database_url=migrated_url, webhook_key=KEY)
 
 
@@ -109,7 +110,7 @@ def test_a_message_is_made_with_its_event_or_not_at_all() -> None:
     assert log(added) == []
     message = send_test(added)
     with reading() as session:
-        assert repository.longest_due(session) == (message.id.removeprefix("msg_"), added)
+        assert repository.next_due(session) == (message.id.removeprefix("msg_"), added)
 
 
 def test_what_does_not_arrive_is_tried_again_later_and_later_and_then_failed() -> None:
@@ -140,10 +141,10 @@ def test_a_try_whose_time_has_not_come_or_that_another_worker_makes_is_left_alon
         assert repository.claim(session, message, 60.0) is not None
     with transaction() as session:
         assert repository.claim(session, message, 60.0) is None
-        assert repository.longest_due(session) is None
+        assert repository.next_due(session) is None
         session.execute(update(WebhookDelivery).values(next_epoch=epoch_now() - 1))
-        assert repository.longest_due(session) == (message, added)
-        assert repository.longest_due(session, busy=[added]) is None
+        assert repository.next_due(session) == (message, added)
+        assert repository.next_due(session, busy=[added]) is None
 
 
 def test_all_that_is_due_is_tried_the_longest_due_first(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,6 +159,29 @@ def test_all_that_is_due_is_tried_the_longest_due_first(monkeypatch: pytest.Monk
     messages = [send_test(added).id for _ in range(3)]
     assert [sending.send_next() for _ in range(4)] == [True, True, True, False]
     assert sent == messages
+
+
+def test_receivers_that_hang_hold_up_none_that_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent = list[str]()
+
+    def post(url: str, _body: str, _headers: dict[str, str], _allowed: object) -> int:
+        sent.append(url)
+        if url != URL:
+            raise TimeoutError
+        return 204
+
+    monkeypatch.setattr(sending, "post", post)
+    hang = [f"{URL}/{number}" for number in range(4)]
+    for url in hang:
+        added = add(url=url).webhook.id
+        for _ in range(3):
+            send_test(added)
+    answers = add().webhook.id
+    for _ in range(2):
+        send_test(answers)
+    for _ in range(9):
+        assert sending.send_next()
+    assert sent == [*hang, URL, URL, *hang[:3]]
 
 
 def test_a_fault_of_the_wording_costs_the_message_and_not_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
