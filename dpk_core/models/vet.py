@@ -3,11 +3,13 @@
     python -m dpk_core.exported.check NAME IDENTITY UPLOAD TARGET
 
 It gives away what it does not need before it opens the file: network, other processes, files to write, memory and time.
-Its last line on standard output is JSON: `{"refused": …}`, or the document of the model (`own_models.OwnModel`).
+Its last line on standard output is JSON: `{"refused": …}`, `{"disk": [errno, message]}` where the target cannot be
+written, or the document of the model (`own_models.OwnModel`).
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
 from collections.abc import Mapping
@@ -158,13 +160,23 @@ def main(name: str, identity: str, upload: Path, target: Path) -> None:
     answer: dict[str, Any]
     try:
         document, kept = vet(name, identity, upload)
-        target.write_bytes(kept)
-        answer = to_json(document)
+        answer = _write(kept, target) or to_json(document)
     except Refused as reason:
         answer = {"refused": str(reason)}
     except MemoryError:
         answer = {"refused": "it needs more memory than a check is given"}
     sys.stdout.write(f"\n{json.dumps(answer)}\n")
+
+
+def _write(kept: bytes, target: Path) -> dict[str, Any] | None:
+    """Writes the target; what is to be answered where that fails."""
+    try:
+        target.write_bytes(kept)
+    except OSError as error:
+        if error.errno == errno.EFBIG:  # a limit of `confine`
+            return {"refused": "more is made of it than a check may write"}
+        return {"disk": [error.errno, error.strerror]}
+    return None
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from dpk_core.catalogue.plugins import PLAIN_NAME
 from service.models import service
 from service.models.receiving import received
 from service.models.schemas import ModelList, ModelView, Source
+from service.models.vetting import turn
 from service.parameters import Parameters
 from service.problems import responses
 from service.settings import settings
@@ -61,6 +62,11 @@ async def add(request: Request, response: Response, asked: Annotated[AddParamete
     parameters may be used (`own/NAME@own`) or drawn anew (`own/NAME`); docs/own-models.md says how to export."""
     incoming = settings().resolved_artifact_root / "models" / "incoming"
     async with received(request.stream(), incoming, settings().model_megabytes * 2**20) as upload:
-        model, is_new = await run_in_threadpool(service.add, asked.name, upload)
+        known = await run_in_threadpool(service.added, asked.name, upload)
+        if known is not None:
+            response.status_code = 200
+            return known
+        async with turn():
+            model, is_new = await run_in_threadpool(service.add, asked.name, upload)
     response.status_code = 201 if is_new else 200
     return model

@@ -70,7 +70,7 @@ async def _take(stream: AsyncIterator[bytes], folder: Path, most_bytes: int) -> 
     except ClientDisconnect:
         raise Rejected.at("body", "The upload was cut off.") from None
     except OSError as error:
-        raise _no_room(error, folder.parent) from error
+        raise no_room(error, folder.parent) from error
     if size == 0:
         raise Rejected.at("body", "The body is empty; send a file that torch.export.save or torch.onnx.export wrote.")
     return Received(folder, target, digest.hexdigest(), size)
@@ -82,7 +82,7 @@ def _new_folder(incoming: Path) -> Path:
         _remove_forgotten(incoming)
         return Path(tempfile.mkdtemp(dir=incoming))
     except OSError as error:
-        raise _no_room(error, incoming) from error
+        raise no_room(error, incoming) from error
 
 
 def _remove_forgotten(incoming: Path) -> None:
@@ -94,6 +94,7 @@ def _remove_forgotten(incoming: Path) -> None:
                 shutil.rmtree(old) if old.is_dir() else old.unlink()
 
 
-def _no_room(error: OSError, place: Path) -> Unavailable:
+def no_room(error: OSError, place: Path) -> Unavailable:
+    """What is answered where files cannot be kept."""
     message = disk.sentence(error, f"artifact root {place}")
     return Unavailable(message, [FieldError(field="artifacts", message=message)])

@@ -56,15 +56,21 @@ def upload_names() -> list[str]:
         return repository.names(session)
 
 
+def added(member: str, upload: Received) -> schemas.ModelView | None:
+    """The model, if the same bytes were added under the same name. Raises Conflict where another file has the name."""
+    name = content_name(UPLOAD, member, upload.sha256)
+    return view(name) if _is_there(name, upload.sha256) else None
+
+
 def add(member: str, upload: Received) -> tuple[schemas.ModelView, bool]:
     """Checks an upload and keeps it; also whether it is new. The same bytes under the same name are one model.
 
     Raises Rejected for a file that is not taken, Conflict where another file has the name, Unavailable where the disk
     takes no more.
     """
+    if (known := added(member, upload)) is not None:
+        return known, False
     name = content_name(UPLOAD, member, upload.sha256)
-    if _is_there(name, upload.sha256):
-        return view(name), False
     model = vetted(name, upload)
     path = f"models/{upload.sha256[:2]}/{upload.sha256}.safetensors"
     try:

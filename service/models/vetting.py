@@ -8,14 +8,18 @@ The child gets an empty folder, an environment without settings or credentials, 
 from __future__ import annotations
 
 import json
+import logging
 import subprocess
-import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
+
+import anyio
 
 from dpk_core import confined
 from dpk_core.catalogue.own_models import OwnModel
 from dpk_core.codec import from_json
-from service.models.receiving import Received
+from service.models.receiving import Received, no_room
 from service.problems import Rejected, Unavailable
 from service.schemas import FieldError
 
@@ -26,21 +30,38 @@ AT_ONCE = 2
 WAIT_SECONDS = 60.0
 KEPT = "program.safetensors"
 """What the child writes into the upload's folder."""
+LAST_LINES = 5
+"""Of what a check wrote before it died, for the log."""
 
-_room = threading.BoundedSemaphore(AT_ONCE)
+_turns = anyio.Semaphore(AT_ONCE)
+
+_log = logging.getLogger(__name__)
+
+
+@asynccontextmanager
+async def turn() -> AsyncIterator[None]:
+    """Waits until a check may begin. It waits on the event loop: threads are for requests that have something to do.
+
+    Raises Unavailable where no check ends in time.
+    """
+    with anyio.move_on_after(WAIT_SECONDS) as waiting:
+        await _turns.acquire()
+    if waiting.cancelled_caught:
+        raise _unavailable("Other files are being checked; send it again in a minute.")
+    try:
+        yield
+    finally:
+        _turns.release()
 
 
 def vetted(name: str, upload: Received) -> OwnModel:
-    """The document of the upload; what is to be kept of it lies in its folder as `KEPT`.
+    """The document of the upload; what is to be kept of it lies in its folder as `KEPT`. Its caller has a `turn`.
 
     Raises Rejected with what is wrong with the file, Unavailable where this server cannot check files now.
     """
-    if not _room.acquire(timeout=WAIT_SECONDS):
-        raise _unavailable("Other files are being checked; send it again in a minute.")
-    try:
-        answer = _ask(name, upload)
-    finally:
-        _room.release()
+    answer = _ask(name, upload)
+    if "disk" in answer:
+        raise no_room(OSError(*answer["disk"]), upload.folder.parent)
     if "refused" in answer:
         raise Rejected.at("body", f"The file is refused: {answer['refused']}.")
     return from_json(OwnModel, answer)
@@ -60,6 +81,8 @@ def _ask(name: str, upload: Received) -> dict[str, Any]:
             raise _unavailable(
                 f"This server has no {package}, which checks such uploads; docs/own-models.md says how to add it."
             )
+    said = done.stderr.decode(errors="replace").splitlines()[-LAST_LINES:]
+    _log.warning("The check of %s died with exit status %d: %s", name, done.returncode, " | ".join(said))
     return {"refused": "its check died, as of a file that needs more memory or time than a check is given"}
 
 

@@ -25,6 +25,7 @@ from dpk_core.catalogue.own_models import OwnModel
 from dpk_core.catalogue.weights import find_weights
 from dpk_core.codec import to_json
 from dpk_core.exported.onnx_graph import SOFTMAX_LEFT_OUT
+from dpk_core.models import vet as vet_module
 from dpk_core.models.build import build_model
 from dpk_core.models.vet import vet
 from dpk_core.runner import warm
@@ -265,11 +266,28 @@ def test_what_a_confined_process_cannot_do(action: str, tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["target"]
 
 
-def test_a_check_that_dies_or_hangs_is_a_refusal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_takes_no_more_is_no_fault_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "upload"
+    file.write_bytes(excited()[1])
+    monkeypatch.setattr(vet_module, "confine", lambda *_: None)
+    vet_module.main("own/x-00000000", "sha256:0", file, Path("/dev/full"))
+    said = capsys.readouterr().out.encode()
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: subprocess.CompletedProcess((), 0, said, b""))
+    with pytest.raises(Unavailable, match="The disk is full on"):
+        vetting.vetted("own/x-00000000", Received(tmp_path, file, "0" * 64, 1))
+
+
+def test_a_check_that_dies_or_hangs_is_a_refusal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     upload = Received(tmp_path, tmp_path / "upload.pt2", "0" * 64, 1)
-    monkeypatch.setattr(subprocess, "run", lambda *_, **__: subprocess.CompletedProcess((), -9, b"", b""))
+    said = b"Traceback\nTypeError: no"
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: subprocess.CompletedProcess((), -9, b"", said))
     with pytest.raises(Rejected, match="its check died"):
         vetting.vetted("own/x-00000000", upload)
+    assert caplog.messages == ["The check of own/x-00000000 died with exit status -9: Traceback | TypeError: no"]
 
     def hang(*_: object, **__: object) -> None:
         raise subprocess.TimeoutExpired((), 1)

@@ -25,6 +25,7 @@ from service.events import service as events
 from service.health import service as health
 from service.health.probe import Probe
 from service.health.schemas import Readiness
+from service.models import vetting
 from service.outbox import broker
 from service.outbox import service as outbox
 from service.problems import Unavailable
@@ -33,6 +34,7 @@ from service.settings import Settings
 Configure = Callable[..., Settings]
 REQUEST = {"student": "cifar/resnet8w4", "dataset": "digits", "teachers": ["cifar/resnet20"]}
 READY = Readiness(parts=[], alarms=[])
+PATIENCE_SECONDS = 60.0
 LOST = exc.OperationalError("SELECT", {}, Exception("the server\nis gone"))
 
 
@@ -195,6 +197,48 @@ def test_as_many_threads_as_connections(monkeypatch: pytest.MonkeyPatch) -> None
 
     monkeypatch.setattr(uvicorn.Server, "startup", nothing)
     assert anyio.run(started) == 7
+
+
+def test_uploads_that_wait_for_their_check_hold_no_thread(embedded: Configure, monkeypatch: pytest.MonkeyPatch) -> None:
+    incoming = embedded().resolved_artifact_root / "models" / "incoming"
+    release, begun = threading.Event(), list[str]()
+
+    def ask(name: str, _upload: object) -> dict[str, Any]:
+        begun.append(name)
+        release.wait()
+        return {"refused": "enough was seen"}
+
+    monkeypatch.setattr(vetting, "_ask", ask)
+    monkeypatch.setattr(vetting, "WAIT_SECONDS", PATIENCE_SECONDS)
+    answered: list[int] = []
+
+    async def main() -> None:
+        threads = to_thread.current_default_thread_limiter()
+        threads.total_tokens = 4
+        transport = httpx.ASGITransport(create_app())
+        async with (
+            httpx.AsyncClient(transport=transport, base_url="http://localhost") as client,
+            anyio.create_task_group() as group,
+        ):
+
+            async def upload(number: int) -> None:
+                answer = await client.post(f"/models?name=m{number}", content=bytes([number]))
+                answered.append(answer.status_code)
+
+            for number in range(6):
+                group.start_soon(upload, number)
+            try:
+                with anyio.fail_after(PATIENCE_SECONDS / 2):
+                    while len(begun) < vetting.AT_ONCE or len([*incoming.glob("*/upload")]) < 6:
+                        await anyio.sleep(0.01)
+                    while threads.borrowed_tokens > vetting.AT_ONCE:
+                        await anyio.sleep(0.01)
+                    assert (await client.get("/selection-jobs")).status_code == 200
+            finally:
+                release.set()
+
+    anyio.run(main)
+    assert answered == [422] * 6
 
 
 class TestHealth:
