@@ -34,8 +34,8 @@ JOBS = 100
 """Jobs looked back at for the previous winner."""
 RULES_VERSION = 3
 """Rises when rules or their judgement change, so that what is stored is judged anew."""
-JOBS_KEPT = 256
-"""Jobs whose answers are kept in memory."""
+RECORDS_KEPT = 10_000
+"""Records of teachers in the answers that a process keeps in memory; one takes 3 to 7 kB with its judgements."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,12 +61,17 @@ class Earlier:
     winner: str | None
     new: dict[str, RuleEvaluation]
 
+    @property
+    def size(self) -> int:
+        """Records of teachers in it, and one for itself."""
+        return 1 + sum(len(each.records) for each in self.groups)
+
 
 def _by_job(session: Session, job: SelectionJob, plan: Plan) -> tuple[str, int]:  # noqa: ARG001 - called as `earlier` is
     return job.id, len(plan.arms)
 
 
-@cached(LRUCache(JOBS_KEPT), key=_by_job, lock=Lock())
+@cached(LRUCache(RECORDS_KEPT, getsizeof=lambda found: found.size), key=_by_job, lock=Lock())
 def earlier(session: Session, job: SelectionJob, plan: Plan) -> Earlier:
     """What the store knew when the job was asked for.
 

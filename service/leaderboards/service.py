@@ -38,7 +38,7 @@ TRUSTED_SECONDS = 1.0
 """For so long a finished job's board is sent without a look at the database, where another process may have let the job
 run again."""
 BYTES_KEPT = 64 * 2**20
-"""Of boards that a process keeps in memory."""
+"""Of boards that a process keeps in memory, as they are sent."""
 
 
 @dataclass(slots=True)
@@ -51,13 +51,10 @@ class Made:
     revision: int
     final: bool = False
     seen: float = field(default_factory=monotonic)
-    board: Leaderboard | None = None
 
     def leaderboard(self) -> Leaderboard:
-        """The board as an object."""
-        if self.board is None:
-            self.board = Leaderboard.model_validate_json(self.body)
-        return self.board
+        """The board as an object, read anew each time: kept, it would take about five times the memory of its JSON."""
+        return Leaderboard.model_validate_json(self.body)
 
 
 _log = logging.getLogger(__name__)
@@ -133,7 +130,7 @@ def _make(session: Session, job_id: str, tag: str) -> tuple[Made, Earlier]:
     is_final = snapshot.job.state == "finished" and all(run.state in OVER for _, run in snapshot.links)
     body = board.model_dump_json().encode()
     tag = etag(VERSION, body.decode()) if is_final else tag
-    return Made(tag, body, snapshot.job.revision, is_final, board=board), known
+    return Made(tag, body, snapshot.job.revision, is_final), known
 
 
 def _store(job_id: str, now: Made, known: Earlier) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import sys
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any, Literal
@@ -54,7 +55,7 @@ _NOISE = re.compile(
     r'|transform="translate\(0,0\)")'
 )
 _LONG_NUMBER = re.compile(r"(\d+\.\d)\d+")
-_drawn: LRUCache[str, str] = LRUCache(BYTES_KEPT, getsizeof=len)
+_drawn: LRUCache[str, str] = LRUCache(BYTES_KEPT, getsizeof=sys.getsizeof)
 """By the specification's SHA-256: that of a large job is as long as its chart."""
 _lock = Lock()
 
@@ -136,7 +137,7 @@ def _draw(spec: str) -> str:
         return kept
     drawn = _compact(str(vl_convert.vegalite_to_svg(spec, allowed_base_urls=[])))
     with _lock:
-        if len(drawn) <= BYTES_KEPT:
+        if sys.getsizeof(drawn) <= BYTES_KEPT:
             _drawn[key] = drawn
     return drawn
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import func, select, update
@@ -76,6 +78,16 @@ class TestStored:
         assert not service.made(job_id).final
         with reading() as session:
             assert session.scalar(select(func.count()).select_from(Board)) == 0
+
+    def test_what_is_kept_in_memory_is_counted(self, finished: str) -> None:
+        forget()
+        made = service.made(finished)
+        assert made.leaderboard().job.id == finished
+        assert service._kept.currsize == len(made.body)
+        assert not [each for each in gc.get_referents(made) if isinstance(each, Leaderboard)]
+        assert earlier.earlier.cache.currsize == 1
+        service.made(drive.submit(drive.request("cifar/resnet20", epochs=4, rungs=(1, 4), promote=1)))
+        assert earlier.earlier.cache.currsize == 1 + 2, "with a record of the earlier job's teacher"
 
     def test_a_question_is_judged_once(self, finished: str, monkeypatch: pytest.MonkeyPatch) -> None:
         assert service.made(finished).final

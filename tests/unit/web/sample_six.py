@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from service.wire.boards import Leaderboard
+from service.wire.choices import TeacherChoice
 from tests.unit.web import sample
 from tests.unit.web.sample_curve import curve
 
@@ -31,7 +32,9 @@ def six_teachers(epochs: int = 240) -> Leaderboard:
         ]  # fmt: skip
     places = {row.label: row.candidate_id for row in rows}
     curves = [each.model_copy(update={"candidate_id": places[each.label]}) for each in curves]
-    request = board.job.request.model_copy(update={"teachers": [*board.job.request.teachers, SIXTH]})
+    request = board.job.request.model_copy(
+        update={"teachers": [*board.job.request.teachers, TeacherChoice(model=SIXTH)]}
+    )
     setup = board.setup.model_copy(update={"epochs": epochs, "rungs": [epochs // 4, epochs // 2, epochs]})
     job = board.job.model_copy(update={"request": request})
     return board.model_copy(update={"job": job, "rows": rows, "curves": curves, "setup": setup})

@@ -90,5 +90,6 @@ class TestStatic:
 
 def test_the_page_shows_what_the_service_says(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     board = sample.leaderboard("finished")
-    monkeypatch.setattr(service, "made", lambda _job_id: service.Made('"tag"', b"", board.job.revision, board=board))
+    made = service.Made('"tag"', board.model_dump_json().encode(), board.job.revision)
+    monkeypatch.setattr(service, "made", lambda _job_id: made)
     assert "Take resnet20;" in client.get(f"/jobs/{sample.JOB_ID}").text
