@@ -32,8 +32,8 @@ def add(session: Session, asked: schemas.ImportRequest) -> schemas.Imported:
     """Stores the results under the protocol that their source and settings are; a score that a training lacked is
     filled in.
 
-    Raises Rejected where the request gives two scores of one training or too long a model, and Conflict where the store has another score
-    than the request: the mean of the two would be that of no training.
+    Raises Rejected where the request gives two scores of one training, or too long a model; Conflict where the
+    store has another score than the request: the mean of the two would be that of no training.
     """
     stamp = content_key(["imported", asked.source, asked.settings])[:_DIGITS]
     now = utc_now()
@@ -141,7 +141,7 @@ def _score(results: Sequence[ImportedResult]) -> tuple[str, float]:
 
 
 def _stored_name(model: str, field: str) -> str:
-    """`_name`, which may be longer than what was given. Raises Rejected on `field` where it is too long to be stored."""
+    """`_name`, which may be longer than what was given. Raises Rejected on `field` where it cannot be stored."""
     name = _name(model)
     if len(name) > schemas.LONGEST_MODEL:
         raise Rejected.at(field, f"In the catalogue's words this has more than {schemas.LONGEST_MODEL} characters.")

@@ -100,8 +100,8 @@ def trained_arms(session: Session, job_id: str) -> list[str | None]:
 
 
 def weights(job_id: str, teacher: str | None, seed: int | None) -> bytes:
-    """The safetensors file. Opens its own transaction. Raises as `student`; NotFound where the file is lost, Unavailable
-    where the whole artifact root is."""
+    """The safetensors file. Opens its own transaction. Raises as `student`; NotFound where the file is lost,
+    Unavailable where the whole artifact root is."""
     reference = _chosen(job_id, teacher, seed).result.weights
     assert reference is not None
     return _content(reference, "weights file")

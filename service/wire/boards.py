@@ -180,8 +180,8 @@ class Ledger(Purposes):
 
     wall: float | None = Field(
         default=None,
-        description="Seconds by the clock from the job's start to its end, pauses left out; null of a job that explored "
-        "anew after a retry or for another teacher.",
+        description="Seconds by the clock from the job's start to its end, pauses left out; null of a job that "
+        "explored anew after a retry or for another teacher.",
     )
     reused: float
     spent: float

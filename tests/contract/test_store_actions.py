@@ -327,16 +327,6 @@ class TestAddTeacher:
         with pytest.raises(Conflict, match=r"used up its trainings \(budget.runs\)"):
             add(job_id)
 
-    def test_trainings_that_were_free_do_not_use_a_limit_up(self) -> None:
-        drive.finished(EARLY[0], policy="exhaustive", promote=1)
-        job_id = drive.submit(drive.request(EARLY[0], policy="exhaustive", promote=1, runs=4))
-        drive.run_to_end(job_id)
-        assert drive.board(job_id).ledger.spent == 0
-        assert add(job_id).state == "running"
-        drive.run_to_end(job_id)
-        assert drive.board(job_id).job.state == "finished"
-        assert {run.seed for run in drive.runs_of(job_id) if run.teacher == LATE} == {0, 1}
-
     def test_data_that_changed_since_is_no_base_to_compare_on(self) -> None:
         job_id = drive.submit(drive.request(*EARLY))
         with transaction() as session:

@@ -8,11 +8,13 @@ from collections import Counter
 import pytest
 
 from dpk_core.spec import RunSpec
+from service.actions import service as actions
 from service.database.session import transaction
 from service.database.tables import SelectionJob
 from service.runs import service as runs
 from service.runs.claims import Answer, Claim, Report
 from service.wire.boards import Leaderboard
+from service.wire.choices import TeacherChoice
 from tests.contract import job_driver as drive
 from tests.contract.job_driver import ON_SQLITE, TEACHERS, finished
 
@@ -160,6 +162,18 @@ class TestLimits:
         assert {("cifar/resnet8w8", 0), ("cifar/resnet8w8", 1), (None, 0), (None, 1)} <= begun(board)
         assert board.ledger.spent - board.ledger.teachers <= limit.get("seconds", math.inf)
         assert len(begun(board)) <= 4 + limit.get("runs", math.inf)
+
+    @ON_SQLITE
+    def test_it_leaves_room_for_a_teacher_that_is_added(self) -> None:
+        early, late = TEACHERS[0], TEACHERS[2]
+        finished(early, policy="exhaustive", promote=1)
+        job_id = drive.submit(drive.request(early, policy="exhaustive", promote=1, runs=4))
+        drive.run_to_end(job_id)
+        assert drive.board(job_id).ledger.spent == 0
+        assert actions.add_teacher(job_id, TeacherChoice(model=late)).state == "running"
+        drive.run_to_end(job_id)
+        assert drive.board(job_id).job.state == "finished"
+        assert {run.seed for run in drive.runs_of(job_id) if run.teacher == late} == {0, 1}
 
     @ON_SQLITE
     def test_going_on_costs_what_is_missing(self) -> None:
