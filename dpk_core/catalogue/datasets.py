@@ -16,6 +16,7 @@ import contextlib
 import functools
 import math
 import os
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,7 +117,8 @@ def card_of(check: DatasetCheck) -> DatasetCard:
 def box_dataset_card(name: str, data_root: Path | None, field: str, settings: DetectionSettings) -> DatasetCard:
     """The card of the detection data set `boxes/<name>` on the canvas of `settings`. Raises InvalidRequest on `field`
     where there is none, DataFault where it cannot be understood."""
-    check, canvas = box_dataset_check(name, data_root, settings, field), settings.canvas
+    with _one_at_a_time(name, data_root):
+        check, canvas = box_dataset_check(name, data_root, settings, field), settings.canvas
     return DatasetCard(
         name=check.name, fingerprint=check.fingerprint, classes=len(check.classes), channels=3,
         side=max(canvas.height, canvas.width), train_pictures=check.train,
@@ -177,7 +179,7 @@ def dataset_check(name: str, data_root: Path | None, field: str) -> DatasetCheck
 
     Raises InvalidRequest as `check_dataset_name` does, DataFault when the files are broken. The first look at picture
     files reads them all, of large data a sample; later ones only list them, and in the same process not even that as
-    long as the folder looks the same (`recall`).
+    long as the folder looks the same (`recall`). Threads that ask meanwhile wait for it instead of reading too.
     """
     if is_picture_data(name) and data_root is not None and (known := _recalled(name, data_root)) is not None:
         return known
@@ -191,10 +193,12 @@ def dataset_check(name: str, data_root: Path | None, field: str) -> DatasetCheck
     if is_box_data(name):
         raise InvalidRequest(field, f"{name} has boxes and no classes of whole pictures.")
     if is_picture_data(name):
-        return _look_at_pictures(name, data_root)
+        with _one_at_a_time(name, data_root):
+            return _recalled(name, data_root) or _look_at_pictures(name, data_root)
     path = npz_path(name, data_root)
     status = path.stat()
-    return _npz_check(name, path, status.st_size, status.st_mtime_ns)
+    with _one_at_a_time(name, data_root):
+        return _npz_check(name, path, status.st_size, status.st_mtime_ns)
 
 
 def dataset_license(name: str, data_root: Path | None) -> str | None:
@@ -227,6 +231,14 @@ def _samples(name: str, data_root: Path) -> tuple[Sample, ...]:
 def npz_path(name: str, data_root: Path) -> Path:
     """The file of the data set `npz/<stem>`."""
     return data_root / f"{name.removeprefix('npz/')}.npz"
+
+
+_LOCKS: dict[tuple[str, Path | None], threading.Lock] = {}
+
+
+def _one_at_a_time(name: str, data_root: Path | None) -> threading.Lock:
+    """What a thread holds while it looks at a data set: the next one finds in memory what this one has found out."""
+    return _LOCKS.setdefault((name, data_root), threading.Lock())
 
 
 _RECALL: Recall[tuple[Declaration, DatasetCheck]] = Recall()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import axe_playwright_python
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.contract import job_driver as drive
 
@@ -44,6 +44,24 @@ class TestAsk:
         page.get_by_role("button", name="Submit").click()
         expect(page).to_have_url(re.compile("/jobs/[0-9a-f]{32}$"))
         expect(page.locator("#leaderboard").get_by_role("row", name=re.compile("resnet32"))).to_be_visible()
+
+    def test_one_check_at_a_time_and_the_last_one_of_what_was_typed_last(self, page: Page) -> None:
+        held: list[Route] = []
+        page.route("**/*", lambda route: held.append(route) if route.request.method == "POST" else route.continue_())
+        page.goto("/")
+        page.get_by_role("link", name="Try an example").click()
+        while not held:
+            page.wait_for_timeout(10)
+        for name in ("cifar/resnet14", "cifar/resnet56"):
+            page.get_by_label("Teacher 1").fill(name)
+            page.wait_for_timeout(700)
+        assert len(held) == 1
+        held[0].continue_()
+        while len(held) < 2:
+            page.wait_for_timeout(10)
+        assert "resnet56" in (held[1].request.post_data or "")
+        held[1].continue_()
+        expect(page.locator("#preflight")).to_contain_text("resnet56")
 
     def test_from_the_empty_page_to_a_job_by_three_clicks(self, page: Page) -> None:
         page.goto("/")

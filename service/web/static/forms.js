@@ -6,7 +6,8 @@ const MODELS = form && form.getAttribute("data-models");
 const ACTION = form && form.getAttribute("action");
 const WAIT_MS = 500;
 let typing = null;
-let asked = 0;
+let checking = false;
+let stale = false;
 
 async function suggest(text) {
   const list = document.getElementById("models");
@@ -22,14 +23,29 @@ async function suggest(text) {
   }));
 }
 
-// What is wrong and what it would cost, as the server's own page says it; fields keep what is typed in them.
+// What is wrong and what it would cost. One check at a time: the first look at a data set may take minutes, and each
+// check would occupy a thread of the server. What was typed meanwhile is checked next.
 async function check() {
-  const number = ++asked;
+  stale = checking;
+  if (checking) return;
+  checking = true;
+  try {
+    do {
+      stale = false;
+      await checkOnce();
+    } while (stale);
+  } finally {
+    checking = false;
+  }
+}
+
+// As the server's own page says it; fields keep what is typed in them.
+async function checkOnce() {
   const fields = new URLSearchParams(new FormData(form));
   fields.set("check", "1");
   const answer = await fetch(ACTION, { method: "POST", body: fields });
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-  if (number !== asked) return;
+  if (stale) return;
   for (const said of form.querySelectorAll("[id^='problem-']")) {
     const fresh = page.getElementById(said.id);
     said.replaceChildren(...(fresh ? fresh.childNodes : []));

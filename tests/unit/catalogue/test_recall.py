@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from dpk_core.catalogue import datasets, recall
 from dpk_core.catalogue.datasets import dataset_card
+from dpk_core.catalogue.pictures import Listing, PictureFacts
 from dpk_core.catalogue.recall import Recall
+from dpk_core.catalogue.splitting import Parts
 from tests.unit.catalogue.picture_sets import encoded, pixels, write_folder, write_parquet
 
 
@@ -76,6 +80,24 @@ def write_over(folder: Path) -> None:
 
 def declare(folder: Path) -> None:
     (folder / "dataset.json").write_text('{"side": 16}')
+
+
+def test_threads_that_ask_at_once_read_it_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    age(write_folder(tmp_path))
+    facts, begun, both = datasets.picture_facts, list[int](), threading.Event()
+
+    def slow(listing: Listing, parts: Parts) -> PictureFacts:
+        begun.append(1)
+        if len(begun) == 2:
+            both.set()
+        both.wait(0.5)
+        return facts(listing, parts)
+
+    monkeypatch.setattr(datasets, "picture_facts", slow)
+    with ThreadPoolExecutor(2) as threads:
+        first, second = threads.map(card, [tmp_path] * 2)
+    assert first == second
+    assert len(begun) == 1
 
 
 def test_what_looks_the_same_is_not_listed_again(tmp_path: Path, listed: Counted) -> None:
