@@ -21,6 +21,11 @@ _PLACE = """() => ({
     top: document.querySelector("#asked dd").getBoundingClientRect().top,
 })"""
 
+_HIDE = """(hidden) => {
+    Object.defineProperty(document, "hidden", { get: () => hidden, configurable: true });
+    document.dispatchEvent(new Event("visibilitychange"));
+}"""
+
 
 @pytest.fixture
 def running(site: str) -> str:
@@ -126,6 +131,19 @@ class TestRunningJob:
     def test_moves_by_polling_when_the_stream_is_cut(self, page: Page, running: str) -> None:
         page.add_init_script("window.EventSource = undefined")
         self._moves(page, running)
+
+    def test_hidden_pages_leave_the_connections_to_others(self, page: Page, running: str) -> None:
+        """A browser opens six connections to a server; the streams of six pages would take them all."""
+        others = [page.context.new_page() for _ in range(6)]
+        for other in others:
+            other.goto(f"/jobs/{running}")
+            other.evaluate(_HIDE, True)
+        page.goto(f"/jobs/{running}")
+        drive.run_to_end(running)
+        expect(page.get_by_role("heading", level=1)).to_have_text(_verdict(running))
+        expect(others[0].get_by_role("heading", level=1)).not_to_have_text(_verdict(running))
+        others[0].evaluate(_HIDE, False)
+        expect(others[0].get_by_role("heading", level=1)).to_have_text(_verdict(running))
 
     def test_focus_selection_and_scrolling_stay_and_what_changed_is_said(self, page: Page, running: str) -> None:
         page.goto(f"/jobs/{running}")

@@ -1,12 +1,14 @@
 // Keeps the page as it is on the server while something runs: fetches the `live` part anew and changes only the nodes
 // that differ, so that focus, selection, scrolling and open details stay. The browser sends the part's ETag along, so
 // what has not changed costs next to nothing. Events of the job say when to look; a poll looks anyway, should the
-// stream be cut, and finds out when the server is lost.
+// stream be cut, and finds out when the server is lost. A page that is hidden does neither: browsers open six connections
+// to a server, and the streams of six tabs would leave none for a request.
 "use strict";
 
 const POLL_MS = 2000;
 const LEAST_MS = 700;
 const SILENCE_MS = 2500;
+const ANSWER_MS = 10000;
 
 const live = document.getElementById("live");
 let busy = false;
@@ -104,7 +106,9 @@ async function look() {
   busy = true;
   const waiting = setTimeout(lose, SILENCE_MS);
   try {
-    const answer = await fetch(live.dataset.source, { headers: { Accept: "text/html" } });
+    const answer = await fetch(live.dataset.source, {
+      headers: { Accept: "text/html" }, signal: AbortSignal.timeout(ANSWER_MS),
+    });
     if (answer.status >= 500) throw new Error("the server cannot answer");
     const tag = answer.headers.get("ETag");
     const page = answer.ok && !(tag && tag === shown) ? await answer.text() : null;
@@ -155,19 +159,29 @@ function soon() {
 
 function stop() {
   clearInterval(timer);
-  if (stream) stream.close();
+  listen();
+}
+
+// The stream is open while the page is looked at and something runs.
+function listen() {
+  const wanted = !document.hidden && live.hasAttribute("data-running");
+  if (!wanted && stream) {
+    stream.close();
+    stream = null;
+  }
+  if (!wanted || stream || !live.dataset.events || !window.EventSource) return;
+  stream = new EventSource(live.dataset.events);
+  for (const kind of EVENTS) stream.addEventListener(kind, soon);
+  stream.addEventListener("error", soon);
 }
 
 function start() {
   timer = setInterval(() => {
     if (!document.hidden) look();
   }, POLL_MS);
-  if (live.dataset.events && window.EventSource) {
-    stream = new EventSource(live.dataset.events);
-    for (const kind of EVENTS) stream.addEventListener(kind, soon);
-    stream.addEventListener("error", soon);
-  }
+  listen();
   document.addEventListener("visibilitychange", () => {
+    listen();
     if (!document.hidden && live.hasAttribute("data-running")) look();
   });
 }
