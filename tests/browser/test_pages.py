@@ -8,7 +8,7 @@ from typing import Literal
 
 import axe_playwright_python
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.browser.conftest import Server, copy_store
 from tests.contract import job_driver as drive
@@ -144,6 +144,23 @@ class TestRunningJob:
         expect(others[0].get_by_role("heading", level=1)).not_to_have_text(_verdict(running))
         others[0].evaluate(_HIDE, False)
         expect(others[0].get_by_role("heading", level=1)).to_have_text(_verdict(running))
+
+    def test_a_request_without_an_answer_is_made_again(self, page: Page, running: str) -> None:
+        held: list[Route] = []
+
+        def answer(route: Route) -> None:
+            if held:
+                route.continue_()
+            else:
+                held.append(route)
+
+        page.add_init_script("const end = AbortSignal.timeout; AbortSignal.timeout = () => end.call(AbortSignal, 3000)")
+        page.route(f"**/jobs/{running}/live", answer)
+        page.goto(f"/jobs/{running}")
+        while not held:
+            page.wait_for_timeout(10)
+        drive.run_to_end(running)
+        expect(page.get_by_role("heading", level=1)).to_have_text(_verdict(running))
 
     def test_focus_selection_and_scrolling_stay_and_what_changed_is_said(self, page: Page, running: str) -> None:
         page.goto(f"/jobs/{running}")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,7 +20,7 @@ from service.database.types import epoch_now, utc_now
 from service.database.webhook_tables import WebhookDelivery
 from service.problems import Conflict, NotFound, Rejected
 from service.settings import Settings
-from service.webhooks import bodies, repository, secrets, sending, service
+from service.webhooks import bodies, repository, sending, service
 from service.webhooks.addresses import Refused
 from service.webhooks.schemas import Delivery, WebhookRequest, WebhookSecret
 from tests.contract import job_driver as drive
@@ -302,92 +300,6 @@ def test_a_redirect_and_an_address_that_is_refused_are_said() -> None:
     send(message, 302, Refused("10.0.0.1 is not a public address."))
     (now,) = log(added.webhook.id)
     assert (now.status, now.error, now.state) == (None, "10.0.0.1 is not a public address.", "waiting")
-
-
-@ON_SQLITE
-def test_another_key_signs_nothing(configure: Callable[..., Settings], migrated_url: str) -> None:
-    added = add()
-    message = send_test(added.webhook.id).id
-    configure(database_url=migrated_url, webhook_key="other" * 8)
-    assert send(message, 200) == []
-    assert "It has another DPK_WEBHOOK_KEY" in (log(added.webhook.id)[0].error or "")
-
-
-@ON_SQLITE
-def test_without_a_key_the_embedded_store_makes_one_that_only_its_owner_reads(
-    configure: Callable[..., Settings], migrated_url: str
-) -> None:
-    chosen = configure(database_url=migrated_url, webhook_key="")
-    first, second = add(), add()
-    assert first.secret != second.secret
-    file = chosen.home / "webhook.key"
-    assert file.stat().st_mode & 0o077 == 0
-    with transaction() as session:
-        stored = json.dumps([dict(row) for row in session.execute(select(WebhookDelivery.__table__)).mappings()])
-    assert first.secret not in stored
-
-
-@ON_SQLITE
-def test_a_key_that_cannot_be_read_or_written_is_said(
-    configure: Callable[..., Settings], migrated_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def deny(*_arguments: object) -> bytes:
-        raise PermissionError(errno.EACCES, "Permission denied")
-
-    def fill(*_arguments: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    file = configure(database_url=migrated_url, webhook_key="").home / secrets.FILE
-    with monkeypatch.context() as patch:
-        patch.setattr(secrets, "_write", fill)
-        with pytest.raises(Conflict, match=f"The key {file} cannot be written: No space left on device"):
-            add()
-    added = add().webhook.id
-    message = send_test(added).id
-    monkeypatch.setattr(Path, "read_bytes", deny)
-    with pytest.raises(Conflict, match=f"The key {file} cannot be read: Permission denied"):
-        add()
-    assert send(message, 200) == []
-    (tried,) = log(added)
-    assert (tried.state, tried.attempts) == ("waiting", 1)
-    assert (tried.error or "").startswith(f"This worker cannot sign messages. The key {file} cannot be read")
-
-
-@ON_SQLITE
-def test_a_key_is_whole_before_anybody_can_read_it(
-    configure: Callable[..., Settings], migrated_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    chosen = configure(database_url=migrated_url, webhook_key="")
-    found = list[bytes | None]()
-
-    def look(_handle: int) -> None:
-        file = chosen.home / secrets.FILE
-        found.append(file.read_bytes() if file.exists() else None)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(secrets.os, "fsync", look)
-        key = secrets.server_key(chosen)
-    assert found == [None]
-    assert [file.name for file in chosen.home.iterdir()] == [secrets.FILE]
-    secrets._make_key(chosen.home / secrets.FILE)
-    assert secrets.server_key(chosen) == key, "the first of several that are made at once stays"
-
-
-@ON_SQLITE
-def test_a_file_system_without_links_keeps_the_first_key_too(
-    configure: Callable[..., Settings], migrated_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def link(*_paths: object) -> None:
-        raise PermissionError(errno.EPERM, "no links here")
-
-    chosen = configure(database_url=migrated_url, webhook_key="")
-    monkeypatch.setattr(secrets.os, "link", link)
-    key = secrets.server_key(chosen)
-    secrets._make_key(chosen.home / secrets.FILE)
-    assert secrets.server_key(chosen) == key
-    file = chosen.home / secrets.FILE
-    assert file.stat().st_mode & 0o077 == 0
-    assert list(chosen.home.iterdir()) == [file]
 
 
 @ON_SQLITE

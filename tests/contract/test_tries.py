@@ -118,6 +118,38 @@ class TestFewerAttempts:
         assert (row(lost).state, row(lost).failure_kind, row(lost).failure) == ("failed", "internal", message)
 
 
+class TestProgress:
+    @pytest.mark.parametrize(("further", "state"), [(10, "queued"), (0, "failed")])
+    def test_attempts_are_counted_anew_as_long_as_each_gets_further(self, further: int, state: str) -> None:
+        run_id = create(run_spec())
+        for attempt in range(5):
+            held = claim(run_id)
+            if held is None:
+                break
+            step = 10 + further * attempt
+            report(held, Report(checkpoint=checkpoint(f"{attempt}.pt", step=step, seconds=1.0)))
+            let_lease_expire(run_id)
+            swept()
+        assert row(run_id).state == state
+        if state == "failed":
+            lost = "The worker that carried out the training was lost 3 times since its last checkpoint."
+            assert row(run_id).failure == lost
+
+    def test_a_checkpoint_that_breaks_again_and_again_gives_no_attempts_back(self) -> None:
+        run_id = create(run_spec())
+        for attempts in (1, 2, 3):
+            held = claimed(run_id)
+            assert row(run_id).attempts == attempts
+            if held.resume is None:
+                report(held, Report(checkpoint=checkpoint("r-10.pt", step=10, seconds=1.0)))
+                let_lease_expire(run_id)
+                swept()
+            else:
+                with transaction() as session:
+                    service.fail(session, held, "artifact", "checksum", max_attempts=3)
+        assert row(run_id).state == "failed"
+
+
 class TestFullDisk:
     def test_it_waits_uncounted_ever_longer_and_fails_after_a_day(self) -> None:
         run_id = create(run_spec())
