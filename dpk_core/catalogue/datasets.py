@@ -233,12 +233,15 @@ def npz_path(name: str, data_root: Path) -> Path:
     return data_root / f"{name.removeprefix('npz/')}.npz"
 
 
-_LOCKS: dict[tuple[str, Path | None], threading.Lock] = {}
+_LOCKS = tuple(threading.Lock() for _ in range(32))
 
 
 def _one_at_a_time(name: str, data_root: Path | None) -> threading.Lock:
-    """What a thread holds while it looks at a data set: the next one finds in memory what this one has found out."""
-    return _LOCKS.setdefault((name, data_root), threading.Lock())
+    """What a thread holds while it looks at a data set: the next one finds in memory what this one has found out.
+
+    Two data sets may share one, as names are whatever people ask for and locks stay.
+    """
+    return _LOCKS[hash((name, data_root)) % len(_LOCKS)]
 
 
 _RECALL: Recall[tuple[Declaration, DatasetCheck]] = Recall()
