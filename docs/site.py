@@ -71,7 +71,7 @@ def stage() -> None:
 
         def shown(match: re.Match[str], original: Path = original, file: Path = file) -> str:
             picture = (original.parent / match[2]).resolve()
-            if picture.is_relative_to(DOCS):
+            if re.match(r"[a-z]+:", match[2]) or picture.is_relative_to(DOCS):
                 return match[0]
             copied = shutil.copy(picture, STAGE / "images" / picture.name)
             return f"{match[1]}({os.path.relpath(copied, file.parent)})"

@@ -93,7 +93,8 @@ class Settings(BaseSettings):
     threads: int = Field(default=1, ge=1)
     """CPU threads per runner. Results are bit-identical only between runs with the same number."""
     max_attempts: int = Field(default=5, ge=1)
-    """Times a run may be started without a checkpoint that is further than those before; then it has failed."""
+    """Times a run may be started without a checkpoint that is further than those before; then it has failed. With 1
+    it is started once, whatever its checkpoints."""
     retry_seconds: float = Field(default=5.0, ge=0)
     """Wait before a failed run is tried again. It doubles with each further try, up to five minutes."""
 

@@ -16,7 +16,6 @@ import contextlib
 import functools
 import math
 import os
-import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +35,7 @@ from dpk_core.catalogue.npz import read_layout
 from dpk_core.catalogue.npz_pictures import npz_facts, npz_parts, npz_samples
 from dpk_core.catalogue.pictures import is_picture_data, list_pictures, picture_facts, picture_parts, reading_of
 from dpk_core.catalogue.reading import Background, Declaration, Fit, ReadingRule, read_declaration
-from dpk_core.catalogue.recall import Recall, looks
+from dpk_core.catalogue.recall import OneAtATime, Recall, looks
 from dpk_core.catalogue.samples import Sample, remembered_samples, sample_files
 from dpk_core.catalogue.shards import has_shards
 from dpk_core.catalogue.splits import fingerprint
@@ -117,8 +116,7 @@ def card_of(check: DatasetCheck) -> DatasetCard:
 def box_dataset_card(name: str, data_root: Path | None, field: str, settings: DetectionSettings) -> DatasetCard:
     """The card of the detection data set `boxes/<name>` on the canvas of `settings`. Raises InvalidRequest on `field`
     where there is none, DataFault where it cannot be understood."""
-    with _one_at_a_time(name, data_root):
-        check, canvas = box_dataset_check(name, data_root, settings, field), settings.canvas
+    check, canvas = box_dataset_check(name, data_root, settings, field), settings.canvas
     return DatasetCard(
         name=check.name, fingerprint=check.fingerprint, classes=len(check.classes), channels=3,
         side=max(canvas.height, canvas.width), train_pictures=check.train,
@@ -193,11 +191,11 @@ def dataset_check(name: str, data_root: Path | None, field: str) -> DatasetCheck
     if is_box_data(name):
         raise InvalidRequest(field, f"{name} has boxes and no classes of whole pictures.")
     if is_picture_data(name):
-        with _one_at_a_time(name, data_root):
+        with _one_at_a_time.of((name, data_root)):
             return _recalled(name, data_root) or _look_at_pictures(name, data_root)
     path = npz_path(name, data_root)
     status = path.stat()
-    with _one_at_a_time(name, data_root):
+    with _one_at_a_time.of((name, data_root)):
         return _npz_check(name, path, status.st_size, status.st_mtime_ns)
 
 
@@ -233,17 +231,7 @@ def npz_path(name: str, data_root: Path) -> Path:
     return data_root / f"{name.removeprefix('npz/')}.npz"
 
 
-_LOCKS = tuple(threading.Lock() for _ in range(32))
-
-
-def _one_at_a_time(name: str, data_root: Path | None) -> threading.Lock:
-    """What a thread holds while it looks at a data set: the next one finds in memory what this one has found out.
-
-    Two data sets may share one, as names are whatever people ask for and locks stay.
-    """
-    return _LOCKS[hash((name, data_root)) % len(_LOCKS)]
-
-
+_one_at_a_time = OneAtATime()
 _RECALL: Recall[tuple[Declaration, DatasetCheck]] = Recall()
 
 

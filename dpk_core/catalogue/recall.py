@@ -19,8 +19,8 @@ import os
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -94,6 +94,30 @@ class Recall(Generic[T]):
             self._known.move_to_end(key)
             while len(self._known) > MOST:
                 self._known.popitem(last=False)
+
+
+class OneAtATime:
+    """What a thread holds while it finds something out: whoever asks for the same meanwhile waits, and then finds it in
+    memory."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._held: dict[Hashable, tuple[threading.Lock, int]] = {}
+
+    @contextmanager
+    def of(self, key: Hashable) -> Iterator[None]:
+        """Held within. Nothing stays of a key that nobody asks for."""
+        with self._guard:
+            lock, askers = self._held.get(key, (threading.Lock(), 0))
+            self._held[key] = lock, askers + 1
+        try:
+            with lock:
+                yield
+        finally:
+            with self._guard:
+                lock, askers = self._held.pop(key)
+                if askers > 1:
+                    self._held[key] = lock, askers - 1
 
 
 def _folders(folder: Path, names: Iterable[str]) -> tuple[tuple[str, int, int], ...]:

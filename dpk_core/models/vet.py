@@ -174,7 +174,7 @@ def _write(kept: bytes, target: Path) -> dict[str, Any] | None:
         target.write_bytes(kept)
     except OSError as error:
         if error.errno == errno.EFBIG:  # a limit of `confine`
-            return {"refused": "more is made of it than a check may write"}
+            return {"refused": "its checked program is larger than a check may write"}
         return {"disk": [error.errno, error.strerror]}
     return None
 

@@ -1,7 +1,7 @@
 """A job's leaderboard: a finished job's is read from the store, a running one's is made when something has changed.
 
-A finished job's board never changes, so it is made once, by whoever reads it first after the end, and stored as it is
-sent. Boards of an older `VERSION` of our words are made anew.
+A finished job's board stays as it is until somebody names the job or lets it run again, so it is made once, by whoever
+reads it first after the end, and stored as it is sent. Boards of an older `VERSION` of our words are made anew.
 """
 
 from __future__ import annotations
@@ -135,6 +135,7 @@ def _make(session: Session, job_id: str, tag: str) -> tuple[Made, Earlier]:
 
 def _store(job_id: str, now: Made, known: Earlier) -> None:
     """A reader must not fail because nothing can be stored: the next one then makes the same again."""
+    said = _answer(now.leaderboard()) if now.final else {}  # before the transaction, as it reads a whole board
     try:
         with transaction() as session:
             for key, judgement in known.new.items():
@@ -143,7 +144,7 @@ def _store(job_id: str, now: Made, known: Earlier) -> None:
             if now.final and scheduling.locked_revision(session, job_id) == now.revision:
                 repository.store(session, Board(
                     job_id=job_id, version=VERSION, etag=now.etag, document=now.body.decode(),
-                    answer=_answer(now.leaderboard()),
+                    answer=said,
                 ))  # fmt: skip
     except IntegrityError:
         return  # Another process has stored the same in the meantime.

@@ -26,7 +26,7 @@ from service.database.session import reading, transaction
 from service.database.tables import UploadedModel
 from service.database.types import utc_now
 from service.models import repository, schemas
-from service.models.receiving import Received
+from service.models.receiving import Received, no_room
 from service.models.vetting import KEPT, vetted
 from service.problems import Conflict, Unavailable
 from service.schemas import FieldError
@@ -77,6 +77,8 @@ def add(member: str, upload: Received) -> tuple[schemas.ModelView, bool]:
         reference = artifacts.write(settings().resolved_artifact_root, path, (upload.folder / KEPT).read_bytes())
     except DiskFault as error:
         raise Unavailable(str(error), [FieldError(field="artifacts", message=str(error))]) from error
+    except OSError as error:
+        raise no_room(error, upload.folder.parent) from error
     document = {**to_json(model), "file": to_json(reference)}
     row = UploadedModel(
         name=name, sha256=upload.sha256, bytes=upload.bytes, document=document, created_at=utc_now()

@@ -85,9 +85,10 @@ def _inherited(session: Session, run: Run, spec: RunSpec) -> Checkpoint | None:
 
 
 def furthest_step(run: Run) -> int:
-    """The step of the checkpoint that the run would go on from; 0 without one."""
+    """The step of the checkpoint that the run would go on from; 0 without one. Raises WrongValue where it cannot be
+    read."""
     kept = run.checkpoint or run.inherited
-    return int(kept["step"]) if kept else 0
+    return from_json(Checkpoint, kept).step if kept else 0
 
 
 def _furthest_checkpoint(session: Session, spec: RunSpec) -> Checkpoint | None:
@@ -148,7 +149,7 @@ def report(session: Session, claim: Claim, reported: Report, *, lease_seconds: f
         run.checkpoint = to_json(reported.checkpoint)
         run.disk_full_epoch = None
         if reported.checkpoint.step > claim.furthest:
-            run.attempts = 1  # of those that came no further
+            run.attempts, run.last_error = 1, None  # of those that came no further
     if reported.notices:
         run.notices = _each_once(run.notices or [], reported.notices)
     repository.put_measurements(session, run.id, reported.measured)
@@ -218,7 +219,7 @@ def fail(
 
 
 def lost(session: Session, claim: Claim, how: str, *, max_attempts: int, retry_seconds: float = 0.0) -> bool:
-    """The training process died. `how` ends the sentence "The training process died 5 times, last …"."""
+    """The training process died. `how` ends a sentence that begins as "The training process died 5 times, last …"."""
     run = repository.held(session, claim.run_id, claim.fence)
     if run is None:
         return False
@@ -245,7 +246,8 @@ def release(session: Session, claim: Claim) -> bool:
 
 def times(run: Run) -> str:
     """How often a run was tried in vain, as its failure says it."""
-    return f"{run.attempts} times{' since its last checkpoint' if run.checkpoint is not None else ''}"
+    since = "" if run.checkpoint is None else " since its last checkpoint"
+    return f"{run.attempts} time{'' if run.attempts == 1 else 's'}{since}"
 
 
 def give_back_or_end(session: Session, run: Run, message: str, max_attempts: int, *, after: float = 0.0) -> None:
@@ -264,7 +266,7 @@ def give_back_or_end(session: Session, run: Run, message: str, max_attempts: int
 
 def end_used_up(session: Session, run: Run, max_attempts: int) -> None:
     """Fails a queued run that was tried as often as `max_attempts` allows now, and says how its last attempt ended."""
-    message = f"Attempts so far: {run.attempts}; DPK_MAX_ATTEMPTS allows {max_attempts} now. A retry counts anew."
+    message = f"It was tried {times(run)}; DPK_MAX_ATTEMPTS allows {max_attempts} now. A retry counts anew."
     if run.failure is not None:
         message = f"{message} The last attempt failed: {run.failure}"
     _end(session, run, "failed", kind=cast(FailureKind, run.failure_kind or "internal"), message=message)

@@ -11,6 +11,7 @@ from statistics import fmean
 
 from dpk_core.chance import chance_sentence, no_detector_sentence
 from dpk_core.selection.decide.confirming import RIVAL_CHANCE
+from dpk_core.selection.decide.schedule import newest_confirming, since_reopened
 from dpk_core.tasks import TaskName
 from service.presentation.decision_words import LIMIT_KINDS, decision_reason
 from service.presentation.metric_words import WORDS
@@ -182,7 +183,8 @@ def _limits(snapshot: Snapshot) -> list[Notice]:
     if snapshot.job.state != "finished" or not spending.is_limited:
         return []
     messages = []
-    confirming = next((each for each in snapshot.decisions if each.stage == "confirming"), None)
+    since = since_reopened(snapshot.decisions)
+    confirming = next((each for each in since if each.stage == "confirming"), None)
     if cut := [arm for arm in snapshot.arms if arm.candidate.status == "stopped"]:
         messages.append(
             f"{_reached(snapshot, spending)} cut the job short: {_under(cut)} the student was not trained fully on "
@@ -207,11 +209,14 @@ def _under(arms: Sequence[ArmRuns]) -> str:
 def _reached(snapshot: Snapshot, spending: Spending) -> str:
     """The limit that ended the job; where it was one of several and not the clock's, all that may have."""
     wall, took = spending.wall_seconds, clock_seconds(snapshot.job) or 0.0
+    newest = newest_confirming(snapshot.decisions)
+    # The job's end is of this process's clock, and the limit of the database's.
+    late = newest is not None and newest.reason.kind == "time_over"
     clock = [] if wall is None else [f"{duration(wall)} of wall-clock time (budget.wall_seconds)"]
     others = []
     if spending.seconds is not None:
         others.append(f"{duration(spending.seconds)} of training time (budget.seconds)")
     if spending.runs is not None:
         others.append(f"{spending.runs} trainings (budget.runs)")
-    limits = clock if clock and (took >= (wall or 0.0) or not others) else others
+    limits = clock if clock and (late or took >= (wall or 0.0) or not others) else others
     return f"The limit{'' if len(limits) == 1 else 's'} of {listed(limits)}"

@@ -50,8 +50,9 @@ class _Try:
 def send_next() -> bool:
     """One try of a message. False: none is due.
 
-    Webhooks take turns, and those whose last try failed come after the others: receivers that hang hold up none that
-    answer, however many messages wait for them. A webhook that another thread of this process sends to is left out.
+    Webhooks take turns, and those whose last try failed come after the others: receivers that hang hold up those that
+    answer by one try at most, however many messages wait for them. A webhook that another thread of this process
+    sends to is left out.
     """
     with _choosing:
         queue = sorted(_last, key=_last.__getitem__)
@@ -61,30 +62,32 @@ def send_next() -> bool:
             return False
         delivery_id, webhook_id = due
         _busy.add(webhook_id)
-    failed = True
+    arrived: bool | None = False
     try:
-        failed = not send(delivery_id)
+        arrived = send(delivery_id)
     finally:
         with _choosing:
             _busy.remove(webhook_id)
-            _remember(webhook_id, failed)
+            if arrived is not None:
+                _remember(webhook_id, failed=not arrived)
     return True
 
 
-def _remember(webhook_id: str, failed: bool) -> None:
+def _remember(webhook_id: str, *, failed: bool) -> None:
     _last.pop(webhook_id, None)
     _last[webhook_id] = failed
     if len(_last) > repository.MOST:  # some are removed by now
         del _last[next(iter(_last))]
 
 
-def send(delivery_id: str, send_it: Post | None = None) -> bool:
-    """One try of one message, if its time has come. False: it failed. Never raises for the receiver's fault."""
+def send(delivery_id: str, send_it: Post | None = None) -> bool | None:
+    """One try of one message: whether it arrived; None where it was not tried, as its time has not come or another
+    worker tries it. Never raises for the receiver's fault."""
     chosen = settings()
     with transaction() as session:
         claimed = repository.claim(session, delivery_id, CLAIM_SECONDS)
         if claimed is None:
-            return True
+            return None
         row, hook = claimed
         tried = _Try(
             message=row.id, attempt=row.attempts, url=hook.url, event=row.event_id, body=row.body,

@@ -145,6 +145,18 @@ class TestRunningJob:
         others[0].evaluate(_HIDE, False)
         expect(others[0].get_by_role("heading", level=1)).to_have_text(_verdict(running))
 
+    def test_a_page_that_is_shown_again_asks_for_newer_events_alone(self, page: Page, running: str) -> None:
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url) if "/events" in request.url else None)
+        page.goto(f"/jobs/{running}")
+        page.wait_for_function("newest > 0")
+        page.evaluate(_HIDE, True)
+        newest = page.evaluate("newest")
+        page.evaluate(_HIDE, False)
+        while len(asked) < 2:
+            page.wait_for_timeout(10)
+        assert [url.rpartition("?")[2] for url in asked] == ["after=0", f"after={newest}"]
+
     def test_a_request_without_an_answer_is_made_again(self, page: Page, running: str) -> None:
         held: list[Route] = []
 

@@ -88,6 +88,7 @@ def test_the_end_of_a_job_is_told_once_to_those_who_asked_and_can_be_verified() 
     (done,) = log(added.webhook.id)
     assert (done.state, done.status, done.attempts, done.body) == ("delivered", 204, 1, received)
     assert send(message.id, 204) == []
+    assert sending.send(message.id.removeprefix("msg_")) is None
 
 
 @ON_SQLITE

@@ -100,6 +100,14 @@ class TestSameError:
             assert service.fail(session, claimed_again, "internal", "First.", max_attempts=9)
         assert row(two).state == "queued"
 
+    def test_nor_is_one_after_which_it_got_further(self) -> None:
+        run_id = create(run_spec())
+        for step in (10, 20, 30):
+            held = claimed(run_id)
+            report(held, Report(checkpoint=checkpoint(f"{step}.pt", step=step, seconds=1.0)))
+            assert fail(held, "internal", "The device fell off.").state == "queued"
+        assert fail(claimed(run_id), "internal", "The device fell off.").state == "failed"
+
 
 class TestFewerAttempts:
     def test_a_queued_run_that_was_tried_as_often_ends_with_its_reason(self) -> None:
@@ -111,7 +119,7 @@ class TestFewerAttempts:
         swept(max_attempts=2)
         assert {row(failed).state, row(lost).state} == {"queued"}
         swept(max_attempts=1)
-        message = "Attempts so far: 1; DPK_MAX_ATTEMPTS allows 1 now. A retry counts anew."
+        message = "It was tried 1 time; DPK_MAX_ATTEMPTS allows 1 now. A retry counts anew."
         assert (row(failed).failure_kind, row(failed).failure) == (
             "out_of_memory", f"{message} The last attempt failed: Too little memory.",
         )  # fmt: skip

@@ -15,7 +15,7 @@ from pathlib import Path
 from dpk_core.catalogue.content import cache_folder, content_hash, remembered, state_key, whole_file
 from dpk_core.catalogue.detection.index import INDEX_VERSION, DetectionIndex, from_bytes, to_bytes
 from dpk_core.catalogue.detection.layout import DetectionLayout, detection_layout
-from dpk_core.catalogue.recall import Recall, looks
+from dpk_core.catalogue.recall import OneAtATime, Recall, looks
 from dpk_core.errors import DataFault
 
 IN_PROCESS_BYTES = 2**23
@@ -40,15 +40,18 @@ def detection_index(folder: Path) -> Indexed:
 
 def recalled_index(folder: Path) -> Indexed:
     """The same, as this process knows it of a folder that looks as it did (`recall`): for questions, not training."""
-    if (known := _RECALL.get(folder)) is not None:
-        return known
-    before_ns, listed_at = time.time_ns(), time.monotonic()
-    layout, found = _listed(folder)
-    if (looked := looks(folder, layout.folders, layout.files, before_ns=before_ns, listed_at=listed_at)) is not None:
-        _RECALL.put(folder, looked, found)
-    return found
+    with _one_at_a_time.of(folder):
+        if (known := _RECALL.get(folder)) is not None:
+            return known
+        before_ns, listed_at = time.time_ns(), time.monotonic()
+        layout, found = _listed(folder)
+        looked = looks(folder, layout.folders, layout.files, before_ns=before_ns, listed_at=listed_at)
+        if looked is not None:
+            _RECALL.put(folder, looked, found)
+        return found
 
 
+_one_at_a_time = OneAtATime()
 _RECALL: Recall[Indexed] = Recall()
 
 

@@ -85,11 +85,11 @@ def _pictures(layout: DetectionLayout, document: Mapping[str, Any], word: str) -
     """Paths of a split's pictures: of all in its folders, or those that its text file lists."""
     where = f"{layout.folder.name}/{layout.yaml}: {word}"
     given = document[word] if isinstance(document[word], list) else [document[word]]
+    if not all(isinstance(entry, str) for entry in given):
+        raise DataFault(f"{where} is no path.")
     every = [file.name for file in layout.files if ending(file.name) in ENDINGS]
     found: list[str] = []
-    for entry in given:
-        if not isinstance(entry, str):
-            raise DataFault(f"{where} is no path.")
+    for entry in dict.fromkeys(given):
         inside = _inside(layout, entry)
         if ending(entry) == ".txt" and any(file.name == inside for file in layout.files):
             known = set(every)

@@ -5,6 +5,7 @@ const form = document.querySelector("form.ask");
 const MODELS = form && form.getAttribute("data-models");
 const ACTION = form && form.getAttribute("action");
 const WAIT_MS = 500;
+const LONGEST_MS = 600000;
 let typing = null;
 let checking = false;
 let stale = false;
@@ -32,7 +33,7 @@ async function check() {
   try {
     do {
       stale = false;
-      await checkOnce();
+      await checkOnce().catch(() => {}); // the next check may be answered
     } while (stale);
   } finally {
     checking = false;
@@ -43,7 +44,7 @@ async function check() {
 async function checkOnce() {
   const fields = new URLSearchParams(new FormData(form));
   fields.set("check", "1");
-  const answer = await fetch(ACTION, { method: "POST", body: fields });
+  const answer = await fetch(ACTION, { method: "POST", body: fields, signal: AbortSignal.timeout(LONGEST_MS) });
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   if (stale) return;
   for (const said of form.querySelectorAll("[id^='problem-']")) {

@@ -12,6 +12,7 @@ const ANSWER_MS = 10000;
 
 const live = document.getElementById("live");
 let busy = false;
+let newest = 0;
 let again = false;
 let last = 0;
 let heard = Date.now();
@@ -170,8 +171,14 @@ function listen() {
     stream = null;
   }
   if (!wanted || stream || !live.dataset.events || !window.EventSource) return;
-  stream = new EventSource(live.dataset.events);
-  for (const kind of EVENTS) stream.addEventListener(kind, soon);
+  // A new one knows of no event: without the last one's number it would be sent the job's whole history.
+  stream = new EventSource(`${live.dataset.events}?after=${newest}`);
+  for (const kind of EVENTS) {
+    stream.addEventListener(kind, (event) => {
+      newest = event.lastEventId;
+      soon();
+    });
+  }
   stream.addEventListener("error", soon);
 }
 

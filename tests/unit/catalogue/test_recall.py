@@ -13,9 +13,12 @@ import pytest
 
 from dpk_core.catalogue import datasets, recall
 from dpk_core.catalogue.datasets import dataset_card
+from dpk_core.catalogue.detection import store
+from dpk_core.catalogue.detection.layout import DetectionLayout
 from dpk_core.catalogue.pictures import Listing, PictureFacts
 from dpk_core.catalogue.recall import Recall
 from dpk_core.catalogue.splitting import Parts
+from tests.unit.catalogue.detection.detection_sets import write_yolo
 from tests.unit.catalogue.picture_sets import encoded, pixels, write_folder, write_parquet
 
 
@@ -97,6 +100,26 @@ def test_threads_that_ask_at_once_read_it_once(tmp_path: Path, monkeypatch: pyte
     with ThreadPoolExecutor(2) as threads:
         first, second = threads.map(card, [tmp_path] * 2)
     assert first == second
+    assert len(begun) == 1
+    assert datasets._one_at_a_time._held == {}
+
+
+def test_threads_that_ask_at_once_read_boxes_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write_yolo(tmp_path / "set")
+    age(folder)
+    listed, begun, both = store._listed, list[int](), threading.Event()
+
+    def slow(asked: Path) -> tuple[DetectionLayout, store.Indexed]:
+        begun.append(1)
+        if len(begun) == 2:
+            both.set()
+        both.wait(0.5)
+        return listed(asked)
+
+    monkeypatch.setattr(store, "_listed", slow)
+    with ThreadPoolExecutor(2) as threads:
+        first, second = threads.map(store.recalled_index, [folder] * 2)
+    assert first.fingerprint == second.fingerprint
     assert len(begun) == 1
 
 

@@ -187,6 +187,16 @@ class TestLimits:
         found = Made().snapshot(Spending(runs=5), reason="no_runs_left")
         assert of_job(found) == ["A limit ended exploring. The number of trainings that was set is reached."]
 
+    def test_one_that_ended_exploring_before_the_job_ran_again_is_not(self) -> None:
+        found = Made().snapshot(Spending(runs=5), reason="no_runs_left")
+        again = Decision(stage="exploring", reason=Reason(kind="teacher_added"), at=1.0)
+        confirming = Decision(stage="confirming", reason=Reason(kind="sure"), at=2.0)
+        assert of_job(replace(found, decisions=(*found.decisions, again, confirming))) == []
+
+    def test_a_limit_of_the_databases_clock_is_named_where_this_one_is_behind(self) -> None:
+        found = Made(statuses=self.CUT).snapshot(Spending(runs=5, wall_seconds=1e6), reason="time_over")
+        assert of_job(found)[0].startswith("The limit of 277 h 46 min of wall-clock time")
+
     def test_a_job_that_kept_within_its_limits_says_nothing_of_them(self) -> None:
         found = Made(statuses={WEAK: "not_promoted"}).snapshot(Spending(runs=50))
         assert of_job(found) == [TestPromoted.CHANCE]
