@@ -57,7 +57,9 @@ def test_by_the_compose_file_after_a_runner_was_killed_and_workers_were_told_to_
     runner.resume()
     stack.wait_for(lambda: gone(polite))
     assert gone(runner)
-    assert (stack.run(given_back).state, stack.run(given_back).attempts) == ("queued", attempts - 1)
+    # Not counted; and where it stopped further than before, those before it are not either.
+    assert stack.run(given_back).state == "queued"
+    assert stack.run(given_back).attempts in (attempts - 1, 0)
 
     before = stack.run(given_back).step
     unlucky = stack.start_worker(queues="runs")

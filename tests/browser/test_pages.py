@@ -149,7 +149,8 @@ class TestRunningJob:
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url) if "/events" in request.url else None)
         page.goto(f"/jobs/{running}")
-        page.wait_for_function("newest > 0")
+        while page.evaluate("newest") == 0:
+            page.wait_for_timeout(10)
         page.evaluate(_HIDE, True)
         newest = page.evaluate("newest")
         page.evaluate(_HIDE, False)
