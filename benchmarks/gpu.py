@@ -73,7 +73,9 @@ def part_rows(part: str, options: argparse.Namespace, seconds: float, mps: bool 
         command += ["--device", options.device, "--seconds", str(seconds), *(["--small"] if options.small else [])]
         command += ["--mps"] if mps else []
         environment = gpu_mps.environment(Path(folder))
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True)  # noqa: S603 - this module
+        process = subprocess.Popen(  # noqa: S603 - this module, from a list and without a shell
+            command, cwd=ROOT, env=environment, start_new_session=True
+        )
         problem = None
         try:
             code = process.wait(seconds + GRACE_SECONDS)

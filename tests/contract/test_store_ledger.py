@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from dpk_core.spec import RunSpec
 from service.actions import service as actions
 from service.database.session import transaction
 from service.database.tables import Run, SelectionJob
+from service.database.types import epoch_now, utc_now
 from service.web.pages import job_page
 from service.wire.boards import Ledger, Purposes
 from service.wire.choices import TeacherChoice
@@ -60,18 +61,21 @@ class TestSaved:
 
 @ON_SQLITE
 class TestByTheClock:
-    def test_a_pause_is_left_out(self) -> None:
+    def paused(self, *, began: float, paused: float) -> str:
+        """A job that began and was paused so many seconds ago."""
         job_id = drive.submit()
         drive.advance(job_id)
         with transaction() as session:
             actions.pause(session, job_id)
         with transaction() as session:
-            job = session.get_one(SelectionJob, job_id)
-            assert job.started_at is not None
-            assert job.started_epoch is not None
-            assert job.paused_epoch is not None
-            job.started_at -= timedelta(days=2)
-            job.started_epoch, job.paused_epoch = job.started_epoch - 172_800, job.paused_epoch - 172_000
+            session.execute(update(SelectionJob).where(SelectionJob.id == job_id).values(
+                started_at=utc_now() - timedelta(seconds=began), started_epoch=epoch_now() - began,
+                paused_epoch=epoch_now() - paused,
+            ))  # fmt: skip
+        return job_id
+
+    def test_a_pause_is_left_out(self) -> None:
+        job_id = self.paused(began=172_800, paused=172_000)
         with transaction() as session:
             actions.resume(session, job_id)
         drive.run_to_end(job_id)
@@ -80,14 +84,7 @@ class TestByTheClock:
         assert 800 < wall < 172_000
 
     def test_of_a_job_that_was_cancelled_while_paused_the_pause_is_left_out_too(self) -> None:
-        job_id = drive.submit()
-        drive.advance(job_id)
-        with transaction() as session:
-            actions.pause(session, job_id)
-        with transaction() as session:
-            job = session.get_one(SelectionJob, job_id)
-            assert job.started_epoch is not None
-            job.started_epoch, job.paused_epoch = job.started_epoch - 500, job.started_epoch - 400
+        job_id = self.paused(began=500, paused=400)
         drive.cancel(job_id)
         assert drive.board(job_id).ledger.wall == pytest.approx(100)
 
