@@ -73,7 +73,7 @@ def part_rows(part: str, options: argparse.Namespace, seconds: float, mps: bool 
         command += ["--device", options.device, "--seconds", str(seconds), *(["--small"] if options.small else [])]
         command += ["--mps"] if mps else []
         environment = gpu_mps.environment(Path(folder))
-        process = subprocess.Popen(  # noqa: S603 - this module, from a list and without a shell
+        process = subprocess.Popen(  # noqa: S603 - our own module, with the options of whoever called it
             command, cwd=ROOT, env=environment, start_new_session=True
         )
         problem = None
